@@ -1,0 +1,59 @@
+/**
+ * Builds what runs: dist/wafer.js (commands and server), dist/child.js (the process that works with keys and
+ * hostile mail) and dist/enhance-HASH.js (htmx for the browsers that can use it). Nothing is built when no source
+ * is newer than the last build, so that every command may ask for it.
+ */
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
+
+const root = import.meta.dirname
+const dist = join(root, 'dist')
+const stamp = join(dist, 'built')
+
+const newestMs = (path) => {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (!stat) return 0
+  if (!stat.isDirectory()) return stat.mtimeMs
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestMs(join(path, name))))
+}
+const sources = ['server', 'web', 'tui', 'package.json', 'package-lock.json', 'tsconfig.json', 'esbuild.config.js']
+const builtMs = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0
+if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
+  // Only a build needs the bundler: a production install without it runs what was built before.
+  const { build } = await import('esbuild')
+  const next = join(root, 'dist.tmp')
+  rmSync(next, { recursive: true, force: true })
+  mkdirSync(next)
+  const common = { bundle: true, minifySyntax: true, legalComments: 'none', logLevel: 'warning' }
+  const node = {
+    ...common,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    external: ['better-sqlite3'],
+    sourcemap: 'linked',
+    banner: { js: "import{createRequire as cR}from'node:module';const require=cR(import.meta.url);" },
+  }
+  await build({ ...node, entryPoints: { wafer: 'server/cli.ts', child: 'server/child.ts' }, outdir: next, absWorkingDir: root })
+  const { outputFiles } = await build({
+    ...common,
+    entryPoints: ['web/enhance.ts'],
+    absWorkingDir: root,
+    minify: true,
+    target: 'es2020',
+    format: 'iife',
+    write: false,
+  })
+  const script = outputFiles[0].contents
+  const name = `enhance-${createHash('sha256').update(script).digest('hex').slice(0, 8)}.js`
+  writeFileSync(join(next, name), script)
+  writeFileSync(join(next, `${name}.br`), brotliCompressSync(script))
+  writeFileSync(join(next, `${name}.gz`), gzipSync(script, { level: 9 }))
+  // A server that runs keeps the files it knows: each file is replaced whole, older script names stay.
+  mkdirSync(dist, { recursive: true })
+  for (const file of readdirSync(next)) renameSync(join(next, file), join(dist, file))
+  rmSync(next, { recursive: true })
+  writeFileSync(stamp, readFileSync(join(root, 'package.json'), 'utf8').match(/"version": "(.*)"/)[1])
+}

@@ -1,0 +1,383 @@
+/**
+ * Allowances: the leave to use a user's key, granted to exactly one session (P39, P57, P85).
+ *
+ * An allowance is one row whose primary key is the user, so there is no second one. It holds the keyring's DEK
+ * sealed to the public half of a key token; the token itself is with the terminal, and what makes a private half of
+ * it, the epoch secret, is not in the database. Deleting the row ends the allowance, at once and in every process.
+ * Each use reads the row, does its work, and compares the row again in the transaction that writes the ledger,
+ * before the result is released: work that outlived its allowance is not handed out.
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { and, eq, gt, sql } from 'drizzle-orm'
+import type { Clock } from './clock.ts'
+import type { Config } from './config.ts'
+import type { CryptoPool } from './crypto-pool.ts'
+import { allowances, type Database, immediate, ledger, sessions } from './database.ts'
+import type { Guesses } from './guesses.ts'
+import type { Keyrings } from './keyrings.ts'
+import type { Ledger, LedgerEntry } from './ledger.ts'
+import { Refusal } from './refusal.ts'
+import type { Opening } from './secret-keys.ts'
+import type { Epoch } from './server-secret.ts'
+import type { Session, Sessions } from './sessions.ts'
+import type { Turnstile } from './turnstile.ts'
+
+export type Scope = 'read' | 'sign'
+
+/** Times are Unix milliseconds. */
+export type Allowance = {
+  method: 'passphrase' | 'recovery'
+  scope: Scope
+  grantedAt: number
+  usedAt: number
+  /** The latest end, whatever the use. */
+  endsAt: number
+}
+
+export type KeyState =
+  | { state: 'locked' }
+  | { state: 'open'; allowance: Allowance }
+  | { state: 'elsewhere'; by: { terminal: string; since: number; last_used: number } }
+
+type Row = typeof allowances.$inferSelect
+
+/** Stopping another's allowance: at most this often in this time, so that it is no weapon. */
+const stopLimit = 3
+const stopWindowMs = 10 * 60_000
+
+export class Allowances {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #config: Config
+  readonly #epoch: Epoch
+  readonly #sessions: Sessions
+  readonly #keyrings: Keyrings
+  readonly #guesses: Guesses
+  readonly #turnstile: Turnstile
+  readonly #ledger: Ledger
+  readonly #pool: CryptoPool
+
+  constructor(options: {
+    db: Database
+    clock: Clock
+    config: Config
+    epoch: Epoch
+    sessions: Sessions
+    keyrings: Keyrings
+    guesses: Guesses
+    turnstile: Turnstile
+    ledger: Ledger
+    pool: CryptoPool
+  }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#config = options.config
+    this.#epoch = options.epoch
+    this.#sessions = options.sessions
+    this.#keyrings = options.keyrings
+    this.#guesses = options.guesses
+    this.#turnstile = options.turnstile
+    this.#ledger = options.ledger
+    this.#pool = options.pool
+    this.#sessions.onAllowanceEnd = (userId) => this.#pool.endFor(userId)
+  }
+
+  /** Whether this session holds the key, nobody does, or who else. */
+  async state(session: Session): Promise<KeyState> {
+    const holder = this.#liveHolder(session.user.id)
+    if (!holder) return { state: 'locked' }
+    if (holder.row.sessionId === session.id) return { state: 'open', allowance: toAllowance(holder.row) }
+    return { state: 'elsewhere', by: asHolder(holder) }
+  }
+
+  /** The same as a terminal sees it: its own allowance counts only with the key token that opens it. */
+  async stateFor(session: Session, keyToken: string | null): Promise<KeyState> {
+    const known = await this.state(session)
+    if (known.state !== 'open') return known
+    const row = this.#liveHolder(session.user.id)?.row
+    return row && (await this.#fits(row, session, keyToken)) ? known : { state: 'locked' }
+  }
+
+  /**
+   * Grants this session the key by passphrase (C2, C7).
+   *
+   * @returns the key token: a new one at each unlock, the old one is dead
+   * @throws Refusal `key-in-use` before any passphrase is tried; `slow-down`, `wrong-passphrase`, `busy`;
+   * `no-session` if the session ended meanwhile; `not-found` if the user has no key
+   */
+  async grantByPassphrase(session: Session, passphrase: string): Promise<{ keyToken: string; allowance: Allowance }> {
+    const guess = { what: 'passphrase', user: session.user.address, address: session.address } as const
+    this.#refuseOtherHolder(session)
+    await this.#guesses.admit(guess)
+    return this.#turnstile.pass(async () => {
+      this.#refuseOtherHolder(session) // others went through while this one waited
+      await this.#guesses.admit(guess)
+      const keyToken = randomBytes(32)
+      const id = randomBytes(16).toString('base64url')
+      const publicHalf = await this.#epoch.publicHalf(keyToken, session.id)
+      try {
+        const binding = this.#binding(session.user.id, session.id, id)
+        const sealedDek = await this.#keyrings.unlock(session.user.id, passphrase, publicHalf, binding)
+        await this.#guesses.right(guess)
+        const row = this.#insert(session, { id, publicHalf, sealedDek, method: 'passphrase', scope: 'sign' })
+        return { keyToken: keyToken.toString('base64url'), allowance: toAllowance(row) }
+      } catch (error) {
+        if (error instanceof Refusal && error.code === 'wrong-passphrase') {
+          await this.#guesses.wrong(guess)
+          this.#note(session, { event: 'refused', method: 'passphrase', reason: 'wrong-passphrase' })
+        }
+        throw error
+      }
+    })
+  }
+
+  /**
+   * Lends what opens the key to one piece of work, and releases its result only if the allowance still stands.
+   *
+   * @throws Refusal `key-in-use` if another session holds the key, `allowance-required` if this one does not
+   * (or not for this scope), `no-session` if it ended meanwhile; and what the work throws
+   */
+  async use<T>(
+    session: Session,
+    keyToken: string | null,
+    what: { scope: Scope; messageId?: number },
+    work: (opening: Opening) => Promise<T>,
+  ): Promise<T> {
+    const row = await this.#held(session, keyToken, what.scope)
+    const { keyringId, keys } = await this.#keyrings.sealedKeys(session.user.id)
+    const result = await work({
+      userId: session.user.id,
+      keyringId,
+      keys,
+      keyMaterial: this.#epoch.keyMaterial(tokenOctets(keyToken)!, session.id),
+      sealedDek: row.sealedDek,
+      binding: this.#binding(session.user.id, session.id, row.id),
+    }).catch((error: unknown) => {
+      // A process that was ended under the work because the key was taken: say that rather than "interrupted".
+      this.#require(session, row.id)
+      throw error
+    })
+    this.#db.transaction((tx) => {
+      this.#require(session, row.id)
+      tx.update(allowances).set({ usedAt: this.#clock() }).where(eq(allowances.id, row.id)).run()
+      this.#note(session, { event: 'used', method: row.method, reason: what.scope, messageId: what.messageId ?? null })
+    }, immediate)
+    return result
+  }
+
+  /** @throws Refusal as {@link use} would, without using anything */
+  async require(session: Session, keyToken: string | null, scope: Scope): Promise<void> {
+    await this.#held(session, keyToken, scope)
+  }
+
+  /** Ends this session's own allowance; without one, nothing happens. */
+  async lock(session: Session): Promise<void> {
+    const ended = this.#db.transaction((tx) => {
+      const row = tx.delete(allowances).where(eq(allowances.sessionId, session.id)).returning().get()
+      if (row) this.#note(session, { event: 'ended', method: row.method, reason: 'locked' })
+      return row
+    }, immediate)
+    if (ended) this.#pool.endFor(session.user.id)
+  }
+
+  /**
+   * Stops the key's allowance in whichever session holds it (S2080): at once, before any passphrase.
+   *
+   * @throws Refusal `slow-down` after the third time in ten minutes
+   */
+  async stop(session: Session): Promise<void> {
+    const userId = session.user.id
+    const stopped = this.#db.transaction((tx) => {
+      const holder = this.#liveHolder(userId)
+      if (!holder) return false
+      if (holder.row.sessionId !== session.id) this.#refuseTooManyStops(userId)
+      tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
+      this.#note(session, { event: 'stopped', method: holder.row.method, reason: `was held by ${holder.terminal}` })
+      if (holder.row.sessionId !== session.id)
+        tx.update(sessions)
+          .set({ stoppedAt: this.#clock(), stoppedByTerminal: session.terminal, stoppedByAddress: session.address })
+          .where(eq(sessions.id, holder.row.sessionId))
+          .run()
+      return true
+    }, immediate)
+    if (stopped) this.#pool.endFor(userId)
+  }
+
+  /** Tidies allowances that have ended by time or epoch, and puts their ends on the ledger. */
+  async sweep(): Promise<void> {
+    const rows = this.#db
+      .select({ row: allowances, session: sessions })
+      .from(allowances)
+      .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
+      .all()
+    for (const { row, session } of rows) {
+      if (this.#endReason(row) === null) continue
+      this.#db.transaction((tx) => {
+        const gone = tx.delete(allowances).where(eq(allowances.id, row.id)).run().changes
+        if (gone) this.#noteEnd(row, session)
+      }, immediate)
+      this.#pool.endFor(row.userId)
+    }
+  }
+
+  // ---- the row
+
+  /** The live holder: of this epoch, within both its clocks, in a live session. */
+  #liveHolder(userId: number): { row: Row; terminal: string } | null {
+    const found = this.#db
+      .select({ row: allowances, terminal: sessions.terminal })
+      .from(allowances)
+      .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
+      .where(and(eq(allowances.userId, userId), this.#live(), this.#sessions.live()))
+      .get()
+    return found ?? null
+  }
+
+  #live() {
+    const now = this.#clock()
+    return and(
+      eq(allowances.epochId, this.#epoch.id),
+      gt(allowances.usedAt, now - this.#config.allowanceIdleMs),
+      gt(allowances.endsAt, now),
+    )!
+  }
+
+  #endReason(row: Row): 'epoch' | 'max' | 'idle' | null {
+    const now = this.#clock()
+    if (row.epochId !== this.#epoch.id) return 'epoch'
+    if (row.endsAt <= now) return 'max'
+    return row.usedAt <= now - this.#config.allowanceIdleMs ? 'idle' : null
+  }
+
+  /** One statement decides who holds: it writes where the session lives and no other live holder stands. */
+  #insert(session: Session, grant: Pick<Row, 'id' | 'publicHalf' | 'sealedDek' | 'method' | 'scope'>): Row {
+    const now = this.#clock()
+    const userId = session.user.id
+    return this.#db.transaction((tx) => {
+      const before = tx
+        .select({ row: allowances, session: sessions })
+        .from(allowances)
+        .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
+        .where(eq(allowances.userId, userId))
+        .get()
+      const granted = tx.all<{ id: string }>(sql`
+        INSERT INTO ${allowances} (user_id, id, session_id, epoch_id, method, scope, granted_at, used_at, ends_at, public_half, sealed_dek)
+        SELECT ${userId}, ${grant.id}, ${sessions.id}, ${this.#epoch.id}, ${grant.method}, ${grant.scope},
+          ${now}, ${now}, ${now + this.#config.allowanceMaxMs}, ${Buffer.from(grant.publicHalf)}, ${Buffer.from(grant.sealedDek)}
+        FROM ${sessions} WHERE ${sessions.id} = ${session.id} AND ${this.#sessions.live()}
+        ON CONFLICT (user_id) DO UPDATE SET
+          id = excluded.id, session_id = excluded.session_id, epoch_id = excluded.epoch_id, method = excluded.method,
+          scope = excluded.scope, granted_at = excluded.granted_at, used_at = excluded.used_at,
+          ends_at = excluded.ends_at, public_half = excluded.public_half, sealed_dek = excluded.sealed_dek
+        WHERE session_id = excluded.session_id OR NOT (${this.#live()} AND EXISTS (
+          SELECT 1 FROM ${sessions} WHERE ${sessions.id} = ${allowances.sessionId} AND ${this.#sessions.live()}))
+        RETURNING id`)
+      if (granted.length === 0) {
+        this.#refuseOtherHolder(session)
+        throw sessionEnded()
+      }
+      if (before && before.session.id !== session.id) this.#noteEnd(before.row, before.session)
+      tx.update(sessions)
+        .set({ stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null })
+        .where(eq(sessions.id, session.id))
+        .run()
+      this.#note(session, { event: 'granted', method: grant.method, reason: grant.scope })
+      return tx.select().from(allowances).where(eq(allowances.id, grant.id)).get()!
+    }, immediate)
+  }
+
+  async #held(session: Session, keyToken: string | null, scope: Scope): Promise<Row> {
+    this.#refuseOtherHolder(session)
+    const row = this.#liveHolder(session.user.id)?.row
+    if (!row || row.sessionId !== session.id || !(await this.#fits(row, session, keyToken)))
+      throw await this.#allowanceRequired(session)
+    if (scope === 'sign' && row.scope !== 'sign')
+      throw await this.#allowanceRequired(session, 'This allowance is for reading only. Unlock the key to sign.')
+    return row
+  }
+
+  async #fits(row: Row, session: Session, keyToken: string | null): Promise<boolean> {
+    const token = tokenOctets(keyToken)
+    if (!token) return false
+    return timingSafeEqual(await this.#epoch.publicHalf(token, session.id), row.publicHalf)
+  }
+
+  /** The fence: the session lives and holds the very allowance that the work began with. */
+  #require(session: Session, allowanceId: string) {
+    this.#refuseOtherHolder(session)
+    const row = this.#liveHolder(session.user.id)?.row
+    if (row?.id === allowanceId && row.sessionId === session.id) return
+    const lives = this.#db
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(and(eq(sessions.id, session.id), this.#sessions.live()))
+      .get()
+    if (!lives) throw sessionEnded()
+    throw new Refusal('allowance-required', 'The key was locked before this was done. Unlock it and try again.', {
+      detail: { methods: ['passphrase'] },
+    })
+  }
+
+  #refuseOtherHolder(session: Session) {
+    const holder = this.#liveHolder(session.user.id)
+    if (!holder || holder.row.sessionId === session.id) return
+    throw new Refusal('key-in-use', `Your key is in use in another terminal: ${holder.terminal}.`, {
+      detail: { by: asHolder(holder) },
+    })
+  }
+
+  #refuseTooManyStops(userId: number) {
+    const since = this.#clock() - stopWindowMs
+    const stops = this.#db
+      .select({ at: ledger.at })
+      .from(ledger)
+      .where(and(eq(ledger.userId, userId), eq(ledger.event, 'stopped'), gt(ledger.at, since)))
+      .all()
+    if (stops.length < stopLimit) return
+    const waitS = Math.max(1, Math.ceil((Math.min(...stops.map(({ at }) => at)) - since) / 1000))
+    throw new Refusal('slow-down', `The key was stopped ${stopLimit} times in ten minutes. Please wait a little.`, {
+      detail: { retry_after_s: waitS },
+    })
+  }
+
+  async #allowanceRequired(session: Session, sentence = 'Unlock your key first.'): Promise<Refusal> {
+    const methods = await this.#keyrings.methods(session.user.id)
+    return new Refusal('allowance-required', sentence, {
+      detail: { methods: methods.filter((method) => method !== 'recovery') },
+    })
+  }
+
+  #binding(userId: number, sessionId: string, allowanceId: string) {
+    return JSON.stringify(['wafer/allowance/v1', userId, sessionId, allowanceId, this.#epoch.id])
+  }
+
+  #note(session: Session, entry: Omit<LedgerEntry, 'userId' | 'terminal' | 'address'>) {
+    this.#ledger.append({ ...entry, userId: session.user.id, terminal: session.terminal, address: session.address })
+  }
+
+  #noteEnd(row: Row, { terminal, address }: { terminal: string; address: string }) {
+    const { userId, method } = row
+    this.#ledger.append({ userId, event: 'ended', terminal, address, method, reason: this.#endReason(row) ?? 'expired' })
+  }
+}
+
+const toAllowance = ({ method, scope, grantedAt, usedAt, endsAt }: Row): Allowance => ({
+  method,
+  scope,
+  grantedAt,
+  usedAt,
+  endsAt,
+})
+
+const asHolder = ({ row, terminal }: { row: Row; terminal: string }) => ({
+  terminal,
+  since: row.grantedAt,
+  last_used: row.usedAt,
+})
+
+const tokenOctets = (keyToken: string | null): Uint8Array | null => {
+  const octets = keyToken === null ? null : Buffer.from(keyToken, 'base64url')
+  return octets?.length === 32 ? octets : null
+}
+
+const sessionEnded = () => new Refusal('no-session', 'This session has ended. Please log in again.')

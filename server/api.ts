@@ -1,0 +1,350 @@
+/**
+ * The JSON API: the routes of the contract, each a thin way from a request to a service. What comes in is parsed at
+ * this border; a refusal becomes an RFC 9457 problem document. Times are RFC 3339 strings in UTC.
+ */
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { z } from 'zod'
+import type { Mail, Part, Signature } from './encrypted-mail.ts'
+import type { Letter } from './letters.ts'
+import type { Services } from './main.ts'
+import type { Listed } from './mailboxes.ts'
+import { Refusal, type RefusalCode } from './refusal.ts'
+import type { Session } from './sessions.ts'
+
+export type Asker = { session: Session | null; keyToken: string | null; address: string }
+
+const maxBodySize = 36 * 1024 * 1024 // a message of 25 MiB, its attachments in base64
+
+const addresses = z.union([z.string(), z.array(z.string()).transform((list) => list.join(', '))]).default('')
+const base64 = z
+  .base64()
+  .or(z.base64url())
+  .transform((text) => new Uint8Array(Buffer.from(text, 'base64')))
+
+const bodies = {
+  session: z.object({ user: z.string(), password: z.string(), terminal: z.string().max(200).optional() }),
+  folder: z.object({ name: z.string() }),
+  marks: z.object({ seen: z.boolean(), flagged: z.boolean(), folder: z.string() }).partial(),
+  decrypt: z.object({ part: z.string().optional() }),
+  passphrase: z.object({ passphrase: z.string() }),
+  stop: z.object({ confirm: z.literal(true).optional() }),
+  sign: z.object({ text: z.string() }),
+  letter: z.object({
+    to: addresses,
+    cc: addresses,
+    bcc: addresses,
+    subject: z.string().default(''),
+    text: z.string().default(''),
+    attachments: z
+      .array(
+        z.object({
+          name: z.string(),
+          type: z.string().regex(/^[\w.+-]+\/[\w.+-]+$/).default('application/octet-stream'),
+          content: base64,
+        }),
+      )
+      .default([]),
+    /** One of this user's messages, or a Message-ID. */
+    in_reply_to: z.union([z.number().int(), z.string()]).nullish(),
+    sign: z.boolean().default(false),
+    encrypt: z.boolean().default(false),
+    draft: z.boolean().default(false),
+    hold_s: z.number().int().min(0).max(3600).default(0),
+  }),
+}
+
+export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => {
+  const { sessions, users, allowances, keyrings, mailboxes, reading, letters, ledger, config } = services
+
+  /** Who asks, with a live session. @throws Refusal `no-session` */
+  const authenticated = async (c: Context) => {
+    const { session, keyToken } = await ask(c)
+    if (!session) throw new Refusal('no-session', 'Log in first: there is no such session, or it has ended.')
+    return { session, keyToken, userId: session.user.id }
+  }
+
+  const allowanceOf = async (session: Session) => {
+    const key = await keyrings.present(session.user.id)
+    const state = await allowances.state(session)
+    if (state.state !== 'open' || !key) return null
+    const { method, scope, grantedAt, endsAt } = state.allowance
+    return {
+      key: key.fingerprint,
+      method,
+      scope,
+      granted_at: time(grantedAt),
+      expires_at: time(endsAt),
+      idle_s: config.allowanceIdleMs / 1000,
+    }
+  }
+
+  return new Hono()
+    .use(bodyLimit({ maxSize: maxBodySize, onError: () => problem(tooLarge) }))
+
+    .post('/session', async (c) => {
+      const { user, password, terminal } = await body(c, bodies.session)
+      const { address } = await ask(c)
+      const known = await users.logIn(user, password, address)
+      const { token, session } = await sessions.begin(known, terminal ?? 'API client', address)
+      const idle_s = config.sessionIdleMs / 1000
+      return c.json({ token, user: known.address, idle_s, expires_at: time(session.endsAt) }, 201)
+    })
+    .get('/session', async (c) => {
+      const { session } = await authenticated(c)
+      const { stopped } = session
+      return c.json({
+        user: session.user.address,
+        terminal: session.terminal,
+        idle_s: config.sessionIdleMs / 1000,
+        expires_at: time(session.endsAt),
+        allowance: await allowanceOf(session),
+        stopped: stopped && { at: time(stopped.at), by: stopped.by },
+      })
+    })
+    .delete('/session', async (c) => {
+      const { session } = await authenticated(c)
+      await sessions.end(session.id, 'logout')
+      return c.body(null, 204)
+    })
+
+    .get('/folders', async (c) => {
+      const { userId } = await authenticated(c)
+      const folders = await mailboxes.folders(userId)
+      return c.json({ folders: folders.map(({ name, kind, total, unread }) => ({ name, kind, total, unread })) })
+    })
+    .post('/folders', async (c) => {
+      const { userId } = await authenticated(c)
+      const { name } = await mailboxes.createFolder(userId, (await body(c, bodies.folder)).name)
+      return c.json({ name, kind: 'user' }, 201)
+    })
+    .get('/folders/:name/messages', async (c) => {
+      const { userId } = await authenticated(c)
+      const folder = await mailboxes.folderNamed(userId, c.req.param('name'))
+      const page = await mailboxes.page(userId, folder.id, {
+        before: c.req.query('before') ?? null,
+        limit: limitOf(c.req.query('limit'), 50, 500),
+        query: c.req.query('q') ?? null,
+      })
+      return c.json({ messages: page.messages.map(listed), next: page.next })
+    })
+
+    .get('/messages/:id', async (c) => {
+      const { session } = await authenticated(c)
+      const { message, folder, mail } = await reading.read(session, idOf(c))
+      return c.json({ id: message.id, folder: folder.name, security: message.security, ...content(mail) })
+    })
+    .get('/messages/:id/raw', async (c) => {
+      const { userId } = await authenticated(c)
+      const octets = await mailboxes.octets(userId, idOf(c))
+      return c.body(new Uint8Array(octets), 200, { 'Content-Type': 'message/rfc822' })
+    })
+    .patch('/messages/:id', async (c) => {
+      const { userId } = await authenticated(c)
+      const { id } = await mailboxes.message(userId, idOf(c))
+      const { seen, flagged, folder } = await body(c, bodies.marks)
+      const folderId = folder === undefined ? undefined : (await mailboxes.folderNamed(userId, folder)).id
+      await mailboxes.mark(userId, [id], {
+        ...(seen === undefined ? {} : { seen }),
+        ...(flagged === undefined ? {} : { flagged }),
+        ...(folderId === undefined ? {} : { folderId }),
+      })
+      const message = await mailboxes.message(userId, id)
+      return c.json({ ...listed(message), folder: (await mailboxes.folder(userId, message.folderId)).name })
+    })
+    .delete('/messages/:id', async (c) => {
+      const { userId } = await authenticated(c)
+      const { id } = await mailboxes.message(userId, idOf(c))
+      await mailboxes.remove(userId, [id])
+      return c.body(null, 204)
+    })
+    .post('/messages/:id/decrypt', async (c) => {
+      const { session, keyToken } = await authenticated(c)
+      const { part } = await body(c, bodies.decrypt)
+      return c.json(content((await reading.open(session, keyToken, idOf(c), part)).mail))
+    })
+    .get('/messages/:id/parts/:part', async (c) => {
+      const { session, keyToken } = await authenticated(c)
+      const found = await reading.attachment(session, keyToken, idOf(c), c.req.param('part'), c.req.query('within'))
+      // Never a type that a browser would run or show as a page of ours.
+      return c.body(new Uint8Array(found.octets), 200, {
+        'Content-Type': 'application/octet-stream',
+        'Content-Disposition': `attachment; filename*=UTF-8''${encodeURIComponent(found.name)}`,
+      })
+    })
+
+    .post('/allowance', async (c) => {
+      const { session } = await authenticated(c)
+      const { passphrase } = await body(c, bodies.passphrase)
+      const { keyToken } = await allowances.grantByPassphrase(session, passphrase)
+      return c.json({ key_token: keyToken, ...(await allowanceOf(session))! }, 201)
+    })
+    .delete('/allowance', async (c) => {
+      const { session } = await authenticated(c)
+      await allowances.lock(session)
+      return c.body(null, 204)
+    })
+    .post('/allowance/stop', async (c) => {
+      const { session } = await authenticated(c)
+      const { confirm } = await body(c, bodies.stop)
+      if (!confirm) throw new Refusal('unconfirmed', 'Stopping the other use needs {"confirm": true}.')
+      await allowances.stop(session)
+      return c.body(null, 204)
+    })
+    .post('/sign', async (c) => {
+      const { session, keyToken } = await authenticated(c)
+      const { text } = await body(c, bodies.sign)
+      return c.json({ signed: await letters.sign(session, keyToken, text) })
+    })
+
+    .post('/messages', async (c) => {
+      const { session, keyToken } = await authenticated(c)
+      const { draft, hold_s, in_reply_to, attachments, ...written } = await body(c, bodies.letter)
+      const letter: Letter = {
+        ...written,
+        attachments: attachments.map(({ name, type, content }) => ({ name, type, octets: content })),
+        inReplyTo: await repliedTo(services, session, in_reply_to ?? null),
+      }
+      if (draft) {
+        const { id, folder } = await letters.saveDraft(session, letter)
+        return c.json({ id, folder: folder.name, delivered: [] as string[], queued: [] as string[] }, 201)
+      }
+      const { id, folder, delivered, queued } = await letters.send(session, keyToken, letter, { holdMs: hold_s * 1000 })
+      return c.json({ id, folder: folder.name, delivered, queued }, 201)
+    })
+
+    .get('/keys', async (c) => {
+      const { userId } = await authenticated(c)
+      const methods = await keyrings.methods(userId)
+      const keys = (await keyrings.list(userId)).map((key) => ({
+        id: key.fingerprint,
+        fingerprint: key.fingerprint,
+        aliases: key.aliases,
+        created: time(key.createdAt),
+        expires: key.expiresAt === null ? null : time(key.expiresAt),
+        algorithm: key.algorithm,
+        public: armored(key.publicKey),
+        methods,
+      }))
+      return c.json({ keys })
+    })
+    .get('/log', async (c) => {
+      const { userId } = await authenticated(c)
+      const before = c.req.query('before')
+      const limit = limitOf(c.req.query('limit'), 50, 500)
+      const rows = await ledger.list(userId, before === undefined ? null : Number(before), limit + 1)
+      const events = rows.slice(0, limit).map(({ at, event, terminal, address, method, messageId, reason }) => ({
+        at: time(at),
+        event,
+        terminal,
+        address,
+        ...(method ? { method } : {}),
+        ...(messageId ? { message: messageId } : {}),
+        ...(reason ? { reason } : {}),
+      }))
+      return c.json({ events, next: rows.length > limit ? String(rows[limit - 1]!.id) : null })
+    })
+
+    .notFound(() => problem(new Refusal('not-found', 'There is no such call.')))
+    .onError((error, c) => {
+      const refusal = services.refusalOf(error)
+      if (refusal) return problem(refusal)
+      const { name, message, stack } = error
+      services.log.error({ err: { name, message, stack }, path: c.req.routePath }, 'unexpected error')
+      return problem(new Refusal('failed', 'Something went wrong on the server. Nothing was changed; please try again.'))
+    })
+}
+
+/** The type of the API, for typed clients. */
+export type Api = ReturnType<typeof api>
+
+const tooLarge = new Refusal('too-large', 'This is larger than a message may be.')
+
+/** RFC 9457; `type` ends in the refusal's code. */
+const problem = (refusal: Refusal): Response => {
+  const { by, retry_after_s, ...rest } = refusal.detail
+  const headers: Record<string, string> = { 'Content-Type': 'application/problem+json' }
+  if (retry_after_s) headers['Retry-After'] = String(retry_after_s)
+  const holder = by && { by: { ...by, since: time(by.since), last_used: time(by.last_used) } }
+  const type = `urn:wafer:problem:${refusal.code satisfies RefusalCode}`
+  const document = { type, title: refusal.message, status: refusal.status, ...rest, ...holder }
+  return new Response(JSON.stringify(document), { status: refusal.status, headers })
+}
+
+const time = (ms: number) => new Date(ms).toISOString()
+
+/** Parses a JSON body; an absent one counts as empty. @throws Refusal `bad-request` naming the member */
+const body = async <S extends z.ZodType>(c: Context, schema: S): Promise<z.output<S>> => {
+  const text = await c.req.text()
+  let json: unknown
+  try {
+    json = text.trim() === '' ? {} : JSON.parse(text)
+  } catch (cause) {
+    throw new Refusal('bad-request', 'The body is not JSON.', { cause })
+  }
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  const member = parsed.error.issues[0]?.path.join('.')
+  throw new Refusal('bad-request', member ? `The member "${member}" is missing or malformed.` : 'The body is malformed.')
+}
+
+const idOf = (c: Context): number => {
+  const id = c.req.param('id') ?? ''
+  if (!/^\d{1,15}$/.test(id)) throw new Refusal('not-found', 'There is no such message.')
+  return Number(id)
+}
+
+const limitOf = (text: string | undefined, usual: number, most: number): number => {
+  if (text === undefined) return usual
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Refusal('bad-request', 'The limit is not a number above 0.')
+  return Math.min(Number(text), most)
+}
+
+const listed = (message: Listed) => ({
+  id: message.id,
+  from: message.sender,
+  to: message.recipients,
+  subject: message.subject,
+  date: time(message.sentAt ?? message.arrivedAt),
+  size: message.size,
+  seen: message.seen,
+  flagged: message.flagged,
+  attachments: message.attachments,
+  security: message.security,
+})
+
+const content = (mail: Mail): {
+  headers: Record<string, string>
+  text: string
+  html?: string
+  attachments: Part[]
+  isolated: Mail['isolated']
+  signature: Omit<Signature, 'at'> & { at: string | null }
+} => ({
+  headers: mail.headers,
+  text: mail.text,
+  ...(mail.html === null ? {} : { html: mail.html }),
+  attachments: mail.attachments,
+  isolated: mail.isolated,
+  signature: { ...mail.signature, at: mail.signature.at === null ? null : time(mail.signature.at) },
+})
+
+const repliedTo = async (
+  { reading }: Services,
+  session: Session,
+  reference: number | string | null,
+): Promise<Letter['inReplyTo']> => {
+  if (reference === null || reference === '') return null
+  if (typeof reference === 'string' && !/^\d+$/.test(reference)) return { messageId: oneMessageId(reference), references: [] }
+  const { mail } = await reading.read(session, Number(reference))
+  return mail.messageId ? { messageId: mail.messageId, references: mail.references } : null
+}
+
+const oneMessageId = (text: string) => {
+  if (!/^<[^<>\s]+>$/.test(text)) throw new Refusal('bad-request', 'in_reply_to is neither a message of yours nor a Message-ID.')
+  return text
+}
+
+/** ASCII armor without a checksum (RFC 9580 §6.1 says to leave it out). */
+const armored = (key: Uint8Array) =>
+  `-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n${Buffer.from(key).toString('base64').replace(/.{1,64}/g, '$&\n')}-----END PGP PUBLIC KEY BLOCK-----\n`

@@ -1,0 +1,78 @@
+/**
+ * The program of a child process: it does the work that needs keys or reads what strangers sent, one piece at a
+ * time, and ends with its parent. What it may be asked for is this table, nothing else.
+ */
+import * as encryptedMail from './encrypted-mail.ts'
+import { summarize } from './mime.ts'
+import { Refusal, type RefusalCode, type RefusalDetail } from './refusal.ts'
+import * as secretKeys from './secret-keys.ts'
+
+type Certificates = encryptedMail.Certificate[]
+
+const operations = {
+  // without keys
+  summarize: (task: { octets: Uint8Array }) => summarize(task.octets),
+  read: (task: { octets: Uint8Array; certificates: Certificates }) =>
+    encryptedMail.read(task.octets, task.certificates),
+  part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),
+  inspectKeys: (task: { octets: Uint8Array }) => encryptedMail.inspectKeys(task.octets),
+  encrypt: (task: { entity: Uint8Array; encryptTo: Certificates }) =>
+    encryptedMail.protect(task.entity, { sign: null, encryptTo: task.encryptTo }),
+
+  // with a passphrase
+  createKeyring: secretKeys.createKeyring,
+  unlock: (task: { proof: secretKeys.Passphrase; recipient: Uint8Array; binding: string }) =>
+    secretKeys.unlock(task.proof, task.recipient, task.binding),
+  addKey: (task: { proof: secretKeys.Passphrase; key: secretKeys.NewKey }) =>
+    secretKeys.addKey(task.proof, task.key),
+  exportSecret: (task: {
+    proof: secretKeys.Passphrase
+    keys: secretKeys.SealedKey[]
+    copyPassphrase: Uint8Array
+  }) => secretKeys.exportSecret(task.proof, task.keys, task.copyPassphrase),
+
+  // with an allowance
+  open: (task: { opening: secretKeys.Opening; octets: Uint8Array; certificates: Certificates; part?: string }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) =>
+      encryptedMail.open(task.octets, keys, task.certificates, task.part),
+    ),
+  openPart: (task: { opening: secretKeys.Opening; octets: Uint8Array; id: string; within?: string }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) =>
+      encryptedMail.partOf(task.octets, task.id, keys, task.within),
+    ),
+  signCleartext: (task: { opening: secretKeys.Opening; text: string }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) => keys.signCleartext(task.text)),
+  signAndProtect: (task: { opening: secretKeys.Opening; entity: Uint8Array; encryptTo: Certificates }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) =>
+      encryptedMail.protect(task.entity, { sign: keys, encryptTo: task.encryptTo }),
+    ),
+} satisfies Record<string, (task: never) => Promise<unknown>>
+
+export type Operations = typeof operations
+export type Request = { id: number; operation: keyof Operations; task: unknown }
+export type Answer = { id: number } & (
+  | { result: unknown }
+  | { refusal: { code: RefusalCode; sentence: string; detail: RefusalDetail } }
+  | { error: string }
+)
+
+process.on('message', async ({ id, operation, task }: Request) => {
+  const answer = (content: object) => process.send!({ id, ...content })
+  try {
+    const work = operations[operation] as (task: unknown) => Promise<unknown>
+    answer({ result: await work(task) })
+  } catch (error) {
+    if (error instanceof Refusal)
+      answer({ refusal: { code: error.code, sentence: error.message, detail: error.detail } })
+    // The message of an unexpected error may quote what it was working on: only where it happened goes out.
+    else answer({ error: error instanceof Error ? `${error.name}\n${stackPlaces(error)}` : 'unknown' })
+  }
+})
+process.on('disconnect', () => process.exit())
+
+const stackPlaces = (error: Error) =>
+  error.stack
+    ?.split('\n')
+    .filter((line) => line.startsWith('    at '))
+    .slice(0, 6)
+    .join('\n') ?? ''

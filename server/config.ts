@@ -1,0 +1,175 @@
+/**
+ * The settings: environment variables, and the `.env` file in the data folder where the environment says nothing.
+ * An unknown or malformed one stops the start with a line that names it.
+ */
+import { readFileSync } from 'node:fs'
+import { BlockList, isIP } from 'node:net'
+import { join, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import { z } from 'zod'
+
+export type Config = {
+  /** The folder with everything to keep. */
+  data: string
+  host: string
+  port: number
+  /** As set; null for `http(s)://localhost:PORT`, whatever the port turns out to be. */
+  origin: URL | null
+  tls: { cert: string; key: string } | null
+  /** Addresses of the TLS proxy or tunnel in front. */
+  proxy: BlockList | null
+  smtpHost: string
+  smtpPort: number
+  lmtpSocket: string | null
+  /** Domains that mail is accepted for; null for those of the users. */
+  domains: string[] | null
+  relay: URL | null
+  passkeyWithoutPrf: 'ask' | 'allow' | 'deny'
+  epochFile: string | null
+  sessionIdleMs: number
+  sessionMaxMs: number
+  allowanceIdleMs: number
+  allowanceMaxMs: number
+  /** How this server calls itself in mail. */
+  hostname: string
+  /** Argon2id cost of new slots and passwords (RFC 9106). */
+  argon2: { memoryKiB: number; passes: number }
+}
+
+const unitMs = { s: 1000, m: 60_000, h: 3_600_000 } as const
+const duration = z
+  .string()
+  .regex(/^[1-9]\d{0,6}[smh]$/, 'is not a duration such as 90s, 15m or 12h')
+  .transform((text) => Number(text.slice(0, -1)) * unitMs[text.at(-1) as keyof typeof unitMs])
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/, 'is not a port number')
+  .transform(Number)
+  .refine((value) => value <= 65_535, 'is not a port number')
+const host = z.string().regex(/^[A-Za-z0-9.:_-]+$/, 'is not a host name or address')
+const domain = z.string().regex(/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/, 'is not a list of domains')
+
+const origin = z.string().transform((text, context) => {
+  const url = URL.parse(text)
+  if (url && /^https?:$/.test(url.protocol) && url.pathname === '/' && !url.search && !url.hash && !url.username)
+    return url
+  context.addIssue({ code: 'custom', message: 'is not an origin such as https://mail.example.org' })
+  return z.NEVER
+})
+
+const relay = z.string().transform((text, context) => {
+  const url = URL.parse(text)
+  if (url && /^smtps?:$/.test(url.protocol) && url.hostname && /^\/?$/.test(url.pathname)) return url
+  context.addIssue({ code: 'custom', message: 'is not of the form smtp://user:pass@host:port' })
+  return z.NEVER
+})
+
+const proxy = z.string().transform((text, context) => {
+  const list = new BlockList()
+  for (const entry of text.split(/[\s,]+/).filter(Boolean)) {
+    const [address = '', prefix] = entry.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    const bits = prefix === undefined ? null : Number(prefix)
+    if (!isIP(address) || (bits !== null && !(Number.isInteger(bits) && bits >= 0 && bits <= (family === 'ipv4' ? 32 : 128)))) {
+      context.addIssue({ code: 'custom', message: 'is not an address or network such as 10.0.0.1 or 10.0.0.0/24' })
+      return z.NEVER
+    }
+    if (bits === null) list.addAddress(address, family)
+    else list.addSubnet(address, bits, family)
+  }
+  return list
+})
+
+const settings = z.strictObject({
+  WAFER_DATA: z.string().min(1).default('./data'),
+  WAFER_HOST: host.default('127.0.0.1'),
+  WAFER_PORT: port.default(8080),
+  WAFER_ORIGIN: origin.optional(),
+  WAFER_TLS_CERT: z.string().min(1).optional(),
+  WAFER_TLS_KEY: z.string().min(1).optional(),
+  WAFER_PROXY: proxy.optional(),
+  WAFER_SMTP_HOST: host.default('127.0.0.1'),
+  WAFER_SMTP_PORT: port.default(2525),
+  WAFER_LMTP_SOCKET: z.string().min(1).optional(),
+  WAFER_DOMAINS: z
+    .string()
+    .transform((text) => text.toLowerCase().split(/[\s,]+/).filter(Boolean))
+    .pipe(z.array(domain).min(1, 'is not a list of domains'))
+    .optional(),
+  WAFER_RELAY: relay.optional(),
+  WAFER_PASSKEY_WITHOUT_PRF: z.enum(['ask', 'allow', 'deny'], 'is none of ask, allow, deny').default('ask'),
+  WAFER_EPOCH_FILE: z.string().min(1).optional(),
+  WAFER_SESSION_IDLE: duration.default(15 * unitMs.m),
+  WAFER_SESSION_MAX: duration.default(12 * unitMs.h),
+  WAFER_ALLOWANCE_IDLE: duration.default(5 * unitMs.m),
+  WAFER_ALLOWANCE_MAX: duration.default(unitMs.h),
+})
+
+/** Whether a listening address is reachable from this machine only. */
+export const isLoopback = (address: string) => /^(localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3})$/.test(address)
+
+/**
+ * @param environment as `process.env`
+ * @throws Error with one sentence naming the setting that is unknown or malformed
+ */
+export const readConfig = (environment: Record<string, string | undefined>): Config => {
+  const data = resolve(environment.WAFER_DATA || './data')
+  const wanted = (entries: Record<string, string | undefined>) =>
+    Object.fromEntries(Object.entries(entries).filter(([name, value]) => name.startsWith('WAFER_') && value !== ''))
+  const parsed = settings.safeParse({ ...wanted(readEnvFile(data)), ...wanted(environment) })
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!
+    if (issue.code === 'unrecognized_keys') throw new Error(`${issue.keys[0]} is not a setting of Wafer.`)
+    throw new Error(`${issue.path[0] as string} ${/^(is|does)/.test(issue.message) ? issue.message : 'is malformed'}.`)
+  }
+  const set = parsed.data
+  if (!set.WAFER_TLS_CERT !== !set.WAFER_TLS_KEY)
+    throw new Error('WAFER_TLS_CERT and WAFER_TLS_KEY belong together: set both or neither.')
+  const tls = set.WAFER_TLS_CERT
+    ? { cert: readPem('WAFER_TLS_CERT', set.WAFER_TLS_CERT), key: readPem('WAFER_TLS_KEY', set.WAFER_TLS_KEY!) }
+    : null
+  if (!isLoopback(set.WAFER_HOST) && !tls && !set.WAFER_PROXY)
+    throw new Error(
+      `WAFER_HOST is ${set.WAFER_HOST}, which other machines reach: set WAFER_TLS_CERT and WAFER_TLS_KEY, or WAFER_PROXY.`,
+    )
+  if (tls && set.WAFER_ORIGIN?.protocol === 'http:')
+    throw new Error('WAFER_ORIGIN begins with http:, but WAFER_TLS_CERT makes this server speak https.')
+  return {
+    data,
+    host: set.WAFER_HOST,
+    port: set.WAFER_PORT,
+    origin: set.WAFER_ORIGIN ?? null,
+    tls,
+    proxy: set.WAFER_PROXY ?? null,
+    smtpHost: set.WAFER_SMTP_HOST,
+    smtpPort: set.WAFER_SMTP_PORT,
+    lmtpSocket: set.WAFER_LMTP_SOCKET ?? null,
+    domains: set.WAFER_DOMAINS ?? null,
+    relay: set.WAFER_RELAY ?? null,
+    passkeyWithoutPrf: set.WAFER_PASSKEY_WITHOUT_PRF,
+    epochFile: set.WAFER_EPOCH_FILE ? resolve(set.WAFER_EPOCH_FILE) : null,
+    sessionIdleMs: set.WAFER_SESSION_IDLE,
+    sessionMaxMs: set.WAFER_SESSION_MAX,
+    allowanceIdleMs: set.WAFER_ALLOWANCE_IDLE,
+    allowanceMaxMs: set.WAFER_ALLOWANCE_MAX,
+    hostname: set.WAFER_ORIGIN?.hostname ?? 'localhost',
+    argon2: { memoryKiB: 64 * 1024, passes: 3 },
+  }
+}
+
+const readEnvFile = (data: string): Record<string, string | undefined> => {
+  try {
+    return parseEnv(readFileSync(join(data, '.env'), 'utf8'))
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return {}
+    throw new Error(`${join(data, '.env')} cannot be read.`, { cause: error })
+  }
+}
+
+const readPem = (name: string, file: string) => {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new Error(`${name}: ${file} cannot be read.`, { cause: error })
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * Child processes for the work that needs keys or reads hostile mail. What a process has once held can be found in
+ * its memory until it ends (measured: a passphrase survives garbage collection), so a process that worked with
+ * keys serves one user in its life and is gone soon: at the lock, five seconds after its last work, or at the age of
+ * a minute. Work without keys has processes of its own. A spare one is kept warm. Each is limited in CPU time,
+ * memory and the time of one task.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
+import type { Answer, Operations } from './child.ts'
+import { Refusal } from './refusal.ts'
+
+type Task<O extends keyof Operations> = Parameters<Operations[O]>[0]
+type Result<O extends keyof Operations> = Awaited<ReturnType<Operations[O]>>
+
+const idleLimitMs = 5_000
+const ageLimitMs = 60_000
+const taskLimitMs = 20_000
+const processLimit = 12
+/** Of the processes without keys: mail that comes in must not wait behind one hostile mail. */
+const keylessAtOnce = 2
+const queueLimit = 64
+
+/** CPU seconds in a life, no core dump; address space in KiB, of which Node 24 reserves 2 GiB before it starts. */
+const limits = 'ulimit -c 0; ulimit -t 120; ulimit -v 12582912; exec "$0" "$@"'
+const nodeOptions = ['--disable-sigusr1', '--max-old-space-size=384', '--no-warnings']
+
+/** Beside this file in the bundle; tests run this file from its source. */
+const program = join(import.meta.dirname, '..', 'dist', 'child.js')
+
+/** Whose keys a process has seen; `null` for none. */
+type Owner = number | null
+
+export class CryptoPool {
+  readonly #children = new Set<Child>()
+  #spare: Child | null = null
+  #closed = false
+  readonly #queue: { owner: Owner; start: (child: Child) => void; fail: (error: Error) => void }[] = []
+
+  /** Starts the spare process, so that the first task need not wait for one. */
+  warmUp() {
+    if (!this.#closed) this.#spare ??= new Child()
+  }
+
+  /**
+   * Runs one operation of child.ts.
+   *
+   * @param owner whose keys or secrets are in the task; null where there are none
+   * @throws Refusal as the operation does; `busy` when too many tasks wait; `failed` when the work took too long
+   */
+  async run<O extends keyof Operations>(owner: Owner, operation: O, task: Task<O>): Promise<Result<O>> {
+    const child = await this.#childFor(owner)
+    try {
+      return (await child.run(operation, task)) as Result<O>
+    } finally {
+      child.free()
+      this.#next()
+    }
+  }
+
+  /** Ends the processes that worked for this user, whatever they do; what they did is not handed out. */
+  endFor(owner: number) {
+    for (const child of this.#children) if (child.owner === owner) child.end()
+  }
+
+  close() {
+    this.#closed = true
+    for (const child of this.#children) child.end()
+    this.#spare?.end()
+    for (const { fail } of this.#queue.splice(0)) fail(new Refusal('busy', 'The server is being stopped.'))
+  }
+
+  #childFor(owner: Owner): Promise<Child> {
+    if (this.#queue.length >= queueLimit)
+      throw new Refusal('busy', 'The server is busy. Please try again in a few seconds.', { detail: { retry_after_s: 5 } })
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ owner, start: resolve, fail: reject })
+      this.#next()
+    })
+  }
+
+  /** Starts every waiting task that a process can be had for, in the order in which they came. */
+  #next() {
+    for (let place = 0; place < this.#queue.length; ) {
+      const child = this.#closed ? null : this.#available(this.#queue[place]!.owner)
+      if (!child) {
+        place += 1
+        continue
+      }
+      child.take()
+      this.#queue.splice(place, 1)[0]!.start(child)
+    }
+  }
+
+  #available(owner: Owner): Child | null {
+    const own = [...this.#children].filter((child) => child.owner === owner && !child.ended)
+    const free = own.find((child) => !child.busy)
+    if (free) return free
+    if (own.length >= (owner === null ? keylessAtOnce : 1)) return null
+    if (this.#children.size >= processLimit) {
+      const idle = [...this.#children].find((child) => !child.busy)
+      if (!idle) return null
+      idle.end()
+    }
+    const child = this.#spare && !this.#spare.ended ? this.#spare : new Child()
+    this.#spare = null
+    child.owner = owner
+    this.#children.add(child)
+    child.onEnd = () => {
+      this.#children.delete(child)
+      this.#next()
+    }
+    setTimeout(() => this.warmUp(), 50).unref()
+    return child
+  }
+}
+
+class Child {
+  owner: Owner = null
+  busy = false
+  ended = false
+  onEnd: () => void = () => {}
+  readonly #process: ChildProcess
+  readonly #bornMs = performance.now()
+  readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>()
+  #lastId = 0
+  #idle: NodeJS.Timeout | undefined
+
+  constructor() {
+    this.#process = fork(program, {
+      execPath: '/bin/sh',
+      execArgv: ['-c', limits, process.execPath, ...nodeOptions],
+      serialization: 'advanced',
+      env: {}, // no setting and no secret of the server's
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    })
+    this.#process.on('message', (answer: Answer) => this.#receive(answer))
+    this.#process.on('error', () => this.end())
+    this.#process.on('exit', () => this.end())
+    this.#process.unref()
+    this.#process.channel?.unref()
+  }
+
+  /** Marks the process as busy before anything is awaited, so that nobody else takes it. */
+  take() {
+    clearTimeout(this.#idle)
+    this.busy = true
+    this.#process.channel?.ref()
+  }
+
+  async run(operation: keyof Operations, task: unknown): Promise<unknown> {
+    const id = ++this.#lastId
+    const timer = setTimeout(() => {
+      this.#waiting.get(id)?.reject(new Refusal('failed', 'This took too long and was given up.'))
+      this.end()
+    }, taskLimitMs)
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waiting.set(id, { resolve, reject })
+        if (this.ended) reject(interrupted())
+        else this.#process.send({ id, operation, task }, (error) => error && reject(interrupted()))
+      })
+    } finally {
+      clearTimeout(timer)
+      this.#waiting.delete(id)
+    }
+  }
+
+  free() {
+    this.busy = false
+    this.#process.channel?.unref()
+    if (performance.now() - this.#bornMs >= ageLimitMs) this.end()
+    else this.#idle = setTimeout(() => this.end(), idleLimitMs).unref()
+  }
+
+  end() {
+    if (this.ended) return
+    this.ended = true
+    clearTimeout(this.#idle)
+    this.#process.kill('SIGKILL')
+    for (const { reject } of this.#waiting.values()) reject(interrupted())
+    this.onEnd()
+  }
+
+  #receive(answer: Answer) {
+    const task = this.#waiting.get(answer.id)
+    if (!task) return
+    if ('result' in answer) task.resolve(answer.result)
+    else if ('refusal' in answer)
+      task.reject(new Refusal(answer.refusal.code, answer.refusal.sentence, { detail: answer.refusal.detail }))
+    else task.reject(new Error(`expected an answer of the child process, got an error: ${answer.error}`))
+  }
+}
+
+const interrupted = () => new Refusal('failed', 'The work was stopped before it was done. Please try again.')

@@ -1,0 +1,279 @@
+/**
+ * Letters: mail being written. Sign gives the text back signed (F9); send builds the message, protects it as asked,
+ * hands it to the outbox and keeps a copy; a draft is kept until it is sent. Copies and drafts lie encrypted to the
+ * user's own key.
+ */
+import { randomBytes } from 'node:crypto'
+import addressparser from 'nodemailer/lib/addressparser/index.js'
+import MailComposer from 'nodemailer/lib/mail-composer/index.js'
+import type { Allowances } from './allowances.ts'
+import type { Clock } from './clock.ts'
+import type { Correspondents } from './correspondents.ts'
+import type { CryptoPool } from './crypto-pool.ts'
+import type { Certificate } from './encrypted-mail.ts'
+import type { Keyrings } from './keyrings.ts'
+import type { Folder, Mailboxes } from './mailboxes.ts'
+import type { Reading } from './reading.ts'
+import type { Outbox } from './outbox.ts'
+import { Refusal } from './refusal.ts'
+import type { Session } from './sessions.ts'
+import { mailAddress, type User } from './users.ts'
+
+/** Address fields are as typed: `Ann <ann@example.org>, bob@example.org`. */
+export type Letter = {
+  to: string
+  cc: string
+  bcc: string
+  subject: string
+  text: string
+  attachments: { name: string; type: string; octets: Uint8Array }[]
+  /** What this answers, for threads in other programs (RFC 5322 §3.6.4). */
+  inReplyTo: { messageId: string; references: string[] } | null
+  sign: boolean
+  encrypt: boolean
+}
+export type Sent = { id: number; folder: Folder; delivered: string[]; queued: string[] }
+
+/** One address field, parsed. */
+type Mailbox = { name: string; address: string }
+type Addressed = { to: Mailbox[]; cc: Mailbox[]; bcc: Mailbox[]; all: string[] }
+
+export class Letters {
+  readonly #clock: Clock
+  readonly #pool: CryptoPool
+  readonly #allowances: Allowances
+  readonly #keyrings: Keyrings
+  readonly #correspondents: Correspondents
+  readonly #mailboxes: Mailboxes
+  readonly #reading: Reading
+  readonly #outbox: Outbox
+
+  constructor(options: {
+    clock: Clock
+    pool: CryptoPool
+    allowances: Allowances
+    keyrings: Keyrings
+    correspondents: Correspondents
+    mailboxes: Mailboxes
+    reading: Reading
+    outbox: Outbox
+  }) {
+    this.#clock = options.clock
+    this.#pool = options.pool
+    this.#allowances = options.allowances
+    this.#keyrings = options.keyrings
+    this.#correspondents = options.correspondents
+    this.#mailboxes = options.mailboxes
+    this.#reading = options.reading
+    this.#outbox = options.outbox
+  }
+
+  /**
+   * The text, cleartext-signed with the session's key (S1450).
+   *
+   * @throws Refusal `key-in-use`, `allowance-required`
+   */
+  async sign(session: Session, keyToken: string | null, text: string): Promise<string> {
+    return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
+      this.#pool.run(session.user.id, 'signCleartext', { opening, text: text.replace(/\r\n?/g, '\n') }),
+    )
+  }
+
+  /**
+   * Sends a letter.
+   *
+   * @param options.draft the draft that it was, which goes away
+   * @param options.holdMs how long it waits before it leaves
+   * @throws Refusal `key-in-use`, `allowance-required` where it signs; `bad-address`, `no-key-for`; `no-relay`, and
+   * then the letter is in Drafts
+   */
+  async send(
+    session: Session,
+    keyToken: string | null,
+    letter: Letter,
+    options: { draft?: number | null; holdMs?: number } = {},
+  ): Promise<Sent> {
+    const { user } = session
+    if (letter.sign) await this.#allowances.require(session, keyToken, 'sign')
+    const addressed = parseRecipients(letter)
+    if (addressed.all.length === 0) throw new Refusal('bad-address', 'Who is it to? The letter has no recipient.')
+    const keys = letter.encrypt ? await this.#keysFor(user, addressed.all) : null
+    try {
+      await this.#outbox.resolve(addressed.all)
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'no-relay') await this.saveDraft(session, letter, options.draft)
+      throw error
+    }
+
+    const message = await this.#compose(user, letter, addressed)
+    const envelopes = await this.#protect(session, keyToken, letter, message, addressed, keys)
+    const result: Omit<Sent, 'id' | 'folder'> = { delivered: [], queued: [] }
+    for (const { recipients, octets } of envelopes) {
+      const mail = { userId: user.id, sender: user.address, recipients, octets, holdMs: options.holdMs ?? 0 }
+      const { delivered, queued } = await this.#outbox.submit(mail)
+      result.delivered.push(...delivered)
+      result.queued.push(...queued)
+    }
+    const copy = letter.encrypt ? envelopes[0]!.octets : await this.toSelf(user, envelopes[0]!.octets)
+    const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
+    const id = await this.#mailboxes.store(user.id, folder.id, copy, { seen: true, replaces: options.draft ?? null })
+    return { id, folder, ...result }
+  }
+
+  /** Keeps a letter in Drafts, in the place of the draft it was. Recipients need not be complete. */
+  async saveDraft(session: Session, letter: Letter, replaces?: number | null): Promise<{ id: number; folder: Folder }> {
+    const { user } = session
+    const folder = await this.#mailboxes.fixedFolder(user.id, 'drafts')
+    const octets = await this.#compose(user, letter, parseRecipients(letter, 'as typed'), 'draft')
+    const options = { seen: true, replaces: replaces ?? null }
+    const id = await this.#mailboxes.store(user.id, folder.id, await this.toSelf(user, octets), options)
+    return { id, folder }
+  }
+
+  /**
+   * A draft to go on with; one that lies encrypted needs the session's key.
+   *
+   * @throws Refusal `not-found`, `key-in-use`, `allowance-required`
+   */
+  async draft(session: Session, keyToken: string | null, id: number): Promise<Letter> {
+    const { security } = await this.#mailboxes.message(session.user.id, id)
+    const { mail } =
+      security === 'encrypted'
+        ? await this.#reading.open(session, keyToken, id)
+        : await this.#reading.read(session, id)
+    const attachments = []
+    for (const part of mail.attachments)
+      attachments.push(await this.#reading.attachment(session, keyToken, id, part.id))
+    const { to = '', cc = '', bcc = '', subject = '' } = mail.headers
+    const protection = mail.headers['x-wafer-protection'] ?? ''
+    const replied = mail.headers['in-reply-to']?.trim()
+    return {
+      to,
+      cc,
+      bcc,
+      subject,
+      text: mail.text,
+      attachments,
+      inReplyTo: replied ? { messageId: replied, references: mail.references } : null,
+      sign: protection.includes('sign'),
+      encrypt: protection.includes('encrypt'),
+    }
+  }
+
+  async #keysFor(user: User, addresses: string[]): Promise<Map<string, Uint8Array>> {
+    const { keys, missing } = await this.#correspondents.keysFor(user.id, addresses)
+    if (missing.length > 0)
+      throw new Refusal('no-key-for', `There is no public key for ${missing.join(', ')}. Accept one first, or send without encryption.`, {
+        detail: { addresses: missing },
+      })
+    return keys
+  }
+
+  /** The finished messages and whom each goes to. A Bcc of an encrypted letter is a message of its own. */
+  async #protect(
+    session: Session,
+    keyToken: string | null,
+    letter: Letter,
+    message: Uint8Array,
+    addressed: Addressed,
+    keys: Map<string, Uint8Array> | null,
+  ): Promise<{ recipients: string[]; octets: Uint8Array }[]> {
+    if (!letter.sign && !keys) return [{ recipients: addressed.all, octets: message }]
+    const userId = session.user.id
+    const own = await this.#ownCertificates(session.user)
+    const { outer, entity } = takeApart(message)
+    const seen = [...new Set([...addressed.to, ...addressed.cc].map(({ address }) => address))]
+    const unseen = addressed.all.filter((address) => !seen.includes(address))
+    const groups = keys ? [seen, ...unseen.map((address) => [address])].filter((group) => group.length) : [addressed.all]
+    const certificatesOf = (group: string[]): Certificate[] =>
+      keys ? [...group.map((address) => ({ publicKey: keys.get(address)!, addresses: null })), ...own] : []
+    const all = async (body: (encryptTo: Certificate[]) => Promise<Uint8Array>) => {
+      const envelopes = []
+      for (const recipients of groups)
+        envelopes.push({ recipients, octets: Buffer.concat([outer, await body(certificatesOf(recipients))]) })
+      return envelopes
+    }
+    if (!letter.sign) return all((encryptTo) => this.#pool.run(null, 'encrypt', { entity, encryptTo }))
+    return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
+      all((encryptTo) => this.#pool.run(userId, 'signAndProtect', { opening, entity, encryptTo })),
+    )
+  }
+
+  /** The message encrypted to the user's own key, header fields that lists need outside; as it is without a key. */
+  async toSelf(user: User, message: Uint8Array): Promise<Uint8Array> {
+    const encryptTo = await this.#ownCertificates(user)
+    if (encryptTo.length === 0) return message
+    const { outer, entity } = takeApart(message)
+    return Buffer.concat([outer, await this.#pool.run(null, 'encrypt', { entity, encryptTo })])
+  }
+
+  async #ownCertificates(user: User): Promise<Certificate[]> {
+    const key = await this.#keyrings.present(user.id)
+    return key ? [{ publicKey: key.publicKey, addresses: null }] : []
+  }
+
+  async #compose(user: User, letter: Letter, { to, cc, bcc }: Addressed, kind: 'message' | 'draft' = 'message') {
+    const domain = user.address.slice(user.address.lastIndexOf('@') + 1)
+    const { inReplyTo } = letter
+    const composer = new MailComposer({
+      from: { name: user.name, address: user.address },
+      to,
+      cc,
+      ...(kind === 'draft' ? { bcc, headers: { 'X-Wafer-Protection': protectionOf(letter) } } : {}),
+      subject: letter.subject,
+      text: letter.text,
+      // Neither flowed nor 8bit: what is signed must arrive as it left (RFC 3156 §3).
+      textEncoding: 'quoted-printable',
+      attachments: letter.attachments.map(({ name, type, octets }) => ({
+        filename: name,
+        contentType: type,
+        content: Buffer.from(octets),
+      })),
+      ...(inReplyTo ? { inReplyTo: inReplyTo.messageId, references: [...inReplyTo.references, inReplyTo.messageId] } : {}),
+      messageId: `<${randomBytes(16).toString('hex')}@${domain}>`,
+      date: new Date(this.#clock()),
+      newline: '\r\n',
+      disableFileAccess: true,
+      disableUrlAccess: true,
+    }).compile()
+    composer.keepBcc = kind === 'draft'
+    return composer.build()
+  }
+}
+
+const protectionOf = ({ sign, encrypt }: Letter) => [sign && 'sign', encrypt && 'encrypt'].filter(Boolean).join(' ') || 'none'
+
+/**
+ * @param mode `as typed` keeps what is no address yet, for a draft
+ * @throws Refusal `bad-address` with the addresses that are none
+ */
+const parseRecipients = (letter: Letter, mode: 'strict' | 'as typed' = 'strict'): Addressed => {
+  const bad: string[] = []
+  const field = (text: string): Mailbox[] =>
+    addressparser(text.replace(/[\r\n]+/g, ' '), { flatten: true }).flatMap(({ name, address }) => {
+      try {
+        return [{ name, address: mailAddress(address || name) }]
+      } catch {
+        bad.push(address || name)
+        return mode === 'as typed' ? [{ name: '', address: address || name }] : []
+      }
+    })
+  const [to, cc, bcc] = [field(letter.to), field(letter.cc), field(letter.bcc)]
+  if (bad.length > 0 && mode === 'strict')
+    throw new Refusal('bad-address', `This is not a mail address: ${bad.join(', ')}.`, { detail: { addresses: bad } })
+  return { to, cc, bcc, all: [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))] }
+}
+
+/** Splits a built message: what stays outside, and the MIME entity (Content-* fields and body) to be protected. */
+const takeApart = (message: Uint8Array): { outer: Buffer; entity: Buffer } => {
+  const octets = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
+  const end = octets.indexOf('\r\n\r\n')
+  const fields = octets.subarray(0, end).toString('latin1').split(/\r\n(?![ \t])/)
+  const isContent = (field: string) => /^content-/i.test(field)
+  const outer = fields.filter((field) => !isContent(field))
+  const entity = fields.filter(isContent)
+  return {
+    outer: Buffer.from(`${outer.join('\r\n')}\r\n`, 'latin1'),
+    entity: Buffer.concat([Buffer.from(`${entity.join('\r\n')}`, 'latin1'), octets.subarray(end)]),
+  }
+}

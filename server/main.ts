@@ -1,0 +1,208 @@
+/**
+ * Where the services meet: everything is made here, by constructor, and nowhere else. Commands open the services;
+ * `serve` opens what listens as well.
+ */
+import { accessSync, chmodSync, constants, existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import pino from 'pino'
+import { Allowances } from './allowances.ts'
+import { type Clock, steadyClock } from './clock.ts'
+import type { Config } from './config.ts'
+import { Correspondents } from './correspondents.ts'
+import { CryptoPool } from './crypto-pool.ts'
+import { type Database, newestStoredTime, openDatabase } from './database.ts'
+import { Guesses } from './guesses.ts'
+import { Keyrings } from './keyrings.ts'
+import { Ledger } from './ledger.ts'
+import { Letters } from './letters.ts'
+import { Mailboxes } from './mailboxes.ts'
+import { Outbox } from './outbox.ts'
+import { ParkedForms } from './parked-forms.ts'
+import { Reading } from './reading.ts'
+import { Refusal } from './refusal.ts'
+import { type Epoch, openEpoch, openServerSecret } from './server-secret.ts'
+import { type ServingLock, tryExclusive, tryShared } from './serving-lock.ts'
+import { Sessions } from './sessions.ts'
+import { Setup } from './setup.ts'
+import { startSmtpIn } from './smtp-in.ts'
+import { Turnstile } from './turnstile.ts'
+import { Users } from './users.ts'
+import { startWebServer } from './web-server.ts'
+
+export type Services = {
+  config: Config
+  clock: Clock
+  log: Logger
+  db: Database
+  users: Users
+  keyrings: Keyrings
+  sessions: Sessions
+  allowances: Allowances
+  ledger: Ledger
+  mailboxes: Mailboxes
+  reading: Reading
+  letters: Letters
+  correspondents: Correspondents
+  outbox: Outbox
+  parkedForms: ParkedForms
+  setup: Setup
+  pool: CryptoPool
+  /** The token of a terminal's forms, from what its cookie holds. */
+  formToken(cookie: string): string
+  /** The expected no in an error; null for anything else. */
+  refusalOf(error: unknown): Refusal | null
+  close(): Promise<void>
+}
+
+export type Running = {
+  services: Services
+  /** Where the pages are, as a person would type it. */
+  address: string
+  /** Leads to the page that makes the first user, while there is none. */
+  setupLink: string | null
+  smtp: { host: string; port: number }
+  close(): Promise<void>
+}
+
+const sweepEveryMs = 30_000
+
+export const databaseFile = (dataFolder: string) => join(dataFolder, 'wafer.db')
+
+/**
+ * Opens data folder, secrets, database and services.
+ *
+ * @param options.create makes the folder and what belongs in it where there is none
+ * @param options.clock another clock, for tests
+ * @param options.epoch what opens key tokens; commands have none of their own and use none
+ * @throws Error with one sentence if the folder or something in it cannot be used
+ */
+export const openServices = async (
+  config: Config,
+  options: { create?: boolean; clock?: Clock; epoch?: Epoch; log?: Logger } = {},
+): Promise<Services> => {
+  openFolder(config.data, options.create ?? false)
+  const file = databaseFile(config.data)
+  const secret = openServerSecret(config.data, !existsSync(file))
+  const db = openDatabase(file)
+  chmodSync(file, 0o600)
+  const log = options.log ?? pino({ level: 'silent' })
+  const clock = options.clock ?? steadyClock(newestStoredTime(db))
+  const cost = config.argon2
+  const pool = new CryptoPool()
+  const turnstile = new Turnstile(2, 32)
+  const guesses = new Guesses(db)
+  const ledger = new Ledger({ db, secret, clock })
+  const users = new Users({ db, clock, guesses, turnstile, cost })
+  const keyrings = new Keyrings({ db, clock, pool, secret, turnstile, cost })
+  const sessions = new Sessions({ db, clock, config, ledger })
+  const epoch = options.epoch ?? openEpoch(null)
+  const held = { db, clock, config, epoch, sessions, keyrings, guesses, turnstile, ledger, pool }
+  const allowances = new Allowances(held)
+  const mailboxes = new Mailboxes({ db, clock, pool })
+  const correspondents = new Correspondents({ db, clock, pool, users, keyrings })
+  const reading = new Reading({ mailboxes, correspondents, allowances, pool })
+  const outbox = new Outbox({ db, clock, config, users, mailboxes, log })
+  const letters = new Letters({ clock, pool, allowances, keyrings, correspondents, mailboxes, reading, outbox })
+  const parkedForms = new ParkedForms({ db, clock })
+  const setup = new Setup({ clock, users, keyrings, letters, mailboxes })
+  return {
+    config,
+    clock,
+    log,
+    db,
+    users,
+    keyrings,
+    sessions,
+    allowances,
+    ledger,
+    mailboxes,
+    reading,
+    letters,
+    correspondents,
+    outbox,
+    parkedForms,
+    setup,
+    pool,
+    formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 22),
+    refusalOf: (error) => (error instanceof Refusal ? error : null),
+    close: async () => {
+      pool.close()
+      db.$client.close()
+    },
+  }
+}
+
+/**
+ * Everything that listens: pages and API, SMTP and LMTP, the outbox.
+ *
+ * @throws Error with one sentence naming what stands in the way
+ */
+export const serve = async (config: Config, options: { clock?: Clock; log?: Logger } = {}): Promise<Running> => {
+  openFolder(config.data, true)
+  const epoch = openEpoch(config.epochFile)
+  const lock = takeLock(config, epoch)
+  const ends: (() => Promise<void> | void)[] = [() => lock.release()]
+  const close = async () => {
+    for (const end of ends.splice(0).reverse()) await end()
+  }
+  try {
+    const log = options.log ?? pino({ level: 'info' }, pino.destination({ dest: 2, sync: true }))
+    const services = await openServices(config, { ...options, create: true, epoch, log })
+    ends.push(() => services.close())
+    const web = await startWebServer(services)
+    ends.push(() => web.close())
+    const smtp = await startSmtpIn(services)
+    ends.push(() => smtp.close())
+    await services.outbox.start()
+    ends.push(() => services.outbox.close())
+    services.pool.warmUp()
+    const sweeper = setInterval(() => void sweep(services), sweepEveryMs).unref()
+    ends.push(() => clearInterval(sweeper))
+    await sweep(services)
+    const token = await services.setup.begin()
+    return {
+      services,
+      address: web.address,
+      setupLink: token && `${web.address}/setup/${token}`,
+      smtp: { host: config.smtpHost, port: smtp.smtpPort },
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+const sweep = async ({ allowances, sessions, parkedForms, log }: Services) => {
+  try {
+    await allowances.sweep()
+    await sessions.sweep()
+    await parkedForms.sweep()
+  } catch (error) {
+    log.error({ err: error }, 'tidying failed')
+  }
+}
+
+const takeLock = (config: Config, epoch: Epoch): ServingLock => {
+  const lock = epoch.shared ? tryShared(config.data) : tryExclusive(config.data)
+  if (lock) return lock
+  throw new Error(
+    `Another process serves ${config.data} already. Several may only share it with one WAFER_EPOCH_FILE for all.`,
+  )
+}
+
+const openFolder = (folder: string, create: boolean) => {
+  try {
+    if (create) mkdirSync(folder, { recursive: true, mode: 0o700 })
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    throw new Error(
+      missing && !create
+        ? `The data folder ${folder} does not exist. Set WAFER_DATA, or start the server once.`
+        : `The data folder ${folder} cannot be written. Set WAFER_DATA to one that can.`,
+      { cause: error },
+    )
+  }
+}

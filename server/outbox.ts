@@ -1,0 +1,547 @@
+/**
+ * Outgoing mail. Copies for this server's users go straight into their mailboxes; others wait in the queue (the table
+ * `outbox`, of which this module is the only writer) and leave through the relay. Mail that cannot be delivered comes
+ * back to its sender as a report (RFC 3464).
+ *
+ * A row belongs to the process that moved its `next_at` ahead, until then; `attempts` has grown with it, so that one
+ * who comes back too late changes nothing. A mail is sent at least once: after a crash between the relay's 250 and our
+ * note of it, a second time.
+ */
+import { randomUUID } from 'node:crypto'
+import { and, asc, eq, gt, lte, min, sql } from 'drizzle-orm'
+import SMTPConnection, { type SMTPError } from 'nodemailer/lib/smtp-connection'
+import type { Logger } from 'pino'
+import type { Clock } from './clock.ts'
+import { type Config, isLoopback } from './config.ts'
+import { type Database, outbox } from './database.ts'
+import type { Mailboxes } from './mailboxes.ts'
+import { recipientOf } from './recipients.ts'
+import { Refusal } from './refusal.ts'
+import { mailAddress, type User, type Users } from './users.ts'
+
+export type Outgoing = {
+  userId: number
+  /** Envelope sender, the user's address. */
+  sender: string
+  recipients: string[]
+  octets: Uint8Array
+  /** How long the mail waits, so that it can be taken back; 0 for no wait. */
+  holdMs: number
+}
+/** The row in the queue if there is one, and which recipients have the mail already. */
+export type Submitted = { id: number | null; delivered: string[]; queued: string[] }
+
+type Row = typeof outbox.$inferSelect
+type Outcome = { address: string } & (
+  | { state: 'delivered' }
+  | { state: 'later'; why: string }
+  /** `status` is an enhanced status code (RFC 3463). */
+  | { state: 'failed'; why: string; status: string }
+)
+
+const minuteMs = 60_000
+const backOffMinutes = [1, 2, 5, 15, 30, 60, 120, 240]
+const giveUpMs = 3 * 24 * 60 * minuteMs
+/** How long a process keeps a row for itself; longer than it may take to send it. */
+const claimMs = 15 * minuteMs
+const sendMs = 10 * minuteMs
+const lanes = 3
+/** Other processes put mail into the same queue. */
+const pollMs = 10_000
+
+export class Outbox {
+  readonly #db: Database
+  readonly #config: Pick<Config, 'relay' | 'hostname' | 'domains'>
+  readonly #users: Pick<Users, 'byAddress' | 'domains'>
+  readonly #mailboxes: Pick<Mailboxes, 'deliver'>
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #closing = new AbortController()
+  #started = false
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(options: {
+    db: Database
+    config: Pick<Config, 'relay' | 'hostname' | 'domains'>
+    users: Pick<Users, 'byAddress' | 'domains'>
+    mailboxes: Pick<Mailboxes, 'deliver'>
+    clock: Clock
+    log: Logger
+  }) {
+    this.#db = options.db
+    this.#config = options.config
+    this.#users = options.users
+    this.#mailboxes = options.mailboxes
+    this.#clock = options.clock
+    this.#log = options.log
+  }
+
+  /**
+   * Says where a mail to these would go, without sending it. A recipient named twice is there once.
+   *
+   * @throws Refusal `bad-address` or `no-relay`, with the addresses
+   */
+  async resolve(
+    recipients: string[],
+  ): Promise<{ local: { address: string; user: User }[]; outside: string[] }> {
+    const bad: string[] = []
+    const local: { address: string; user: User }[] = []
+    const outside: string[] = []
+    const seen = new Set<string>()
+    for (const address of recipients.map((text) => text.trim())) {
+      if (seen.has(address.toLowerCase())) continue
+      seen.add(address.toLowerCase())
+      const recipient = isMailAddress(address) ? await this.#recipientOf(address) : 'unknown'
+      if (recipient === 'unknown') bad.push(address)
+      else if (recipient === 'elsewhere') outside.push(address)
+      else local.push({ address, user: recipient })
+    }
+    if (seen.size === 0)
+      throw new Refusal('bad-address', 'The mail has no recipient.', { detail: { addresses: [] } })
+    if (bad.length > 0)
+      throw new Refusal('bad-address', `There is no mailbox ${listed(bad)}. Please correct the address.`, {
+        detail: { addresses: bad },
+      })
+    if (outside.length > 0 && !this.#config.relay)
+      throw new Refusal(
+        'no-relay',
+        `This server sends mail to its own users only, and ${listed(outside)} is not one of them. Its operator can set a relay.`,
+        { detail: { addresses: outside } },
+      )
+    return { local, outside }
+  }
+
+  /**
+   * Sends a mail. When it resolves, every copy is in a mailbox or in the queue.
+   *
+   * @throws Refusal as `resolve`; nothing was delivered or stored then
+   */
+  async submit({ userId, sender, recipients, octets, holdMs }: Outgoing): Promise<Submitted> {
+    const { local, outside } = await this.resolve(recipients)
+    const here = local.map(({ address }) => address)
+    const all = [...here, ...outside]
+    const now = this.#clock()
+    const mail = { userId, sender, octets: Buffer.from(withCleanLines(octets)) }
+    if (holdMs > 0) {
+      const id = this.#enqueue({ ...mail, recipients: all, nextAt: now + holdMs })
+      return { id, delivered: [], queued: all }
+    }
+    // With outside recipients the whole mail is in the queue before the first copy is out: a crash loses none.
+    let id =
+      outside.length > 0
+        ? this.#enqueue({ ...mail, recipients: all, nextAt: now + claimMs, attempts: 1 })
+        : null
+    const reached = await this.#reachOurs(local, mail.octets)
+    if (reached && id === null) return { id, delivered: here, queued: [] }
+    const queued = reached ? outside : all
+    const nextAt = reached ? now : now + minuteMs
+    if (id === null) id = this.#enqueue({ ...mail, recipients: queued, nextAt, attempts: 1 })
+    else
+      this.#db
+        .update(outbox)
+        .set({ recipients: JSON.stringify(queued), nextAt, attempts: reached ? 0 : 1 })
+        .where(and(eq(outbox.id, id), eq(outbox.attempts, 1)))
+        .run()
+    this.#wake(0)
+    return { id, delivered: reached ? here : [], queued }
+  }
+
+  async #reachOurs(local: { user: User }[], octets: Uint8Array): Promise<boolean> {
+    if (local.length === 0) return true
+    try {
+      await this.#deliver(local, octets)
+      return true
+    } catch (error) {
+      this.#log.error({ codes: codesOf(error) }, 'mail to our own users waits in the queue')
+      return false
+    }
+  }
+
+  /** Takes back a mail that is held. @returns false if it is on its way already, or is not this user's */
+  async cancel(id: number, userId: number): Promise<boolean> {
+    const held = and(eq(outbox.attempts, 0), gt(outbox.nextAt, this.#clock()))
+    const { changes } = this.#db
+      .delete(outbox)
+      .where(and(eq(outbox.id, id), eq(outbox.userId, userId), held))
+      .run()
+    return changes > 0
+  }
+
+  /** Sends what is due, and goes on doing so. */
+  start() {
+    this.#started = true
+    this.#wake(0)
+  }
+
+  /** Ends the sending; what was not finished stays in the queue. Safe to call twice. */
+  async close(): Promise<void> {
+    this.#started = false
+    clearTimeout(this.#timer)
+    this.#closing.abort(new Error('The server is going down'))
+    await this.#running
+  }
+
+  /** Sends all that is due now; resolves when each was delivered, given back or put off. */
+  tick(): Promise<void> {
+    this.#running = this.#running.then(async () => {
+      await Promise.all(Array.from({ length: lanes }, () => this.#work()))
+    })
+    return this.#running
+  }
+
+  #wake(inMs: number) {
+    if (!this.#started) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(async () => {
+      await this.tick()
+      const next =
+        this.#db
+          .select({ at: min(outbox.nextAt) })
+          .from(outbox)
+          .get()?.at ?? Number.POSITIVE_INFINITY
+      this.#wake(Math.min(Math.max(next - this.#clock(), 1000), pollMs))
+    }, inMs)
+    this.#timer.unref()
+  }
+
+  async #work() {
+    while (!this.#closing.signal.aborted) {
+      try {
+        const row = this.#claim()
+        if (!row) return
+        await this.#process(row)
+      } catch (error) {
+        this.#log.error({ codes: codesOf(error) }, 'the queue of outgoing mail failed')
+        return
+      }
+    }
+  }
+
+  /** One row that is due, for this process alone; one statement, so that it is so for many. */
+  #claim(): Row | undefined {
+    const now = this.#clock()
+    const due = this.#db
+      .select({ id: outbox.id })
+      .from(outbox)
+      .where(lte(outbox.nextAt, now))
+      .orderBy(asc(outbox.nextAt), asc(outbox.id))
+      .limit(1)
+    return this.#db
+      .update(outbox)
+      .set({ nextAt: now + claimMs, attempts: sql`${outbox.attempts} + 1` })
+      .where(sql`${outbox.id} = ${due}`)
+      .returning()
+      .get()
+  }
+
+  async #process(row: Row) {
+    const outcomes = (await this.#attempt(row)).map((outcome) => this.#final(row, outcome))
+    const failed = outcomes.filter((outcome) => outcome.state === 'failed')
+    if (failed.length > 0) await this.#giveBack(row, failed)
+    const left = outcomes.filter((outcome) => outcome.state === 'later')
+    const mine = and(eq(outbox.id, row.id), eq(outbox.attempts, row.attempts))
+    if (left.length === 0) this.#db.delete(outbox).where(mine).run()
+    else {
+      const waitMs = (backOffMinutes[row.attempts - 1] ?? backOffMinutes.at(-1)!) * minuteMs
+      const recipients = JSON.stringify(left.map(({ address }) => address))
+      this.#db
+        .update(outbox)
+        .set({ recipients, nextAt: this.#clock() + waitMs, lastError: left[0]!.why })
+        .where(mine)
+        .run()
+    }
+    const count = (state: Outcome['state']) => outcomes.filter((outcome) => outcome.state === state).length
+    this.#log.info(
+      {
+        id: row.id,
+        attempt: row.attempts,
+        delivered: count('delivered'),
+        later: count('later'),
+        failed: failed.length,
+      },
+      'mail sent from the queue',
+    )
+  }
+
+  /** What is put off too long has failed (RFC 3463: 4.4.7, delivery time expired). */
+  #final(row: Row, outcome: Outcome): Outcome {
+    if (outcome.state !== 'later' || this.#clock() - row.createdAt < giveUpMs) return outcome
+    return { address: outcome.address, state: 'failed', why: outcome.why, status: '4.4.7' }
+  }
+
+  async #attempt(row: Row): Promise<Outcome[]> {
+    const outcomes: Outcome[] = []
+    const local: { address: string; user: User }[] = []
+    const outside: string[] = []
+    for (const address of JSON.parse(row.recipients) as string[]) {
+      const recipient = await this.#recipientOf(address)
+      if (recipient === 'elsewhere') outside.push(address)
+      else if (recipient !== 'unknown') local.push({ address, user: recipient })
+      else outcomes.push({ address, state: 'failed', status: '5.1.1', why: 'There is no such mailbox here' })
+    }
+    if (local.length > 0) outcomes.push(...(await this.#attemptLocal(row, local)))
+    if (outside.length > 0) outcomes.push(...(await this.#attemptRelay(row, outside)))
+    return outcomes
+  }
+
+  async #attemptLocal(row: Row, local: { address: string; user: User }[]): Promise<Outcome[]> {
+    try {
+      await this.#deliver(local, row.octets)
+      return local.map(({ address }) => ({ address, state: 'delivered' }))
+    } catch (error) {
+      const why = `The mailbox cannot be written: ${codesOf(error).join(', ')}`
+      return local.map(({ address }) => ({ address, state: 'later', why }))
+    }
+  }
+
+  async #attemptRelay(row: Row, recipients: string[]): Promise<Outcome[]> {
+    const { relay } = this.#config
+    if (!relay) return recipients.map((address) => ({ address, state: 'later', why: 'No relay is set' }))
+    let rejected: SMTPError[]
+    try {
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(sendMs)])
+      rejected = await sendThrough(relay, this.#config.hostname, { ...row, recipients }, signal)
+    } catch (thrown) {
+      const error = thrown as SMTPError
+      if (!error.rejectedErrors?.length) return recipients.map((address) => ({ address, ...judged(error) }))
+      rejected = error.rejectedErrors
+    }
+    return recipients.map((address) => {
+      const error = rejected.find(({ recipient }) => recipient === address)
+      return error ? { address, ...judged(error) } : { address, state: 'delivered' }
+    })
+  }
+
+  /** Tells the sender what could not be delivered. A report that cannot be delivered is dropped (RFC 5321 §6.1). */
+  async #giveBack(row: Row, failed: Extract<Outcome, { state: 'failed' }>[]) {
+    this.#log.warn({ id: row.id, failed: failed.map(({ status }) => status) }, 'mail cannot be delivered')
+    if (row.userId === null || row.sender === '') return
+    const report = undeliverable(row, failed, { hostname: this.#config.hostname, now: this.#clock() })
+    try {
+      await this.#mailboxes.deliver([row.userId], report)
+    } catch (error) {
+      this.#log.error(
+        { id: row.id, codes: codesOf(error) },
+        'a report on undelivered mail waits in the queue',
+      )
+      const nextAt = this.#clock() + minuteMs
+      this.#enqueue({
+        userId: null,
+        sender: '',
+        recipients: [row.sender],
+        octets: Buffer.from(report),
+        nextAt,
+      })
+    }
+  }
+
+  #enqueue(mail: {
+    userId: number | null
+    sender: string
+    recipients: string[]
+    octets: Buffer
+    nextAt: number
+    attempts?: number
+  }): number {
+    const { recipients, ...rest } = mail
+    // The days until a mail is given up begin when it may leave, not when it was put on hold.
+    const createdAt = Math.max(this.#clock(), mail.attempts ? 0 : mail.nextAt)
+    return this.#db
+      .insert(outbox)
+      .values({ ...rest, recipients: JSON.stringify(recipients), createdAt })
+      .returning({ id: outbox.id })
+      .get().id
+  }
+
+  /** A user who is named by two addresses gets one copy. */
+  #deliver(local: { user: User }[], octets: Uint8Array) {
+    return this.#mailboxes.deliver([...new Set(local.map(({ user }) => user.id))], octets)
+  }
+
+  #recipientOf(address: string) {
+    return recipientOf(address, { config: this.#config, users: this.#users })
+  }
+}
+
+/**
+ * Sends one mail through the relay. TLS is required and its certificate checked, unless the relay is on this machine.
+ *
+ * @returns what the relay said of the recipients it refused; it has taken the mail for the others
+ * @throws SMTPError if nobody got it
+ */
+const sendThrough = async (
+  relay: URL,
+  hostname: string,
+  mail: { sender: string; recipients: string[]; octets: Uint8Array },
+  signal: AbortSignal,
+): Promise<SMTPError[]> => {
+  const host = relay.hostname.replace(/^\[|\]$/g, '')
+  const secure = relay.protocol === 'smtps:'
+  const connection = new SMTPConnection({
+    host,
+    port: Number(relay.port) || (secure ? 465 : 587),
+    secure,
+    requireTLS: !secure && !isLoopback(host),
+    ignoreTLS: isLoopback(host),
+    name: hostname,
+    connectionTimeout: 30_000,
+    logger: false,
+  })
+  const { promise, resolve, reject } = Promise.withResolvers<SMTPError[]>()
+  const step = (next: () => void) => (error?: Error | null) => (error ? reject(error) : next())
+  const octets = Buffer.from(mail.octets)
+  const send = () =>
+    connection.send(
+      {
+        from: mail.sender || false,
+        to: mail.recipients,
+        size: octets.length,
+        use8BitMime: octets.some((octet) => octet > 0x7f),
+      },
+      octets,
+      (error, info) => (error ? reject(error) : resolve(info.rejectedErrors ?? [])),
+    )
+  const logIn = () => {
+    const user = decodeURIComponent(relay.username)
+    if (user) connection.login({ user, pass: decodeURIComponent(relay.password) }, step(send))
+    else send()
+  }
+  connection.on('error', reject)
+  const abort = () => reject(signal.reason)
+  signal.addEventListener('abort', abort)
+  try {
+    signal.throwIfAborted()
+    connection.connect(step(logIn))
+    const rejected = await promise
+    connection.quit()
+    return rejected
+  } finally {
+    signal.removeEventListener('abort', abort)
+    connection.close()
+  }
+}
+
+/**
+ * Whether it is worth trying again. Only what the relay says of this mail and its recipients can be final; that it
+ * wants a log-in or better TLS is the operator's matter.
+ */
+const judged = (
+  error: SMTPError,
+): { state: 'later'; why: string } | { state: 'failed'; why: string; status: string } => {
+  const why = printable(error.response || error.message)
+  const [, status] = why.match(/^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/) ?? []
+  const ofMail = ['MAIL FROM', 'RCPT TO', 'DATA'].includes(error.command ?? '')
+  if (ofMail && error.responseCode && error.responseCode >= 500 && error.responseCode !== 530)
+    return { state: 'failed', why, status: status?.startsWith('5') ? status : '5.0.0' }
+  if (error.code === 'EMESSAGE' && !error.responseCode) return { state: 'failed', why, status: '5.3.4' } // larger than its SIZE
+  if (error.code === 'EENVELOPE' && error.command === 'API') return { state: 'failed', why, status: '5.1.3' }
+  return { state: 'later', why }
+}
+
+/** A delivery status notification (RFC 3464, RFC 6522), with the header of the mail but not its text. */
+const undeliverable = (
+  row: Row,
+  failed: { address: string; why: string; status: string }[],
+  { hostname, now }: { hostname: string; now: number },
+): Uint8Array => {
+  const boundary = `report-${randomUUID()}`
+  const header = headerOf(row.octets)
+  const [, messageId] =
+    header.toString('latin1').match(/^message-id:[ \t]*(<[!-;=?-~]{1,250}>)[ \t]*$/im) ?? []
+  const date = (at: number) => new Date(at).toUTCString().replace('GMT', '+0000')
+  const text = [
+    'Return-Path: <>',
+    `Date: ${date(now)}`,
+    `From: Mail delivery <MAILER-DAEMON@${hostname}>`,
+    `To: <${row.sender}>`,
+    'Subject: Your mail could not be delivered',
+    `Message-ID: <${randomUUID()}@${hostname}>`,
+    ...(messageId ? [`In-Reply-To: ${messageId}`, `References: ${messageId}`] : []),
+    'Auto-Submitted: auto-replied', // RFC 3834 §5
+    'MIME-Version: 1.0',
+    `Content-Type: multipart/report; report-type=delivery-status; boundary="${boundary}"`,
+    '',
+    `--${boundary}`,
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    'Your mail could not be delivered to',
+    '',
+    ...failed.map(({ address, why }) => `${address}: ${why}`),
+    '',
+    'It will not be tried again. The header of your mail is attached.',
+    '',
+    `--${boundary}`,
+    'Content-Type: message/delivery-status',
+    '',
+    `Reporting-MTA: dns; ${hostname}`,
+    `Arrival-Date: ${date(row.createdAt)}`,
+    '',
+    ...failed.flatMap(({ address, why, status }) => [
+      `Final-Recipient: ${typedAddress(address)}`,
+      'Action: failed',
+      `Status: ${status}`,
+      `Diagnostic-Code: ${/^\d{3}[ -]/.test(why) ? 'smtp' : 'x-wafer'}; ${why}`,
+      '',
+    ]),
+    `--${boundary}`,
+    'Content-Type: text/rfc822-headers',
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    '',
+  ].join('\r\n')
+  return Buffer.concat([Buffer.from(text), header, Buffer.from(`\r\n--${boundary}--\r\n`)])
+}
+
+/** The header with its last CRLF; what is unreasonably long is cut after a line. */
+const headerOf = (octets: Buffer) => {
+  const end = octets.indexOf('\r\n\r\n')
+  if (end !== -1 && end < 65_536) return octets.subarray(0, end + 2)
+  return octets.subarray(0, Math.max(0, octets.lastIndexOf('\r\n', 65_536) + 2))
+}
+
+/** RFC 3464 §2.3.2; letters beyond ASCII as in RFC 6533 §3. */
+const typedAddress = (address: string) =>
+  /^[\x20-\x7e]*$/.test(address)
+    ? `rfc822; ${address}`
+    : `utf-8; ${[...address].map((letter) => (letter > '~' ? `\\x{${letter.codePointAt(0)!.toString(16).toUpperCase()}}` : letter)).join('')}`
+
+/** A peer's words, harmless in a log and in a header field. */
+const printable = (text: string) =>
+  text
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, 400)
+
+/**
+ * Each line end as CRLF, and no NUL (RFC 5321 §2.3.8, RFC 6152 §2): a server that takes a lone CR or LF for a line end, or
+ * drops a NUL, would see the end of data where we do not (SMTP smuggling). The dots are doubled after this.
+ */
+const withCleanLines = (octets: Uint8Array) =>
+  Buffer.from(
+    Buffer.from(octets)
+      .toString('latin1')
+      .replaceAll('\0', '')
+      .replace(/\r\n?|\n/g, '\r\n'),
+    'latin1',
+  )
+
+const isMailAddress = (text: string) => {
+  try {
+    return mailAddress(text) !== ''
+  } catch {
+    return false
+  }
+}
+
+const listed = (addresses: string[]) =>
+  addresses.length > 3
+    ? `${addresses.slice(0, 3).join(', ')} and ${addresses.length - 3} more`
+    : addresses.join(', ')
+
+/** What went wrong, without the words of the database, which may quote a mail. */
+const codesOf = (error: unknown): string[] =>
+  error instanceof Error
+    ? [String((error as NodeJS.ErrnoException).code ?? error.name), ...codesOf(error.cause)]
+    : []

@@ -1,0 +1,93 @@
+/**
+ * Reading mail: fetches the octets, has them read in a child process (with the keys only where an allowance lends
+ * them), and gives back a view. Plaintext passes through here to the page that asked and is stored nowhere.
+ */
+import type { Allowances } from './allowances.ts'
+import type { Correspondents } from './correspondents.ts'
+import type { CryptoPool } from './crypto-pool.ts'
+import type { Mail } from './encrypted-mail.ts'
+import type { Folder, Listed, Mailboxes } from './mailboxes.ts'
+import { Refusal } from './refusal.ts'
+import type { Session } from './sessions.ts'
+
+export type ReadMessage = { message: Listed; folder: Folder; mail: Mail }
+export type Attachment = { name: string; type: string; octets: Uint8Array }
+
+export class Reading {
+  readonly #mailboxes: Mailboxes
+  readonly #correspondents: Correspondents
+  readonly #allowances: Allowances
+  readonly #pool: CryptoPool
+
+  constructor(options: {
+    mailboxes: Mailboxes
+    correspondents: Correspondents
+    allowances: Allowances
+    pool: CryptoPool
+  }) {
+    this.#mailboxes = options.mailboxes
+    this.#correspondents = options.correspondents
+    this.#allowances = options.allowances
+    this.#pool = options.pool
+  }
+
+  /** The message as it came; it counts as seen. @throws Refusal `not-found` */
+  async read(session: Session, id: number): Promise<ReadMessage> {
+    return this.#view(session, id, async (octets, certificates) =>
+      this.#pool.run(null, 'read', { octets, certificates }),
+    )
+  }
+
+  /**
+   * The message opened with the session's key (S1320).
+   *
+   * @param part an encrypted part that is not the root's, to be opened alone
+   * @throws Refusal `not-found`, `key-in-use`, `allowance-required`, `not-encrypted`, `cannot-decrypt`
+   */
+  async open(session: Session, keyToken: string | null, id: number, part?: string): Promise<ReadMessage> {
+    return this.#view(session, id, (octets, certificates) =>
+      this.#allowances.use(session, keyToken, { scope: 'read', messageId: id }, (opening) =>
+        this.#pool.run(session.user.id, 'open', { opening, octets, certificates, ...(part ? { part } : {}) }),
+      ),
+    )
+  }
+
+  /**
+   * One attachment; of an encrypted message with the session's key.
+   *
+   * @param within the encrypted part that was opened alone, if the attachment is in one
+   * @throws Refusal `not-found`, `key-in-use`, `allowance-required`, `cannot-decrypt`
+   */
+  async attachment(
+    session: Session,
+    keyToken: string | null,
+    id: number,
+    part: string,
+    within?: string,
+  ): Promise<Attachment> {
+    const { security } = await this.#mailboxes.message(session.user.id, id)
+    const octets = await this.#mailboxes.octets(session.user.id, id)
+    const found =
+      security === 'encrypted' || within
+        ? await this.#allowances.use(session, keyToken, { scope: 'read', messageId: id }, (opening) =>
+            this.#pool.run(session.user.id, 'openPart', { opening, octets, id: part, ...(within ? { within } : {}) }),
+          )
+        : await this.#pool.run(null, 'part', { octets, id: part })
+    if (!found) throw new Refusal('not-found', 'There is no such attachment.')
+    return found
+  }
+
+  async #view(
+    session: Session,
+    id: number,
+    work: (octets: Uint8Array, certificates: Awaited<ReturnType<Correspondents['certificates']>>) => Promise<Mail>,
+  ): Promise<ReadMessage> {
+    const userId = session.user.id
+    const message = await this.#mailboxes.message(userId, id)
+    const folder = await this.#mailboxes.folder(userId, message.folderId)
+    const octets = await this.#mailboxes.octets(userId, id)
+    const mail = await work(octets, await this.#correspondents.certificates(session.user, message.sender))
+    if (!message.seen) await this.#mailboxes.mark(userId, [id], { seen: true })
+    return { message: { ...message, seen: true }, folder, mail }
+  }
+}

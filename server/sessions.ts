@@ -1,0 +1,171 @@
+/**
+ * Sessions: one per terminal, told apart by a token of which only the hash is stored (P50). A session ends when its
+ * terminal logs out, a fixed time after the last contact, or at the latest after its longest time (S1080, P38); the
+ * allowance that belongs to it ends with it, by a foreign key (P39).
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { and, asc, eq, gt, lte, or, type SQL } from 'drizzle-orm'
+import type { Clock } from './clock.ts'
+import type { Config } from './config.ts'
+import { allowances, type Database, immediate, sessionEnds, sessions, users } from './database.ts'
+import type { Ledger } from './ledger.ts'
+import { Refusal } from './refusal.ts'
+import type { User } from './users.ts'
+
+export type Session = {
+  id: string
+  user: User
+  terminal: string
+  address: string
+  createdAt: number
+  contactAt: number
+  /** The latest end, whatever the contact. */
+  endsAt: number
+  /** Who stopped this session's allowance, until it was told. */
+  stopped: { at: number; by: { terminal: string; address: string } } | null
+}
+export type SessionEnd = 'logout' | 'expired' | 'ended'
+
+/** How long an ended session's token is still known to have been its user's: as long as a parked form lives. */
+const rememberEndMs = 60 * 60_000
+
+export class Sessions {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #config: Config
+  readonly #ledger: Ledger
+  /** Told whose allowance ended with a session, so that processes with the key end too. */
+  onAllowanceEnd: (userId: number) => void = () => {}
+
+  constructor(options: { db: Database; clock: Clock; config: Config; ledger: Ledger }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#config = options.config
+    this.#ledger = options.ledger
+  }
+
+  /** The condition under which a session is alive, for every question that depends on one. */
+  live(): SQL {
+    const now = this.#clock()
+    return and(gt(sessions.contactAt, now - this.#config.sessionIdleMs), gt(sessions.endsAt, now))!
+  }
+
+  /** @param terminal what the terminal calls itself; @param address where it is */
+  async begin(user: User, terminal: string, address: string): Promise<{ token: string; session: Session }> {
+    const token = randomBytes(32).toString('base64url')
+    const now = this.#clock()
+    const row = {
+      id: randomBytes(16).toString('base64url'),
+      tokenHash: hash(token),
+      userId: user.id,
+      terminal: terminal.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim().slice(0, 60) || 'unnamed terminal',
+      address,
+      createdAt: now,
+      contactAt: now,
+      endsAt: now + this.#config.sessionMaxMs,
+    }
+    this.#db.insert(sessions).values(row).run()
+    return { token, session: toSession({ ...row, stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null }, user) }
+  }
+
+  /** The live session of a token, its contact noted; null if there is none. */
+  async contact(token: string): Promise<Session | null> {
+    const found = this.#db
+      .select({ session: sessions, user: { id: users.id, address: users.address, name: users.name } })
+      .from(sessions)
+      .innerJoin(users, eq(users.id, sessions.userId))
+      .where(and(eq(sessions.tokenHash, hash(token)), this.live()))
+      .get()
+    if (!found) return null
+    const now = this.#clock()
+    // Not every request is worth a durable write: a tenth of the idle time is near enough.
+    if (now - found.session.contactAt >= Math.min(this.#config.sessionIdleMs / 10, 30_000)) {
+      this.#db.update(sessions).set({ contactAt: now }).where(eq(sessions.id, found.session.id)).run()
+      found.session.contactAt = now
+    }
+    return toSession(found.session, found.user)
+  }
+
+  /** Whose session this token was, within the hour after its end. */
+  async formerUserId(token: string): Promise<number | null> {
+    const tokenHash = hash(token)
+    const ended = this.#db.select().from(sessionEnds).where(eq(sessionEnds.tokenHash, tokenHash)).get()
+    if (ended) return ended.userId
+    return this.#db.select().from(sessions).where(eq(sessions.tokenHash, tokenHash)).get()?.userId ?? null
+  }
+
+  /** The user's live sessions, oldest first. */
+  async list(user: User): Promise<Session[]> {
+    const rows = this.#db
+      .select()
+      .from(sessions)
+      .where(and(eq(sessions.userId, user.id), this.live()))
+      .orderBy(asc(sessions.createdAt))
+      .all()
+    return rows.map((row) => toSession(row, user))
+  }
+
+  /** The stopped session has read who stopped it. */
+  async acknowledgeStop(session: Session): Promise<void> {
+    const told = { stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null }
+    this.#db.update(sessions).set(told).where(eq(sessions.id, session.id)).run()
+  }
+
+  async end(id: string, reason: SessionEnd): Promise<void> {
+    this.#endWhere(eq(sessions.id, id), reason)
+  }
+
+  /** @throws Refusal `not-found` if the user has no such session */
+  async endOwn(user: User, id: string): Promise<void> {
+    if (this.#endWhere(and(eq(sessions.id, id), eq(sessions.userId, user.id))!, 'ended') === 0)
+      throw new Refusal('not-found', 'That terminal is logged out already.')
+  }
+
+  async endAllOf(user: User): Promise<void> {
+    this.#endWhere(eq(sessions.userId, user.id), 'ended')
+  }
+
+  /** Tidies what has expired: nothing depends on it, expiry is judged at each use. */
+  async sweep(): Promise<void> {
+    const now = this.#clock()
+    const expired = or(lte(sessions.contactAt, now - this.#config.sessionIdleMs), lte(sessions.endsAt, now))!
+    this.#endWhere(expired, 'expired')
+    this.#db.delete(sessionEnds).where(lte(sessionEnds.endedAt, now - rememberEndMs)).run()
+  }
+
+  #endWhere(which: SQL, reason: SessionEnd): number {
+    const ended = this.#db.transaction((tx) => {
+      const rows = tx
+        .select({ session: sessions, method: allowances.method })
+        .from(sessions)
+        .leftJoin(allowances, eq(allowances.sessionId, sessions.id))
+        .where(which)
+        .all()
+      for (const { session, method } of rows) {
+        const { userId, terminal, address, tokenHash } = session
+        if (method) this.#ledger.append({ userId, event: 'ended', terminal, address, method, reason })
+        tx.insert(sessionEnds).values({ tokenHash, userId, reason, endedAt: this.#clock() }).onConflictDoNothing().run()
+        tx.delete(sessions).where(eq(sessions.id, session.id)).run()
+      }
+      return rows
+    }, immediate)
+    for (const { session, method } of ended) if (method) this.onAllowanceEnd(session.userId)
+    return ended.length
+  }
+}
+
+const hash = (token: string): Uint8Array => createHash('sha256').update('wafer/session/v1').update(token).digest()
+
+const toSession = (row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId'>, user: User): Session => ({
+  id: row.id,
+  user,
+  terminal: row.terminal,
+  address: row.address,
+  createdAt: row.createdAt,
+  contactAt: row.contactAt,
+  endsAt: row.endsAt,
+  stopped:
+    row.stoppedAt === null
+      ? null
+      : { at: row.stoppedAt, by: { terminal: row.stoppedByTerminal ?? '', address: row.stoppedByAddress ?? '' } },
+})

@@ -1,0 +1,99 @@
+/**
+ * The first user: a one-time link, printed at the start while there is no user, leads to a page that makes one, with
+ * a key and a welcome mail that waits encrypted in the Inbox.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import MailComposer from 'nodemailer/lib/mail-composer/index.js'
+import type { Clock } from './clock.ts'
+import type { Keyrings } from './keyrings.ts'
+import type { Letters } from './letters.ts'
+import type { Mailboxes } from './mailboxes.ts'
+import { Refusal } from './refusal.ts'
+import type { User, Users } from './users.ts'
+
+export type FirstUser = { address: string; name: string; password: string; passphrase: string }
+
+export class Setup {
+  readonly #clock: Clock
+  readonly #users: Users
+  readonly #keyrings: Keyrings
+  readonly #letters: Letters
+  readonly #mailboxes: Mailboxes
+  /** Hash of the token that is good now; null while there is none. */
+  #open: Buffer | null = null
+
+  constructor(options: { clock: Clock; users: Users; keyrings: Keyrings; letters: Letters; mailboxes: Mailboxes }) {
+    this.#clock = options.clock
+    this.#users = options.users
+    this.#keyrings = options.keyrings
+    this.#letters = options.letters
+    this.#mailboxes = options.mailboxes
+  }
+
+  /** A new token; null if there is a user already. */
+  async begin(): Promise<string | null> {
+    if (await this.#users.exist()) return null
+    const token = randomBytes(16).toString('base64url')
+    this.#open = hash(token)
+    return token
+  }
+
+  async valid(token: string): Promise<boolean> {
+    return this.#open !== null && timingSafeEqual(this.#open, hash(token)) && !(await this.#users.exist())
+  }
+
+  /**
+   * Makes the first user; the token is dead afterwards.
+   *
+   * @returns the recovery code, which is shown once and stored nowhere
+   * @throws Refusal `not-found` for a token that is not good; those of users and keyrings, and then nothing is made
+   */
+  async use(token: string, wanted: FirstUser): Promise<{ user: User; recoveryCode: string }> {
+    const open = this.#open
+    if (!(await this.valid(token)) || this.#open === null) throw new Refusal('not-found', 'This set-up link was used already.')
+    this.#open = null // before anything is awaited: of two that come at once, one is too late
+    let user: User | null = null
+    try {
+      user = await this.#users.add(wanted)
+      const key = { generate: { name: user.name, address: user.address } }
+      const { recoveryCode } = await this.#keyrings.add(user, wanted.passphrase, key)
+      await this.#welcome(user)
+      return { user, recoveryCode: recoveryCode! }
+    } catch (error) {
+      if (user) await this.#users.remove(user.id)
+      this.#open = open
+      throw error
+    }
+  }
+
+  async #welcome(user: User) {
+    const domain = user.address.slice(user.address.lastIndexOf('@') + 1)
+    const composer = new MailComposer({
+      from: { name: 'Wafer', address: `postmaster@${domain}` },
+      to: { name: user.name, address: user.address },
+      subject: 'Welcome: press Decrypt',
+      text: welcomeText,
+      textEncoding: 'quoted-printable',
+      date: new Date(this.#clock()),
+      messageId: `<${randomBytes(16).toString('hex')}@${domain}>`,
+      newline: '\r\n',
+    })
+    const message = await composer.compile().build()
+    await this.#mailboxes.deliver([user.id], await this.#letters.toSelf(user, message))
+  }
+}
+
+const hash = (token: string) => createHash('sha256').update(token).digest()
+
+const welcomeText = `You have just opened your first encrypted mail.
+
+It lay on the server sealed to your key. Your passphrase opened the key, for this terminal only: as long as "key open" stands beside Decrypt and Sign, no other terminal can use it.
+
+What you may try next:
+
+- Press Compose, write a line to yourself, and press Sign.
+- Look at "Terminals": every terminal that is logged in, and every use of your key.
+- Press "Lock key". The next Decrypt asks for the passphrase again.
+
+Keep the recovery code that you were shown in a safe place, on paper.
+`

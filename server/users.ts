@@ -1,0 +1,147 @@
+/** Users: a login that is their mail address, and the password for it, which opens no key. */
+import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { asc, eq } from 'drizzle-orm'
+import type { Clock } from './clock.ts'
+import type { Config } from './config.ts'
+import { type Database, users } from './database.ts'
+import type { Guesses } from './guesses.ts'
+import { Refusal } from './refusal.ts'
+import type { Turnstile } from './turnstile.ts'
+
+export type User = { id: number; address: string; name: string }
+
+type Parameters = { memoryKiB: number; passes: number; nonce: Buffer }
+
+const columns = { id: users.id, address: users.address, name: users.name }
+
+export class Users {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #guesses: Guesses
+  readonly #turnstile: Turnstile
+  readonly #cost: Config['argon2']
+
+  constructor(options: { db: Database; clock: Clock; guesses: Guesses; turnstile: Turnstile; cost: Config['argon2'] }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#guesses = options.guesses
+    this.#turnstile = options.turnstile
+    this.#cost = options.cost
+  }
+
+  /** @throws Refusal `bad-address`, `bad-request` for a short password, `exists` */
+  async add(user: { address: string; name?: string; password: string }): Promise<User> {
+    const address = mailAddress(user.address)
+    const passwordHash = await this.#hash(acceptable(user.password))
+    const row = this.#db
+      .insert(users)
+      .values({ address, name: oneLine(user.name ?? ''), passwordHash, createdAt: this.#clock() })
+      .onConflictDoNothing()
+      .returning(columns)
+      .get()
+    if (!row) throw new Refusal('exists', `There is a user ${address} already.`)
+    return row
+  }
+
+  async list(): Promise<User[]> {
+    return this.#db.select(columns).from(users).orderBy(asc(users.address)).all()
+  }
+
+  async exist(): Promise<boolean> {
+    return this.#db.select(columns).from(users).limit(1).get() !== undefined
+  }
+
+  async byAddress(address: string): Promise<User | null> {
+    return this.#db.select(columns).from(users).where(eq(users.address, address.toLowerCase())).get() ?? null
+  }
+
+  /** The same, where an unknown user is a refusal. */
+  async named(address: string): Promise<User> {
+    const user = await this.byAddress(address)
+    if (!user) throw new Refusal('not-found', `There is no user ${oneLine(address)}.`)
+    return user
+  }
+
+  /** Domains of all users' addresses, lower case. */
+  async domains(): Promise<string[]> {
+    return [...new Set((await this.list()).map(({ address }) => address.slice(address.lastIndexOf('@') + 1)))]
+  }
+
+  /** Removes a user with everything that is theirs: mail, keys, sessions. */
+  async remove(id: number): Promise<void> {
+    this.#db.delete(users).where(eq(users.id, id)).run()
+  }
+
+  async setPassword(user: User, password: string): Promise<void> {
+    const passwordHash = await this.#hash(acceptable(password))
+    this.#db.update(users).set({ passwordHash }).where(eq(users.id, user.id)).run()
+    await this.#guesses.forgive(user.address)
+  }
+
+  /**
+   * Checks a log-in. An unknown user takes the same work and gets the same answer as a wrong password.
+   *
+   * @param source network address that the log-in comes from
+   * @throws Refusal `bad-credentials`, `slow-down`, `busy`
+   */
+  async logIn(address: string, password: string, source: string): Promise<User> {
+    const guess = { what: 'password', user: address, address: source } as const
+    await this.#guesses.admit(guess)
+    return this.#turnstile.pass(async () => {
+      await this.#guesses.admit(guess) // others may have failed while this one waited
+      const row = this.#db.select().from(users).where(eq(users.address, address.toLowerCase())).get()
+      const right = await this.#verify(password, row?.passwordHash ?? null)
+      if (!row || !right) {
+        await this.#guesses.wrong(guess)
+        throw new Refusal('bad-credentials', 'User ID or password is wrong.')
+      }
+      await this.#guesses.right(guess)
+      return { id: row.id, address: row.address, name: row.name }
+    })
+  }
+
+  async #hash(password: string): Promise<string> {
+    const parameters = { ...this.#cost, nonce: randomBytes(16) }
+    const tag = await stretch(password, parameters)
+    const { memoryKiB, passes, nonce } = parameters
+    return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=1$${unpadded(nonce)}$${unpadded(tag)}`
+  }
+
+  async #verify(password: string, hash: string | null): Promise<boolean> {
+    const [, memoryKiB, passes, nonce, tag] = hash?.match(/^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=1\$([^$]+)\$([^$]+)$/) ?? []
+    if (!memoryKiB || !passes || !nonce || !tag) {
+      await stretch(password, { ...this.#cost, nonce: Buffer.alloc(16) })
+      return false
+    }
+    const parameters = { memoryKiB: Number(memoryKiB), passes: Number(passes), nonce: Buffer.from(nonce, 'base64') }
+    return timingSafeEqual(await stretch(password, parameters), Buffer.from(tag, 'base64'))
+  }
+}
+
+const stretch = (password: string, { memoryKiB, passes, nonce }: Parameters): Promise<Buffer> =>
+  promisify(argon2)('argon2id', {
+    message: Buffer.from(password.normalize('NFC')),
+    nonce,
+    memory: memoryKiB,
+    passes,
+    parallelism: 1,
+    tagLength: 32,
+  })
+
+const unpadded = (octets: Buffer) => octets.toString('base64').replace(/=+$/, '')
+
+const acceptable = (password: string) => {
+  if ([...password].length < 8) throw new Refusal('bad-request', 'A password needs at least 8 characters.')
+  return password
+}
+
+/** A mail address as a login: lower case, no quoting (RFC 5321 §4.1.2 Dot-string, UTF-8 as in RFC 6531). */
+export const mailAddress = (text: string): string => {
+  const address = text.trim().toLowerCase()
+  if (address.length > 254 || !/^[^\s@<>()[\]\\,;:"\p{Cc}]+@[^\s@<>()[\]\\,;:"\p{Cc}]+$/u.test(address))
+    throw new Refusal('bad-address', `"${oneLine(text)}" is not a mail address such as ann@example.org.`)
+  return address
+}
+
+const oneLine = (text: string) => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim().slice(0, 200)

@@ -1,0 +1,431 @@
+/**
+ * The web server: who asks, over what, and whether they may; then a page (web/) or an API route (api.ts); then the
+ * answer, with refusals turned into pages or problem documents in this one place.
+ *
+ * Pages are asked for by browsers without JavaScript, so a form proves where it comes from by a token in it; Origin
+ * and Sec-Fetch-Site are checked where a browser sends them. Answers go out whole, with their length, never stored.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { type AddressInfo, createServer as createNetServer, isIP, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { getRequestListener, type HttpBindings } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { deleteCookie, setCookie } from 'hono/cookie'
+import { style } from '../web/layout.tsx'
+import { notEncrypted, type PageEnv, pages } from '../web/pages.tsx'
+import { api } from './api.ts'
+import { isLoopback } from './config.ts'
+import type { Services } from './main.ts'
+import { Refusal } from './refusal.ts'
+import type { Session } from './sessions.ts'
+
+/** What a page knows of the one who asks, and what it may do to their terminal. */
+export type Visit = {
+  /** The live session, its contact noted. */
+  session: Session | null
+  keyToken: string | null
+  /** Network address of the terminal. */
+  address: string
+  /** What the browser calls itself. */
+  terminal: string
+  language: Language
+  /** Asked for by htmx. */
+  htmx: boolean
+  /** Path of the browser script; empty on pages that must not load it. */
+  script: string
+  /** Goes into each form as its field `t`. */
+  formToken: string
+  form: Form
+  logIn(token: string): void
+  logOut(): void
+  keepKey(token: string | null): void
+  setLanguage(language: Language): void
+  /** Whose session it was that is no longer, for a form that was interrupted. */
+  formerUserId(): Promise<number | null>
+}
+export type Language = 'en' | 'ja'
+export type UploadedFile = { name: string; type: string; octets: Uint8Array }
+export type Form = {
+  /** Empty where there is no such field. */
+  get(name: string): string
+  all(name: string): string[]
+  files(name: string): UploadedFile[]
+}
+type Env = PageEnv & { Bindings: HttpBindings }
+
+const bodyLimits = { letter: 36 * 1024 * 1024, other: 256 * 1024 }
+
+/** Paths that are for everybody; all others need a session. */
+const isPublic = (path: string) => path === '/login' || path.startsWith('/setup/') || path.startsWith('/enhance-')
+
+/** @returns where the pages are, and how to stop */
+export const startWebServer = async (services: Services): Promise<{ address: string; close(): Promise<void> }> => {
+  const { config } = services
+  const sockets = new Set<Socket>()
+  const site: { origin: string } = { origin: '' }
+  const listener = application(services, site)
+  const main = config.tls
+    ? createHttpsServer({ ...config.tls, ...serverOptions, minVersion: 'TLSv1.2' }, listener)
+    : createHttpServer(serverOptions, listener)
+  const front = config.tls ? besidePlainHttp(main, site) : main
+  for (const server of new Set([main, front]))
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket)
+      socket.on('close', () => sockets.delete(socket))
+    })
+  await new Promise<void>((resolve, reject) => {
+    front.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(config.host, config.port, cause)))
+    front.listen(config.port, config.host, resolve)
+  })
+  const { port } = front.address() as AddressInfo
+  site.origin = config.origin?.origin ?? `${config.tls ? 'https' : 'http'}://localhost:${port}`
+  return {
+    address: site.origin,
+    close: () =>
+      new Promise((resolve) => {
+        front.close(() => resolve())
+        main.closeIdleConnections()
+        setTimeout(() => {
+          for (const socket of sockets) socket.destroy()
+        }, 1_000).unref()
+      }),
+  }
+}
+
+const serverOptions = { requestTimeout: 15 * 60_000, headersTimeout: 30_000, keepAliveTimeout: 15_000 }
+
+const cannotListen = (host: string, port: number, cause: NodeJS.ErrnoException) =>
+  new Error(
+    cause.code === 'EADDRINUSE'
+      ? `WAFER_PORT: ${host}:${port} is taken by another program.`
+      : `WAFER_HOST, WAFER_PORT: cannot listen on ${host}:${port} (${cause.code}).`,
+    { cause },
+  )
+
+/** In front of a TLS port: who speaks plain HTTP to it reads that nothing is encrypted, and where to go (S1070). */
+const besidePlainHttp = (tlsServer: Server, site: { origin: string }) => {
+  const plain = createHttpServer(serverOptions, (request, response) => {
+    request.resume()
+    const answer = notEncryptedPage(site.origin, request.headers['accept-language'])
+    response.writeHead(426, { ...answer.headers, Connection: 'close' }).end(answer.body)
+  })
+  return createNetServer((socket) => {
+    socket.once('readable', () => {
+      const first = socket.read(1) as Buffer | null
+      if (!first) return socket.destroy()
+      socket.unshift(first)
+      const isTls = first[0] === 22 // handshake record, RFC 8446 §5.1
+      ;(isTls ? tlsServer : plain).emit('connection', socket)
+    })
+    socket.on('error', () => socket.destroy())
+  })
+}
+
+/** 426 Upgrade Required (RFC 9110 §15.5.22), as a page. */
+const notEncryptedPage = (origin: string, accepted: string | undefined) => {
+  const body = Buffer.from(notEncrypted(origin, languageOf(accepted, null)))
+  return { body, headers: { ...pageHeaders, Upgrade: 'TLS/1.2', 'Content-Length': String(body.length) } }
+}
+
+const pageHeaders = {
+  'Content-Type': 'text/html;charset=utf-8',
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': `default-src 'self';object-src 'none';style-src 'sha256-${createHash('sha256').update(style).digest('base64')}';form-action 'self';base-uri 'none';frame-ancestors 'none'`,
+  'X-Content-Type-Options': 'nosniff',
+  // Not no-referrer: with that, Chromium sends `Origin: null` with a form of our own.
+  'Referrer-Policy': 'same-origin',
+}
+
+// ---- before Hono: what node:http lets through
+
+const application = (services: Services, site: { origin: string }) => {
+  const app = routes(services, site)
+  const handle = getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false })
+  return (request: IncomingMessage, response: ServerResponse) => {
+    const problem = framingProblem(request)
+    if (problem) {
+      request.resume()
+      response.writeHead(problem, { Connection: 'close', 'Content-Length': 0 })
+      return response.end()
+    }
+    return handle(request, response)
+  }
+}
+
+/** Two Host fields, or a target that names another host than the field does (RFC 9112 §3.2): the status to refuse with. */
+const framingProblem = (request: IncomingMessage): number | null => {
+  const hosts = request.rawHeaders.filter((name, place) => place % 2 === 0 && name.toLowerCase() === 'host')
+  if (hosts.length > 1) return 400
+  if (request.url?.startsWith('/')) return null
+  const target = URL.parse(request.url ?? '')
+  if (!target || target.host !== request.headers.host) return 400
+  request.url = target.pathname + target.search
+  return null
+}
+
+// ---- one application for pages and API
+
+const routes = (services: Services, site: { origin: string }) => {
+  const { config, log } = services
+  const script = browserScript()
+  const page = pages(services)
+  const app = new Hono<Env>()
+
+  app.use(async (c, next) => {
+    const { host, secure } = connection(c, services)
+    if (!secure.enough) {
+      const { body, headers } = notEncryptedPage(site.origin, c.req.header('accept-language'))
+      return new Response(body, { status: 426, headers })
+    }
+    if (!isOwnHost(host, config, site.origin)) throw new Refusal('misdirected', 'This server goes by another name.')
+    await next()
+    if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
+    if (!c.res.headers.has('X-Content-Type-Options')) c.res.headers.set('X-Content-Type-Options', 'nosniff')
+  })
+
+  app.route('/api', api(services, (c) => asker(c, services)))
+
+  if (script)
+    app.get(script.path, (c) => {
+      const accepted = c.req.header('accept-encoding') ?? ''
+      const encoding = /\bbr\b/.test(accepted) ? 'br' : /\bgzip\b/.test(accepted) ? 'gzip' : null
+      const body = encoding ? script.encoded[encoding] : script.plain
+      return c.body(new Uint8Array(body), 200, {
+        'Content-Type': 'text/javascript',
+        'Cache-Control': 'public, max-age=31536000, immutable',
+        ...(encoding ? { 'Content-Encoding': encoding } : {}),
+      })
+    })
+
+  app.use(async (c, next) => {
+    const maxSize = /^\/(c|m|k|login)\b/.test(c.req.path) ? bodyLimits.letter : bodyLimits.other
+    const tooLarge = () => {
+      throw new Refusal('too-large', 'This is larger than a message may be. Send less, or in parts.')
+    }
+    return bodyLimit({ maxSize, onError: tooLarge })(c, next)
+  })
+
+  app.use(async (c, next) => {
+    const visit = await beginVisit(c, services, script?.path ?? '')
+    c.set('visit', visit)
+    if (c.req.method === 'POST') {
+      refuseForeignOrigin(c, services, site.origin)
+      visit.form = await readForm(c)
+      if (!fits(visit.form.get('t'), visit.formToken)) {
+        if (c.req.path === '/login') visit.form = only(visit.form, 'user')
+        else throw new Refusal('forbidden', 'This form is too old, or not from this site. Go back, reload the page and try again.')
+      }
+    }
+    if (!visit.session && !isPublic(c.req.path)) c.res = await page.interrupted(c as unknown as Context<PageEnv>)
+    else await next()
+    for (const [name, value] of Object.entries(pageHeaders)) if (!c.res.headers.has(name)) c.res.headers.set(name, value)
+    if (c.res.headers.get('Content-Type')?.startsWith('text/html')) c.res.headers.set('Content-Type', pageHeaders['Content-Type'])
+  })
+  app.route('/', page.app as unknown as Hono<Env>)
+
+  app.notFound((c) => refused(c, new Refusal('not-found', 'There is no such page.')))
+  app.onError((error, c) => {
+    const refusal = services.refusalOf(error)
+    if (refusal) return refused(c, refusal)
+    log.error({ err: { name: error.name, message: error.message, stack: error.stack }, path: c.req.routePath }, 'unexpected error')
+    return refused(c, new Refusal('failed', 'Something went wrong on the server. Nothing was changed; please try again.'))
+  })
+
+  const refused = async (c: Context<Env>, refusal: Refusal): Promise<Response> => {
+    if (!c.get('visit')) c.set('visit', await beginVisit(c, services, ''))
+    const response = await page.refused(c as unknown as Context<PageEnv>, refusal)
+    for (const [name, value] of Object.entries(pageHeaders)) response.headers.set(name, value)
+    if (refusal.detail.retry_after_s) response.headers.set('Retry-After', String(refusal.detail.retry_after_s))
+    return response
+  }
+  return app
+}
+
+// ---- who asks, and over what
+
+const proxied = (c: Context<Env>, { config }: Services) => {
+  const remote = plainAddress(c.env.incoming.socket.remoteAddress ?? '')
+  return { remote, isProxy: config.proxy?.check(remote, isIP(remote) === 6 ? 'ipv6' : 'ipv4') ?? false }
+}
+
+const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+\.)/, '')
+
+/** The terminal's side of the connection; forwarded header fields count from the declared proxy only. */
+const connection = (c: Context<Env>, services: Services) => {
+  const { config } = services
+  const { remote, isProxy } = proxied(c, services)
+  const protocol = isProxy ? c.req.header('x-forwarded-proto')?.split(',')[0]?.trim() : undefined
+  const isTls = Boolean(config.tls)
+  const secure = {
+    /** For cookies: the browser itself sees https. */
+    https: isTls || protocol === 'https' || (isProxy && !protocol && config.origin?.protocol === 'https:'),
+    /** TLS, the declared proxy or tunnel, or this machine itself. */
+    enough: isTls || (isProxy ? protocol !== 'http' : isLoopback(remote)),
+  }
+  let address = remote
+  if (isProxy) {
+    const chain = (c.req.header('x-forwarded-for') ?? '').split(',').map((each) => plainAddress(each.trim()))
+    const family = (each: string) => (isIP(each) === 6 ? 'ipv6' : 'ipv4')
+    address = chain.reverse().find((each) => isIP(each) && !config.proxy!.check(each, family(each))) ?? remote
+  }
+  const host = (isProxy && c.req.header('x-forwarded-host')) || c.req.header('host') || ''
+  return { address, host, secure }
+}
+
+/** The public name, or, where only this machine can ask, any name that means this machine (RFC 6761). */
+const isOwnHost = (host: string, { host: bound }: Services['config'], origin: string) =>
+  host === new URL(origin).host ||
+  (isLoopback(bound) && /^(([\w-]+\.)*(localhost|test)|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host))
+
+const cookieNames = (https: boolean) =>
+  https
+    ? { session: '__Host-wafer', key: '__Host-wafer-key', before: '__Host-wafer-pre' }
+    : { session: 'wafer', key: 'wafer-key', before: 'wafer-pre' }
+
+/** A cookie's value; of two with one name, none counts. */
+const cookie = (c: Context<Env>, name: string): string | null => {
+  const values = (c.req.header('cookie') ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1).replace(/^"|"$/g, ''))
+  return values.length === 1 ? values[0]! : null
+}
+
+/** Who asks the API: by bearer token, or a browser by its cookies. */
+const asker = async (c: Context<Env>, services: Services) => {
+  const { address, secure } = connection(c, services)
+  const bearer = c.req.header('authorization')?.match(/^Bearer (\S+)$/i)?.[1]
+  const names = cookieNames(secure.https)
+  if (!bearer && c.req.method !== 'GET' && c.req.header('sec-fetch-site') !== 'same-origin')
+    return { session: null, keyToken: null, address } // a cookie alone moves nothing
+  const token = bearer ?? cookie(c, names.session)
+  return {
+    session: token ? await services.sessions.contact(token) : null,
+    keyToken: c.req.header('wafer-key') ?? (bearer ? null : cookie(c, names.key)),
+    address,
+  }
+}
+
+const beginVisit = async (c: Context<Env>, services: Services, script: string): Promise<Visit> => {
+  const { config, sessions } = services
+  const { address, secure } = connection(c, services)
+  const names = cookieNames(secure.https)
+  const common = { path: '/', httpOnly: true, secure: secure.https } as const
+  const token = cookie(c, names.session)
+  const session = token ? await sessions.contact(token) : null
+  const htmx = c.req.header('hx-request') === 'true'
+  let before = token ?? cookie(c, names.before)
+  if (!before && c.req.method === 'GET') {
+    before = randomBytes(16).toString('base64url')
+    setCookie(c, names.before, before, { ...common, sameSite: 'Lax' })
+  }
+  return {
+    session,
+    keyToken: session ? cookie(c, names.key) : null,
+    address,
+    terminal: terminalOf(c.req.header('user-agent') ?? ''),
+    language: languageOf(c.req.header('accept-language'), cookie(c, 'lang')),
+    htmx,
+    script,
+    formToken: services.formToken(before ?? ''),
+    form: emptyForm,
+    logIn: (value) => {
+      setCookie(c, names.session, value, { ...common, sameSite: 'Lax', maxAge: Math.floor(config.sessionMaxMs / 1000) })
+      deleteCookie(c, names.before, common)
+    },
+    logOut: () => {
+      deleteCookie(c, names.session, common)
+      deleteCookie(c, names.key, common)
+      c.header('Clear-Site-Data', '"cache", "storage"')
+    },
+    keepKey: (value) => {
+      if (value) setCookie(c, names.key, value, { ...common, sameSite: 'Strict' })
+      else deleteCookie(c, names.key, common)
+    },
+    setLanguage: (language) => setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: 31_536_000 }),
+    formerUserId: async () => (token ? sessions.formerUserId(token) : null),
+  }
+}
+
+const languageOf = (accepted: string | undefined, chosen: string | null): Language => {
+  if (chosen === 'en' || chosen === 'ja') return chosen
+  const weights = (accepted ?? '').split(',').map((entry) => {
+    const [tag = '', ...parameters] = entry.trim().toLowerCase().split(';')
+    const q = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith('q='))
+    return { tag, q: q ? Number(q.slice(2)) : 1 }
+  })
+  const weight = (language: Language) =>
+    Math.max(0, ...weights.filter(({ tag }) => tag === language || tag.startsWith(`${language}-`)).map(({ q }) => q))
+  return weight('ja') > weight('en') ? 'ja' : 'en'
+}
+
+const browsers = ['Lynx', 'w3m', 'ELinks', 'Links', 'edbrowse', 'NetSurf', 'Dillo', 'KAIOS', 'Opera Mini', 'Edg', 'Firefox', 'Chrome', 'Safari'] as const
+const systems = ['Android', 'iPhone', 'iPad', 'Windows', 'Macintosh', 'Linux'] as const
+const readable: Record<string, string> = { KAIOS: 'KaiOS', Edg: 'Edge', Macintosh: 'Mac' }
+
+/** A name for a terminal in lists, such as "Lynx" or "Firefox on Android". */
+const terminalOf = (userAgent: string) => {
+  const found = (names: readonly string[]) => names.find((name) => userAgent.toLowerCase().includes(name.toLowerCase()))
+  const [browser, system] = [found(browsers), found(systems)].map((name) => name && (readable[name] ?? name))
+  return [browser ?? 'Browser', system].filter(Boolean).join(' on ')
+}
+
+// ---- forms
+
+const fits = (given: string, expected: string) =>
+  given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected))
+
+/** Text browsers send neither header field; what a browser does send must be ours. */
+const refuseForeignOrigin = (c: Context<Env>, services: Services, publicOrigin: string) => {
+  const { host, secure } = connection(c, services)
+  const origin = c.req.header('origin')
+  const site = c.req.header('sec-fetch-site')
+  const own = [publicOrigin, `${secure.https ? 'https' : 'http'}://${host}`]
+  if ((origin !== undefined && !own.includes(origin)) || (site !== undefined && site !== 'same-origin' && site !== 'none'))
+    throw new Refusal('forbidden', 'This form was sent from another site. Nothing was changed.')
+}
+
+const emptyForm: Form = { get: () => '', all: () => [], files: () => [] }
+const only = (form: Form, kept: string): Form => ({ ...emptyForm, get: (name) => (name === kept ? form.get(name) : '') })
+
+const readForm = async (c: Context<Env>): Promise<Form> => {
+  const fields = new Map<string, string[]>()
+  const files = new Map<string, UploadedFile[]>()
+  let data: FormData
+  try {
+    data = await c.req.formData()
+  } catch (cause) {
+    if (cause instanceof Refusal) throw cause
+    throw new Refusal('bad-request', 'This form could not be read.', { cause })
+  }
+  for (const [name, value] of data as unknown as Iterable<[string, string | File]>) {
+    if (typeof value === 'string') fields.set(name, [...(fields.get(name) ?? []), value])
+    else if (value.size > 0 || value.name !== '') {
+      const file = { name: value.name, type: value.type, octets: new Uint8Array(await value.arrayBuffer()) }
+      files.set(name, [...(files.get(name) ?? []), file])
+    }
+  }
+  return {
+    get: (name) => fields.get(name)?.[0] ?? '',
+    all: (name) => fields.get(name) ?? [],
+    files: (name) => files.get(name) ?? [],
+  }
+}
+
+// ---- the browser script, as esbuild.config.js left it
+
+const browserScript = () => {
+  const dist = join(import.meta.dirname, '..', 'dist')
+  const newest = readdirSync(dist)
+    .filter((name) => /^enhance-[0-9a-f]{8}\.js$/.test(name))
+    .map((name) => ({ name, mtimeMs: statSync(join(dist, name)).mtimeMs }))
+    .sort((a, b) => b.mtimeMs - a.mtimeMs)[0]
+  if (!newest) return null
+  const read = (ending: string) => readFileSync(join(dist, newest.name + ending))
+  return { path: `/${newest.name}`, plain: read(''), encoded: { br: read('.br'), gzip: read('.gz') } }
+}

@@ -1,0 +1,286 @@
+/** The allowance: who may use the key, since when, until when, and that it is never two. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { passphrase, problem, type Terminal, world } from './world.ts'
+
+const ann = 'ann@wafer.test'
+
+/** A message that is encrypted to the user's own key, by way of the server's own draft. */
+const encryptedMessage = async (terminal: Terminal, text = 'for Ann only') => {
+  const { body } = await terminal.post('/messages', { to: ann, subject: 'sealed', text, draft: true })
+  return body.id as number
+}
+
+test('S1200 S1240 C2: a session without an allowance is told to unlock, and how', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  const refused = await terminal.post(`/messages/${await encryptedMessage(terminal)}/decrypt`)
+  assert.equal(refused.status, 403)
+  assert.equal(problem(refused), 'allowance-required')
+  assert.deepEqual(refused.body.methods, ['passphrase'])
+})
+
+test('S1280 C3: a wrong passphrase is said to be wrong and changes nothing', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  const wrong = await terminal.unlock('not the passphrase')
+  assert.equal(wrong.status, 403)
+  assert.equal(problem(wrong), 'wrong-passphrase')
+  assert.equal((await terminal.get('/session')).body.allowance, null)
+  const { body } = await terminal.get('/log')
+  assert.equal(body.events[0].event, 'refused')
+})
+
+test('S1320 C7 P57: the right passphrase opens the key, and later uses ask nothing', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  const id = await encryptedMessage(terminal)
+  const granted = await terminal.unlock()
+  assert.equal(granted.status, 201)
+  assert.equal(granted.body.method, 'passphrase')
+  assert.equal(granted.body.scope, 'sign')
+  for (let round = 0; round < 3; round += 1) {
+    const opened = await terminal.post(`/messages/${id}/decrypt`)
+    assert.equal(opened.status, 200)
+    assert.equal(opened.body.text.trim(), 'for Ann only')
+  }
+  const { body } = await terminal.get('/log')
+  assert.deepEqual(
+    body.events.map((event: { event: string }) => event.event),
+    ['used', 'used', 'used', 'granted'],
+  )
+  assert.equal(body.events[0].message, id)
+})
+
+test('P39 C4: the session token alone opens nothing, nor does another key token or an older one', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  const id = await encryptedMessage(terminal)
+  await terminal.unlock()
+  const first = terminal.keyToken
+  await terminal.unlock()
+  const second = terminal.keyToken
+  for (const token of [null, first, Buffer.alloc(32).toString('base64url'), 'short', second!.slice(1)]) {
+    terminal.keyToken = token
+    const refused = await terminal.post(`/messages/${id}/decrypt`)
+    assert.equal(problem(refused), 'allowance-required', `token ${token}`)
+  }
+  terminal.keyToken = second
+  assert.equal((await terminal.post(`/messages/${id}/decrypt`)).status, 200)
+})
+
+test('S2000 S2040 S2080 P82: a second terminal is told who holds the key, stops it on purpose, and the first is told', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const desk = await server.terminal(ann, 'desk')
+  const handheld = await server.terminal(ann, 'handheld')
+  const id = await encryptedMessage(desk)
+  await desk.unlock()
+
+  for (const refused of [
+    await handheld.post(`/messages/${id}/decrypt`),
+    await handheld.post('/sign', { text: 'x' }),
+    await handheld.unlock(),
+    await handheld.unlock('wrong'), // answered before any passphrase is tried
+  ]) {
+    assert.equal(refused.status, 409)
+    assert.equal(problem(refused), 'key-in-use')
+    assert.equal(refused.body.by.terminal, 'desk')
+    assert.ok(Date.parse(refused.body.by.since) <= Date.parse(refused.body.by.last_used))
+  }
+
+  assert.equal(problem(await handheld.post('/allowance/stop', {})), 'unconfirmed')
+  assert.equal((await desk.post(`/messages/${id}/decrypt`)).status, 200, 'not confirmed, nothing changes')
+
+  assert.equal((await handheld.post('/allowance/stop', { confirm: true })).status, 204)
+  assert.equal(problem(await desk.post(`/messages/${id}/decrypt`)), 'allowance-required')
+  const told = await desk.get('/session')
+  assert.equal(told.body.allowance, null)
+  assert.equal(told.body.stopped.by.terminal, 'handheld')
+
+  assert.equal((await handheld.unlock()).status, 201)
+  assert.equal((await handheld.post(`/messages/${id}/decrypt`)).status, 200)
+  assert.equal(problem(await desk.post(`/messages/${id}/decrypt`)), 'key-in-use')
+})
+
+test('Stopping is no weapon: the fourth within ten minutes is refused, and the holder stays', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const desk = await server.terminal(ann, 'desk')
+  const other = await server.terminal(ann, 'other')
+  for (let round = 0; round < 3; round += 1) {
+    assert.equal((await desk.unlock()).status, 201)
+    assert.equal((await other.post('/allowance/stop', { confirm: true })).status, 204)
+  }
+  await desk.unlock()
+  const refused = await other.post('/allowance/stop', { confirm: true })
+  assert.equal(problem(refused), 'slow-down')
+  assert.ok(Number(refused.headers.get('retry-after')) > 0)
+  assert.notEqual((await desk.get('/session')).body.allowance, null)
+  server.pass(10 * 60_000)
+  await desk.unlock()
+  assert.equal((await other.post('/allowance/stop', { confirm: true })).status, 204)
+})
+
+const rounds = Number(process.env.WAFER_SOAK_ROUNDS ?? 20)
+
+test(`P85: twenty terminals that unlock at the same moment leave exactly one holder, ${rounds} times`, async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const terminals = await Promise.all(Array.from({ length: 20 }, (_, n) => server.terminal(ann, `terminal ${n}`)))
+  const id = await encryptedMessage(terminals[0]!)
+  for (let round = 0; round < rounds; round += 1) {
+    const answers = await Promise.all(terminals.map((terminal) => terminal.unlock()))
+    const holders = terminals.filter((_, n) => answers[n]!.status === 201)
+    assert.equal(holders.length, 1)
+    for (const answer of answers.filter(({ status }) => status !== 201)) assert.equal(problem(answer), 'key-in-use')
+    const uses = await Promise.all(terminals.map((terminal) => terminal.post(`/messages/${id}/decrypt`)))
+    assert.equal(uses.filter(({ status }) => status === 200).length, 1)
+    await holders[0]!.delete('/allowance')
+    for (const terminal of terminals) terminal.keyToken = null
+  }
+})
+
+test('C6 P89 B6: an allowance ends when it was not used for its time, and at the latest after its longest time', async (t) => {
+  const server = await world(t, { WAFER_ALLOWANCE_IDLE: '60s', WAFER_ALLOWANCE_MAX: '150s', WAFER_SESSION_IDLE: '1h' })
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  const id = await encryptedMessage(terminal)
+  const use = () => terminal.post(`/messages/${id}/decrypt`)
+  await terminal.unlock()
+  server.pass(59_000)
+  assert.equal((await use()).status, 200, 'a second before')
+  server.pass(60_000)
+  assert.equal(problem(await use()), 'allowance-required', 'at the limit of idleness')
+  await terminal.unlock()
+  for (const wait of [55_000, 55_000]) {
+    server.pass(wait)
+    assert.equal((await use()).status, 200)
+  }
+  server.pass(40_000)
+  assert.equal(problem(await use()), 'allowance-required', 'at the limit of its life, though it was used')
+  await server.services.allowances.sweep()
+  const { body } = await terminal.get('/log')
+  assert.equal(body.events[0].event, 'ended')
+  assert.equal(body.events[0].reason, 'max')
+})
+
+test('S1080 P38 C4 C5: a session without contact ends, its allowance with it, and nobody has to be asked', async (t) => {
+  const server = await world(t, { WAFER_SESSION_IDLE: '60s', WAFER_ALLOWANCE_IDLE: '1h' })
+  await server.addUser(ann)
+  const lost = await server.terminal(ann, 'lost')
+  await lost.unlock()
+  server.pass(61_000)
+  const next = await server.terminal(ann, 'next')
+  assert.equal((await next.unlock()).status, 201)
+  assert.equal(problem(await lost.get('/session')), 'no-session')
+  const events = (await next.get('/log')).body.events.map((event: { event: string; terminal: string }) => `${event.event} ${event.terminal}`)
+  assert.deepEqual(events.slice(0, 2), ['granted next', 'ended lost'])
+})
+
+test('P39: logging out, or being logged out from another terminal, ends the allowance', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const desk = await server.terminal(ann, 'desk')
+  const other = await server.terminal(ann, 'other')
+  await desk.unlock()
+  await desk.delete('/session')
+  assert.equal((await other.unlock()).status, 201)
+  const user = await server.services.users.named(ann)
+  const [session] = await server.services.sessions.list(user)
+  await server.services.sessions.endOwn(user, session!.id)
+  assert.equal(problem(await other.get('/session')), 'no-session')
+  assert.equal(server.services.db.$client.prepare('SELECT count(*) AS n FROM allowances').pluck().get(), 0)
+})
+
+test('Fencing: work that outlived its allowance is not handed out', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const desk = await server.terminal(ann, 'desk')
+  const other = await server.terminal(ann, 'other')
+  await desk.unlock()
+  const { allowances, sessions } = server.services
+  const session = (await sessions.contact(desk.token!))!
+  let entered = () => {}
+  let release = () => {}
+  const inside = new Promise<void>((resolve) => (entered = resolve))
+  const gate = new Promise<void>((resolve) => (release = resolve))
+  const use = allowances.use(session, desk.keyToken, { scope: 'read' }, async () => {
+    entered()
+    await gate
+    return 'the plaintext'
+  })
+  await inside
+  await other.post('/allowance/stop', { confirm: true })
+  await other.unlock()
+  release()
+  await assert.rejects(use, { code: 'key-in-use' })
+})
+
+test('B7: a restart locks every key; with an epoch file the allowance goes on, and sessions go on either way', async (t) => {
+  for (const shared of [false, true]) {
+    const epochFile = `/tmp/wafer-epoch-${process.pid}-${Date.now()}`
+    const server = await world(t, shared ? { WAFER_EPOCH_FILE: epochFile } : {})
+    await server.addUser(ann)
+    const terminal = await server.terminal(ann)
+    const id = await encryptedMessage(terminal)
+    await terminal.unlock()
+    await server.restart()
+    assert.equal((await terminal.get('/session')).status, 200)
+    const opened = await terminal.post(`/messages/${id}/decrypt`)
+    assert.equal(opened.status, shared ? 200 : 403, `epoch file: ${shared}`)
+  }
+})
+
+test('B13: the sixth wrong passphrase is not looked at; the owner elsewhere and the open key are not touched', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  for (let round = 0; round < 5; round += 1) assert.equal(problem(await terminal.unlock(`guess ${round}`)), 'wrong-passphrase')
+  const refused = await terminal.unlock(passphrase)
+  assert.equal(problem(refused), 'slow-down')
+  assert.ok(Number(refused.headers.get('retry-after')) > 0)
+  const session = (await server.services.sessions.contact(terminal.token!))!
+  const elsewhere = { ...session, address: '192.0.2.7' }
+  const { keyToken } = await server.services.allowances.grantByPassphrase(elsewhere, passphrase)
+  terminal.keyToken = keyToken
+  assert.notEqual((await terminal.get('/session')).body.allowance, null)
+  assert.equal((await terminal.post('/sign', { text: 'still mine' })).status, 200)
+})
+
+test('The ledger tells when somebody edited it', async (t) => {
+  const server = await world(t)
+  const user = await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  await terminal.unlock()
+  await terminal.delete('/allowance')
+  const { ledger, db } = server.services
+  assert.deepEqual(await ledger.findTampered(), [])
+  for (const edit of [
+    "UPDATE ledger SET terminal = 'somebody else' WHERE event = 'granted'",
+    "DELETE FROM ledger WHERE event = 'ended'",
+    "DELETE FROM ledger WHERE event = 'granted'",
+    'DELETE FROM ledger',
+  ]) {
+    db.$client.exec(`SAVEPOINT edit; ${edit}`)
+    assert.deepEqual(await ledger.findTampered(), [user.id], edit)
+    db.$client.exec('ROLLBACK TO edit; RELEASE edit')
+  }
+})
+
+test('A slot that was moved or swapped in the database opens nothing', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  await server.addUser('mallory@wafer.test')
+  const terminal = await server.terminal(ann)
+  const { $client: db } = server.services.db
+  db.exec(`UPDATE key_slots SET params = (SELECT params FROM key_slots s WHERE s.kind = 'passphrase' AND s.user_id <> key_slots.user_id),
+    wrapped = (SELECT wrapped FROM key_slots s WHERE s.kind = 'passphrase' AND s.user_id <> key_slots.user_id) WHERE kind = 'passphrase'`)
+  assert.equal(problem(await terminal.unlock()), 'wrong-passphrase')
+  db.exec("DELETE FROM key_slots WHERE kind = 'recovery'")
+  assert.notEqual((await terminal.unlock()).status, 201)
+})
