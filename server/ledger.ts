@@ -91,6 +91,18 @@ export class Ledger {
     return [...tampered]
   }
 
+  /** Whether at least one row was written under this server secret; null where there is no row. */
+  async knowsSecret(): Promise<boolean | null> {
+    const chains = new Map<number, { mac: Uint8Array; count: number }>()
+    for (const row of this.#db.select().from(ledger).orderBy(asc(ledger.id)).all()) {
+      const chain = chains.get(row.userId)
+      const count = (chain?.count ?? 0) + 1
+      if (timingSafeEqual(row.mac, this.#rowMac(row, count, chain?.mac ?? null))) return true
+      chains.set(row.userId, { mac: row.mac, count })
+    }
+    return chains.size === 0 ? null : false
+  }
+
   #rowMac(row: Omit<LedgerEvent, 'id'>, count: number, before: Uint8Array | null): Uint8Array {
     const { userId, at, event, terminal, address, method, reason, messageId } = row
     const previous = before ? Buffer.from(before).toString('hex') : ''

@@ -45,7 +45,7 @@ export async function* mailsIn(file: MailFile): AsyncGenerator<FiledMail> {
   try {
     const { mtimeMs, size } = await stat(file.path)
     if (file.kind === 'mbox') {
-      for await (const mail of mailsInMbox(file.path)) yield { ...filed(mail.octets, mail.arrivedAt ?? mtimeMs) }
+      for await (const mail of mailsInMbox(file.path)) yield filed(mail.octets, mail.arrivedAt ?? mtimeMs)
       return
     }
     if (size > sizeLimit) throw tooLarge(file.path)
@@ -60,9 +60,13 @@ export async function* mailsIn(file: MailFile): AsyncGenerator<FiledMail> {
 
 /** One mail for an mbox; a last line without an end gets one, for mbox has no way to say that there was none. */
 export const toMbox = (octets: Uint8Array, arrivedAt: number): Buffer => {
-  const [, day, date, month, year, time] = new Date(arrivedAt).toUTCString().match(/(\w+), (\d+) (\w+) (\d+) (\S+)/)!
+  const [, day, date, month, year, time] = new Date(arrivedAt)
+    .toUTCString()
+    .match(/(\w+), (\d+) (\w+) (\d+) (\S+)/)!
   // Latin-1 keeps every octet. No `^` with the m flag: it also matches after a lone CR, where readers see no new line.
-  const quoted = Buffer.from(octets).toString('latin1').replace(/(^|\n)(>*From )/g, '$1>$2')
+  const quoted = Buffer.from(octets)
+    .toString('latin1')
+    .replace(/(^|\n)(>*From )/g, '$1>$2')
   const ended = quoted.endsWith('\n') ? quoted : `${quoted}\n`
   return Buffer.from(`From MAILER-DAEMON ${day} ${month} ${date} ${time} ${year}\n${ended}\n`, 'latin1')
 }
@@ -70,7 +74,8 @@ export const toMbox = (octets: Uint8Array, arrivedAt: number): Buffer => {
 // ---- mbox
 
 /** A From_ line as programs write it; one that follows no empty line counts only if it has this whole form. */
-const datedFromLine = /^From .*\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? .*\b\d{1,2}:\d\d\b.*\b\d{4}\b|^From .*\b\d{4} \d{1,2}:\d\d/
+const datedFromLine =
+  /^From .*\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? .*\b\d{1,2}:\d\d\b.*\b\d{4}\b|^From .*\b\d{4} \d{1,2}:\d\d/
 
 async function* mailsInMbox(path: string): AsyncGenerator<{ octets: Buffer; arrivedAt: number | null }> {
   let mail: { pieces: Buffer[]; size: number; arrivedAt: number | null } | null = null
@@ -94,7 +99,12 @@ async function* mailsInMbox(path: string): AsyncGenerator<{ octets: Buffer; arri
       } else add(fromLine)
       fromLine = null
     }
-    if (isLine && isFromLine(piece) && (afterEmptyLine || datedFromLine.test(piece.toString('latin1')))) fromLine = piece
+    if (
+      isLine &&
+      isFromLine(piece) &&
+      (afterEmptyLine || datedFromLine.test(piece.toString('latin1', 0, 200)))
+    )
+      fromLine = piece
     else add(isLine ? unquoted(piece) : piece)
     afterEmptyLine = isLine && /^\r?\n$/.test(piece.toString('latin1', 0, 3))
   }
@@ -134,8 +144,9 @@ const unquoted = (line: Buffer) =>
 
 /** By custom in UTC. */
 const fromLineDate = (line: Buffer): number | null => {
-  const text = line.toString('latin1').trim()
-  const [, month, day, time, year] = text.match(/([A-Z][a-z]{2}) +(\d{1,2}) (\d\d:\d\d(?::\d\d)?)\b.* (\d{4})$/) ?? []
+  const text = line.toString('latin1', 0, 200).trim()
+  const [, month, day, time, year] =
+    text.match(/([A-Z][a-z]{2}) +(\d{1,2}) (\d\d:\d\d(?::\d\d)?)\b.* (\d{4})$/) ?? []
   return dateOf(month ? `${day} ${month} ${year} ${time} +0000` : text)
 }
 
@@ -146,14 +157,15 @@ const kindOf = async (path: string): Promise<MailFile['kind']> => {
   try {
     const file = await open(path)
     try {
-      start = (await file.read(Buffer.alloc(5), 0, 5, 0)).buffer
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(5), 0, 5, 0)
+      start = buffer.subarray(0, bytesRead)
     } finally {
       await file.close()
     }
   } catch (cause) {
     throw cannotRead(path, cause)
   }
-  return isFromLine(start) || start[0] === 0 ? 'mbox' : 'mail'
+  return isFromLine(start) || start.length === 0 ? 'mbox' : 'mail' // an empty file is an mbox without mail
 }
 
 /** Whether a header field begins here (RFC 5322 §2.2; blanks before the colon are obsolete, but read). */
@@ -164,7 +176,7 @@ const filed = (octets: Buffer, otherwise: number): FiledMail => {
   const end = octets.toString('latin1', 0, 102_400).search(/\r?\n\r?\n/)
   const header = octets.toString('latin1', 0, end < 0 ? 102_400 : end)
   const field = (name: string) =>
-    header.match(new RegExp(`(?:^|\\n)${name}[ \\t]*:(.*(?:\\n[ \\t].*)*)`, 'i'))?.[1]
+    header.match(new RegExp(`(?:^|\\n)${name}[ \\t]*:([^\\n]*(?:\\n[ \\t][^\\n]*)*)`, 'i'))?.[1]
   return {
     octets,
     arrivedAt: Math.floor(Math.min(dateOf(field('date')) ?? otherwise, Date.now())),
@@ -180,7 +192,8 @@ const maildirFlags = (path: string) => {
   return { seen: flags.includes('S'), flagged: flags.includes('F') }
 }
 
-const notMail = (path: string) => new Refusal('bad-request', `${path} is not a mail: it does not begin with a header.`)
+const notMail = (path: string) =>
+  new Refusal('bad-request', `${path} is not a mail: it does not begin with a header.`)
 const tooLarge = (path: string) => new Refusal('too-large', `${path} holds a mail of more than 64 MiB.`)
 const cannotRead = (path: string, cause: unknown) => {
   const code = (cause as NodeJS.ErrnoException).code

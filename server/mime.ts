@@ -202,7 +202,7 @@ const beforeLineEnd = (buffer: Buffer, at: number) => {
 export const parseParameters = (field: string): { value: string; parameters: Parameters } => {
   const semicolon = field.indexOf(';')
   const value = (semicolon < 0 ? field : field.slice(0, semicolon))
-    .replace(/\(.*?\)/g, '')
+    .replace(/\([^()]*\)/g, '')
     .trim()
     .toLowerCase()
   const raw = new Map<string, string>()
@@ -256,12 +256,22 @@ const decodeExtended = (pieces: { text: string; encoded: boolean }[]) => {
 
 /** A name for people and for Content-Disposition; never a path, whatever the sender wrote. */
 const fileNameOf = (raw: string) => {
-  const name = decodeHeader(raw).replace(/[\\/:\p{Cc}\p{Cf}]/gu, '_')
+  const name = decodeHeader(raw.slice(0, 2000)).replace(/[\\/:\p{Cc}\p{Cf}]/gu, '_')
   return /^\.+$/.test(name) ? '' : name.slice(0, 200)
 }
 
+/** Asked for again and again of the same large part. */
+const remembered = <K extends object, V>(make: (key: K) => V) => {
+  const known = new WeakMap<K, V>()
+  return (key: K): V => {
+    const found = known.get(key) ?? make(key)
+    known.set(key, found)
+    return found
+  }
+}
+
 /** The body with its transfer encoding undone (RFC 2045 §6). */
-export const contentOf = (entity: Entity): Uint8Array => {
+export const contentOf = remembered((entity: Entity): Uint8Array => {
   const encoding = (fieldOf(entity.fields, 'content-transfer-encoding') ?? '')
     .replace(/[;(].*/s, '')
     .trim()
@@ -269,7 +279,7 @@ export const contentOf = (entity: Entity): Uint8Array => {
   if (encoding === 'base64') return decodeBase64(latin1(entity.body))
   if (encoding === 'quoted-printable') return decodeQuotedPrintable(entity.body)
   return entity.body
-}
+})
 
 const decodeBase64 = (text: string): Uint8Array => {
   const clean = text.replace(/[^A-Za-z0-9+/=]+/g, '')
@@ -506,8 +516,8 @@ export const addressesOf = (fields: Field[], name: string): Address[] =>
  */
 export const soleAddress = (fields: Field[], name: string): string | null => {
   const values = fields.filter((field) => field.name === name)
-  if (values.length !== 1) return null
-  const plain = String.raw`[^\s<>()\[\]",:;@\\]+@[^\s<>()\[\]",:;@\\]+`
+  if (values.length !== 1 || values[0]!.value.length > 1000) return null
+  const plain = String.raw`[^\x00-\x20\x7f\s<>()\[\]",:;@\\]+@[^\x00-\x20\x7f\s<>()\[\]",:;@\\]+`
   const form = new RegExp(
     String.raw`^(?:(?:"(?:[^"\\]|\\.)*"|[^"<>@,;:()\\]*)\s*<(${plain})>|(${plain}))\s*(?:\([^()\\]*\))?$`,
     's',
@@ -533,7 +543,7 @@ const zones: Record<string, number> = {
 export const dateOf = (value: string | undefined): number | null => {
   const found =
     /(\d{1,2})[\s-]+([A-Za-z]{3})[a-z]*[\s-]+(\d{2,4})\s+(\d{1,2})\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?\s*(?:([+-])(\d{2})(\d{2})|([A-Za-z]{1,5}))?/.exec(
-      value ?? '',
+      (value ?? '').slice(0, 200),
     )
   if (!found) return null
   const month = months.indexOf(found[2]!.toLowerCase())
@@ -570,7 +580,7 @@ export const render = (root: Entity, legacyDisplay = false): Rendering => {
   const pieces: Piece[] = []
   collect(root, pieces, attachments, legacyDisplay)
   const text = pieces
-    .map((piece) => piece.text.replace(/\s+$/, ''))
+    .map((piece) => piece.text.trimEnd())
     .filter(Boolean)
     .join('\n\n')
   const html = pieces.some((piece) => 'html' in piece)
@@ -607,7 +617,8 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
     if (encryptedShape(entity)) return
     for (const child of children) {
       if (child.type === 'application/pgp-encrypted') continue
-      if (armoredKind(contentOf(child)) === 'cleartext') pieces.push({ text: plainText({ ...child, parameters: new Map() }) })
+      if (armoredKind(contentOf(child)) === 'cleartext')
+        pieces.push({ text: plainText({ ...child, parameters: new Map() }) })
       else walk(child)
     }
     return
@@ -712,7 +723,7 @@ const htmlPiece = (entity: Entity, legacyDisplay: boolean): Piece => {
   if (legacyDisplay && entity.parameters.get('hp-legacy-display') === '1') {
     // RFC 9788 §5.2.3: the div of that class, which holds no other.
     html = html.replace(
-      /<div\b[^>]*\bclass\s*=\s*(["']?)[^"'>]*\bheader-protection-legacy-display\b[^>]*>.*?<\/div\s*>/is,
+      /<div\b[^<>]*\bclass\s*=\s*(["']?)[^"'>]*\bheader-protection-legacy-display\b[^>]*>.*?<\/div\s*>/is,
       '',
     )
   }
@@ -735,7 +746,7 @@ export const htmlToText = (html: string): string => {
       ],
     }).replace(/\u00a0/g, ' ')
   } catch {
-    return html.slice(0, htmlLimit).replace(/<[^>]*>/g, ' ')
+    return html.slice(0, htmlLimit).replace(/<[^<>]*>/g, ' ')
   }
 }
 
@@ -751,7 +762,7 @@ export type Shape =
   | { kind: 'plain' }
 
 /** The armored blocks of a text part; HTML as the text that it shows. */
-export const blocksOf = (entity: Entity) => {
+export const blocksOf = remembered((entity: Entity) => {
   const octets = contentOf(entity)
   const isHtml = entity.type === 'text/html'
   const text = isHtml ? markupRemoved(latin1(octets)) : latin1(octets)
@@ -759,14 +770,14 @@ export const blocksOf = (entity: Entity) => {
   const first = blocks[0]
   const isWhole = blocks.length === 1 && !text.slice(0, first!.start).trim() && !text.slice(first!.end).trim()
   return { text, blocks, isWhole }
-}
+})
 
 /** HTML with its lines kept, as armor needs them; both line ends of the source and of the markup count. */
 const markupRemoved = (html: string) =>
   html.includes('-----BEGIN PGP ')
     ? html
-        .replace(/<(br|\/?div|\/?p|\/?tr|\/?pre)\b[^>]*>/gi, '\n')
-        .replace(/<[^>]*>/g, '')
+        .replace(/<(br|\/?div|\/?p|\/?tr|\/?pre)\b[^<>]*>/gi, '\n')
+        .replace(/<[^<>]*>/g, '')
         .replace(/&nbsp;/gi, ' ')
         .replace(/&#(\d{1,3});/g, (_, code) => String.fromCharCode(Number(code)))
         .replace(/&lt;/gi, '<')
@@ -825,12 +836,12 @@ const encryptedShape = (entity: Entity): Shape | null => {
 const dataPart = (encrypted: Entity) =>
   encrypted.children.find((child, index) => index > 0 && child.type !== 'application/pgp-encrypted') ?? null
 
+const isArmored = (octets: Uint8Array) => /^\s*-----BEGIN PGP /.test(latin1(octets.subarray(0, 1000)))
+
 /** What the octets of a file are, armored or not. */
 export const armoredKind = (octets: Uint8Array): ReturnType<typeof kindOf> | 'cleartext' => {
-  const text = latin1(octets)
-  const begin = /^\s*-----BEGIN PGP /.test(text.slice(0, 1000))
-  if (!begin) return kindOf(octets)
-  const block = armoredBlocks(text)[0]
+  if (!isArmored(octets)) return kindOf(octets)
+  const block = armoredBlocks(latin1(octets))[0]
   if (!block) return 'broken'
   return block.type === 'SIGNED MESSAGE' ? 'cleartext' : kindOf(block.octets)
 }
@@ -873,9 +884,10 @@ export const isolatedOf = (root: Entity): Isolated[] => {
       for (const child of entity.children) visit(child, message, false)
       return
     }
+    // By its name, or by its armor: any binary file may happen to begin like a packet.
     const isFile =
       /\.(asc|pgp|gpg)$/i.test(entity.fileName) ||
-      ['application/octet-stream', 'application/pgp', 'application/pgp-encrypted'].includes(entity.type)
+      (/^application\/(octet-stream|pgp|pgp-encrypted)$/.test(entity.type) && isArmored(contentOf(entity)))
     if (isFile && armoredKind(contentOf(entity)) === 'encrypted') {
       const name = entity.fileName || 'Encrypted file'
       list.push({ ...place, isRoot: false, id: entity.id, name, kind: 'file', data: entity })

@@ -61,8 +61,11 @@ const armorBody = (text: string) => {
 }
 
 /** Base64 without its CRC line: §6.1 forbids to reject on it, and what is encrypted or signed has a better check. */
-const radix64 = (text: string) =>
-  new Uint8Array(Buffer.from(text.replace(/(^|\n)[ \t\xa0\xc2]*=[A-Za-z0-9+/]{4}\s*$/, '$1'), 'base64'))
+const radix64 = (text: string) => {
+  const data = text.trimEnd()
+  const crc = /(?:^|\n)[ \t\xa0\xc2]*=[A-Za-z0-9+/]{4}$/.exec(data.slice(-80))
+  return new Uint8Array(Buffer.from(crc ? data.slice(0, data.length - crc[0].length) : data, 'base64'))
+}
 
 /**
  * The armored blocks of a text, in order (RFC 9580 §6.2, §7).
@@ -71,13 +74,19 @@ const radix64 = (text: string) =>
  */
 export const armoredBlocks = (text: string): Armored[] => {
   const blocks: Armored[] = []
-  const begin = /^-----BEGIN PGP ([A-Z ]+)-----[ \t\r\xa0\xc2]*$/gm
+  const begin =
+    /^-----BEGIN PGP (MESSAGE|SIGNED MESSAGE|SIGNATURE|PUBLIC KEY BLOCK|PRIVATE KEY BLOCK)-----[ \t\r\xa0\xc2]{0,80}$/gm
+  const endless = new Set<string>() // no end of that type is ahead: a thousand beginnings must not each look for it
   for (let found = begin.exec(text); found && blocks.length < 100; found = begin.exec(text)) {
     const type = found[1]!
     const after = text.indexOf('\n', found.index) + 1
     if (!after) break
+    if (endless.has(type)) continue
     const block = type === 'SIGNED MESSAGE' ? cleartext(text, after) : plainBlock(text, type, after)
-    if (!block) continue
+    if (!block) {
+      endless.add(type)
+      continue
+    }
     blocks.push({ type, start: found.index, ...block })
     begin.lastIndex = block.end
   }
@@ -113,9 +122,16 @@ const cleartext = (text: string, after: number) => {
   const signed: string[] = []
   for (const raw of lines.slice(line + 1)) {
     if (raw.startsWith('-') && !raw.startsWith('- ')) return result // every such line must be escaped (§7.2)
-    signed.push((raw.startsWith('- ') ? raw.slice(2) : raw).replace(/[ \t\r]+$/, ''))
+    signed.push(withoutTrailingBlanks(raw.startsWith('- ') ? raw.slice(2) : raw))
   }
   return { ...result, signedText: signed.join('\r\n') }
+}
+
+/** By hand: the regular expression for it takes quadratic time on a long line of blanks. */
+const withoutTrailingBlanks = (line: string) => {
+  let end = line.length
+  while (end > 0 && ' \t\r'.includes(line[end - 1]!)) end--
+  return line.slice(0, end)
 }
 
 const lineEnd = (text: string, from: number) => {
@@ -244,9 +260,7 @@ export const encryptedMessage = (octets: Uint8Array): Encrypted => {
   if (!data || ![18, 20].includes(data.tag) || keys.some((packet) => packet.tag !== 1 && packet.tag !== 3)) {
     throw new Error('not one encrypted message with integrity protection')
   }
-  const recipients = keys.filter(
-    (packet) => packet.tag === 1 && (packet.body[0] === 3 || packet.body[0] === 6),
-  )
+  const recipients = keys.filter((packet) => packet.tag === 1 && isTried(packet.body))
   const tried = recipients.slice(0, recipientLimit)
   const forUnwrap = Buffer.concat([...tried, data].map((packet) => octets.subarray(packet.start, packet.end)))
   return { forUnwrap, recipients: recipients.length, data }

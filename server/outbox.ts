@@ -56,7 +56,8 @@ export class Outbox {
   readonly #mailboxes: Pick<Mailboxes, 'deliver'>
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #closing = new AbortController()
+  readonly #breakOff = new AbortController()
+  #closing = false
   #started = false
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> = Promise.resolve()
@@ -174,12 +175,17 @@ export class Outbox {
     this.#wake(0)
   }
 
-  /** Ends the sending; what was not finished stays in the queue. Safe to call twice. */
-  async close(): Promise<void> {
+  /**
+   * Begins no further mail and lets those that are on their way arrive; what does not in time stays in the queue. A mail
+   * that is broken off between its end and the relay's 250 would be sent twice. Safe to call twice.
+   */
+  async close(graceMs = 5000): Promise<void> {
     this.#started = false
+    this.#closing = true
     clearTimeout(this.#timer)
-    this.#closing.abort(new Error('The server is going down'))
+    const timer = setTimeout(() => this.#breakOff.abort(new Error('The server is going down')), graceMs)
     await this.#running
+    clearTimeout(timer)
   }
 
   /** Sends all that is due now; resolves when each was delivered, given back or put off. */
@@ -195,18 +201,28 @@ export class Outbox {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(async () => {
       await this.tick()
+      this.#wake(this.#untilNextMs())
+    }, inMs)
+    this.#timer.unref()
+  }
+
+  #untilNextMs() {
+    if (!this.#started) return pollMs
+    try {
       const next =
         this.#db
           .select({ at: min(outbox.nextAt) })
           .from(outbox)
           .get()?.at ?? Number.POSITIVE_INFINITY
-      this.#wake(Math.min(Math.max(next - this.#clock(), 1000), pollMs))
-    }, inMs)
-    this.#timer.unref()
+      return Math.min(Math.max(next - this.#clock(), 1000), pollMs)
+    } catch (error) {
+      this.#log.error({ codes: codesOf(error) }, 'the queue of outgoing mail cannot be read')
+      return pollMs
+    }
   }
 
   async #work() {
-    while (!this.#closing.signal.aborted) {
+    while (!this.#closing) {
       try {
         const row = this.#claim()
         if (!row) return
@@ -300,7 +316,7 @@ export class Outbox {
     if (!relay) return recipients.map((address) => ({ address, state: 'later', why: 'No relay is set' }))
     let rejected: SMTPError[]
     try {
-      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(sendMs)])
+      const signal = AbortSignal.any([this.#breakOff.signal, AbortSignal.timeout(sendMs)])
       rejected = await sendThrough(relay, this.#config.hostname, { ...row, recipients }, signal)
     } catch (thrown) {
       const error = thrown as SMTPError
@@ -429,9 +445,9 @@ const sendThrough = async (
 const judged = (
   error: SMTPError,
 ): { state: 'later'; why: string } | { state: 'failed'; why: string; status: string } => {
-  const why = printable(error.response || error.message)
-  const [, status] = why.match(/^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/) ?? []
   const ofMail = ['MAIL FROM', 'RCPT TO', 'DATA'].includes(error.command ?? '')
+  const why = printable((ofMail && error.response) || error.message)
+  const [, status] = why.match(/^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/) ?? []
   if (ofMail && error.responseCode && error.responseCode >= 500 && error.responseCode !== 530)
     return { state: 'failed', why, status: status?.startsWith('5') ? status : '5.0.0' }
   if (error.code === 'EMESSAGE' && !error.responseCode) return { state: 'failed', why, status: '5.3.4' } // larger than its SIZE

@@ -144,7 +144,7 @@ const pageHeaders = {
 
 const application = (services: Services, site: { origin: string }) => {
   const app = routes(services, site)
-  const handle = getRequestListener((request, env) => app.fetch(request, env), { overrideGlobalObjects: false })
+  const handle = getRequestListener((request, env) => app.fetch(request, env))
   return (request: IncomingMessage, response: ServerResponse) => {
     const problem = framingProblem(request)
     if (problem) {

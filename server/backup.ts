@@ -1,0 +1,328 @@
+/**
+ * Copies of what must not be lost, the way back from them, and whether all is sound. Database and server secret are
+ * copied to two files, to be kept apart: a stolen copy of the database opens nothing, not even with the true
+ * passphrase. A copy holds no allowance, and `restore` renews the epoch: old cookies open nothing of it either.
+ */
+import { randomBytes } from 'node:crypto'
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import type { Config } from './config.ts'
+import { type Database, openDatabase, users } from './database.ts'
+import { Ledger } from './ledger.ts'
+import { Refusal } from './refusal.ts'
+import { openServerSecret, parseServerSecret, type ServerSecret, serverSecretFile } from './server-secret.ts'
+import { tryExclusive } from './serving-lock.ts'
+
+const databaseFile = (config: Config) => join(config.data, 'wafer.db')
+
+// ---- backup
+
+/**
+ * Writes a consistent copy of the database, whoever serves meanwhile, and of the server secret if `secretFile` is
+ * given; each a new file that only its owner reads.
+ *
+ * @throws Refusal `exists` for a file that is there, `not-found` without a database, `failed` if the copy is damaged
+ */
+export const backup = async (config: Config, file: string, secretFile: string | null): Promise<void> => {
+  const source = databaseFile(config)
+  if (!existsSync(source)) throw new Refusal('not-found', `There is no database ${source} to back up.`)
+  if (secretFile !== null && resolve(secretFile) === resolve(file))
+    throw new Refusal('bad-request', 'Database and server secret need two files, to be kept apart.')
+  const reserved = [file, ...(secretFile === null ? [] : [secretFile])]
+  const made: string[] = []
+  const aside = `${file}.${randomBytes(6).toString('hex')}.tmp`
+  try {
+    for (const name of reserved) {
+      reserve(name)
+      made.push(name)
+    }
+    reserve(aside)
+    made.push(aside)
+    if (secretFile !== null) writeDurably(secretFile, openServerSecret(config.data, false).toFile())
+    const client = new Sqlite(source, { readonly: true, fileMustExist: true })
+    try {
+      await client.backup(aside)
+    } finally {
+      client.close()
+    }
+    withoutAllowances(aside)
+    const damage = damageOf(aside)
+    if (damage) throw new Refusal('failed', `The database is damaged, and no copy was made: ${damage}.`)
+    renameSync(aside, file)
+    syncFolder(dirname(file))
+  } catch (error) {
+    for (const name of made) rmSync(name, { force: true })
+    throw error
+  }
+}
+
+/** A new, empty file of ours; an existing one is never written over. */
+const reserve = (file: string) => {
+  try {
+    closeSync(openSync(file, 'wx', 0o600))
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code
+    if (code === 'EEXIST') throw new Refusal('exists', `${file} exists already. Name a new file.`, { cause })
+    throw new Refusal('failed', `${file} cannot be written (${code}).`, { cause })
+  }
+}
+
+/** The one place beside allowances.ts that writes this table: in copies, which nobody serves from. */
+const withoutAllowances = (copy: string) => {
+  const client = new Sqlite(copy, { fileMustExist: true })
+  try {
+    client.pragma('journal_mode = DELETE') // one file, not three
+    client.pragma('synchronous = FULL')
+    client.pragma('secure_delete = ON')
+    client.exec('DELETE FROM allowances')
+  } finally {
+    client.close()
+  }
+}
+
+// ---- restore
+
+/**
+ * Puts a copy of the database, and of the server secret if given, in the place of what is there; that is kept aside.
+ * The copy is examined before anything is touched, and every allowance ends: the epoch is new afterwards.
+ *
+ * @returns where the old database is now, or null if there was none
+ * @throws Refusal if a server runs on the data folder, or the copy is damaged, newer, or not one of a database; then
+ *   nothing was changed
+ */
+export const restore = async (
+  config: Config,
+  file: string,
+  secretFile: string | null,
+): Promise<string | null> => {
+  if (!existsSync(file)) throw new Refusal('not-found', `${file} does not exist.`)
+  mkdirSync(config.data, { recursive: true, mode: 0o700 })
+  const lock = tryExclusive(config.data)
+  if (!lock)
+    throw new Refusal('exists', `A server runs on ${config.data}. Stop it first; nothing was changed.`)
+  const copy = join(config.data, `wafer.db.${randomBytes(6).toString('hex')}.tmp`)
+  try {
+    const secret = secretFile === null ? null : readSecret(secretFile)
+    if (!secret && !existsSync(serverSecretFile(config.data)))
+      throw new Refusal(
+        'bad-request',
+        `${config.data} has no server secret, without which no key in ${file} opens: name its copy with --secret.`,
+      )
+    await examine(file, copy, secret ?? openServerSecret(config.data, false))
+    if (config.epochFile) renewEpoch(config.epochFile)
+    if (secret) replaceSecret(config.data, secret)
+    const old = setAside(databaseFile(config))
+    renameSync(copy, databaseFile(config))
+    syncFolder(config.data)
+    return old
+  } finally {
+    for (const end of ['', '-wal', '-shm', '-journal']) rmSync(copy + end, { force: true })
+    lock.release()
+  }
+}
+
+/** Makes the copy that will be the database, and looks at everything that can be known of it beforehand. */
+const examine = async (file: string, copy: string, secret: ServerSecret) => {
+  if ((statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0)
+    throw new Refusal(
+      'bad-request',
+      `${file} is a database in use, not a copy of one: a part of it lies in ${file}-wal.`,
+    )
+  try {
+    copyFileSync(file, copy)
+    chmodSync(copy, 0o600)
+    const client = new Sqlite(copy, { fileMustExist: true })
+    try {
+      const wanted = client.prepare(
+        "SELECT count(*) AS n FROM sqlite_master WHERE name IN ('users', 'key_slots')",
+      )
+      if ((wanted.get() as { n: number }).n !== 2)
+        throw new Refusal('bad-request', `${file} is not a Wafer database.`)
+    } finally {
+      client.close()
+    }
+    const damage = damageOf(copy)
+    if (damage) throw new Refusal('bad-request', `${file} is damaged: ${damage}. Nothing was changed.`)
+    const db = openDatabase(copy)
+    try {
+      if ((await ledgerOf(db, secret)) === 'other secret')
+        throw new Refusal('bad-request', `The server secret does not belong to ${file}. Nothing was changed.`)
+    } finally {
+      db.$client.close()
+    }
+    withoutAllowances(copy)
+  } catch (error) {
+    if (error instanceof Refusal) throw error
+    const code = (error as { code?: string }).code ?? ''
+    if (['SQLITE_NOTADB', 'SQLITE_CORRUPT', 'EISDIR'].some((start) => code.startsWith(start)))
+      throw new Refusal('bad-request', `${file} is not a Wafer database, or damaged. Nothing was changed.`, {
+        cause: error,
+      })
+    // What openDatabase says of the copy is true of the file that it was made from.
+    if (error instanceof Error && error.message.includes(copy))
+      throw new Refusal('bad-request', error.message.replaceAll(copy, file), { cause: error })
+    throw error
+  }
+}
+
+const readSecret = (file: string): ServerSecret => {
+  try {
+    return parseServerSecret(readFileSync(file, 'utf8'), file)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === undefined) throw cause
+    throw new Refusal('bad-request', `${file} cannot be read.`, { cause })
+  }
+}
+
+const replaceSecret = (dataFolder: string, secret: ServerSecret) => {
+  const file = serverSecretFile(dataFolder)
+  if (existsSync(file)) {
+    if (readFileSync(file, 'utf8').trim() === secret.toFile().trim()) return
+    renameSync(file, free(`${file}.before-restore`))
+  }
+  writeDurably(file, secret.toFile())
+}
+
+/** 32 new octets: what was sealed in the old epoch, in whatever copy of the database, stays shut. */
+const renewEpoch = (file: string) => writeDurably(file, randomBytes(32))
+
+/** Renames a database with what belongs to it; an older one that was set aside before is kept too. */
+const setAside = (file: string): string | null => {
+  if (!existsSync(file)) return null
+  try {
+    // What stands in the write-ahead log goes into the database, so that there is one file to rename.
+    const client = new Sqlite(file, { fileMustExist: true })
+    client.pragma('wal_checkpoint(TRUNCATE)')
+    client.close()
+  } catch {
+    // It may be damaged, which is why people restore: it is set aside as it is, its log with it.
+  }
+  const aside = free(`${file}.before-restore`)
+  if (existsSync(`${file}-wal`)) renameSync(`${file}-wal`, `${aside}-wal`)
+  rmSync(`${file}-shm`, { force: true })
+  renameSync(file, aside)
+  return aside
+}
+
+const free = (file: string): string => {
+  for (let number = 1; ; number += 1) {
+    const name = number === 1 ? file : `${file}.${number}`
+    if (!existsSync(name)) return name
+  }
+}
+
+// ---- check
+
+export type Finding = { sound: boolean; sentence: string }
+
+/** Database, references, server secret and ledger: what is sound, what is not. Nothing is changed. */
+export const check = async (config: Config): Promise<Finding[]> => {
+  const file = databaseFile(config)
+  if (!existsSync(file)) throw new Refusal('not-found', `There is no database ${file} to check.`)
+  const findings: Finding[] = []
+  const note = (sound: boolean, sentence: string) => findings.push({ sound, sentence })
+  const damage = damageOf(file)
+  note(!damage, damage ? `Database: damaged: ${damage}.` : 'Database: sound.')
+
+  let secret: ServerSecret | null = null
+  try {
+    secret = openServerSecret(config.data, false)
+  } catch (error) {
+    note(false, `Server secret: ${error instanceof Error ? error.message : 'cannot be read.'}`)
+  }
+  if (!secret || damage) {
+    note(false, 'Ledger: not checked.')
+    return findings
+  }
+  const db = openDatabase(file)
+  try {
+    const state = await ledgerOf(db, secret)
+    const others = (statSync(serverSecretFile(config.data)).mode & 0o077) !== 0
+    if (others) note(false, 'Server secret: others may read its file. Give it the mode 0600.')
+    else if (state === 'other secret')
+      note(false, 'Server secret: it is not the one that this database was used with.')
+    else if (state === 'empty') note(true, 'Server secret: present.')
+    else note(true, 'Server secret: present, and the one that this database was used with.')
+    if (state === 'empty') note(true, 'Ledger: empty.')
+    else if (state === 'sound') note(true, 'Ledger: complete and unchanged.')
+    else if (state === 'other secret') note(false, 'Ledger: no entry fits the server secret.')
+    else note(false, `Ledger: entries were changed, put in or taken out: ${state.tampered.join(', ')}.`)
+  } finally {
+    db.$client.close()
+  }
+  return findings
+}
+
+/** Whether the ledger's MACs fit. Where not a single one does, it is the secret that is another. */
+const ledgerOf = async (
+  db: Database,
+  secret: ServerSecret,
+): Promise<'empty' | 'sound' | 'other secret' | { tampered: string[] }> => {
+  const ledger = new Ledger({ db, secret, clock: Date.now })
+  const tampered = await ledger.findTampered()
+  const known = await ledger.knowsSecret()
+  if (tampered.length === 0) return known === null ? 'empty' : 'sound'
+  if (known === false) return 'other secret'
+  const addresses = new Map(
+    db
+      .select()
+      .from(users)
+      .all()
+      .map(({ id, address }) => [id, address]),
+  )
+  return { tampered: tampered.map((id) => addresses.get(id) ?? `user ${id}`) }
+}
+
+/** What SQLite finds wrong with a database file, in a few words; null if nothing. */
+const damageOf = (file: string): string | null => {
+  try {
+    const client = new Sqlite(file, { fileMustExist: true })
+    try {
+      client.pragma('busy_timeout = 5000')
+      const [first] = client.pragma('integrity_check(1)') as { integrity_check: string }[]
+      if (first?.integrity_check !== 'ok')
+        return (first?.integrity_check ?? 'unknown').replace(/\s+/g, ' ').trim()
+      const [orphan] = client.pragma('foreign_key_check') as { table: string; parent: string }[]
+      return orphan ? `a row of ${orphan.table} refers to one of ${orphan.parent} that is not there` : null
+    } finally {
+      client.close()
+    }
+  } catch (error) {
+    if (error instanceof Sqlite.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code))
+      return error.message
+    throw error
+  }
+}
+
+// ---- files
+
+/** Written aside, synced, and renamed: at no time is there half a file. */
+const writeDurably = (file: string, content: string | Uint8Array) => {
+  const aside = `${file}.${randomBytes(6).toString('hex')}.tmp`
+  writeFileSync(aside, content, { mode: 0o600, flush: true, flag: 'wx' })
+  renameSync(aside, file)
+  syncFolder(dirname(file))
+}
+
+const syncFolder = (folder: string) => {
+  const handle = openSync(folder, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}

@@ -1,0 +1,595 @@
+#!/usr/bin/env node
+/**
+ * The commands. Each is one row of the table below: how it is called, what it takes, what it does. A wrong call ends
+ * with 2, a failed one with 1, both with one line on standard error. Secrets come from standard input or from a
+ * prompt that does not echo, never from arguments: those stand in the process list and in the shell's history.
+ *
+ * What a command needs beyond this file is imported when it runs.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Config, readConfig } from './config.ts'
+import type { Services } from './main.ts'
+import { Refusal } from './refusal.ts'
+
+type Call = { arguments: string[]; option(name: string): string | undefined; flag(name: string): boolean }
+type Command = {
+  /** What follows the command's name. */
+  usage: string
+  does: string
+  /** Least and greatest number of arguments. */
+  arguments: [number, number]
+  options: Record<string, 'value' | 'flag'>
+  run(call: Call): Promise<void>
+}
+
+class WrongCall extends Error {}
+
+const passwordIn = { 'password-stdin': 'flag' } as const
+const passphraseIn = { 'passphrase-stdin': 'flag' } as const
+
+const commands: Record<string, Command> = {
+  serve: {
+    usage: '',
+    does: 'Serves Web pages, API and SMTP until it is told to end.',
+    arguments: [0, 0],
+    options: {},
+    run: () => serve(),
+  },
+  'user add': {
+    usage: 'ADDRESS [--name NAME] --password-stdin',
+    does: 'Adds a user with that login and mail address.',
+    arguments: [1, 1],
+    options: { name: 'value', ...passwordIn },
+    run: async (call) => {
+      const [password] = await secrets(call, 'password-stdin', [{ name: 'Password', isNew: true }])
+      await withServices(
+        async ({ users }) => {
+          const user = await users.add({
+            address: call.arguments[0]!,
+            name: call.option('name'),
+            password: password!,
+          })
+          print(`Added ${user.address}.`)
+        },
+        { create: true },
+      )
+    },
+  },
+  'user list': {
+    usage: '',
+    does: 'Prints one address a line, the name after a tab.',
+    arguments: [0, 0],
+    options: {},
+    run: () =>
+      withServices(async ({ users }) => {
+        for (const { address, name } of await users.list()) print(name ? `${address}\t${name}` : address)
+      }),
+  },
+  'user remove': {
+    usage: 'ADDRESS',
+    does: 'Removes a user with all mail and keys.',
+    arguments: [1, 1],
+    options: {},
+    run: (call) =>
+      withServices(async ({ users }) => {
+        const user = await users.named(call.arguments[0]!)
+        await users.remove(user.id)
+        print(`Removed ${user.address} with all mail and keys.`)
+      }),
+  },
+  'user password': {
+    usage: 'ADDRESS --password-stdin',
+    does: 'Sets a new password and ends the sessions that the old one began.',
+    arguments: [1, 1],
+    options: passwordIn,
+    run: async (call) => {
+      const [password] = await secrets(call, 'password-stdin', [{ name: 'New password', isNew: true }])
+      await withServices(async ({ users, sessions }) => {
+        const user = await users.named(call.arguments[0]!)
+        await users.setPassword(user, password!)
+        await sessions.endAllOf(user)
+        print(`${user.address} has a new password.`)
+      })
+    },
+  },
+  'key generate': {
+    usage: 'ADDRESS --passphrase-stdin',
+    does: 'Makes a new OpenPGP key for the user; a first one begins a keyring that this passphrase opens.',
+    arguments: [1, 1],
+    options: passphraseIn,
+    run: async (call) => {
+      demandSecretOnInput(call, 'passphrase-stdin')
+      await withServices(async ({ users, keyrings }) => {
+        const user = await users.named(call.arguments[0]!)
+        const isNew = (await keyrings.present(user.id)) === null
+        const [passphrase] = await secrets(call, 'passphrase-stdin', [{ name: 'Passphrase', isNew }])
+        const generate = { name: user.name, address: user.address }
+        printKey(await keyrings.add(user, passphrase!, { generate }))
+      })
+    },
+  },
+  'key import': {
+    usage: 'ADDRESS --file KEY.asc --passphrase-stdin',
+    does:
+      'Takes over a secret key as gpg exports it. Its passphrase opens the keyring that a first key begins. ' +
+      'For a further key standard input has two lines: the passphrase of the keyring, then that of the file.',
+    arguments: [1, 1],
+    options: { file: 'value', ...passphraseIn },
+    run: importKey,
+  },
+  'key export': {
+    usage: 'ADDRESS [--secret --passphrase-stdin]',
+    does:
+      'Prints the public keys, or the secret ones protected with a passphrase of their own: ' +
+      'standard input has two lines, the passphrase of the keyring and that of the copy.',
+    arguments: [1, 1],
+    options: { secret: 'flag', ...passphraseIn },
+    run: exportKey,
+  },
+  'mail import': {
+    usage: 'ADDRESS [--folder NAME] PATH...',
+    does: 'Puts mail from .eml files, mbox files and Maildirs into a folder (Inbox if none is named).',
+    arguments: [2, Number.POSITIVE_INFINITY],
+    options: { folder: 'value' },
+    run: importMail,
+  },
+  'mail export': {
+    usage: 'ADDRESS [--folder NAME]',
+    does: 'Prints the mail of a folder, or of all folders, as one mbox (mboxrd).',
+    arguments: [1, 1],
+    options: { folder: 'value' },
+    run: exportMail,
+  },
+  backup: {
+    usage: 'FILE [--secret FILE2]',
+    does: 'Copies the database, also while the server runs, and the server secret to a file to be kept apart.',
+    arguments: [1, 1],
+    options: { secret: 'value' },
+    run: async (call) => {
+      const { backup } = await import('./backup.ts')
+      const [file = ''] = call.arguments
+      const secretFile = call.option('secret') ?? null
+      await backup(readConfig(process.env), file, secretFile)
+      print(`The database is in ${file}.`)
+      if (secretFile) print(`The server secret is in ${secretFile}: keep it apart from ${file}.`)
+      else print('The server secret, without which no key in it opens, is not: copy it once with --secret.')
+    },
+  },
+  restore: {
+    usage: 'FILE [--secret FILE2]',
+    does: 'Puts a backup in the place of the database, which is kept aside. No server may run meanwhile.',
+    arguments: [1, 1],
+    options: { secret: 'value' },
+    run: async (call) => {
+      const { restore } = await import('./backup.ts')
+      const aside = await restore(readConfig(process.env), call.arguments[0]!, call.option('secret') ?? null)
+      print(`The database is that of ${call.arguments[0]}. All keys are locked.`)
+      if (aside) print(`The database before it is in ${aside}.`)
+    },
+  },
+  check: {
+    usage: '',
+    does: 'Tells whether database, server secret and ledger are sound.',
+    arguments: [0, 0],
+    options: {},
+    run: async () => {
+      const { check } = await import('./backup.ts')
+      const findings = await check(readConfig(process.env))
+      for (const { sentence } of findings) print(sentence)
+      if (findings.some(({ sound }) => !sound)) throw new Refusal('failed', 'Not everything is sound.')
+    },
+  },
+}
+
+// ---- commands that are more than a few lines
+
+async function serve() {
+  const stop = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.on(signal, () => {
+        resolve()
+        setTimeout(() => process.exit(0), 4500).unref() // whatever still hangs: the end takes at most 5 s
+      })
+  })
+  const main = await import('./main.ts')
+  const running = await main.serve(readConfig(process.env))
+  const { host, port } = running.smtp
+  print(`Wafer listens on ${running.address}`)
+  print(`Mail comes in on smtp://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  if (running.setupLink)
+    print(`There is no user yet. This link makes the first one, once: ${running.setupLink}`)
+  await stop
+  await running.close()
+}
+
+async function importKey(call: Call) {
+  const file = call.option('file')
+  if (file === undefined) throw new WrongCall('wafer key import needs --file KEY.asc.')
+  demandSecretOnInput(call, 'passphrase-stdin')
+  await withServices(async ({ users, keyrings }) => {
+    const user = await users.named(call.arguments[0]!)
+    const blocks = secretKeyBlocks(readKeyFile(file))
+    const ofFile = { name: `Passphrase of the key in ${file}`, isNew: false }
+    const ofKeyring = { name: 'Passphrase of the keyring', isNew: false }
+    const isFirst = (await keyrings.present(user.id)) === null
+    const prompts = isFirst ? [ofFile] : [ofKeyring, ofFile]
+    const [keyringPassphrase, filePassphrase = keyringPassphrase] = await secrets(
+      call,
+      'passphrase-stdin',
+      prompts,
+      2,
+    )
+    // Last one first: exports begin with the present key, and the key that came last is the present one.
+    for (const armored of blocks.reverse()) {
+      const passphrase = Buffer.from(filePassphrase!)
+      printKey(await keyrings.add(user, keyringPassphrase!, { import: { armored, passphrase } }))
+    }
+  })
+}
+
+async function exportKey(call: Call) {
+  if (!call.flag('secret')) {
+    if (call.flag('passphrase-stdin'))
+      throw new WrongCall('wafer key export needs no passphrase without --secret.')
+    await withServices(async ({ users, keyrings }) => {
+      const keys = await keyrings.list((await users.named(call.arguments[0]!)).id)
+      if (keys.length === 0) throw new Refusal('not-found', `${call.arguments[0]} has no key.`)
+      for (const { publicKey } of keys) await write(armor('PUBLIC KEY', publicKey))
+    })
+    return
+  }
+  demandSecretOnInput(call, 'passphrase-stdin')
+  await withServices(async ({ users, keyrings }) => {
+    const user = await users.named(call.arguments[0]!)
+    const prompts = [
+      { name: 'Passphrase', isNew: false },
+      { name: 'Passphrase for the copy', isNew: true },
+    ]
+    const [passphrase, copyPassphrase = passphrase] = await secrets(call, 'passphrase-stdin', prompts)
+    for (const armored of await keyrings.exportSecret(user, passphrase!, copyPassphrase!))
+      await write(armored)
+  })
+}
+
+async function importMail(call: Call) {
+  const [address = '', ...paths] = call.arguments
+  const { mailFilesAt, mailsIn } = await import('./mail-files.ts')
+  await withServices(async ({ users, mailboxes }) => {
+    const user = await users.named(address)
+    const name = call.option('folder')
+    const folder =
+      name === undefined
+        ? await mailboxes.fixedFolder(user.id, 'inbox')
+        : await mailboxes.folderNamed(user.id, name).catch((error) => {
+            if (error instanceof Refusal && error.code === 'not-found')
+              return mailboxes.createFolder(user.id, name)
+            throw error
+          })
+    let count = 0
+    let failures = 0
+    /** What is wrong with one file is said, and the others go on. */
+    const orNote = async (work: () => Promise<void>) => {
+      try {
+        await work()
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        failures += 1
+        complain(error.message)
+      }
+    }
+    for (const path of paths)
+      await orNote(async () => {
+        for (const file of await mailFilesAt(path))
+          await orNote(async () => {
+            for await (const { octets, ...marks } of mailsIn(file)) {
+              await mailboxes.store(user.id, folder.id, octets, marks)
+              count += 1
+            }
+          })
+      })
+    print(`${count === 1 ? '1 message is' : `${count} messages are`} now in ${folder.name}.`)
+    if (failures > 0) process.exitCode = 1
+  })
+}
+
+async function exportMail(call: Call) {
+  const { toMbox } = await import('./mail-files.ts')
+  await withServices(async ({ users, mailboxes }) => {
+    const user = await users.named(call.arguments[0]!)
+    const name = call.option('folder')
+    const folders =
+      name === undefined ? await mailboxes.folders(user.id) : [await mailboxes.folderNamed(user.id, name)]
+    for (const folder of folders)
+      for (const id of await mailboxes.ids(folder.id)) {
+        const { arrivedAt } = await mailboxes.message(user.id, id)
+        await write(toMbox(await mailboxes.octets(user.id, id), arrivedAt))
+      }
+  })
+}
+
+const withServices = async (
+  work: (services: Services) => Promise<void>,
+  options: { create?: boolean } = {},
+) => {
+  const config: Config = readConfig(process.env)
+  const { openServices } = await import('./main.ts')
+  const services = await openServices(config, options)
+  try {
+    await work(services)
+  } finally {
+    await services.close()
+  }
+}
+
+// ---- keys as text
+
+const printKey = ({ key, recoveryCode }: { key: { fingerprint: string }; recoveryCode: string | null }) => {
+  print(`Fingerprint: ${key.fingerprint.toUpperCase()}`)
+  if (recoveryCode === null) return
+  print(`Recovery code: ${recoveryCode}`)
+  print(
+    'Keep the recovery code in a safe place: it opens the keyring without the passphrase, and is shown only now.',
+  )
+}
+
+const readKeyFile = (file: string): Buffer => {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    throw new Refusal('bad-request', `${file} ${missing ? 'does not exist' : 'cannot be read'}.`, { cause })
+  }
+}
+
+/** A file may hold several keys, each in armor of its own, as `key export` prints them; or one without armor. */
+const secretKeyBlocks = (octets: Buffer): string[] => {
+  const text = octets.toString('latin1')
+  const blocks = text.match(
+    /-----BEGIN PGP PRIVATE KEY BLOCK-----[\s\S]*?-----END PGP PRIVATE KEY BLOCK-----/g,
+  )
+  if (blocks) return blocks
+  return [octets[0] !== undefined && octets[0] >= 0x80 ? armor('PRIVATE KEY', octets) : text] // RFC 9580 §4.2
+}
+
+/** ASCII armor (RFC 9580 §6.2), without the checksum, which readers must not ask for (§6.1). */
+const armor = (what: 'PUBLIC KEY' | 'PRIVATE KEY', octets: Uint8Array): string => {
+  const lines =
+    Buffer.from(octets)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  return `-----BEGIN PGP ${what} BLOCK-----\n\n${lines.join('\n')}\n-----END PGP ${what} BLOCK-----\n`
+}
+
+// ---- secrets
+
+type Prompt = { name: string; isNew: boolean }
+
+/**
+ * The secrets of a command: lines of standard input, or the answers to prompts where that is a terminal.
+ *
+ * @param most how many lines may come where more are taken than are asked for; fewer lines than prompts are given
+ *   back as they are
+ */
+const secrets = async (
+  call: Call,
+  flag: string,
+  prompts: Prompt[],
+  most = prompts.length,
+): Promise<string[]> => {
+  if (process.stdin.isTTY) {
+    const answers: string[] = []
+    for (const { name, isNew } of prompts) {
+      const answer = await ask(`${name}: `)
+      if (isNew && (await ask(`${name} again: `)) !== answer)
+        throw new Refusal('bad-request', 'The two entries differ. Nothing was changed.')
+      answers.push(answer)
+    }
+    return answers
+  }
+  demandSecretOnInput(call, flag)
+  const octets: Buffer[] = []
+  for await (const chunk of process.stdin) octets.push(chunk)
+  // The newline at the end is none of the last secret, nor are empty lines after it.
+  const lines = utf8(Buffer.concat(octets))
+    .replace(/\r?\n$/, '')
+    .split(/\r?\n/)
+  while (lines.length > prompts.length && lines.at(-1) === '') lines.pop()
+  if (lines.length === 1 && lines[0] === '')
+    throw new WrongCall('Standard input is empty, but should hold a secret.')
+  if (lines.length > most)
+    throw new WrongCall(
+      `Standard input has ${lines.length} lines, but should have ${most === 1 ? 'one' : 'at most two'}.`,
+    )
+  return lines
+}
+
+const demandSecretOnInput = (call: Call, flag: string) => {
+  if (!process.stdin.isTTY && !call.flag(flag))
+    throw new WrongCall(`A secret is needed: give it on standard input, with --${flag}.`)
+}
+
+const utf8 = (octets: Buffer) => {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(octets)
+  } catch {
+    throw new WrongCall('Standard input is not UTF-8 text.')
+  }
+}
+
+/** One line from the terminal, without echo. The question goes to standard error: standard output may be a file. */
+const ask = (question: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const { stdin, stderr } = process
+    stderr.write(question)
+    stdin.setRawMode(true)
+    stdin.setEncoding('utf8')
+    let answer = ''
+    const done = (finish: () => void) => {
+      stdin.off('data', take)
+      stdin.setRawMode(false)
+      stdin.pause()
+      stderr.write('\n')
+      finish()
+    }
+    const take = (text: string) => {
+      const characters = [...text]
+      for (const [place, character] of characters.entries()) {
+        if (character === '\r' || character === '\n' || character === '\u0004') {
+          // What was typed or pasted beyond this line is for the next question.
+          const rest = characters
+            .slice(place + 1)
+            .join('')
+            .replace(/^\n/, '')
+          if (rest) stdin.unshift(rest, 'utf8')
+          return done(() => resolve(answer))
+        }
+        if (character === '\u0003')
+          return done(() => reject(new Refusal('failed', 'Interrupted. Nothing was changed.')))
+        if (character === '\u007f' || character === '\b') answer = [...answer].slice(0, -1).join('')
+        else if (character === '\u0015') answer = ''
+        else answer += character
+      }
+    }
+    stdin.on('data', take)
+    stdin.resume()
+  })
+
+// ---- output
+
+const print = (line: string) => {
+  process.stdout.write(`${line}\n`)
+}
+
+/** Waits while the reader is slow, so that an export does not pile up in memory. */
+const write = (content: string | Uint8Array): Promise<void> =>
+  new Promise((resolve, reject) => {
+    process.stdout.write(content, (error) => (error ? reject(error) : resolve()))
+  })
+
+const complain = (sentence: string) => {
+  process.stderr.write(`wafer: ${sentence.replace(/[\p{Cc}\p{Cf}]+/gu, ' ')}\n`)
+}
+
+// ---- the call
+
+const perform = async (words: string[]): Promise<void> => {
+  const [first = '', second = ''] = words
+  if (words.length === 0) throw new WrongCall('A command is needed; wafer --help lists them.')
+  if (first === '--version') return print(version())
+  if (first === '--help' || first === '-h' || first === 'help') return print(help(Object.keys(commands)))
+  const name = [`${first} ${second}`, first].find((name) => Object.hasOwn(commands, name))
+  if (!name) {
+    const group = Object.keys(commands).filter((name) => name.startsWith(`${first} `))
+    if (group.length && (second === '--help' || second === '-h')) return print(help(group))
+    if (group.length)
+      throw new WrongCall(`wafer ${first} is one of: ${group.map((name) => `wafer ${name}`).join(', ')}.`)
+    throw new WrongCall('There is no such command; wafer --help lists them.')
+  }
+  const command = commands[name]!
+  const call = read(name, command, words.slice(name.split(' ').length))
+  if (call.flag('help')) return print(help([name]))
+  const [least, most] = command.arguments
+  if (call.arguments.length < least || call.arguments.length > most)
+    // Not the surplus argument itself: it may be a secret that somebody wanted to give this way.
+    throw new WrongCall(`Usage: wafer ${name} ${command.usage}`.trimEnd())
+  await command.run(call)
+}
+
+const read = (name: string, command: Command, words: string[]): Call => {
+  const known: Record<string, 'value' | 'flag'> = { help: 'flag', ...command.options }
+  const options = Object.fromEntries(
+    Object.entries(known).map(([option, kind]) => [
+      option,
+      {
+        type: kind === 'value' ? ('string' as const) : ('boolean' as const),
+        ...(option === 'help' && { short: 'h' }),
+      },
+    ]),
+  )
+  const { values, positionals, tokens } = parseArgs({
+    args: words,
+    options,
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  })
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const kind = Object.hasOwn(known, token.name) ? known[token.name] : undefined
+    if (!kind)
+      throw new WrongCall(
+        `wafer ${name} has no option ${token.rawName.slice(0, 40)}; see wafer ${name} --help.`,
+      )
+    if (kind === 'flag' && token.value !== undefined)
+      throw new WrongCall(`${token.rawName} takes no value; secrets come from standard input.`)
+    if (kind === 'value' && (!token.value || (token.value.startsWith('-') && !token.inlineValue)))
+      throw new WrongCall(`${token.rawName} needs a value; see wafer ${name} --help.`)
+  }
+  return {
+    arguments: positionals,
+    option: (option) => values[option] as string | undefined,
+    flag: (option) => values[option] === true,
+  }
+}
+
+const help = (names: string[]): string => {
+  const entries = names.map((name) => {
+    const { usage, does } = commands[name]!
+    return `${`wafer ${name} ${usage}`.trimEnd()}\n    ${does}`
+  })
+  const settings =
+    'Settings are environment variables, or lines of .env in the data folder (WAFER_DATA); see README.md.'
+  return [...entries, settings].join('\n')
+}
+
+const version = (): string =>
+  (JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as { version: string })
+    .version
+
+/** One line that a person can act on; of the unexpected, its name and place only, for its text may quote secrets. */
+const sentenceOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return 'Something unexpected went wrong.'
+  if (error instanceof Refusal) return error.message
+  const { code, path, address, port, syscall } = error as NodeJS.ErrnoException & {
+    address?: string
+    port?: number
+  }
+  if (code === 'EADDRINUSE' || (code === 'EACCES' && syscall === 'listen'))
+    return code === 'EADDRINUSE'
+      ? `Port ${port ?? '?'} of ${address ?? 'this machine'} is taken by another program; set WAFER_PORT or WAFER_SMTP_PORT.`
+      : `Port ${port ?? '?'} may not be used by this user; set WAFER_PORT or WAFER_SMTP_PORT.`
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return `${address ?? 'The host'} is not an address of this machine; set WAFER_HOST or WAFER_SMTP_HOST.`
+  if (code === 'ENOSPC' || code === 'SQLITE_FULL') return 'The disk is full.'
+  if (code?.startsWith('SQLITE_BUSY')) return 'The database is busy; please try again.'
+  if (
+    code?.startsWith('SQLITE_READONLY') ||
+    code?.startsWith('SQLITE_CANTOPEN') ||
+    code?.startsWith('SQLITE_IOERR')
+  )
+    return `The database cannot be read and written (${code}): look at the data folder and its disk.`
+  if (code?.startsWith('SQLITE_CORRUPT'))
+    return 'The database is damaged; wafer check says more, wafer restore takes a backup.'
+  if (path !== undefined) return `${path} cannot be used (${code}).`
+  // Ours for people end in a full stop; a bug's say what was expected and do not.
+  if (error.constructor === Error && /^[^\n]+\.$/.test(error.message)) return error.message
+  const place =
+    error.stack
+      ?.split('\n')
+      .find((line) => line.startsWith('    at '))
+      ?.trim() ?? ''
+  return `Unexpected ${error.name}${code ? ` (${code})` : ''} ${place}`.trimEnd()
+}
+
+process.stdout.on('error', () => process.exit(1)) // the reader of a pipe has gone: nobody is left to tell
+
+try {
+  await perform(process.argv.slice(2))
+} catch (error) {
+  complain(error instanceof WrongCall ? error.message : sentenceOf(error))
+  process.exitCode = error instanceof WrongCall ? 2 : 1
+}
+// The end does not wait for what may still be open, only for what was printed.
+process.stdout.write('', () => process.exit())

@@ -1,0 +1,64 @@
+/** Other people's programs: gpg in a home of its own, and sq. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+/** Skips the test where a program is missing; in CI a missing one is a failure. @returns whether all are there */
+export const needs = (t: TestContext, programs: Record<string, string>): boolean => {
+  const missing = Object.entries(programs).filter(([program]) => spawnSync('which', [program]).status !== 0)
+  if (missing.length === 0) return true
+  const sentence = `needs ${missing.map(([, name]) => name).join(', ')}: install with "apt-get install ${missing.map(([, name]) => name).join(' ')}"`
+  if (process.env.CI) throw new Error(sentence)
+  t.skip(sentence)
+  return false
+}
+
+export class Gpg {
+  readonly home = mkdtempSync('/tmp/gpg-') // short: the agent's socket path is limited
+  constructor(t: TestContext) {
+    t.after(() => {
+      spawnSync('gpgconf', ['--homedir', this.home, '--kill', 'all'])
+      rmSync(this.home, { recursive: true, force: true })
+    })
+  }
+
+  run(args: string[], input: string | Uint8Array = ''): { out: Buffer; status: string; code: number | null } {
+    const common = ['--homedir', this.home, '--batch', '--yes', '--no-tty', '--trust-model', 'always', '--status-fd', '2']
+    const { stdout, stderr, status } = spawnSync('gpg', [...common, ...args], { input, maxBuffer: 1 << 27 })
+    return { out: stdout, status: stderr.toString(), code: status }
+  }
+
+  /** @throws Error with gpg's words if it fails */
+  ok(args: string[], input: string | Uint8Array = ''): Buffer {
+    const { out, status, code } = this.run(args, input)
+    if (code !== 0) throw new Error(`expected gpg ${args.join(' ')} to succeed, got ${code}: ${status}`)
+    return out
+  }
+
+  /** A key pair; returns its fingerprint in lower case. */
+  generate(userId: string, algorithm: 'rsa3072' | 'ed25519', passphrase = ''): string {
+    const loopback = ['--pinentry-mode', 'loopback', '--passphrase', passphrase]
+    this.ok([...loopback, '--quick-generate-key', userId, algorithm, algorithm === 'ed25519' ? 'sign,cert' : 'default', 'never'])
+    const [fingerprint] = this.ok(['--with-colons', '--list-keys', userId]).toString().match(/(?<=^fpr:+)[0-9A-F]{40}/m)!
+    const encrypting = algorithm === 'ed25519' ? 'cv25519' : 'rsa3072'
+    this.run([...loopback, '--quick-add-key', fingerprint, encrypting, 'encr', 'never'])
+    return fingerprint.toLowerCase()
+  }
+
+  publicKey(userId: string): string {
+    return this.ok(['--armor', '--export', userId]).toString()
+  }
+
+  secretKey(userId: string, passphrase: string): string {
+    return this.ok(['--pinentry-mode', 'loopback', '--passphrase', passphrase, '--armor', '--export-secret-keys', userId]).toString()
+  }
+}
+
+export const sq = (args: string[], input: string | Uint8Array): Buffer => execFileSync('sq', args, { input, maxBuffer: 1 << 27, stdio: 'pipe' })
+
+export const tempFolder = (t: TestContext): string => {
+  const folder = mkdtempSync(join('/tmp', 'wafer-files-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}

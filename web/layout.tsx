@@ -1,0 +1,274 @@
+/**
+ * The frame of each page: one document, whole, in one request; what happened first, then the heading; navigation of
+ * a few links; at the end the two clocks and what locks the key or ends the session. Pages are for browsers down to
+ * those that know no style and no script: nothing is hidden, labels stand before their controls, states are words.
+ */
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import { raw } from 'hono/html'
+import type { KeyState } from '../server/allowances.ts'
+import type { Services } from '../server/main.ts'
+import type { Refusal } from '../server/refusal.ts'
+import type { Session } from '../server/sessions.ts'
+import type { Language, Visit } from '../server/web-server.ts'
+import { type Words, wordsIn } from './words.ts'
+
+export type PageEnv = { Variables: { visit: Visit } }
+export type PageContext = Context<PageEnv>
+
+export type Content = {
+  /** The heading; also the document's title. */
+  title: string
+  /** What has just happened. */
+  status?: Child
+  current?: 'inbox' | 'sent' | 'drafts' | 'compose' | 'more'
+  /** A window that stands alone: no navigation, no script. */
+  isWindow?: boolean
+  /** @param open whether this terminal holds the key, asked after the page's work was done */
+  body: (open: boolean) => Child
+}
+
+/** The one style; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
+export const style =
+  ':root{color-scheme:light dark}body{font:1em/1.4 sans-serif;max-width:46em;margin:auto;padding:0 .5em;overflow-wrap:anywhere}nav{background:#135;color:#fff;margin:0 -.5em;padding:.2em .5em}nav a{color:#fff}.w{color:#fd8;font-weight:bold}h1{font-size:1.2em;margin:.4em 0}p{margin:.5em 0}ul{padding:0}li{list-style:none;border-top:1px solid #888;padding:.2em 0}a,button{line-height:1.5;font-size:1em}.k{font-weight:bold;border:3px double}.s{border-left:4px solid #b60;padding:.2em .5em}.t{white-space:pre-wrap}textarea{width:98%;font-size:1em}'
+
+/** What the visitor reads, in their language. */
+export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]
+
+/** The session; the frame lets nobody without one come here. */
+export const sessionOf = (c: PageContext): Session => {
+  const { session } = c.get('visit')
+  if (!session) throw new Error('expected a session, got none')
+  return session
+}
+
+/** Puts the page into its frame. A session that was stopped is told so on the first page that it sees (S2100). */
+export const show = async (
+  c: PageContext,
+  services: Services,
+  content: Content,
+  status: 200 | 400 | 403 | 404 | 409 | 413 | 421 | 422 | 429 | 500 | 503 = 200,
+): Promise<Response> => {
+  const visit = c.get('visit')
+  const { session } = visit
+  if (content.isWindow && visit.htmx && c.req.method === 'GET') {
+    // Passphrases are typed into a document that never had a script.
+    c.header('HX-Redirect', pathOf(c))
+    return c.body('')
+  }
+  const words = wordsOf(c)
+  const key: KeyState = session ? await services.allowances.stateFor(session, visit.keyToken) : { state: 'locked' }
+  const open = key.state === 'open'
+  const stopped = session?.stopped
+  const told = stopped && words.stopped(moment(visit.language, stopped.at), stopped.by.terminal, stopped.by.address)
+  const happened = told || content.status
+  const page = (
+    <html lang={visit.language}>
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width" />
+      <title>{content.title}</title>
+      <link rel="icon" href="data:," />
+      <style>{raw(style)}</style>
+      {visit.script && session && !content.isWindow && <script type="module" src={visit.script} />}
+      <body>
+        {session && !content.isWindow && <Navigation words={words} current={content.current} />}
+        <main>
+          <div role="status" class={happened ? 's' : undefined}>
+            {told && <p>{told}</p>}
+            {content.status}
+          </div>
+          <h1>{content.title}</h1>
+          {content.body(open)}
+        </main>
+        {session && <Ending services={services} visit={visit} session={session} words={words} keyState={key} />}
+      </body>
+    </html>
+  )
+  const response = c.html(`<!doctype html>${thin(String(page))}`, status)
+  if (session && stopped) await services.sessions.acknowledgeStop(session)
+  return response
+}
+
+/**
+ * Leaves out what HTML does not need. Text and attribute values of others cannot match: in them `<`, `>` and `"` are
+ * escaped.
+ */
+const thin = (html: string) =>
+  html
+    .replaceAll('/>', '>')
+    .replace(/="([\w./-]*[\w-])"/g, '=$1')
+    .replace(/<\/(?:p|li|option|html|body)>/g, '')
+
+const Navigation = ({ words, current }: { words: Words; current: Content['current'] }) => {
+  const links = [
+    ['inbox', '/f/inbox', words.folder.inbox],
+    ['sent', '/f/sent', words.folder.sent],
+    ['drafts', '/f/drafts', words.folder.drafts],
+    ['compose', '/c', words.compose],
+    ['more', '/folders', words.more],
+  ] as const
+  return (
+    <nav>
+      {links.map(([name, href, label], place) => (
+        <>
+          {place > 0 && ' | '}
+          {name === current ? (
+            <a href={href} aria-current="page" class="w">
+              {label}
+            </a>
+          ) : (
+            <a href={href}>{label}</a>
+          )}
+        </>
+      ))}
+    </nav>
+  )
+}
+
+/** The two clocks, and the ends that the user may make. */
+const Ending = (props: { services: Services; visit: Visit; session: Session; words: Words; keyState: KeyState }) => {
+  const { services, visit, session, words, keyState } = props
+  const now = services.clock()
+  const minutes = (end: number) => Math.max(0, Math.ceil((end - now) / 60_000))
+  const { sessionIdleMs, allowanceIdleMs } = services.config
+  const ends = Math.min(session.contactAt + sessionIdleMs, session.endsAt)
+  const allowance = keyState.state === 'open' ? keyState.allowance : null
+  const most = allowance ? minutes(allowance.endsAt) : 0
+  const key = allowance && { idle: Math.min(minutes(allowance.usedAt + allowanceIdleMs), most), most }
+  return (
+    <footer>
+      <Form visit={visit} action="/do">
+        <p>
+          {session.user.address}. {words.clocks(minutes(ends), key)}
+        </p>
+        {allowance && (
+          <>
+            <Button a="lock">{words.lockKey}</Button>{' '}
+          </>
+        )}
+        <Button a="logout">{words.logOut}</Button>
+      </Form>
+    </footer>
+  )
+}
+
+// ---- what pages are made of
+
+/** A form that changes something: it proves where it comes from by its token. */
+export const Form = (props: { visit: Visit; action: string; files?: boolean; children?: Child }) => (
+  <form method="post" action={props.action} {...(props.files ? { enctype: 'multipart/form-data', 'hx-boost': 'false' } : {})}>
+    <Hidden name="t" value={props.visit.formToken} />
+    {props.children}
+  </form>
+)
+
+export const Hidden = ({ name, value }: { name: string; value: string | number | null | undefined }) =>
+  value ? <input type="hidden" name={name} value={String(value)} /> : <></>
+
+/** One of a form's verbs, sent as field `a`. */
+export const Button = (props: { a: string; open?: boolean; children?: Child }) => (
+  <button name="a" value={props.a} class={props.open ? 'k' : undefined}>
+    {props.children}
+  </button>
+)
+
+export const Field = (props: { label: string; name: string; value?: string; type?: string; complete?: string; note?: string }) => (
+  <p>
+    <label>
+      {props.label} {props.note && `${props.note} `}
+      <input
+        type={props.type}
+        name={props.name}
+        value={props.value || undefined}
+        autocomplete={props.complete}
+        autocapitalize={props.type === 'password' ? 'none' : undefined}
+      />
+    </label>
+  </p>
+)
+
+/** Links in one line, with a separator: without one, text browsers run them together. */
+export const Links = ({ links }: { links: (Child | false | null)[] }) => (
+  <p>
+    {links
+      .filter((link) => link)
+      .map((link, place) => (
+        <>
+          {place > 0 && ' | '}
+          {link}
+        </>
+      ))}
+  </p>
+)
+
+/** Text as paragraphs: a `<pre>` is not wrapped by text browsers. */
+export const Paragraphs = ({ text }: { text: string }) => (
+  <>
+    {text
+      .replace(/\r\n?/g, '\n')
+      .replace(/^\n+|\s+$/g, '')
+      .split(/\n{2,}/)
+      .map((paragraph) => (
+        <p class="t">
+          {paragraph.split('\n').map((line, place) => (
+            <>
+              {place > 0 && <br />}
+              {line}
+            </>
+          ))}
+        </p>
+      ))}
+  </>
+)
+
+// ---- small things that pages say
+
+/** A refusal as a sentence in the visitor's language. */
+export const sentenceOf = (c: PageContext, refusal: Refusal): string =>
+  wordsOf(c).refusal(refusal.code, refusal.message, refusal.detail)
+
+/** What the page before has done, from its address: a fixed sentence with a number. */
+export const didOf = (c: PageContext): string | undefined => {
+  const [, name, count] = c.req.query('ok')?.match(/^([a-z-]+)(?:\.(\d{1,6}))?$/) ?? []
+  const { did } = wordsOf(c)
+  return name && Object.hasOwn(did, name) ? did[name as keyof Words['did']](Number(count ?? 1)) : undefined
+}
+
+/** Path and query of the request. */
+export const pathOf = (c: PageContext): string => {
+  const { pathname, search } = new URL(c.req.url)
+  return pathname + search
+}
+
+/** A path of this site, or the fallback: never another site's (`//host`, `/\host`) nor a control character. */
+export const ownPath = (text: string, fallback: string): string =>
+  /^\/(?![/\\])[\x21-\x7e]*$/.test(text) && !text.includes('\\') ? text : fallback
+
+/** An id from an address; one that is none is nobody's. */
+export const idOf = (text: string | undefined): number => (text && /^\d{1,15}$/.test(text) ? Number(text) : 0)
+
+const locale = { en: 'en-GB', ja: 'ja-JP' } as const
+const formats = (options: Intl.DateTimeFormatOptions) => ({
+  en: new Intl.DateTimeFormat(locale.en, options),
+  ja: new Intl.DateTimeFormat(locale.ja, options),
+})
+const time = formats({ hour: '2-digit', minute: '2-digit' })
+const day = formats({ day: 'numeric', month: 'short' })
+const date = formats({ day: 'numeric', month: 'short', year: 'numeric' })
+const full = formats({ dateStyle: 'medium', timeStyle: 'short' })
+
+export const moment = (language: Language, at: number): string => full[language].format(at)
+
+/** As short as it can be said today. */
+export const shortDate = (language: Language, at: number, now: number): string => {
+  const then = new Date(at)
+  const today = new Date(now)
+  if (then.toDateString() === today.toDateString()) return time[language].format(at)
+  return (then.getFullYear() === today.getFullYear() ? day : date)[language].format(at)
+}
+
+/** In groups of four, as people compare it. */
+export const grouped = (fingerprint: string): string => fingerprint.toUpperCase().replace(/(.{4})(?=.)/g, '$1 ')
+
+export const sizeOf = (octets: number): string =>
+  octets < 1000 ? `${octets} B` : octets < 1e6 ? `${Math.round(octets / 1000)} kB` : `${(octets / 1e6).toFixed(1)} MB`

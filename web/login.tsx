@@ -1,0 +1,137 @@
+/**
+ * Log-in (S1090-S1180) and what ends it: Log out, Lock key, and the choice of language. A session that ended in the
+ * middle of a letter comes back to it.
+ */
+import { Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { Services } from '../server/main.ts'
+import type { RefusalCode } from '../server/refusal.ts'
+import { parkedLetterOf } from './compose.tsx'
+import {
+  Button,
+  Field,
+  Form,
+  Hidden,
+  Links,
+  ownPath,
+  type PageContext,
+  type PageEnv,
+  pathOf,
+  sentenceOf,
+  sessionOf,
+  show,
+  wordsOf,
+} from './layout.tsx'
+
+export const loginPages = (services: Services) => {
+  const { users, sessions, allowances, refusalOf } = services
+
+  const login = (c: PageContext, options: { status?: Child; user?: string; next?: string; park?: string; code?: 429 | 503 }) => {
+    const words = wordsOf(c)
+    const visit = c.get('visit')
+    const other = visit.language === 'en' ? { code: 'ja', name: '日本語' } : { code: 'en', name: 'English' }
+    const { status, user, next, park, code } = options
+    return show(
+      c,
+      services,
+      {
+        title: 'Wafer',
+        status: status && <p>{status}</p>,
+        isWindow: true,
+        body: () => (
+          <Form visit={visit} action="/login">
+            <Hidden name="next" value={next} />
+            <Hidden name="park" value={park} />
+            <Field label={words.user} name="user" value={user} complete="username" />
+            <Field label={words.password} name="pass" type="password" complete="current-password" />
+            <p>
+              <button>{words.login}</button> <button type="reset">{words.clear}</button>
+            </p>
+            <Links links={[<a href={`/login?l=${other.code}`}>{other.name}</a>]} />
+          </Form>
+        ),
+      },
+      code,
+    )
+  }
+
+  /** Where the session is missing: to the log-in, and back. A letter is kept meanwhile (design: Mail). */
+  const interrupted = async (c: PageContext): Promise<Response> => {
+    if (c.req.method !== 'POST') {
+      const path = pathOf(c)
+      return c.redirect(path === '/' ? '/login' : `/login?next=${encodeURIComponent(path)}`, 303)
+    }
+    const words = wordsOf(c)
+    const former = await c.get('visit').formerUserId()
+    const form = c.get('visit').form
+    const isLetter = c.req.path === '/c' || form.get('park') !== ''
+    if (!isLetter || former === null) return c.redirect('/login?next=/f/inbox', 303)
+    // The unlock window holds a letter by its ticket already.
+    const park = form.get('park') && c.req.path !== '/c' ? form.get('park') : await parkedLetterOf(services, former, c)
+    return login(c, { status: words.loginParked, park })
+  }
+
+  const app = new Hono<PageEnv>()
+    .get('/login', async (c) => {
+      const { l } = c.req.query()
+      if (l === 'en' || l === 'ja') {
+        c.get('visit').setLanguage(l)
+        return c.redirect('/login', 303)
+      }
+      if (c.get('visit').session) return c.redirect('/f/inbox', 303)
+      const words = wordsOf(c)
+      const { next, out } = c.req.query()
+      const status = out ? words.loggedOut : next ? words.loginAgain : undefined
+      return login(c, { status, next: next && ownPath(next, '') })
+    })
+    .post('/login', async (c) => {
+      const visit = c.get('visit')
+      const words = wordsOf(c)
+      const { form } = visit
+      const [user, next, park] = [form.get('user').trim(), ownPath(form.get('next'), ''), form.get('park')]
+      if (form.get('t') === '') return login(c, { status: words.loginOld, user })
+      try {
+        const known = await users.logIn(user, form.get('pass'), visit.address)
+        // One session a terminal (S1080): the one that this terminal had ends.
+        if (visit.session) await sessions.end(visit.session.id, 'logout')
+        const { token } = await sessions.begin(known, visit.terminal, visit.address)
+        visit.logIn(token)
+        visit.keepKey(null)
+        return c.redirect(park ? `/c?park=${encodeURIComponent(park)}` : next || '/f/inbox', 303)
+      } catch (error) {
+        const refusal = refusalOf(error)
+        if (!refusal) throw error
+        const status = refusal.code === 'bad-credentials' ? words.loginWrong : sentenceOf(c, refusal)
+        const code = ({ 'slow-down': 429, busy: 503 } as Partial<Record<RefusalCode, 429 | 503>>)[refusal.code]
+        if (code) c.header('Retry-After', String(refusal.detail.retry_after_s ?? 60))
+        return login(c, { status, user, next, park, code })
+      }
+    })
+    .post('/do', async (c) => {
+      const visit = c.get('visit')
+      const session = sessionOf(c)
+      const a = visit.form.get('a')
+      if (a === 'lock') {
+        await allowances.lock(session)
+        visit.keepKey(null)
+        return c.redirect('/f/inbox?ok=locked', 303)
+      }
+      if (a === 'logout') {
+        await sessions.end(session.id, 'logout')
+        visit.logOut()
+        return c.redirect('/login?out=1', 303)
+      }
+      if (a === 'en' || a === 'ja') visit.setLanguage(a)
+      return c.redirect('/folders', 303)
+    })
+  return { app, interrupted }
+}
+
+/** The two languages, for a page with a session. */
+export const LanguageChoice = ({ c }: { c: PageContext }) => (
+  <Form visit={c.get('visit')} action="/do">
+    <p>
+      {wordsOf(c).language}: <Button a="en">English</Button> <Button a="ja">日本語</Button>
+    </p>
+  </Form>
+)

@@ -1,0 +1,70 @@
+/** The first user: the page behind the one-time link that the server prints while it has no user. */
+import { Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { Services } from '../server/main.ts'
+import { Field, Form, type PageContext, type PageEnv, sentenceOf, show, wordsOf } from './layout.tsx'
+
+export const setupPages = (services: Services) => {
+  const { setup, refusalOf } = services
+
+  const form = (c: PageContext, typed: { address?: string; name?: string; status?: Child }) => {
+    const words = wordsOf(c)
+    return show(c, services, {
+      title: words.setupTitle,
+      status: typed.status && <p>{typed.status}</p>,
+      isWindow: true,
+      body: () => (
+        <Form visit={c.get('visit')} action={c.req.path}>
+          <p>{words.setupIntro}</p>
+          <Field label={words.address} name="address" type="email" value={typed.address} complete="username" />
+          <Field label={words.name} name="name" value={typed.name} complete="name" />
+          <Field label={words.password} name="pass" type="password" note={words.atLeast} complete="new-password" />
+          <Field label={words.passphraseWhat} name="passphrase" type="password" complete="new-password" />
+          <Field label={words.passphraseAgain} name="passphrase2" type="password" complete="new-password" />
+          <p>
+            <button>{words.begin}</button>
+          </p>
+        </Form>
+      ),
+    })
+  }
+
+  return new Hono<PageEnv>()
+    .get('/setup/:token', async (c, next) =>
+      (await setup.valid(c.req.param('token'))) ? form(c, {}) : next(),
+    )
+    .post('/setup/:token', async (c) => {
+      const words = wordsOf(c)
+      const typed = c.get('visit').form
+      const wanted = {
+        address: typed.get('address'),
+        name: typed.get('name'),
+        password: typed.get('pass'),
+        passphrase: typed.get('passphrase'),
+      }
+      if (wanted.passphrase !== typed.get('passphrase2')) return form(c, { ...wanted, status: words.passphrasesDiffer })
+      try {
+        const { recoveryCode } = await setup.use(c.req.param('token'), wanted)
+        // Not behind a redirect: the code is shown once and is in no address.
+        return show(c, services, {
+          title: words.setupDone,
+          isWindow: true,
+          body: () => (
+            <>
+              <p>
+                {words.recoveryCode}: <b>{recoveryCode}</b>
+              </p>
+              <p>{words.recoveryKeep}</p>
+              <p>
+                <a href="/login">{words.login}</a>
+              </p>
+            </>
+          ),
+        })
+      } catch (error) {
+        const refusal = refusalOf(error)
+        if (!refusal || refusal.code === 'not-found') throw error
+        return form(c, { ...wanted, status: sentenceOf(c, refusal) })
+      }
+    })
+}

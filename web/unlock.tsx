@@ -1,0 +1,188 @@
+/**
+ * The unlock window "Secret key use" (C2, F6) and the three screens that lead to it when another session holds the
+ * key (S2000-S2100). What was asked for waits behind a path (`next`), a letter behind a ticket (`park`); whatever
+ * happens here, it comes back.
+ */
+import { Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { Services } from '../server/main.ts'
+import type { Holder, Refusal } from '../server/refusal.ts'
+import type { UseOfKey } from './compose.tsx'
+import {
+  Button,
+  Field,
+  Form,
+  Hidden,
+  moment,
+  ownPath,
+  type PageContext,
+  type PageEnv,
+  sentenceOf,
+  sessionOf,
+  show,
+  wordsOf,
+} from './layout.tsx'
+
+/** What the key is wanted for. */
+export type Wanted = {
+  /** Where to go once the key is open; empty for a letter. */
+  next: string
+  /** Where Cancel leads. */
+  back: string
+  /** Ticket of a letter that waits. */
+  park: string
+  /** The verb that asks: "press Decrypt again". */
+  verb: 'decrypt' | 'sign'
+  /** What it is for, a sentence, and the name of the thing. */
+  reason?: string
+  about?: string
+}
+
+export const keyWindows = (services: Services) => {
+  const { allowances, refusalOf } = services
+
+  const unlockWindow = (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> | Response => {
+    const words = wordsOf(c)
+    return show(c, services, {
+      title: words.useTitle,
+      status: status && <p>{status}</p>,
+      isWindow: true,
+      body: () => (
+        <Form visit={c.get('visit')} action="/unlock">
+          <p>
+            {wanted.reason ?? words.useFor} {wanted.about && <b>{wanted.about}</b>}
+          </p>
+          <Waiting wanted={wanted} />
+          <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
+          <Field label={words.passphraseAgain} name="passphrase2" type="password" note={words.optional} complete="off" />
+          <p>
+            <Button a="ok">{words.ok}</Button> <button type="reset">{words.clear}</button>{' '}
+            <Button a="cancel">{words.cancel}</Button>
+          </p>
+        </Form>
+      ),
+    })
+  }
+
+  /** The multiple-use error: asks to press again (S2030). */
+  const elsewhere = (c: PageContext, wanted: Wanted, by: Holder) => {
+    const words = wordsOf(c)
+    const { language } = c.get('visit')
+    const verb = wanted.verb === 'sign' ? words.sign : words.decrypt
+    return show(c, services, {
+      title: words.elsewhereTitle,
+      isWindow: true,
+      body: () => (
+        <Form visit={c.get('visit')} action="/stop">
+          <p>{words.elsewhere(by.terminal, moment(language, by.since), moment(language, by.last_used))}</p>
+          <p>{words.pressAgain(verb)}</p>
+          <Waiting wanted={wanted} />
+          <p>
+            <Button a="again">{verb}</Button> <Button a="cancel">{words.cancel}</Button>
+          </p>
+        </Form>
+      ),
+    })
+  }
+
+  /** Asks to confirm that the other use is to be stopped (S2070). */
+  const confirm = (c: PageContext, wanted: Wanted, by: Holder, status?: Child) => {
+    const words = wordsOf(c)
+    const { language } = c.get('visit')
+    return show(c, services, {
+      title: words.stopTitle,
+      status: status && <p>{status}</p>,
+      isWindow: true,
+      body: () => (
+        <Form visit={c.get('visit')} action="/stop">
+          <p>{words.stop(by.terminal, moment(language, by.since), moment(language, by.last_used))}</p>
+          <Waiting wanted={wanted} />
+          <p>
+            <Button a="ok">{words.ok}</Button> <Button a="cancel">{words.cancel}</Button>
+          </p>
+        </Form>
+      ),
+    })
+  }
+
+  /** The screen for a use that was refused; null if the refusal is about something else. */
+  const forRefusal = (c: PageContext, refusal: Refusal, wanted: Wanted, again = false): Promise<Response> | Response | null => {
+    if (refusal.code === 'allowance-required') return unlockWindow(c, wanted)
+    if (refusal.code !== 'key-in-use' || !refusal.detail.by) return null
+    return again ? confirm(c, wanted, refusal.detail.by) : elsewhere(c, wanted, refusal.detail.by)
+  }
+
+  return { unlockWindow, elsewhere, confirm, forRefusal, allowances, refusalOf }
+}
+export type KeyWindows = ReturnType<typeof keyWindows>
+
+export const unlockPages = (services: Services, windows: KeyWindows, letters: UseOfKey) => {
+  const { allowances, refusalOf } = services
+
+  const wantedOf = (c: PageContext): Wanted => {
+    const { form } = c.get('visit')
+    const words = wordsOf(c)
+    const verb = form.get('v') === 's' ? 'sign' : 'decrypt'
+    const park = form.get('park')
+    const next = park ? '' : ownPath(form.get('next'), '/f/inbox')
+    const reason = park ? words.useToSign : next.startsWith('/m/') ? words.useToOpen : next.startsWith('/c') ? words.useToDraft : undefined
+    return { next, back: ownPath(form.get('back'), '/f/inbox'), park, verb, reason, about: form.get('about') }
+  }
+  const cancel = (c: PageContext, wanted: Wanted) =>
+    wanted.park ? letters.comeBack(c, wanted.park) : c.redirect(wanted.back, 303)
+
+  return new Hono<PageEnv>()
+    .post('/unlock', async (c) => {
+      const visit = c.get('visit')
+      const session = sessionOf(c)
+      const words = wordsOf(c)
+      const wanted = wantedOf(c)
+      if (visit.form.get('a') === 'cancel') return cancel(c, wanted)
+      const [passphrase, check] = [visit.form.get('passphrase'), visit.form.get('passphrase2')]
+      if (check !== '' && check !== passphrase) return windows.unlockWindow(c, wanted, words.passphrasesDiffer)
+      try {
+        const { keyToken } = await allowances.grantByPassphrase(session, passphrase)
+        visit.keepKey(keyToken)
+        visit.keyToken = keyToken
+      } catch (error) {
+        const refusal = refusalOf(error)
+        if (!refusal) throw error
+        if (refusal.code === 'key-in-use') return windows.elsewhere(c, wanted, refusal.detail.by!)
+        if (refusal.code === 'no-session') throw error
+        if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
+        const sentence = refusal.code === 'wrong-passphrase' ? words.passphraseWrong : sentenceOf(c, refusal)
+        return windows.unlockWindow(c, wanted, sentence)
+      }
+      return wanted.park ? letters.goOn(c, wanted.park) : c.redirect(wanted.next, 303)
+    })
+    .post('/stop', async (c) => {
+      const session = sessionOf(c)
+      const wanted = wantedOf(c)
+      const a = c.get('visit').form.get('a')
+      if (a === 'cancel') return cancel(c, wanted)
+      if (a === 'again') {
+        const key = await allowances.state(session)
+        return key.state === 'elsewhere' ? windows.confirm(c, wanted, key.by) : windows.unlockWindow(c, wanted)
+      }
+      try {
+        await allowances.stop(session)
+      } catch (error) {
+        const refusal = refusalOf(error)
+        const key = await allowances.state(session)
+        if (!refusal || key.state !== 'elsewhere') throw error
+        return windows.confirm(c, wanted, key.by, sentenceOf(c, refusal))
+      }
+      // Only now, the other use being stopped, the passphrase (P82).
+      return windows.unlockWindow(c, wanted)
+    })
+}
+
+const Waiting = ({ wanted }: { wanted: Wanted }) => (
+  <>
+    <Hidden name="park" value={wanted.park} />
+    <Hidden name="next" value={wanted.next} />
+    <Hidden name="back" value={wanted.back} />
+    <Hidden name="v" value={wanted.verb === 'sign' ? 's' : ''} />
+    <Hidden name="about" value={wanted.about} />
+  </>
+)
