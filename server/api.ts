@@ -245,7 +245,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       return c.json({ events, next: rows.length > limit ? String(rows[limit - 1]!.id) : null })
     })
 
-    .notFound(() => problem(new Refusal('not-found', 'There is no such call.')))
+    .all('*', () => problem(new Refusal('not-found', 'There is no such call.')))
     .onError((error, c) => {
       const refusal = services.refusalOf(error)
       if (refusal) return problem(refusal)

@@ -29,6 +29,8 @@ export const users = sqliteTable('users', {
   createdAt: integer('created_at').notNull(),
 })
 
+// ---- owner: guesses.ts
+
 /** Counters against guessing, kept by rate-limiter-flexible (which names the columns). */
 export const rateLimits = sqliteTable('rate_limits', {
   key: text('key').primaryKey(),

@@ -4,8 +4,9 @@
  * addresses or many names can try, and a hundred failures in a row stop that user's secret (NIST SP 800-63B §5.2.2).
  */
 import { isIPv6 } from 'node:net'
+import { sql } from 'drizzle-orm'
 import { RateLimiterSQLite } from 'rate-limiter-flexible'
-import type { Database } from './database.ts'
+import { type Database, rateLimits } from './database.ts'
 import { Refusal } from './refusal.ts'
 
 export type Guessed = { what: 'password' | 'passphrase'; user: string; address: string }
@@ -18,9 +19,11 @@ const limits = {
 } as const
 
 export class Guesses {
+  readonly #db: Database
   readonly #limiters: Record<keyof typeof limits, RateLimiterSQLite>
 
   constructor(db: Database) {
+    this.#db = db
     const limiter = (name: keyof typeof limits) =>
       new RateLimiterSQLite({
         storeClient: db.$client,
@@ -57,7 +60,12 @@ export class Guesses {
 
   /** Forgets a user's failures from everywhere: what the operator does with a new password. */
   async forgive(user: string): Promise<void> {
-    for (const what of ['password', 'passphrase'] as const) await this.right({ what, user, address: '' })
+    for (const what of ['password', 'passphrase'] as const) {
+      const [[pair, from], ...others] = keysOf({ what, user, address: '' })
+      for (const [name, key] of others) if (name !== 'address') await this.#limiters[name].delete(key)
+      const prefix = `${pair}:${from}`
+      this.#db.delete(rateLimits).where(sql`substr(${rateLimits.key}, 1, ${prefix.length}) = ${prefix}`).run()
+    }
   }
 }
 

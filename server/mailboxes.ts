@@ -145,8 +145,8 @@ export class Mailboxes {
         id: folders.id,
         name: folders.name,
         kind: folders.kind,
-        total: sql<number>`(SELECT count(*) FROM ${messages} WHERE ${messages.folderId} = ${folders.id})`,
-        unread: sql<number>`(SELECT count(*) FROM ${messages} WHERE ${messages.folderId} = ${folders.id} AND seen = 0)`,
+        total: sql<number>`(SELECT count(*) FROM messages WHERE messages.folder_id = folders.id)`,
+        unread: sql<number>`(SELECT count(*) FROM messages WHERE messages.folder_id = folders.id AND seen = 0)`,
       })
       .from(folders)
       .where(eq(folders.userId, userId))

@@ -730,8 +730,27 @@ const htmlPiece = (entity: Entity, legacyDisplay: boolean): Piece => {
   return { html, text: htmlToText(html) }
 }
 
+const htmlDepthLimit = 500
+
+/** Elements open at once, at most; those that close each other or hold nothing do not nest. */
+const htmlDepth = (html: string) => {
+  let depth = 0
+  let deepest = 0
+  for (const [, close, name] of html.matchAll(/<(\/?)([a-z][a-z0-9]*)/gi)) {
+    if (/^(p|li|d[td]|t[rdh]|tbody|thead|option|br|hr|img|input|meta|link|col|area|wbr)$/i.test(name!))
+      continue
+    depth = Math.max(0, depth + (close ? -1 : 1))
+    deepest = Math.max(deepest, depth)
+  }
+  return deepest
+}
+
+const withoutTags = (html: string) => html.replace(/<[^<>]*>/g, ' ')
+
 /** HTML as text; links keep their target, since that is where they lead. */
 export const htmlToText = (html: string): string => {
+  // The library takes seconds for a hundred thousand nested elements.
+  if (htmlDepth(html.slice(0, htmlLimit)) > htmlDepthLimit) return withoutTags(html.slice(0, htmlLimit))
   const headings = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6']
   try {
     return convert(html.slice(0, htmlLimit), {
@@ -746,7 +765,7 @@ export const htmlToText = (html: string): string => {
       ],
     }).replace(/\u00a0/g, ' ')
   } catch {
-    return html.slice(0, htmlLimit).replace(/<[^<>]*>/g, ' ')
+    return withoutTags(html.slice(0, htmlLimit))
   }
 }
 

@@ -6,7 +6,7 @@
  * differently (SMTP smuggling): data ends at CRLF.CRLF only (that much the library does), a mail with a bare CR or LF
  * is refused and the connection closed, and nothing may follow DATA or STARTTLS before our answer to it.
  */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
+import { lstatSync, unlinkSync } from 'node:fs'
 import { connect, isIPv6, type Socket } from 'node:net'
 import type { Logger } from 'pino'
 import {
@@ -448,7 +448,6 @@ const listenOnSocket = async (server: SMTPServer, path: string) => {
   } finally {
     process.umask(mask)
   }
-  chmodSync(path, 0o600)
 }
 
 const isAnswered = (path: string) =>

@@ -15,6 +15,7 @@ import {
   Hidden,
   moment,
   ownPath,
+  pathOf,
   type PageContext,
   type PageEnv,
   sentenceOf,
@@ -23,7 +24,7 @@ import {
   wordsOf,
 } from './layout.tsx'
 
-/** What the key is wanted for. */
+/** What the key is wanted for: a path, or a letter. */
 export type Wanted = {
   /** Where to go once the key is open; empty for a letter. */
   next: string
@@ -39,9 +40,7 @@ export type Wanted = {
 }
 
 export const keyWindows = (services: Services) => {
-  const { allowances, refusalOf } = services
-
-  const unlockWindow = (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> | Response => {
+  const unlockWindow = (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> => {
     const words = wordsOf(c)
     return show(c, services, {
       title: words.useTitle,
@@ -106,13 +105,13 @@ export const keyWindows = (services: Services) => {
   }
 
   /** The screen for a use that was refused; null if the refusal is about something else. */
-  const forRefusal = (c: PageContext, refusal: Refusal, wanted: Wanted, again = false): Promise<Response> | Response | null => {
+  const forRefusal = (c: PageContext, refusal: Refusal, wanted: Wanted): Promise<Response> | null => {
     if (refusal.code === 'allowance-required') return unlockWindow(c, wanted)
     if (refusal.code !== 'key-in-use' || !refusal.detail.by) return null
-    return again ? confirm(c, wanted, refusal.detail.by) : elsewhere(c, wanted, refusal.detail.by)
+    return c.req.query('again') === '1' ? confirm(c, wanted, refusal.detail.by) : elsewhere(c, wanted, refusal.detail.by)
   }
 
-  return { unlockWindow, elsewhere, confirm, forRefusal, allowances, refusalOf }
+  return { unlockWindow, elsewhere, confirm, forRefusal }
 }
 export type KeyWindows = ReturnType<typeof keyWindows>
 
@@ -161,6 +160,7 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
       const a = c.get('visit').form.get('a')
       if (a === 'cancel') return cancel(c, wanted)
       if (a === 'again') {
+        if (wanted.next) return c.redirect(asking(wanted.next), 303)
         const key = await allowances.state(session)
         return key.state === 'elsewhere' ? windows.confirm(c, wanted, key.by) : windows.unlockWindow(c, wanted)
       }
@@ -173,9 +173,15 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
         return windows.confirm(c, wanted, key.by, sentenceOf(c, refusal))
       }
       // Only now, the other use being stopped, the passphrase (P82).
-      return windows.unlockWindow(c, wanted)
+      return wanted.next ? c.redirect(wanted.next, 303) : windows.unlockWindow(c, wanted)
     })
 }
+
+/** The same address, pressed again. */
+const asking = (next: string) => `${next}${next.includes('?') ? '&' : '?'}again=1`
+
+/** The address that was asked for, without the mark of having been asked for again. */
+export const wantedPath = (c: PageContext): string => pathOf(c).replace(/([?&])again=1&?/, '$1').replace(/[?&]$/, '')
 
 const Waiting = ({ wanted }: { wanted: Wanted }) => (
   <>

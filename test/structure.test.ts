@@ -1,0 +1,102 @@
+/** The arrows between modules, held to what the design says of them. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { test } from 'node:test'
+
+const root = join(import.meta.dirname, '..')
+type Import = { from: string; to: string; typeOnly: boolean; names: string }
+
+const imports: Import[] = ['server', 'web', 'tui'].flatMap((folder) => {
+  let files: string[] = []
+  try {
+    files = readdirSync(join(root, folder), { recursive: true }).map(String)
+  } catch {} // the folder is not there yet
+  return files
+    .filter((file) => /\.tsx?$/.test(file))
+    .flatMap((file) => {
+      const from = join(folder, file)
+      const source = readFileSync(join(root, from), 'utf8')
+      const found = source.matchAll(/^(?:import|export)\s+(type\s+)?([^'";]*?)\s*from\s+'([^']+)'|\bimport\('([^']+)'\)/gm)
+      return [...found].map(([, type, names = '', target, dynamic]) => {
+        const to = target ?? dynamic!
+        const local = to.startsWith('.') ? normalize(join(dirname(from), to)) : to
+        const each = names.replace(/[{}]/g, '').split(',').map((name) => name.trim()).filter(Boolean)
+        return { from, to: local, names, typeOnly: Boolean(type) || (each.length > 0 && each.every((name) => name.startsWith('type '))) }
+      })
+    })
+})
+
+const values = imports.filter(({ typeOnly }) => !typeOnly)
+
+test('The test of the arrows sees arrows', () => {
+  assert.ok(imports.some(({ from, to, typeOnly }) => from === 'web/message.tsx' && to.startsWith('server/') && typeOnly))
+  assert.ok(values.length > 50)
+})
+
+test('Pages and terminal client import the server by type only', () => {
+  assert.deepEqual(values.filter(({ from, to }) => /^(web|tui)\//.test(from) && to.startsWith('server/')), [])
+})
+
+test('Only the entry of the web server imports pages', () => {
+  const outside = imports.filter(({ from, to }) => from.startsWith('server/') && to.startsWith('web/'))
+  assert.deepEqual([...new Set(outside.map(({ from }) => from))], ['server/web-server.ts'])
+})
+
+test('No module imports, by whatever way round, one that imports it', () => {
+  const arrows = new Map<string, string[]>()
+  for (const { from, to } of values.filter(({ to: target }) => /^(server|web|tui)\//.test(target)))
+    arrows.set(from, [...(arrows.get(from) ?? []), to])
+  const visit = (file: string, way: string[]): void => {
+    assert.ok(!way.includes(file), `circle: ${[...way, file].join(' > ')}`)
+    for (const next of arrows.get(file) ?? []) visit(next, [...way, file])
+  }
+  for (const file of arrows.keys()) visit(file, [])
+})
+
+test('Only secret-keys touches OpenPGP secret keys, and only the child process touches secret-keys', () => {
+  const secretFunctions = /\b(decryptKey|encryptKey|generateKey|readPrivateKeys?|decryptSessionKeys|reformatKey|PrivateKey)\b/
+  const users = readdirSync(join(root, 'server'))
+    .filter((file) => file !== 'secret-keys.ts')
+    .filter((file) => {
+      const source = readFileSync(join(root, 'server', file), 'utf8')
+      return /from 'openpgp'/.test(source) && secretFunctions.test(source)
+    })
+  assert.deepEqual(users, [])
+  const importers = values.filter(({ to }) => to === 'server/secret-keys.ts').map(({ from }) => from)
+  assert.deepEqual(importers, ['server/child.ts'])
+})
+
+test('The web process loads neither the OpenPGP library nor the code that reads mail', () => {
+  const reached = new Set<string>()
+  const visit = (file: string): void => {
+    if (reached.has(file)) return
+    reached.add(file)
+    for (const { to } of values.filter(({ from }) => from === file)) visit(to)
+  }
+  visit('server/main.ts')
+  for (const module of ['openpgp', 'postal-mime', 'server/encrypted-mail.ts', 'server/secret-keys.ts']) assert.ok(!reached.has(module), module)
+})
+
+test('Each table has one module that writes to it', () => {
+  const database = readFileSync(join(root, 'server/database.ts'), 'utf8')
+  const owners = new Map<string, string>()
+  let owner = ''
+  for (const line of database.split('\n')) {
+    owner = line.match(/^\/\/ ---- owner: (\S+)/)?.[1] ?? owner
+    const table = line.match(/^export const (\w+) = sqliteTable/)?.[1]
+    if (table) owners.set(table, owner)
+  }
+  assert.ok(owners.size > 10)
+  const strays = readdirSync(join(root, 'server'))
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) => {
+      const written = readFileSync(join(root, 'server', file), 'utf8').matchAll(/\.(?:insert|update|delete)\((\w+)\)/g)
+      return [...written].map(([, table]) => ({ file, table: table! })).filter(({ table }) => owners.has(table) && owners.get(table) !== file)
+    })
+  // The stopped holder is told in the transaction that stops it, and its notice taken back in the one that grants.
+  assert.deepEqual(
+    strays.filter(({ file, table }) => !(file === 'allowances.ts' && table === 'sessions')),
+    [],
+  )
+})
