@@ -59,6 +59,8 @@ import {
 import { Refusal } from './refusal.ts'
 import type { OpenKeys } from './secret-keys.ts'
 
+export type { Address, Part } from './mime.ts'
+
 const dateToleranceMs = 3_600_000
 const signatureLimit = 20
 

@@ -61,6 +61,7 @@ export type Running = {
   address: string
   /** Leads to the page that makes the first user, while there is none. */
   setupLink: string | null
+  web: { host: string; port: number }
   smtp: { host: string; port: number }
   close(): Promise<void>
 }
@@ -165,6 +166,7 @@ export const serve = async (config: Config, options: { clock?: Clock; log?: Logg
       services,
       address: web.address,
       setupLink: token && `${web.address}/setup/${token}`,
+      web: { host: config.host, port: web.port },
       smtp: { host: config.smtpHost, port: smtp.smtpPort },
       close,
     }

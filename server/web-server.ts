@@ -62,8 +62,14 @@ const bodyLimits = { letter: 36 * 1024 * 1024, other: 256 * 1024 }
 /** Paths that are for everybody; all others need a session. */
 const isPublic = (path: string) => path === '/login' || path.startsWith('/setup/') || path.startsWith('/enhance-')
 
-/** @returns where the pages are, and how to stop */
-export const startWebServer = async (services: Services): Promise<{ address: string; close(): Promise<void> }> => {
+export type WebServer = {
+  /** The public origin. */
+  address: string
+  port: number
+  close(): Promise<void>
+}
+
+export const startWebServer = async (services: Services): Promise<WebServer> => {
   const { config } = services
   const sockets = new Set<Socket>()
   const site: { origin: string } = { origin: '' }
@@ -85,6 +91,7 @@ export const startWebServer = async (services: Services): Promise<{ address: str
   site.origin = config.origin?.origin ?? `${config.tls ? 'https' : 'http'}://localhost:${port}`
   return {
     address: site.origin,
+    port,
     close: () =>
       new Promise((resolve) => {
         front.close(() => resolve())
@@ -222,8 +229,9 @@ const routes = (services: Services, site: { origin: string }) => {
     }
     if (!visit.session && !isPublic(c.req.path)) c.res = await page.interrupted(c as unknown as Context<PageEnv>)
     else await next()
-    for (const [name, value] of Object.entries(pageHeaders)) if (!c.res.headers.has(name)) c.res.headers.set(name, value)
-    if (c.res.headers.get('Content-Type')?.startsWith('text/html')) c.res.headers.set('Content-Type', pageHeaders['Content-Type'])
+    if (c.req.path === '/login' && connection(c, services).secure.https)
+      c.res.headers.set('Strict-Transport-Security', 'max-age=31536000')
+    c.res = await whole(c.res)
   })
   app.route('/', page.app as unknown as Hono<Env>)
 
@@ -237,12 +245,23 @@ const routes = (services: Services, site: { origin: string }) => {
 
   const refused = async (c: Context<Env>, refusal: Refusal): Promise<Response> => {
     if (!c.get('visit')) c.set('visit', await beginVisit(c, services, ''))
-    const response = await page.refused(c as unknown as Context<PageEnv>, refusal)
-    for (const [name, value] of Object.entries(pageHeaders)) response.headers.set(name, value)
+    const response = await whole(await page.refused(c as unknown as Context<PageEnv>, refusal))
     if (refusal.detail.retry_after_s) response.headers.set('Retry-After', String(refusal.detail.retry_after_s))
     return response
   }
   return app
+}
+
+/** The answer with its length, which text browsers of HTTP/1.0 need, and with the header fields of its kind. */
+const whole = async (response: Response): Promise<Response> => {
+  const octets = new Uint8Array(await response.arrayBuffer())
+  const { status, headers } = response
+  headers.set('Content-Length', String(octets.length))
+  if (octets.length === 0) headers.delete('Content-Type')
+  else if (headers.get('Content-Type')?.startsWith('text/html'))
+    for (const [name, value] of Object.entries(pageHeaders))
+      if (name === 'Content-Type' || !headers.has(name)) headers.set(name, value)
+  return new Response(octets, { status, headers })
 }
 
 // ---- who asks, and over what

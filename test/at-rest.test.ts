@@ -124,7 +124,7 @@ const childProcesses = (): number[] =>
     })
 
 /** Whether the octets are anywhere in what a process can write to. */
-const isInMemory = (pid: number, wanted: Uint8Array): boolean => {
+const isInMemory = (pid: number, wanted: Buffer): boolean => {
   let memory: number
   try {
     memory = openSync(`/proc/${pid}/mem`, 'r')
@@ -166,7 +166,8 @@ test('B10: after the lock no process that held the key is left within five secon
     format: 'object',
   })
   const plain = await openpgp.decryptKey({ privateKey, passphrase: 'of the file' })
-  const { seed } = plain.keyPacket.privateParams as { seed: Uint8Array }
+  const { privateParams } = plain.keyPacket as unknown as { privateParams: { seed: Uint8Array } }
+  const seed = Buffer.from(privateParams.seed)
   const file = { armored: privateKey.armor(), passphrase: Buffer.from('of the file') }
   await server.services.keyrings.add(user, passphrase, { import: file })
   const terminal = await server.terminal(ann)

@@ -522,6 +522,53 @@ describe('mail made here', () => {
     assert.equal((await read(headed('ann@example.org', body), [])).signature.status, 'unknown-key')
   })
 
+  test('protected header fields of a signed mail count only while its signature is good', async () => {
+    const key = await generate('ann@example.org')
+    const own = crlf(
+      'Content-Type: text/plain; hp="clear"',
+      'From: ann@example.org',
+      'Subject: inner',
+      '',
+      'text',
+      '',
+    )
+    const mail = headed('ann@example.org', await protect(own, { sign: await lend([key], ''), encryptTo: [] }))
+    assert.equal((await read(mail, certificatesOf([key]))).headers.subject, 'inner')
+    assert.equal((await read(mail, [])).headers.subject, 'hello')
+    const changed = Buffer.from(mail.toString().replace('Subject: inner', 'Subject: false'))
+    assert.equal((await read(changed, certificatesOf([key]))).headers.subject, 'hello')
+  })
+
+  test('a cleartext signature is good only in its strict form, and shows what it covers', async () => {
+    const key = await generate('ann@example.org')
+    const signed = await (await lend([key], '')).signCleartext('- one\n-- \nGrüße')
+    const seen = (text: string) =>
+      read(
+        headed('ann@example.org', Buffer.from(text), 'Content-Type: text/plain; charset=utf-8\r\n'),
+        certificatesOf([key]),
+      )
+    const good = await seen(signed)
+    assert.equal(good.signature.status, 'valid')
+    assert.equal(good.text, '- one\n--\nGrüße')
+    for (const broken of [
+      signed.replace(/^Hash: /m, 'NotDashEscaped: You need GnuPG\nHash: '),
+      signed.replace('- - one', '- one'),
+      signed.replace(/^- --(?=\r?$)/m, '--'),
+      signed.replace('Grüße', 'Gruß'),
+      signed.replace('-----END PGP SIGNATURE-----', ''),
+      signed.replace('-----BEGIN PGP SIGNATURE-----', ''),
+    ]) {
+      const mail = await seen(broken)
+      assert.equal(mail.signature.status, 'invalid', broken)
+      assert.match(mail.text, /BEGIN PGP SIGNED MESSAGE/)
+    }
+    for (const framed of [`before\n\n${signed}`, `${signed}\nafter`, `${signed}\n${signed}`]) {
+      const mail = await seen(framed)
+      assert.equal(mail.signature.status, 'mismatch')
+      assert.equal(mail.text, good.text)
+    }
+  })
+
   test('the date of a mail may be an hour from its signature, and not a second more', async () => {
     const key = await generate('ann@example.org')
     const signedAt = new Date(Math.floor(Date.now() / 1000) * 1000)

@@ -5,10 +5,11 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { Address, Mail } from '../server/encrypted-mail.ts'
+import type { Mail } from '../server/encrypted-mail.ts'
 import type { Letter } from '../server/letters.ts'
-import type { Services } from '../server/main.ts'
 import type { Listed } from '../server/mailboxes.ts'
+import type { Services } from '../server/main.ts'
+import type { Address } from '../server/mime.ts'
 import type { Refusal } from '../server/refusal.ts'
 import type { UploadedFile } from '../server/web-server.ts'
 import {
@@ -47,7 +48,10 @@ type Typed = {
   isSure: boolean
 }
 /** A letter as it is parked, with what is to happen once the key is open. */
-type Parked = Omit<Typed, 'files'> & { files: { name: string; type: string; base64: string }[]; then: 'sign' | 'send' | null }
+type Parked = Omit<Typed, 'files'> & {
+  files: { name: string; type: string; base64: string }[]
+  after: 'sign' | 'send' | null
+}
 
 /** What goes on after the unlock window. */
 export type UseOfKey = {
@@ -126,9 +130,9 @@ export const composePages = (services: Services, windows: KeyWindows) => {
   }
 
   /** The window for a letter that needs the key; null if the refusal is about something else. */
-  const windowFor = async (c: PageContext, refusal: Refusal, typed: Typed, then: 'sign' | 'send') => {
+  const windowFor = async (c: PageContext, refusal: Refusal, typed: Typed, after: 'sign' | 'send') => {
     if (refusal.code !== 'allowance-required' && refusal.code !== 'key-in-use') return null
-    const park = await parkLetter(services, sessionOf(c).user.id, typed, then)
+    const park = await parkLetter(services, sessionOf(c).user.id, typed, after)
     const about = typed.subject || typed.to
     const wanted: Wanted = { next: '', back: '/c', park, verb: 'sign', reason: wordsOf(c).useToSign, about }
     return windows.forRefusal(c, refusal, wanted)
@@ -215,10 +219,17 @@ export const composePages = (services: Services, windows: KeyWindows) => {
     const answerTo = isMine ? mail.to : mail.replyTo.length ? mail.replyTo : mail.from
     const all = Boolean(c.req.query('all'))
     const to = distinct([...answerTo, ...(all && !isMine ? mail.to.filter((each) => !own(each)) : [])])
-    const cc = all ? distinct(mail.cc.filter((each) => !own(each)), to) : []
+    const cc = all
+      ? distinct(
+          mail.cc.filter((each) => !own(each)),
+          to,
+        )
+      : []
     const quoted = quotable(c, mail)
     const text =
-      quoted === null ? '' : `\n\n${words.wrote(dateOf(c, message), whoOf(mail))}\n${quoted.trimEnd().replace(/^/gm, '> ')}\n`
+      quoted === null
+        ? ''
+        : `\n\n${words.wrote(dateOf(c, message), whoOf(mail))}\n${quoted.trimEnd().replace(/^/gm, '> ')}\n`
     return compose(
       c,
       {
@@ -267,10 +278,10 @@ export const composePages = (services: Services, windows: KeyWindows) => {
 
   const draft = async (c: PageContext, id: number): Promise<Response> => {
     const letter = await letters.draft(sessionOf(c), c.get('visit').keyToken, id)
-    const { sign: signs, encrypt } = letter
+    const { to, cc, bcc, subject, text, attachments: files, sign: signs, encrypt } = letter
     const protection = encrypt ? (signs ? 'both' : 'encrypt') : signs ? 'sign' : 'plain'
     const thread = letter.inReplyTo ? [...letter.inReplyTo.references, letter.inReplyTo.messageId] : []
-    return compose(c, { ...blank, ...letter, files: letter.attachments, protection, thread, draft: id })
+    return compose(c, { ...blank, to, cc, bcc, subject, text, files, protection, thread, draft: id })
   }
 
   const comeBack = async (c: PageContext, ticket: string): Promise<Response> => {
@@ -283,7 +294,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
     const parked = await openLetter(services, sessionOf(c).user.id, ticket)
     if (!parked) return compose(c, blank, wordsOf(c).lostForm)
     await parkedForms.drop(ticket)
-    return parked.then === 'send' ? send(c, parked.typed) : sign(c, parked.typed)
+    return parked.after === 'send' ? send(c, parked.typed) : sign(c, parked.typed)
   }
 
   const app = new Hono<PageEnv>()
@@ -324,7 +335,11 @@ export const composePages = (services: Services, windows: KeyWindows) => {
           await letters.saveDraft(sessionOf(c), letterOf(typed), typed.draft || null)
           return c.redirect('/f/drafts?ok=saved', 303)
         default:
-          return compose(c, typed, typed.files.length ? words.attached(typed.files.map(({ name }) => name).join(', ')) : undefined)
+          return compose(
+            c,
+            typed,
+            typed.files.length ? words.attached(typed.files.map(({ name }) => name).join(', ')) : undefined,
+          )
       }
     })
   return { app, goOn, comeBack }
@@ -387,9 +402,18 @@ const letterOf = (typed: Typed): Letter => {
   }
 }
 
-const parkLetter = (services: Services, userId: number, typed: Typed, then: Parked['then']): Promise<string> => {
-  const files = typed.files.map(({ name, type, octets }) => ({ name, type, base64: Buffer.from(octets).toString('base64') }))
-  return services.parkedForms.park(userId, { ...typed, files, then } satisfies Parked)
+const parkLetter = (
+  services: Services,
+  userId: number,
+  typed: Typed,
+  after: Parked['after'],
+): Promise<string> => {
+  const files = typed.files.map(({ name, type, octets }) => ({
+    name,
+    type,
+    base64: Buffer.from(octets).toString('base64'),
+  }))
+  return services.parkedForms.park(userId, { ...typed, files, after } satisfies Parked)
 }
 
 /** Parks the letter that is in the form of this request. @returns its ticket */
@@ -399,8 +423,12 @@ export const parkedLetterOf = async (services: Services, userId: number, c: Page
 const openLetter = async (services: Services, userId: number, ticket: string) => {
   const parked = ticket ? ((await services.parkedForms.open(userId, ticket)) as Parked | null) : null
   if (!parked?.files) return null
-  const files = parked.files.map(({ name, type, base64 }) => ({ name, type, octets: Buffer.from(base64, 'base64') }))
-  return { typed: { ...parked, files } as Typed, then: parked.then }
+  const files = parked.files.map(({ name, type, base64 }) => ({
+    name,
+    type,
+    octets: Buffer.from(base64, 'base64'),
+  }))
+  return { typed: { ...parked, files } as Typed, after: parked.after }
 }
 
 // ---- answering
@@ -419,7 +447,9 @@ const bare = (subject: string, prefix: RegExp) => subject.replace(prefix, '')
 
 const distinct = (addresses: Address[], without: Address[] = []): Address[] => {
   const seen = new Set(without.map(({ address }) => address.toLowerCase()))
-  return addresses.filter(({ address }) => address && !seen.has(address.toLowerCase()) && seen.add(address.toLowerCase()))
+  return addresses.filter(
+    ({ address }) => address && !seen.has(address.toLowerCase()) && seen.add(address.toLowerCase()),
+  )
 }
 
 /** As it is typed into an address field; a name with specials is quoted (RFC 5322 §3.2.4). */
@@ -430,4 +460,5 @@ const written = ({ name, address }: Address): string => {
 
 const whoOf = (mail: Mail): string => mail.from.map(({ name, address }) => name || address).join(', ') || '?'
 
-const dateOf = (c: PageContext, message: Listed): string => moment(c.get('visit').language, message.sentAt ?? message.arrivedAt)
+const dateOf = (c: PageContext, message: Listed): string =>
+  moment(c.get('visit').language, message.sentAt ?? message.arrivedAt)

@@ -4,8 +4,8 @@
  * those that know no style and no script: nothing is hidden, labels stand before their controls, states are words.
  */
 import type { Context } from 'hono'
-import type { Child } from 'hono/jsx'
 import { raw } from 'hono/html'
+import type { Child } from 'hono/jsx'
 import type { KeyState } from '../server/allowances.ts'
 import type { Services } from '../server/main.ts'
 import type { Refusal } from '../server/refusal.ts'
@@ -57,10 +57,13 @@ export const show = async (
     return c.body('')
   }
   const words = wordsOf(c)
-  const key: KeyState = session ? await services.allowances.stateFor(session, visit.keyToken) : { state: 'locked' }
+  const key: KeyState = session
+    ? await services.allowances.stateFor(session, visit.keyToken)
+    : { state: 'locked' }
   const open = key.state === 'open'
   const stopped = session?.stopped
-  const told = stopped && words.stopped(moment(visit.language, stopped.at), stopped.by.terminal, stopped.by.address)
+  const told =
+    stopped && words.stopped(moment(visit.language, stopped.at), stopped.by.terminal, stopped.by.address)
   const happened = told || content.status
   const page = (
     <html lang={visit.language}>
@@ -80,7 +83,9 @@ export const show = async (
           <h1>{content.title}</h1>
           {content.body(open)}
         </main>
-        {session && <Ending services={services} visit={visit} session={session} words={words} keyState={key} />}
+        {session && (
+          <Ending services={services} visit={visit} session={session} words={words} keyState={key} />
+        )}
       </body>
     </html>
   )
@@ -96,6 +101,7 @@ export const show = async (
 const thin = (html: string) =>
   html
     .replaceAll('/>', '>')
+    .replaceAll(' type="submit"', '')
     .replace(/="([\w./-]*[\w-])"/g, '=$1')
     .replace(/<\/(?:p|li|option|html|body)>/g, '')
 
@@ -126,7 +132,13 @@ const Navigation = ({ words, current }: { words: Words; current: Content['curren
 }
 
 /** The two clocks, and the ends that the user may make. */
-const Ending = (props: { services: Services; visit: Visit; session: Session; words: Words; keyState: KeyState }) => {
+const Ending = (props: {
+  services: Services
+  visit: Visit
+  session: Session
+  words: Words
+  keyState: KeyState
+}) => {
   const { services, visit, session, words, keyState } = props
   const now = services.clock()
   const minutes = (end: number) => Math.max(0, Math.ceil((end - now) / 60_000))
@@ -156,23 +168,34 @@ const Ending = (props: { services: Services; visit: Visit; session: Session; wor
 
 /** A form that changes something: it proves where it comes from by its token. */
 export const Form = (props: { visit: Visit; action: string; files?: boolean; children?: Child }) => (
-  <form method="post" action={props.action} {...(props.files ? { enctype: 'multipart/form-data', 'hx-boost': 'false' } : {})}>
+  <form
+    method="post"
+    action={props.action}
+    {...(props.files ? { enctype: 'multipart/form-data', 'hx-boost': 'false' } : {})}
+  >
     <Hidden name="t" value={props.visit.formToken} />
     {props.children}
   </form>
 )
 
 export const Hidden = ({ name, value }: { name: string; value: string | number | null | undefined }) =>
-  value ? <input type="hidden" name={name} value={String(value)} /> : <></>
+  value ? <input type="hidden" name={name} value={String(value)} /> : null
 
 /** One of a form's verbs, sent as field `a`. */
 export const Button = (props: { a: string; open?: boolean; children?: Child }) => (
-  <button name="a" value={props.a} class={props.open ? 'k' : undefined}>
+  <button type="submit" name="a" value={props.a} class={props.open ? 'k' : undefined}>
     {props.children}
   </button>
 )
 
-export const Field = (props: { label: string; name: string; value?: string; type?: string; complete?: string; note?: string }) => (
+export const Field = (props: {
+  label: string
+  name: string
+  value?: string
+  type?: string
+  complete?: string
+  note?: string
+}) => (
   <p>
     <label>
       {props.label} {props.note && `${props.note} `}
@@ -267,8 +290,19 @@ export const shortDate = (language: Language, at: number, now: number): string =
   return (then.getFullYear() === today.getFullYear() ? day : date)[language].format(at)
 }
 
+/** A stranger's words on one line of ours: nothing that turns the writing direction around, and not too long. */
+export const oneLine = (text: string, limit = 80): string => {
+  const characters = [...text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ').trim()]
+  return characters.length > limit ? `${characters.slice(0, limit - 1).join('')}…` : characters.join('')
+}
+
 /** In groups of four, as people compare it. */
-export const grouped = (fingerprint: string): string => fingerprint.toUpperCase().replace(/(.{4})(?=.)/g, '$1 ')
+export const grouped = (fingerprint: string): string =>
+  fingerprint.toUpperCase().replace(/(.{4})(?=.)/g, '$1 ')
 
 export const sizeOf = (octets: number): string =>
-  octets < 1000 ? `${octets} B` : octets < 1e6 ? `${Math.round(octets / 1000)} kB` : `${(octets / 1e6).toFixed(1)} MB`
+  octets < 1000
+    ? `${octets} B`
+    : octets < 1e6
+      ? `${Math.round(octets / 1000)} kB`
+      : `${(octets / 1e6).toFixed(1)} MB`

@@ -26,7 +26,10 @@ import {
 export const loginPages = (services: Services) => {
   const { users, sessions, allowances, refusalOf } = services
 
-  const login = (c: PageContext, options: { status?: Child; user?: string; next?: string; park?: string; code?: 429 | 503 }) => {
+  const login = (
+    c: PageContext,
+    options: { status?: Child; user?: string; next?: string; park?: string; code?: 429 | 503 },
+  ) => {
     const words = wordsOf(c)
     const visit = c.get('visit')
     const other = visit.language === 'en' ? { code: 'ja', name: '日本語' } : { code: 'en', name: 'English' }
@@ -45,7 +48,7 @@ export const loginPages = (services: Services) => {
             <Field label={words.user} name="user" value={user} complete="username" />
             <Field label={words.password} name="pass" type="password" complete="current-password" />
             <p>
-              <button>{words.login}</button> <button type="reset">{words.clear}</button>
+              <button type="submit">{words.login}</button> <button type="reset">{words.clear}</button>
             </p>
             <Links links={[<a href={`/login?l=${other.code}`}>{other.name}</a>]} />
           </Form>
@@ -67,7 +70,8 @@ export const loginPages = (services: Services) => {
     const isLetter = c.req.path === '/c' || form.get('park') !== ''
     if (!isLetter || former === null) return c.redirect('/login?next=/f/inbox', 303)
     // The unlock window holds a letter by its ticket already.
-    const park = form.get('park') && c.req.path !== '/c' ? form.get('park') : await parkedLetterOf(services, former, c)
+    const park =
+      form.get('park') && c.req.path !== '/c' ? form.get('park') : await parkedLetterOf(services, former, c)
     return login(c, { status: words.loginParked, park })
   }
 
@@ -102,7 +106,9 @@ export const loginPages = (services: Services) => {
         const refusal = refusalOf(error)
         if (!refusal) throw error
         const status = refusal.code === 'bad-credentials' ? words.loginWrong : sentenceOf(c, refusal)
-        const code = ({ 'slow-down': 429, busy: 503 } as Partial<Record<RefusalCode, 429 | 503>>)[refusal.code]
+        const code = ({ 'slow-down': 429, busy: 503 } as Partial<Record<RefusalCode, 429 | 503>>)[
+          refusal.code
+        ]
         if (code) c.header('Retry-After', String(refusal.detail.retry_after_s ?? 60))
         return login(c, { status, user, next, park, code })
       }

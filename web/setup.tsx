@@ -16,13 +16,25 @@ export const setupPages = (services: Services) => {
       body: () => (
         <Form visit={c.get('visit')} action={c.req.path}>
           <p>{words.setupIntro}</p>
-          <Field label={words.address} name="address" type="email" value={typed.address} complete="username" />
+          <Field
+            label={words.address}
+            name="address"
+            type="email"
+            value={typed.address}
+            complete="username"
+          />
           <Field label={words.name} name="name" value={typed.name} complete="name" />
-          <Field label={words.password} name="pass" type="password" note={words.atLeast} complete="new-password" />
+          <Field
+            label={words.password}
+            name="pass"
+            type="password"
+            note={words.atLeast}
+            complete="new-password"
+          />
           <Field label={words.passphraseWhat} name="passphrase" type="password" complete="new-password" />
           <Field label={words.passphraseAgain} name="passphrase2" type="password" complete="new-password" />
           <p>
-            <button>{words.begin}</button>
+            <button type="submit">{words.begin}</button>
           </p>
         </Form>
       ),
@@ -42,7 +54,8 @@ export const setupPages = (services: Services) => {
         password: typed.get('pass'),
         passphrase: typed.get('passphrase'),
       }
-      if (wanted.passphrase !== typed.get('passphrase2')) return form(c, { ...wanted, status: words.passphrasesDiffer })
+      if (wanted.passphrase !== typed.get('passphrase2'))
+        return form(c, { ...wanted, status: words.passphrasesDiffer })
       try {
         const { recoveryCode } = await setup.use(c.req.param('token'), wanted)
         // Not behind a redirect: the code is shown once and is in no address.

@@ -15,9 +15,9 @@ import {
   Hidden,
   moment,
   ownPath,
-  pathOf,
   type PageContext,
   type PageEnv,
+  pathOf,
   sentenceOf,
   sessionOf,
   show,
@@ -53,7 +53,13 @@ export const keyWindows = (services: Services) => {
           </p>
           <Waiting wanted={wanted} />
           <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
-          <Field label={words.passphraseAgain} name="passphrase2" type="password" note={words.optional} complete="off" />
+          <Field
+            label={words.passphraseAgain}
+            name="passphrase2"
+            type="password"
+            note={words.optional}
+            complete="off"
+          />
           <p>
             <Button a="ok">{words.ok}</Button> <button type="reset">{words.clear}</button>{' '}
             <Button a="cancel">{words.cancel}</Button>
@@ -108,7 +114,9 @@ export const keyWindows = (services: Services) => {
   const forRefusal = (c: PageContext, refusal: Refusal, wanted: Wanted): Promise<Response> | null => {
     if (refusal.code === 'allowance-required') return unlockWindow(c, wanted)
     if (refusal.code !== 'key-in-use' || !refusal.detail.by) return null
-    return c.req.query('again') === '1' ? confirm(c, wanted, refusal.detail.by) : elsewhere(c, wanted, refusal.detail.by)
+    return c.req.query('again') === '1'
+      ? confirm(c, wanted, refusal.detail.by)
+      : elsewhere(c, wanted, refusal.detail.by)
   }
 
   return { unlockWindow, elsewhere, confirm, forRefusal }
@@ -124,7 +132,13 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
     const verb = form.get('v') === 's' ? 'sign' : 'decrypt'
     const park = form.get('park')
     const next = park ? '' : ownPath(form.get('next'), '/f/inbox')
-    const reason = park ? words.useToSign : next.startsWith('/m/') ? words.useToOpen : next.startsWith('/c') ? words.useToDraft : undefined
+    const reason = park
+      ? words.useToSign
+      : next.startsWith('/m/')
+        ? words.useToOpen
+        : next.startsWith('/c')
+          ? words.useToDraft
+          : undefined
     return { next, back: ownPath(form.get('back'), '/f/inbox'), park, verb, reason, about: form.get('about') }
   }
   const cancel = (c: PageContext, wanted: Wanted) =>
@@ -138,7 +152,8 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
       const wanted = wantedOf(c)
       if (visit.form.get('a') === 'cancel') return cancel(c, wanted)
       const [passphrase, check] = [visit.form.get('passphrase'), visit.form.get('passphrase2')]
-      if (check !== '' && check !== passphrase) return windows.unlockWindow(c, wanted, words.passphrasesDiffer)
+      if (check !== '' && check !== passphrase)
+        return windows.unlockWindow(c, wanted, words.passphrasesDiffer)
       try {
         const { keyToken } = await allowances.grantByPassphrase(session, passphrase)
         visit.keepKey(keyToken)
@@ -162,7 +177,9 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
       if (a === 'again') {
         if (wanted.next) return c.redirect(asking(wanted.next), 303)
         const key = await allowances.state(session)
-        return key.state === 'elsewhere' ? windows.confirm(c, wanted, key.by) : windows.unlockWindow(c, wanted)
+        return key.state === 'elsewhere'
+          ? windows.confirm(c, wanted, key.by)
+          : windows.unlockWindow(c, wanted)
       }
       try {
         await allowances.stop(session)
@@ -181,7 +198,10 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
 const asking = (next: string) => `${next}${next.includes('?') ? '&' : '?'}again=1`
 
 /** The address that was asked for, without the mark of having been asked for again. */
-export const wantedPath = (c: PageContext): string => pathOf(c).replace(/([?&])again=1&?/, '$1').replace(/[?&]$/, '')
+export const wantedPath = (c: PageContext): string =>
+  pathOf(c)
+    .replace(/([?&])again=1&?/, '$1')
+    .replace(/[?&]$/, '')
 
 const Waiting = ({ wanted }: { wanted: Wanted }) => (
   <>

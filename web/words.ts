@@ -2,12 +2,16 @@
  * What the pages say, in English and in Japanese. The English names of buttons, links, fields and headings are the
  * contract that scripts and checks rely on; the Japanese ones say the same.
  */
-import type { RefusalCode, RefusalDetail } from '../server/refusal.ts'
+
 import type { FolderKind } from '../server/mailboxes.ts'
+import type { RefusalCode, RefusalDetail } from '../server/refusal.ts'
 import type { Language } from '../server/web-server.ts'
 
 const en = {
-  folder: { inbox: 'Inbox', sent: 'Sent', drafts: 'Drafts', trash: 'Trash', user: '' } satisfies Record<FolderKind, string>,
+  folder: { inbox: 'Inbox', sent: 'Sent', drafts: 'Drafts', trash: 'Trash', user: '' } satisfies Record<
+    FolderKind,
+    string
+  >,
   compose: 'Compose',
   more: 'More',
   decrypt: 'Decrypt',
@@ -141,8 +145,10 @@ const en = {
     none: '',
     valid: (by: string, key: string) => `Signed by ${by}, with the accepted key ${key}.`,
     invalid: 'The signature is WRONG: this mail was changed, or it was not signed by this key.',
-    'unknown-key': (key: string) => `Signed, but nobody vouches for the key ${key}: you have not accepted it.`,
-    expired: (by: string, key: string) => `Signed with the key ${key} of ${by}, which is expired or revoked: do not rely on it.`,
+    'unknown-key': (key: string) =>
+      `Signed, but nobody vouches for the key ${key}: you have not accepted it.`,
+    expired: (by: string, key: string) =>
+      `Signed with the key ${key} of ${by}, which is expired or revoked: do not rely on it.`,
     mismatch: 'Signed, but do NOT rely on it.',
   },
   reason: (sentence: string) => sentence,
@@ -160,7 +166,8 @@ const en = {
   alreadySigned: 'The text is signed already.',
   inDrafts: 'The letter is in Drafts; nothing is lost.',
   acceptFirst: 'Look for a key',
-  plainAnswer: 'The mail that you answer was encrypted; this would go unencrypted. Press Send again if you mean it.',
+  plainAnswer:
+    'The mail that you answer was encrypted; this would go unencrypted. Press Send again if you mean it.',
   attached: (names: string) => `Attached: ${names}.`,
   cameBack: 'Here is what you wrote.',
   lostForm: 'What you wrote was kept for an hour, and that is over.',
@@ -194,7 +201,8 @@ const en = {
   ownKey: 'Your key',
   noKey: 'You have no key yet. The operator of this server can make one for you.',
   publicKey: 'Public key (file)',
-  recoveryHint: 'Forgot your passphrase? The recovery code that was printed when the key was made opens it; ask the operator.',
+  recoveryHint:
+    'Forgot your passphrase? The recovery code that was printed when the key was made opens it; ask the operator.',
   correspondents: 'Accepted keys of others',
   noneAccepted: 'None yet. People of this server need none: their keys count as accepted.',
   remove: 'Remove',
@@ -217,14 +225,16 @@ const en = {
   begin: 'Begin',
   setupDone: 'Done',
   recoveryCode: 'Recovery code',
-  recoveryKeep: 'Write this code down now and keep it in a safe place. It opens your key if you forget the passphrase, and it is never shown again.',
+  recoveryKeep:
+    'Write this code down now and keep it in a safe place. It opens your key if you forget the passphrase, and it is never shown again.',
 
   // what went wrong
   refusedTitle: 'Not possible',
   missingTitle: 'Not found',
   back: 'Back',
   notEncryptedTitle: 'No encrypted communication',
-  notEncrypted: 'No encrypted communication was established, so nothing can be done here. Go to the encrypted address:',
+  notEncrypted:
+    'No encrypted communication was established, so nothing can be done here. Go to the encrypted address:',
   refusal: (_code: RefusalCode, sentence: string, _detail: RefusalDetail) => sentence,
 }
 
@@ -234,12 +244,15 @@ const names = (detail: RefusalDetail) => (detail.addresses ?? []).join('、')
 
 /** Sentences of refusals; those that are missing are said in English. */
 const japaneseRefusals: Partial<Record<RefusalCode, (detail: RefusalDetail) => string>> = {
-  'bad-address': (detail) => (names(detail) ? `メールアドレスが正しくありません: ${names(detail)}` : '宛先がありません。'),
-  'no-key-for': (detail) => `公開鍵がありません: ${names(detail)}。先に鍵を承認するか、暗号化せずに送ってください。`,
+  'bad-address': (detail) =>
+    names(detail) ? `メールアドレスが正しくありません: ${names(detail)}` : '宛先がありません。',
+  'no-key-for': (detail) =>
+    `公開鍵がありません: ${names(detail)}。先に鍵を承認するか、暗号化せずに送ってください。`,
   'no-relay': (detail) => `このサーバーは外部へメールを送れません: ${names(detail)}。`,
   'cannot-decrypt': (detail) =>
     detail.reason === 'no-key' ? 'このメールはあなたの鍵では復号できません。' : '復号できませんでした。',
-  'slow-down': ({ retry_after_s }) => `試行が多すぎます。${retry_after_s ? `${retry_after_s}秒` : 'しばらく'}待ってください。`,
+  'slow-down': ({ retry_after_s }) =>
+    `試行が多すぎます。${retry_after_s ? `${retry_after_s}秒` : 'しばらく'}待ってください。`,
   'not-found': () => '見つかりません。',
   'bad-key': () => '使える公開鍵がありません。BEGINからENDまで全部貼り付けてください。',
   forbidden: () => 'このフォームは古いか、別のサイトから送られました。戻って再読み込みしてください。',
@@ -387,7 +400,8 @@ const ja: Words = {
   alreadySigned: '本文は署名済みです。',
   inDrafts: '手紙は下書きにあります。失われていません。',
   acceptFirst: '鍵を探す',
-  plainAnswer: '元のメールは暗号化されていましたが、この返信は暗号化されません。よければもう一度「送信」を押してください。',
+  plainAnswer:
+    '元のメールは暗号化されていましたが、この返信は暗号化されません。よければもう一度「送信」を押してください。',
   attached: (list) => `添付: ${list}。`,
   cameBack: '書いた内容です。',
   lostForm: '書いた内容の保存期間(1時間)が過ぎました。',
@@ -438,12 +452,14 @@ const ja: Words = {
   begin: '始める',
   setupDone: '完了',
   recoveryCode: '回復コード',
-  recoveryKeep: 'このコードを今書き留め、安全な所に保管してください。パスフレーズを忘れたときに鍵を開きます。二度と表示されません。',
+  recoveryKeep:
+    'このコードを今書き留め、安全な所に保管してください。パスフレーズを忘れたときに鍵を開きます。二度と表示されません。',
   refusedTitle: 'できません',
   missingTitle: '見つかりません',
   back: '戻る',
   notEncryptedTitle: '暗号通信ではありません',
-  notEncrypted: '暗号通信が確立されていないため、ここでは何もできません。暗号化されたアドレスへ進んでください:',
+  notEncrypted:
+    '暗号通信が確立されていないため、ここでは何もできません。暗号化されたアドレスへ進んでください:',
   refusal: (code, sentence, detail) => japaneseRefusals[code]?.(detail) ?? sentence,
 }
 

@@ -1,0 +1,365 @@
+/**
+ * Real browsers, driven as a person drives them: text browsers by keys in a terminal of their own (tmux), until the
+ * cursor stands on the control with the name that is looked for; edbrowse by its line commands; NetSurf and Dillo by
+ * mouse and keyboard on a screen of their own (Xvfb). Each has a throw-away home, and ends with its test.
+ */
+import { type ChildProcessWithoutNullStreams, execFile, spawn, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import nodemailer from 'nodemailer'
+import { Gpg } from './gpg.ts'
+import { type World, world } from './world.ts'
+
+const run = promisify(execFile)
+
+/** How long anything may take before the test gives up. */
+const patienceMs = 15_000
+
+/** Skips the test, with a sentence, where a program is missing; on the integration machine that is a failure. */
+export const needs = (t: TestContext, ...programs: string[]): boolean => {
+  const missing = programs.filter((program) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0)
+  if (missing.length === 0) return true
+  const sentence = `This test drives ${missing.join(' and ')}: install with apt-get install ${missing.map(packageOf).join(' ')}.`
+  if (process.env.CI) throw new Error(sentence)
+  t.skip(sentence)
+  return false
+}
+const packageOf = (program: string) =>
+  ({ Xvfb: 'xvfb', import: 'imagemagick', convert: 'imagemagick', gpg: 'gnupg' })[program] ?? program
+
+/** A folder for one test, gone with it. */
+export const scratch = (t: TestContext): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'wafer-browser-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  return folder
+}
+
+/** Asks until the answer is not null. */
+export const until = async <T>(wanted: string, ask: () => Promise<T | null> | T | null, limitMs = patienceMs): Promise<T> => {
+  for (const end = Date.now() + limitMs; ; ) {
+    const answer = await ask()
+    if (answer !== null) return answer
+    if (Date.now() > end) throw new Error(`expected ${wanted}, waited in vain`)
+    await sleep(40)
+  }
+}
+
+const flat = (text: string) => text.replace(/\s+/g, ' ').trim()
+const matches = (text: string, wanted: string | RegExp) =>
+  typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text)
+
+// ---- what the browsers are to find: a server, two users, mail that came in from outside
+
+export const ann = 'ann@wafer.test'
+export const bob = 'bob@wafer.test'
+export const secrets = ['The ferry leaves at nine, from pier four.', 'Bring the blue umbrella as well.'] as const
+
+/** Ann and Bob with their keys, and two mails from outside in Ann's inbox: gpg encrypted them to her public key. */
+export const story = async (t: TestContext, environment: Record<string, string> = {}) => {
+  const server = await world(t, environment)
+  await server.addUser(ann, { name: 'Ann' })
+  await server.addUser(bob, { name: 'Bob' })
+  const gpg = new Gpg(t)
+  const { body } = await (await server.terminal(ann)).get('/keys')
+  gpg.ok(['--import'], body.keys[0].public)
+  await send(server, 'First plan', gpg.ok(['--armor', '-r', ann, '--encrypt'], `${secrets[0]}\n`).toString())
+  const entity = `Content-Type: text/plain; charset=utf-8\r\n\r\n${secrets[1]}\r\n`
+  const sealed = gpg.ok(['--armor', '-r', ann, '--encrypt'], entity).toString()
+  await send(server, 'Second plan', sealed, true)
+  return { server, gpg }
+}
+
+/** By SMTP, as the world outside sends: the armored block as the text itself, or as PGP/MIME (RFC 3156 §4). */
+const send = async (server: World, subject: string, armored: string, isPgpMime = false) => {
+  const head = ['From: Carol <carol@elsewhere.test>', `To: ${ann}`, `Subject: ${subject}`, `Date: ${new Date().toUTCString()}`]
+  const raw = isPgpMime
+    ? [
+        ...head,
+        'MIME-Version: 1.0',
+        'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b',
+        '',
+        '--b',
+        'Content-Type: application/pgp-encrypted',
+        '',
+        'Version: 1',
+        '',
+        '--b',
+        'Content-Type: application/octet-stream',
+        '',
+        armored,
+        '--b--',
+      ]
+    : [...head, '', armored]
+  const { host, port } = server.running.smtp
+  const transport = nodemailer.createTransport({ host, port, ignoreTLS: true })
+  await transport.sendMail({
+    envelope: { from: 'carol@elsewhere.test', to: ann },
+    raw: `${raw.join('\n')}\n`.replace(/\r?\n/g, '\r\n'),
+  })
+  transport.close()
+}
+
+/** The port that a server listens on. */
+export const portOf = (server: World): number => Number(new URL(server.url).port)
+
+// ---- what passes between browser and server
+
+/** A port in front of a server that keeps what passes: for browsers that cannot say what they show. */
+export const tap = async (t: TestContext, port: number) => {
+  const requests: { text: string; answer: string }[] = []
+  const server = createServer((terminal) => {
+    const upstream = connect(port, '127.0.0.1')
+    let current: { text: string; answer: string } | null = null
+    terminal.on('data', (octets) => {
+      // A request begins where an answer has come since the last one.
+      if (!current || current.answer !== '') requests.push((current = { text: '', answer: '' }))
+      current.text += octets.toString('latin1')
+      upstream.write(octets)
+    })
+    upstream.on('data', (octets) => {
+      if (current) current.answer += octets.toString('utf8')
+      terminal.write(octets)
+    })
+    for (const [one, other] of [
+      [terminal, upstream],
+      [upstream, terminal],
+    ] as const) {
+      one.on('error', () => other.destroy())
+      one.on('end', () => other.end())
+      one.on('close', () => other.destroy())
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  return { port: (server.address() as { port: number }).port, requests }
+}
+
+// ---- browsers in a terminal
+
+type Manner = {
+  /** Command line; the address is appended. */
+  command(home: string): string[]
+  prepare?(home: string): void
+  environment?: Record<string, string>
+  /** Moves to the control after this one. */
+  next: string
+  /** Goes to the beginning, where moving on does not come round. */
+  top?: string
+  back: string
+  /** Keys before and after the typing in a field of one line. */
+  edit: { before: string[]; after: string[] }
+  area: 'rows' | 'editor' | 'inside'
+}
+
+const home = (folder: string, ...rest: string[]) => join(folder, ...rest)
+
+const manners = {
+  lynx: {
+    command: () => ['lynx', '-nopause', '-accept_all_cookies', '-noreferer'],
+    next: 'Down',
+    back: 'Left',
+    edit: { before: ['C-u'], after: ['Down'] },
+    area: 'rows',
+  },
+  w3m: {
+    command: (folder) => ['w3m', '-cookie', '-o', 'show_cookie=0', '-o', `editor=${home(folder, 'editor')}`, '-o', 'confirm_qq=0'],
+    prepare: (folder) => {
+      // w3m leaves the writing of longer text to an editor: this one writes what the test wants to type.
+      writeFileSync(home(folder, 'editor'), `#!/bin/sh\nfor file; do :; done\ncat ${home(folder, 'typed')} > "$file"\n`)
+      chmodSync(home(folder, 'editor'), 0o700)
+    },
+    next: 'Tab',
+    top: 'g',
+    back: 'B',
+    edit: { before: ['Enter', 'C-u'], after: ['Enter'] },
+    area: 'editor',
+  },
+  links2: {
+    command: () => ['links2'],
+    prepare: (folder) => {
+      mkdirSync(home(folder, '.links2'))
+      writeFileSync(home(folder, '.links2', 'links.cfg'), '') // else it begins with a welcome
+    },
+    next: 'Down',
+    top: 'Home',
+    back: 'Left',
+    edit: { before: ['C-u'], after: [] },
+    area: 'inside',
+  },
+  elinks: {
+    command: (folder) => ['elinks', '-no-connect', '-config-dir', folder, '-config-file', 'elinks.conf'],
+    prepare: (folder) =>
+      writeFileSync(
+        home(folder, 'elinks.conf'),
+        'set document.browse.forms.confirm_submit = 0\nset terminal.screen.utf_8_io = 1\nset ui.sessions.homepage = ""\n',
+      ),
+    next: 'Down',
+    top: 'Home',
+    back: 'Left',
+    edit: { before: ['Enter', 'C-u'], after: ['Enter'] },
+    area: 'inside',
+  },
+} as const satisfies Record<string, Manner>
+
+export type TextBrowserName = keyof typeof manners
+
+export class TextBrowser {
+  readonly name: TextBrowserName
+  readonly #home: string
+  readonly #socket: string
+  readonly #manner: Manner
+  readonly #size: { columns: number; rows: number }
+
+  private constructor(name: TextBrowserName, folder: string, size: { columns: number; rows: number }) {
+    this.name = name
+    this.#manner = manners[name]
+    this.#home = mkdtempSync(join(folder, `${name}-`))
+    this.#socket = join(this.#home, 'tmux')
+    this.#size = size
+  }
+
+  /** @param options.extra more words of the command line, before the address */
+  static async open(
+    t: TestContext,
+    name: TextBrowserName,
+    address: string,
+    options: { extra?: string[]; environment?: Record<string, string>; size?: { columns: number; rows: number } } = {},
+  ): Promise<TextBrowser> {
+    const browser = new TextBrowser(name, scratch(t), options.size ?? { columns: 80, rows: 60 })
+    browser.#manner.prepare?.(browser.#home)
+    t.after(() => browser.end())
+    const { columns, rows } = browser.#size
+    const environment = { HOME: browser.#home, LC_ALL: 'C.UTF-8', TERM: 'screen', ...options.environment }
+    const words = [...browser.#manner.command(browser.#home), ...(options.extra ?? []), address]
+    const command = ['env', ...Object.entries(environment).map(([key, value]) => `${key}=${value}`), ...words]
+    writeFileSync(join(browser.#home, 'tmux.conf'), 'set -g remain-on-exit on\nset -sg escape-time 0\nset -g status off\n')
+    const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
+    await browser.#tmux('-f', join(browser.#home, 'tmux.conf'), 'new-session', '-d', '-x', `${columns}`, '-y', `${rows}`, quoted)
+    return browser
+  }
+
+  async #tmux(...words: string[]): Promise<string> {
+    const { stdout } = await run('tmux', ['-S', this.#socket, ...words], { env: { ...process.env, TMUX: '' } })
+    return stdout
+  }
+
+  async end() {
+    await this.#tmux('kill-server').catch(() => {})
+  }
+
+  /** What is on the screen, line by line. */
+  async lines(): Promise<string[]> {
+    return (await this.#tmux('capture-pane', '-p')).split('\n')
+  }
+
+  /** What is on the screen, as running text. */
+  async screen(): Promise<string> {
+    return flat((await this.lines()).join('\n'))
+  }
+
+  async keys(...keys: string[]) {
+    for (const key of keys) await this.#tmux('send-keys', key)
+  }
+
+  async type(text: string) {
+    await this.#tmux('send-keys', '-l', text)
+  }
+
+  /** Waits for the text on the screen. */
+  async sees(...wanted: (string | RegExp)[]): Promise<string> {
+    let last = ''
+    try {
+      return await until('', async () => {
+        last = await this.screen()
+        return wanted.every((each) => matches(last, each)) ? last : null
+      })
+    } catch (cause) {
+      throw new Error(`expected ${this.name} to show ${wanted.join(' and ')}, got: ${last}`, { cause })
+    }
+  }
+
+  /** Presses a button or follows a link, then waits for what it leads to. */
+  async press(control: string | RegExp, ...wanted: (string | RegExp)[]): Promise<string> {
+    await this.#goTo(`the control ${control}`, ({ ahead }) =>
+      typeof control === 'string' ? ahead.startsWith(control) : control.test(ahead),
+    )
+    await this.keys('Enter')
+    return wanted.length ? this.sees(...wanted) : ''
+  }
+
+  /** Types into a field of one line, replacing what is in it. */
+  async fill(label: string, text: string) {
+    await this.#goTo(`the field ${label}`, ({ behind }) => behind.endsWith(label))
+    const { before, after } = this.#manner.edit
+    await this.keys(...before)
+    if (text) await this.type(text)
+    await this.keys(...after)
+  }
+
+  /** Types lines into the field for longer text, which must be empty. */
+  async write(label: string, text: string) {
+    await this.#goTo(`the text field ${label}`, ({ behind, above, below }) =>
+      [behind, behind === '' ? above : '', below].some((each) => each.endsWith(label)),
+    )
+    if (this.#manner.area === 'editor') {
+      writeFileSync(join(this.#home, 'typed'), text)
+      await this.keys('Enter')
+      await this.sees(text.split('\n')[0]!)
+      return
+    }
+    if (this.name === 'elinks') await this.keys('Enter')
+    for (const [place, line] of text.split('\n').entries()) {
+      if (place > 0) await this.keys('Enter')
+      await this.type(line)
+    }
+    if (this.#manner.area === 'inside') await this.keys('Tab')
+    else await this.keys('Down')
+  }
+
+  async back() {
+    await this.keys(this.#manner.back)
+  }
+
+  async #cursor(): Promise<{ x: number; y: number }> {
+    const [x = 0, y = 0] = (await this.#tmux('display-message', '-p', '#{cursor_x},#{cursor_y}')).split(',').map(Number)
+    return { x, y }
+  }
+
+  /** Where the cursor stands: the text from there on, what is left of it, and the lines around. */
+  async #here() {
+    const [lines, { x, y }] = [await this.lines(), await this.#cursor()]
+    const cells = [...(lines[y] ?? '')]
+    const rest = flat([cells.slice(x).join(''), ...lines.slice(y + 1, y + 3)].join('\n'))
+    // Lynx prints a button's value before its name, and stands one cell before a link.
+    const ahead = rest.replace(/^[[(]?/, (bracket) => (/^\(\w*\)? /.test(rest) ? bracket : '')).replace(/^\([\w=-]*\) /, '')
+    const field = (text: string) => flat(text.replace(/[[_ ]*$/, '').replace(/\([^()]*\)$/, ''))
+    let last = y
+    while (/^\s*\[.*\]\s*$/.test(lines[last] ?? '')) last += 1
+    return {
+      ahead,
+      behind: field(cells.slice(0, x + 1).join('').replace(/[[_].*$/, '')),
+      above: field(lines.slice(Math.max(0, y - 2), y).join(' ')),
+      // w3m sets the label of a text field at its last line
+      below: last > y ? field((lines[last] ?? '').replace(/\[.*$/, '')) : '',
+      at: `${x},${y}`,
+    }
+  }
+
+  async #goTo(wanted: string, isThere: (here: Awaited<ReturnType<TextBrowser['#here']>>) => boolean) {
+    if (this.#manner.top) await this.keys(this.#manner.top)
+    const seen: string[] = []
+    for (let step = 0; step < 120; step += 1) {
+      const here = await this.#here()
+      if (isThere(here)) return
+      seen.push(here.ahead.slice(0, 20))
+      await this.keys(this.#manner.next)
+      for (let wait = 0; wait < 5 && (await this.#here()).at === here.at; wait += 1) await sleep(20)
+    }
+    throw new Error(`expected ${this.name} to reach ${wanted}, got ${[...new Set(seen)].join(' / ')} on: ${await this.screen()}`)
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * Keys: the user's own, and those of others that the user has accepted. A key counts only after its fingerprint was
+ * shown and accepted here.
+ */
+import { Hono } from 'hono'
+import type { OfferedKey } from '../server/correspondents.ts'
+import type { Services } from '../server/main.ts'
+import {
+  Button,
+  didOf,
+  Form,
+  grouped,
+  Hidden,
+  idOf,
+  moment,
+  oneLine,
+  type PageContext,
+  type PageEnv,
+  sentenceOf,
+  sessionOf,
+  show,
+  wordsOf,
+} from './layout.tsx'
+import { mayBeKey } from './message.tsx'
+import { type KeyWindows, wantedPath } from './unlock.tsx'
+
+const shownLimit = 10
+
+export const correspondentPages = (services: Services, windows: KeyWindows) => {
+  const { correspondents, keyrings, reading, parkedForms, refusalOf } = services
+
+  const keys = async (c: PageContext, status?: string) => {
+    const { user } = sessionOf(c)
+    const visit = c.get('visit')
+    const words = wordsOf(c)
+    const own = await keyrings.list(user.id)
+    const accepted = await correspondents.list(user.id)
+    return show(c, services, {
+      title: words.keys,
+      current: 'more',
+      status: status && <p>{status}</p>,
+      body: () => (
+        <>
+          <h2>{words.ownKey}</h2>
+          {own.length === 0 && <p>{words.noKey}</p>}
+          <ul>
+            {own.map((key) => (
+              <li>
+                {grouped(key.fingerprint)}, {key.algorithm}
+                {key.expiresAt !== null && `, ${words.expires} ${moment(visit.language, key.expiresAt)}`}{' '}
+                <a href={`/k/${key.fingerprint}.asc`} download hx-boost="false">
+                  {words.publicKey}
+                </a>
+              </li>
+            ))}
+          </ul>
+          {own.length > 0 && <p>{words.recoveryHint}</p>}
+          <h2>{words.correspondents}</h2>
+          {accepted.length === 0 && <p>{words.noneAccepted}</p>}
+          <ul>
+            {accepted.map(({ fingerprint, addresses }) => (
+              <li>
+                <Form visit={visit} action="/k">
+                  {oneLine(addresses.join(', '), 120)} {grouped(fingerprint)}{' '}
+                  <Hidden name="f" value={fingerprint} />
+                  <Button a="remove">{words.remove}</Button>
+                </Form>
+              </li>
+            ))}
+          </ul>
+          <Form visit={visit} action="/k">
+            <p>
+              <label>
+                {words.paste}
+                <br />
+                <textarea name="key" rows={4} />
+              </label>
+            </p>
+            <Button a="look">{words.look}</Button>
+          </Form>
+        </>
+      ),
+    })
+  }
+
+  /** Shows what was found, each with its fingerprint and its own button. */
+  const offer = async (c: PageContext, found: { key: OfferedKey; park: string }[], status?: string) => {
+    const visit = c.get('visit')
+    const words = wordsOf(c)
+    return show(c, services, {
+      title: words.offered,
+      current: 'more',
+      status: status && <p>{status}</p>,
+      body: () => (
+        <>
+          <p>{words.compare}</p>
+          <ul>
+            {found.slice(0, shownLimit).map(({ key, park }) => (
+              <li>
+                <Form visit={visit} action="/k">
+                  <Hidden name="park" value={park} />
+                  <Hidden name="f" value={key.fingerprint} />
+                  <b>{oneLine(key.userIds.join(', '), 200)}</b>
+                  <br />
+                  {words.fingerprint}: {grouped(key.fingerprint)}
+                  <br />
+                  {key.algorithm}, {moment(visit.language, key.createdAt)}
+                  {key.expiresAt !== null && `, ${words.expires} ${moment(visit.language, key.expiresAt)}`}{' '}
+                  {!key.canEncrypt && words.cannotEncrypt} <Button a="accept">{words.accept}</Button>
+                </Form>
+              </li>
+            ))}
+          </ul>
+        </>
+      ),
+    })
+  }
+
+  const found = async (userId: number, octets: Uint8Array) => {
+    const offered = await correspondents.offered(octets)
+    const park = await parkedForms.park(userId, { key: Buffer.from(octets).toString('base64') })
+    return offered.map((key) => ({ key, park }))
+  }
+
+  return new Hono<PageEnv>()
+    .get('/k', (c) => keys(c, didOf(c)))
+    .post('/k', async (c) => {
+      const { user } = sessionOf(c)
+      const { form } = c.get('visit')
+      const a = form.get('a')
+      try {
+        if (a === 'look') return await offer(c, await found(user.id, Buffer.from(form.get('key'))))
+        if (a === 'remove') {
+          await correspondents.remove(user.id, form.get('f'))
+          return c.redirect('/k?ok=removed', 303)
+        }
+        const parked = (await parkedForms.open(user.id, form.get('park'))) as { key?: string } | null
+        const offered = parked?.key ? await correspondents.offered(Buffer.from(parked.key, 'base64')) : []
+        const key = offered.find(({ fingerprint }) => fingerprint === form.get('f'))
+        if (!key) return await keys(c, wordsOf(c).lostForm)
+        await correspondents.accept(user.id, key)
+        return c.redirect('/k?ok=accepted', 303)
+      } catch (error) {
+        const refusal = refusalOf(error)
+        if (!refusal) throw error
+        return keys(c, sentenceOf(c, refusal))
+      }
+    })
+    .get('/k/:file{[0-9a-f]+\\.asc}', async (c, next) => {
+      const own = await keyrings.list(sessionOf(c).user.id)
+      const key = own.find(({ fingerprint }) => c.req.param('file') === `${fingerprint}.asc`)
+      if (!key) return next()
+      return c.body(armored(key.publicKey), 200, {
+        'Content-Type': 'application/pgp-keys',
+        'Content-Disposition': `attachment; filename="${key.fingerprint}.asc"`,
+      })
+    })
+    .get('/m/:id{\\d+}/keys', async (c) => {
+      const session = sessionOf(c)
+      const words = wordsOf(c)
+      const { keyToken } = c.get('visit')
+      const id = idOf(c.req.param('id'))
+      try {
+        const { mail } = c.req.query('o')
+          ? await reading.open(session, keyToken, id)
+          : await reading.read(session, id)
+        const all: { key: OfferedKey; park: string }[] = []
+        for (const part of mail.attachments.filter(mayBeKey).slice(0, shownLimit)) {
+          const { octets } = await reading.attachment(session, keyToken, id, part.id)
+          try {
+            all.push(...(await found(session.user.id, octets)))
+          } catch (error) {
+            if (refusalOf(error)?.code !== 'bad-key') throw error
+          }
+        }
+        return offer(c, all, all.length ? undefined : words.refusal('bad-key', words.nothingFound, {}))
+      } catch (error) {
+        const refusal = refusalOf(error)
+        const wanted = {
+          next: wantedPath(c),
+          back: `/m/${id}`,
+          park: '',
+          verb: 'decrypt',
+          reason: words.useToOpen,
+        } as const
+        const window = refusal && windows.forRefusal(c, refusal, wanted)
+        if (!window) throw error
+        return window
+      }
+    })
+}
+
+/** RFC 9580 §6.2; the checksum line is optional there. */
+const armored = (octets: Uint8Array): string => {
+  const lines =
+    Buffer.from(octets)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  return [
+    '-----BEGIN PGP PUBLIC KEY BLOCK-----',
+    '',
+    ...lines,
+    '-----END PGP PUBLIC KEY BLOCK-----',
+    '',
+  ].join('\n')
+}

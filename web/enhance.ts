@@ -1,0 +1,59 @@
+/**
+ * For browsers that can: links and forms of a page are followed without laying out the whole document anew. Without
+ * this script everything works the same. Nothing of a page is kept in the browser's storage; Back asks the server.
+ */
+import library from 'htmx.org'
+
+// The package is declared as CommonJS; what the bundler takes is its ES module.
+const htmx = library as unknown as typeof library.default
+
+const canFollow = 'fetch' in window && 'pushState' in history && 'noModule' in HTMLScriptElement.prototype
+
+/** What screen readers say after a page came: its status, or else its heading. */
+const announce = () => {
+  const status = document.querySelector<HTMLElement>('[role=status]')
+  const heading = document.querySelector<HTMLElement>('h1')
+  const [happened] = status?.children ?? []
+  if (status && happened) {
+    // A live region speaks of what changes in it, not of what it came with.
+    const content = [...status.childNodes]
+    status.replaceChildren()
+    setTimeout(() => status.replaceChildren(...content), 50)
+  }
+  if (!heading) return
+  heading.tabIndex = -1
+  heading.focus()
+}
+
+const begin = () => {
+  Object.assign(htmx.config, {
+    historyCacheSize: 0,
+    refreshOnHistoryMiss: true,
+    includeIndicatorStyles: false,
+    allowEval: false,
+    allowScriptTags: false,
+    selfRequestsOnly: true,
+    scrollIntoViewOnBoost: true,
+    // Refusals are pages too.
+    responseHandling: [
+      { code: '204', swap: false },
+      { code: '.*', swap: true },
+    ],
+  })
+  document.body.setAttribute('hx-boost', 'true')
+  htmx.process(document.body)
+  document.addEventListener('htmx:afterSettle', announce)
+  const busy = (is: boolean) => () => document.body.setAttribute('aria-busy', String(is))
+  document.addEventListener('htmx:beforeRequest', busy(true))
+  document.addEventListener('htmx:afterRequest', busy(false))
+  // htmx notes the path of the page there; nothing at all is to stay behind.
+  const forget = () => sessionStorage.clear()
+  for (const moment of ['htmx:pushedIntoHistory', 'htmx:replacedInHistory', 'htmx:afterSettle'])
+    document.addEventListener(moment, forget)
+  forget()
+}
+
+if (canFollow) {
+  if (document.readyState === 'complete') begin()
+  else addEventListener('load', begin)
+}

@@ -1,0 +1,328 @@
+/**
+ * One mail: as it came, opened with the key (S1320), or one encrypted part alone; its attachments, its source, the
+ * keys in it. What we say about it stands outside the sender's space: above the head, in our words.
+ */
+import { Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { Mail, Signature } from '../server/encrypted-mail.ts'
+import type { Services } from '../server/main.ts'
+import type { Address, Part } from '../server/mime.ts'
+import type { ReadMessage } from '../server/reading.ts'
+import {
+  Button,
+  didOf,
+  Form,
+  grouped,
+  idOf,
+  Links,
+  moment,
+  oneLine,
+  type PageContext,
+  type PageEnv,
+  Paragraphs,
+  sentenceOf,
+  sessionOf,
+  show,
+  sizeOf,
+  wordsOf,
+} from './layout.tsx'
+import { type KeyWindows, type Wanted, wantedPath } from './unlock.tsx'
+
+/** Octets of text on one page, as they travel: the whole stays within a first flight of packets. */
+const textLimit = 8_000
+const namedLimit = 20
+
+type View = ReadMessage & { status?: Child } & ({ as: 'came' | 'opened' } | { as: 'part'; part: string })
+
+export const messagePages = (services: Services, windows: KeyWindows) => {
+  const { mailboxes, reading, refusalOf } = services
+
+  const page = (c: PageContext, view: View) => {
+    const words = wordsOf(c)
+    const visit = c.get('visit')
+    const { message, folder, mail } = view
+    const { id } = message
+    const path = view.as === 'came' ? `/m/${id}` : `/m/${id}/open`
+    const within = view.as === 'part' ? encodeURIComponent(view.part) : ''
+    const o = view.as === 'opened' ? '&o=1' : ''
+    const pages = pagesOf(mail.text)
+    const p = Math.min(Math.max(idOf(c.req.query('p')), 1), pages.length)
+    const subject = view.as === 'came' ? message.subject : (mail.headers.subject ?? message.subject)
+    const did = view.status ?? didOf(c)
+    const hasKeys = mail.attachments.some(mayBeKey)
+    return show(c, services, {
+      title: oneLine(subject, 300) || words.noSubject,
+      current: folder.kind === 'user' || folder.kind === 'trash' ? undefined : folder.kind,
+      status: did && <p>{did}</p>,
+      body: (open) => (
+        <>
+          <Links
+            links={[
+              <a href={`/m/${id}/open`} class={open ? 'k' : undefined}>
+                {words.decrypt}
+                {open && words.keyOpen}
+              </a>,
+              <a href="/c?sign=1" class={open ? 'k' : undefined}>
+                {words.sign}
+                {open && words.keyOpen}
+              </a>,
+              view.as === 'part' && <a href={`/m/${id}`}>{words.backToMail}</a>,
+            ]}
+          />
+          <Verdict c={c} view={view} />
+          <p>
+            <Named label={words.from} people={mail.from} />
+            <Named label={words.to} people={mail.to} />
+            <Named label={words.cc} people={mail.cc} />
+            {words.date}: {moment(visit.language, message.sentAt ?? message.arrivedAt)}
+          </p>
+          <Paragraphs text={pages[p - 1]!} />
+          {pages.length > 1 && (
+            <Links
+              links={[
+                words.page(p, pages.length),
+                p < pages.length && (
+                  <a href={`${path}?p=${p + 1}${within && `&part=${within}`}`}>{words.moreText}</a>
+                ),
+              ]}
+            />
+          )}
+          {mail.attachments.length > 0 && (
+            <>
+              <p>{words.attachments}:</p>
+              <ul>
+                {mail.attachments.map((part) => (
+                  <li>
+                    <a
+                      href={`/m/${id}/a/${encodeURIComponent(part.id)}${within && `?in=${within}`}`}
+                      download
+                      hx-boost="false"
+                    >
+                      {oneLine(part.name) || part.type}
+                    </a>{' '}
+                    {sizeOf(part.size)}
+                  </li>
+                ))}
+              </ul>
+            </>
+          )}
+          {view.as === 'came' &&
+            mail.isolated.map((part) => (
+              <p>
+                {words.encryptedPart} {oneLine(part.name)}:{' '}
+                <a href={`/m/${id}/open?part=${encodeURIComponent(part.id)}`}>{words.openAlone}</a>
+              </p>
+            ))}
+          {view.as !== 'part' && (
+            <Form visit={visit} action={`/m/${id}`}>
+              <Links
+                links={[
+                  <a href={`/c?re=${id}${o}`}>{words.reply}</a>,
+                  <a href={`/c?re=${id}&all=1${o}`}>{words.replyAll}</a>,
+                  <a href={`/c?fw=${id}${o}`}>{words.forward}</a>,
+                  hasKeys && <a href={`/m/${id}/keys${o && '?o=1'}`}>{words.offeredKeys}</a>,
+                  <a href={`/m/${id}/raw`} hx-boost="false">
+                    {words.source}
+                  </a>,
+                ]}
+              />
+              <p>
+                <Button a="delete">{words.delete}</Button> <Button a="unread">{words.unread}</Button>{' '}
+                {message.flagged ? (
+                  <Button a="unflag">{words.unflag}</Button>
+                ) : (
+                  <Button a="flag">{words.flag}</Button>
+                )}
+              </p>
+            </Form>
+          )}
+        </>
+      ),
+    })
+  }
+
+  /** The screen for a use of the key that was refused. */
+  const windowFor = async (c: PageContext, error: unknown, id: number) => {
+    const refusal = refusalOf(error)
+    if (!refusal) throw error
+    const message = await mailboxes.message(sessionOf(c).user.id, id)
+    const wanted: Wanted = {
+      next: wantedPath(c),
+      back: `/m/${id}`,
+      park: '',
+      verb: 'decrypt',
+      reason: wordsOf(c).useToOpen,
+      about: oneLine(message.subject),
+    }
+    return { refusal, window: windows.forRefusal(c, refusal, wanted) }
+  }
+
+  return new Hono<PageEnv>()
+    .get('/m/:id{\\d+}', async (c) =>
+      page(c, { ...(await reading.read(sessionOf(c), idOf(c.req.param('id')))), as: 'came' }),
+    )
+    .post('/m/:id{\\d+}', async (c) => {
+      const { user } = sessionOf(c)
+      const id = idOf(c.req.param('id'))
+      const { folderId } = await mailboxes.message(user.id, id)
+      const { form } = c.get('visit')
+      const list = `/f/${folderId}`
+      switch (form.get('a')) {
+        case 'delete': {
+          const { deleted } = await mailboxes.remove(user.id, [id])
+          return c.redirect(
+            deleted ? `${list}?ok=deleted.1` : `${list}?ok=trashed.1&u=${id}&was=${folderId}`,
+            303,
+          )
+        }
+        case 'unread':
+          await mailboxes.mark(user.id, [id], { seen: false })
+          return c.redirect(`${list}?ok=unread.1`, 303)
+        case 'flag':
+          await mailboxes.mark(user.id, [id], { flagged: true })
+          return c.redirect(`/m/${id}?ok=flag.1`, 303)
+        case 'unflag':
+          await mailboxes.mark(user.id, [id], { flagged: false })
+          return c.redirect(`/m/${id}?ok=unflag.1`, 303)
+      }
+      return c.redirect(`/m/${id}`, 303)
+    })
+    .get('/m/:id{\\d+}/open', async (c) => {
+      const session = sessionOf(c)
+      const id = idOf(c.req.param('id'))
+      const part = c.req.query('part')
+      const { security } = await mailboxes.message(session.user.id, id)
+      if (security !== 'encrypted' && part === undefined) {
+        // Nothing at the root to open: no passphrase is asked for it.
+        const read = await reading.read(session, id)
+        const [only, another] = read.mail.isolated
+        if (!only) return c.redirect(`/m/${id}?ok=not-encrypted`, 303)
+        if (another) return c.redirect(`/m/${id}`, 303)
+        return c.redirect(`/m/${id}/open?part=${encodeURIComponent(only.id)}`, 303)
+      }
+      try {
+        const opened = await reading.open(session, c.get('visit').keyToken, id, part)
+        return page(c, part === undefined ? { ...opened, as: 'opened' } : { ...opened, as: 'part', part })
+      } catch (error) {
+        const { refusal, window } = await windowFor(c, error, id)
+        if (window) return window
+        if (refusal.code !== 'cannot-decrypt' && refusal.code !== 'not-encrypted') throw error
+        return page(c, { ...(await reading.read(session, id)), as: 'came', status: sentenceOf(c, refusal) })
+      }
+    })
+    .get('/m/:id{\\d+}/a/:part', async (c) => {
+      const id = idOf(c.req.param('id'))
+      try {
+        const found = await reading.attachment(
+          sessionOf(c),
+          c.get('visit').keyToken,
+          id,
+          c.req.param('part'),
+          c.req.query('in'),
+        )
+        return c.body(new Uint8Array(found.octets), 200, {
+          'Content-Type': harmless(found.type),
+          'Content-Disposition': asAttachment(found.name),
+          'Content-Security-Policy': "default-src 'none';sandbox",
+        })
+      } catch (error) {
+        const { window } = await windowFor(c, error, id)
+        if (!window) throw error
+        return window
+      }
+    })
+    .get('/m/:id{\\d+}/raw', async (c) => {
+      const octets = await mailboxes.octets(sessionOf(c).user.id, idOf(c.req.param('id')))
+      return c.body(new Uint8Array(octets), 200, {
+        'Content-Type': 'text/plain',
+        'Content-Security-Policy': "default-src 'none';sandbox",
+      })
+    })
+}
+
+/** A file that a key may lie in. */
+export const mayBeKey = ({ name, type }: Part) =>
+  type === 'application/pgp-keys' || /\.(asc|gpg|pgp|key)$/i.test(name)
+
+const Named = ({ label, people }: { label: string; people: Address[] }) =>
+  people.length === 0 ? null : (
+    <>
+      {label}:{' '}
+      {people
+        .slice(0, namedLimit)
+        .map(({ name, address }) => oneLine(name && name !== address ? `${name} <${address}>` : address, 120))
+        .join(', ')}
+      {people.length > namedLimit && ` … (${people.length})`}
+      <br />
+    </>
+  )
+
+/** What we know of the mail, in words and never by a picture; the sender can write nothing here. */
+const Verdict = ({ c, view }: { c: PageContext; view: View }) => {
+  const words = wordsOf(c)
+  const { mail } = view
+  const sentences = [
+    view.as === 'part' && words.partAlone,
+    view.as === 'came' && mail.security === 'encrypted' && words.isEncrypted,
+    view.as === 'opened' && words.inEncrypted,
+    ...signedBy(c, mail.signature),
+  ].filter(Boolean)
+  return sentences.length ? <p class="s">{sentences.join(' ')}</p> : null
+}
+
+const signedBy = (c: PageContext, { status, key, by, reason }: Signature): string[] => {
+  const { verdict } = wordsOf(c)
+  const [who, which] = [by ? oneLine(by) : '?', key ? grouped(key) : '?']
+  if (status === 'none') return []
+  if (status === 'valid') return [verdict.valid(who, which)]
+  if (status === 'expired') return [verdict.expired(who, which)]
+  if (status === 'unknown-key') return [verdict['unknown-key'](which)]
+  return [verdict[status], oneLine(reason, 300)]
+}
+
+/** Cut at ends of lines, a line that is longer by itself within; measured as it is escaped. */
+const pagesOf = (text: Mail['text']): string[] => {
+  const pages: string[] = []
+  let page = ''
+  let size = 0
+  for (const line of text.replace(/\r\n?/g, '\n').split('\n')) {
+    for (const piece of pieces(line)) {
+      const added = escapedSize(piece) + 4 // <br>
+      if (size + added > textLimit && page !== '') {
+        pages.push(page)
+        page = ''
+        size = 0
+      }
+      page += page === '' ? piece : `\n${piece}`
+      size += added
+    }
+  }
+  return [...pages, page]
+}
+
+const pieces = (line: string): string[] => {
+  if (escapedSize(line) <= textLimit / 2) return [line]
+  const characters = [...line]
+  const found: string[] = []
+  for (let start = 0; start < characters.length; start += 600)
+    found.push(characters.slice(start, start + 600).join(''))
+  return found
+}
+
+const escapedSize = (text: string) => Buffer.byteLength(text.replace(/[&<>"']/g, '&#39;;'))
+
+/** Nothing that a browser would run or lay out, whatever the sender calls it. */
+const harmless = (type: string) =>
+  /^[\w.+-]+\/[\w.+-]+$/.test(type) && !/html|xml|svg|script|pdf/i.test(type)
+    ? type
+    : 'application/octet-stream'
+
+/** RFC 6266 with RFC 8187: a name in ASCII for old browsers, the true one beside it. */
+const asAttachment = (name: string) => {
+  const plain = name.replace(/[^\w. -]+/g, '_').slice(-80) || 'file'
+  const encoded = encodeURIComponent(oneLine(name, 120)).replace(
+    /['()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16)}`,
+  )
+  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`
+}

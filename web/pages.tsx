@@ -1,0 +1,78 @@
+/** All pages, put together; and the pages for what may not be done. */
+import { Hono } from 'hono'
+import { raw } from 'hono/html'
+import type { Services } from '../server/main.ts'
+import type { Refusal } from '../server/refusal.ts'
+import type { Language } from '../server/web-server.ts'
+import { composePages } from './compose.tsx'
+import { correspondentPages } from './correspondents.tsx'
+import { type PageContext, type PageEnv, sentenceOf, show, style, wordsOf } from './layout.tsx'
+import { loginPages } from './login.tsx'
+import { mailboxPages } from './mailbox.tsx'
+import { messagePages } from './message.tsx'
+import { setupPages } from './setup.tsx'
+import { terminalPages } from './terminals.tsx'
+import { keyWindows, unlockPages } from './unlock.tsx'
+import { wordsIn } from './words.ts'
+
+export type { PageEnv } from './layout.tsx'
+
+export const pages = (services: Services) => {
+  const windows = keyWindows(services)
+  const compose = composePages(services, windows)
+  const login = loginPages(services)
+  const app = new Hono<PageEnv>()
+    .route('/', login.app)
+    .route('/', setupPages(services))
+    .route('/', mailboxPages(services))
+    .route('/', messagePages(services, windows))
+    .route('/', compose.app)
+    .route('/', unlockPages(services, windows, compose))
+    .route('/', correspondentPages(services, windows))
+    .route('/', terminalPages(services))
+
+  /** An expected no, or an error, that a page let through: what happened and where to go on. */
+  const refused = (c: PageContext, refusal: Refusal): Promise<Response> => {
+    const words = wordsOf(c)
+    const { session } = c.get('visit')
+    return show(
+      c,
+      services,
+      {
+        title: refusal.code === 'not-found' ? words.missingTitle : words.refusedTitle,
+        body: () => (
+          <>
+            <p>{sentenceOf(c, refusal)}</p>
+            <p>
+              <a href={session ? '/f/inbox' : '/login'}>{words.back}</a>
+            </p>
+          </>
+        ),
+      },
+      refusal.status === 401 ? 403 : refusal.status,
+    )
+  }
+  return { app, interrupted: login.interrupted, refused }
+}
+
+/** S1070: no encrypted communication was established; leads to the encrypted address. */
+export const notEncrypted = (origin: string, language: Language): string => {
+  const words = wordsIn[language]
+  const page = (
+    <html lang={language}>
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width" />
+      <title>{words.notEncryptedTitle}</title>
+      <style>{raw(style)}</style>
+      <body>
+        <main>
+          <h1>{words.notEncryptedTitle}</h1>
+          <p>
+            {words.notEncrypted} <a href={`${origin}/login`}>{origin}</a>
+          </p>
+        </main>
+      </body>
+    </html>
+  )
+  return `<!doctype html>${page}`
+}

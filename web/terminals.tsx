@@ -1,0 +1,95 @@
+/** Where the user is logged in, and every use of the key: to see what one did not do oneself, and to end it. */
+import { Hono } from 'hono'
+import type { Services } from '../server/main.ts'
+import type { Session } from '../server/sessions.ts'
+import {
+  Button,
+  didOf,
+  Form,
+  Hidden,
+  idOf,
+  Links,
+  moment,
+  type PageEnv,
+  sessionOf,
+  shortDate,
+  show,
+  wordsOf,
+} from './layout.tsx'
+
+const rows = 20
+
+export const terminalPages = (services: Services) => {
+  const { sessions, allowances, ledger, clock } = services
+
+  return new Hono<PageEnv>()
+    .get('/t', async (c) => {
+      const session = sessionOf(c)
+      const visit = c.get('visit')
+      const words = wordsOf(c)
+      const did = didOf(c)
+      const now = clock()
+      const list = await sessions.list(session.user)
+      const keyed: { each: Session; holds: boolean }[] = []
+      for (const each of list) keyed.push({ each, holds: (await allowances.state(each)).state === 'open' })
+      return show(c, services, {
+        title: words.terminals,
+        current: 'more',
+        status: did && <p>{did}</p>,
+        body: () => (
+          <ul>
+            {keyed.map(({ each, holds }) => (
+              <li>
+                <Form visit={visit} action="/t">
+                  <b>{each.terminal}</b>, {each.address}, {words.since}{' '}
+                  {shortDate(visit.language, each.createdAt, now)}, {words.lastSeen}{' '}
+                  {shortDate(visit.language, each.contactAt, now)}
+                  {holds && <b>, {words.holdsKey}</b>}{' '}
+                  {each.id === session.id ? (
+                    <>({words.thisOne})</>
+                  ) : (
+                    <>
+                      <Hidden name="id" value={each.id} />
+                      <Button a="end">{words.endSession}</Button>
+                    </>
+                  )}
+                </Form>
+              </li>
+            ))}
+          </ul>
+        ),
+      })
+    })
+    .post('/t', async (c) => {
+      const session = sessionOf(c)
+      const id = c.get('visit').form.get('id')
+      if (id !== session.id) await sessions.endOwn(session.user, id)
+      return c.redirect('/t?ok=ended', 303)
+    })
+    .get('/log', async (c) => {
+      const words = wordsOf(c)
+      const { language } = c.get('visit')
+      const events = await ledger.list(sessionOf(c).user.id, idOf(c.req.query('before')) || null, rows + 1)
+      const older = events.length > rows ? events[rows - 1] : undefined
+      return show(c, services, {
+        title: words.keyLog,
+        current: 'more',
+        body: () => (
+          <>
+            <p>{words.ledgerOf}</p>
+            <ul>
+              {events.slice(0, rows).map(({ at, event, reason, messageId, terminal, address }) => (
+                <li>
+                  {moment(language, at)}: <b>{words.events[event]}</b>{' '}
+                  {reason && `${words.reasons[reason] ?? reason}, `}
+                  {terminal} ({address})
+                  {messageId !== null && <> {<a href={`/m/${messageId}`}>{words.mail}</a>}</>}
+                </li>
+              ))}
+            </ul>
+            <Links links={[older && <a href={`/log?before=${older.id}`}>{words.older}</a>]} />
+          </>
+        ),
+      })
+    })
+}
