@@ -16,7 +16,7 @@ const operations = {
     encryptedMail.read(task.octets, task.certificates),
   part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),
   inspectKeys: (task: { octets: Uint8Array }) => encryptedMail.inspectKeys(task.octets),
-  encrypt: (task: { entity: Uint8Array; encryptTo: Certificates }) =>
+  encrypt: (task: { entity: Uint8Array; encryptTo: Uint8Array[] }) =>
     encryptedMail.protect(task.entity, { sign: null, encryptTo: task.encryptTo }),
 
   // with a passphrase
@@ -42,7 +42,7 @@ const operations = {
     ),
   signCleartext: (task: { opening: secretKeys.Opening; text: string }) =>
     secretKeys.withOpenKeys(task.opening, (keys) => keys.signCleartext(task.text)),
-  signAndProtect: (task: { opening: secretKeys.Opening; entity: Uint8Array; encryptTo: Certificates }) =>
+  signAndProtect: (task: { opening: secretKeys.Opening; entity: Uint8Array; encryptTo: Uint8Array[] }) =>
     secretKeys.withOpenKeys(task.opening, (keys) =>
       encryptedMail.protect(task.entity, { sign: keys, encryptTo: task.encryptTo }),
     ),

@@ -96,8 +96,11 @@ export type Mail = {
   signature: Signature
 }
 
-/** Binary transferable public key of an accepted key. */
-export type Certificate = { publicKey: Uint8Array }
+/**
+ * An accepted key: its binary transferable public key, and the addresses that it may vouch for; null for all that its
+ * user ids name.
+ */
+export type Certificate = { publicKey: Uint8Array; addresses: string[] | null }
 
 /** The mail as it came; no key is asked. Signatures are checked against the certificates. */
 export const read = async (octets: Uint8Array, certificates: Certificate[]): Promise<Mail> => {
@@ -342,12 +345,19 @@ const unaccepted =
 const altered = 'The signature does not fit the text: one of them was changed on the way.'
 const unsupported = 'The signature is of a kind that cannot be checked here.'
 
-const readCertificates = async (certificates: Certificate[]): Promise<Key[]> => {
-  const read = certificates.map(({ publicKey }) => readKey({ binaryKey: publicKey }).catch(() => null))
-  return (await Promise.all(read)).filter((key) => key !== null)
+type Accepted = { key: Key; addresses: string[] | null }
+
+const readCertificates = async (certificates: Certificate[]): Promise<Accepted[]> => {
+  const read = certificates.map(({ publicKey, addresses }) =>
+    readKey({ binaryKey: publicKey }).then(
+      (key) => ({ key, addresses }),
+      () => null,
+    ),
+  )
+  return (await Promise.all(read)).filter((accepted) => accepted !== null)
 }
 
-const checkMessage = async (message: Message<Uint8Array>, certificates: Key[]): Promise<Check> => {
+const checkMessage = async (message: Message<Uint8Array>, certificates: Accepted[]): Promise<Check> => {
   const parts = literalAndSignatures(message)
   return parts ? checkSignatures(parts.literal, parts.signatures, certificates, false) : invalid(unsupported)
 }
@@ -356,7 +366,7 @@ const checkMessage = async (message: Message<Uint8Array>, certificates: Key[]): 
 const checkDetached = async (
   octets: Uint8Array,
   signature: Uint8Array,
-  certificates: Key[],
+  certificates: Accepted[],
 ): Promise<Check> => {
   if (kindOf(signature) !== 'signature') return noSignature
   let list: SignaturePacket[]
@@ -375,10 +385,10 @@ const checkDetached = async (
 }
 
 /** Version 3 (RFC 4880 §5.2.2) is older than hashes that still hold: it never makes a seal, but it says whose it was. */
-const checkVersion3 = (body: Uint8Array, certificates: Key[]): Check => {
+const checkVersion3 = (body: Uint8Array, certificates: Accepted[]): Check => {
   const id = Buffer.from(body.subarray(7, 15)).toString('hex')
   const at = body.length > 15 ? Buffer.from(body).readUInt32BE(3) * 1000 : null
-  const isKnown = certificates.some((key) => key.getKeys().some((one) => one.getKeyID().toHex() === id))
+  const isKnown = certificates.some(({ key }) => key.getKeys().some((one) => one.getKeyID().toHex() === id))
   if (isKnown) return { ...invalid('The signature uses a method that can be forged.'), at }
   return { ...noSignature, status: 'unknown-key', at, reason: unaccepted }
 }
@@ -389,7 +399,7 @@ const ranking: Signature['status'][] = ['valid', 'mismatch', 'expired', 'invalid
 const checkSignatures = async (
   literal: LiteralDataPacket,
   signatures: SignaturePacket[],
-  certificates: Key[],
+  certificates: Accepted[],
   detached: boolean,
 ): Promise<Check> => {
   let best = noSignature
@@ -412,14 +422,14 @@ type LowSignature = {
 const checkOne = async (
   literal: LiteralDataPacket,
   signature: SignaturePacket,
-  certificates: Key[],
+  certificates: Accepted[],
   detached: boolean,
 ): Promise<Check> => {
   const at = signature.created?.getTime() ?? null
   const type = signature.signatureType as number
   const low = signature as unknown as LowSignature
   const issuer = signature.issuerKeyID
-  const candidates = certificates.filter((key) => key.getKeys(issuer).length > 0)
+  const candidates = certificates.filter(({ key }) => key.getKeys(issuer).length > 0)
   if (!candidates.length) {
     // Without the key, the two octets of the digest (RFC 9580 §5.2.3) still tell a text that was changed.
     try {
@@ -429,14 +439,14 @@ const checkOne = async (
     } catch {
       return { ...invalid(unsupported), at }
     }
-    const reason =
-      'It is signed with a key that you have not accepted, so nothing can be said about who signed it.'
-    return { ...noSignature, status: 'unknown-key', at, reason }
+    return { ...noSignature, status: 'unknown-key', at, reason: unaccepted }
   }
   let result = invalid(altered)
-  for (const key of candidates) {
+  for (const { key, addresses } of candidates) {
     const signer = key.getKeys(issuer)[0]!
-    const base = { key: key.getFingerprint().toLowerCase(), at, addresses: await addressesOfKey(key) }
+    const named = await addressesOfKey(key)
+    const vouchedFor = named.filter((address) => addresses === null || addresses.includes(address))
+    const base = { key: key.getFingerprint().toLowerCase(), at, addresses: vouchedFor }
     const failed = (status: Signature['status'], reason: string): Check => ({ ...base, status, reason })
     try {
       // The clock only tells a signature that ran out or comes from the future; keys are judged at the signing time.
@@ -543,7 +553,7 @@ const nothingSeen = (payload: Entity): Seen => ({
 
 const legacyDisplayOf = (payload: Entity) => payload.parameters.has('hp')
 
-const examine = async (root: Entity, certificates: Key[]): Promise<Seen> => {
+const examine = async (root: Entity, certificates: Accepted[]): Promise<Seen> => {
   const shape = shapeOf(root)
   const security = securityOf(shape)
   const plain: Seen = { ...nothingSeen(root), rendering: render(root, legacyDisplayOf(root)), security }
@@ -566,7 +576,7 @@ const examine = async (root: Entity, certificates: Key[]): Promise<Seen> => {
 }
 
 /** RFC 3156 §5: the content with its own header, line ends CRLF, without the line break before the delimiter. */
-const checkEntity = (content: Entity, signature: Entity, certificates: Key[]): Promise<Check> => {
+const checkEntity = (content: Entity, signature: Entity, certificates: Accepted[]): Promise<Check> => {
   const signed = Buffer.from(latin1(content.octets).replace(/\r?\n/g, '\r\n'), 'latin1')
   const raw = contentOf(signature)
   const block = armoredBlocks(latin1(raw)).find(({ type }) => type === 'SIGNATURE')
@@ -575,7 +585,7 @@ const checkEntity = (content: Entity, signature: Entity, certificates: Key[]): P
   return checkDetached(signed, block?.octets ?? raw, certificates)
 }
 
-const checkNested = async (root: Entity, certificates: Key[]): Promise<Check | null> => {
+const checkNested = async (root: Entity, certificates: Accepted[]): Promise<Check | null> => {
   // Not into attached messages: their signatures are theirs.
   for (const child of root.children) {
     if (root.type === 'message/rfc822' || root.type === 'message/global') return null
@@ -590,7 +600,7 @@ const checkNested = async (root: Entity, certificates: Key[]): Promise<Check | n
 
 type Inline = Pick<Seen, 'check'> & Partial<Seen>
 
-const examineCleartext = async (entity: Entity, certificates: Key[]): Promise<Inline> => {
+const examineCleartext = async (entity: Entity, certificates: Accepted[]): Promise<Inline> => {
   const { blocks, isWhole } = blocksOf(entity)
   const block = blocks.find(({ type }) => type === 'SIGNED MESSAGE')!
   if (block.signedText === null) return { check: invalid('The signed text is malformed.') }
@@ -615,7 +625,7 @@ const examineCleartext = async (entity: Entity, certificates: Key[]): Promise<In
 }
 
 /** An armored message that is signed but not encrypted, or neither. */
-const examineOpaque = async (entity: Entity, certificates: Key[]): Promise<Inline> => {
+const examineOpaque = async (entity: Entity, certificates: Accepted[]): Promise<Inline> => {
   const block = blocksOf(entity).blocks[0]!
   try {
     packets(block.octets)
@@ -722,8 +732,10 @@ const effectiveFields = (
     )
     return { fields: [...fromOuter, ...fromInner], wasFrom }
   }
-  if (payload.parameters.get('protected-headers')?.toLowerCase() === 'v1') {
-    // The older convention of Enigmail: the subject is what it was for.
+  // The older conventions of Enigmail and KMail: the subject is what they were for, with a parameter or without one.
+  // A mail whose outer subject is the one that RFC 9788 §3.2.1 puts there follows that, and has no excuse for no `hp`.
+  const isEarly = encrypted && outer.find(({ name }) => name === 'subject')?.value.trim() !== '[...]'
+  if (isEarly || payload.parameters.get('protected-headers')?.toLowerCase() === 'v1') {
     const subject = inner.find(({ name }) => name === 'subject')
     if (!subject) return { fields: outer, wasFrom }
     return { fields: [...outer.filter(({ name }) => name !== 'subject'), subject], wasFrom }
@@ -850,15 +862,14 @@ const inspectKey = async (octets: Uint8Array): Promise<InspectedKey | null> => {
  */
 export const protect = async (
   entity: Uint8Array,
-  options: { sign: OpenKeys | null; encryptTo: Certificate[] },
+  options: { sign: OpenKeys | null; encryptTo: Uint8Array[] },
 ): Promise<Uint8Array> => {
   const { sign, encryptTo } = options
   const armored = sign ? await sign.signDetached(entity) : null
   if (!encryptTo.length) return armored ? signedEntity(entity, armored) : entity
-  const encryptionKeys = await readCertificates(encryptTo)
-  if (encryptionKeys.length !== encryptTo.length) {
-    throw new Refusal('bad-key', 'One of the recipients’ keys cannot be read. Ask for it again.')
-  }
+  const encryptionKeys = await Promise.all(encryptTo.map((binaryKey) => readKey({ binaryKey }))).catch((cause) => {
+    throw new Refusal('bad-key', 'One of the recipients’ keys cannot be read. Ask for it again.', { cause })
+  })
   let message: string
   try {
     message = await encrypt({

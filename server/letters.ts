@@ -10,7 +10,6 @@ import type { Allowances } from './allowances.ts'
 import type { Clock } from './clock.ts'
 import type { Correspondents } from './correspondents.ts'
 import type { CryptoPool } from './crypto-pool.ts'
-import type { Certificate } from './encrypted-mail.ts'
 import type { Keyrings } from './keyrings.ts'
 import type { Folder, Mailboxes } from './mailboxes.ts'
 import type { Reading } from './reading.ts'
@@ -180,17 +179,16 @@ export class Letters {
   ): Promise<{ recipients: string[]; octets: Uint8Array }[]> {
     if (!letter.sign && !keys) return [{ recipients: addressed.all, octets: message }]
     const userId = session.user.id
-    const own = await this.#ownCertificates(session.user)
+    const own = await this.#ownKey(session.user)
     const { outer, entity } = takeApart(message)
     const seen = [...new Set([...addressed.to, ...addressed.cc].map(({ address }) => address))]
     const unseen = addressed.all.filter((address) => !seen.includes(address))
     const groups = keys ? [seen, ...unseen.map((address) => [address])].filter((group) => group.length) : [addressed.all]
-    const certificatesOf = (group: string[]): Certificate[] =>
-      keys ? [...group.map((address) => ({ publicKey: keys.get(address)!, addresses: null })), ...own] : []
-    const all = async (body: (encryptTo: Certificate[]) => Promise<Uint8Array>) => {
+    const keysOf = (group: string[]) => (keys ? [...group.map((address) => keys.get(address)!), ...own] : [])
+    const all = async (body: (encryptTo: Uint8Array[]) => Promise<Uint8Array>) => {
       const envelopes = []
       for (const recipients of groups)
-        envelopes.push({ recipients, octets: Buffer.concat([outer, await body(certificatesOf(recipients))]) })
+        envelopes.push({ recipients, octets: Buffer.concat([outer, await body(keysOf(recipients))]) })
       return envelopes
     }
     if (!letter.sign) return all((encryptTo) => this.#pool.run(null, 'encrypt', { entity, encryptTo }))
@@ -201,15 +199,16 @@ export class Letters {
 
   /** The message encrypted to the user's own key, header fields that lists need outside; as it is without a key. */
   async toSelf(user: User, message: Uint8Array): Promise<Uint8Array> {
-    const encryptTo = await this.#ownCertificates(user)
+    const encryptTo = await this.#ownKey(user)
     if (encryptTo.length === 0) return message
     const { outer, entity } = takeApart(message)
     return Buffer.concat([outer, await this.#pool.run(null, 'encrypt', { entity, encryptTo })])
   }
 
-  async #ownCertificates(user: User): Promise<Certificate[]> {
+  /** The user's own public key, to encrypt copies to; empty for a user without one. */
+  async #ownKey(user: User): Promise<Uint8Array[]> {
     const key = await this.#keyrings.present(user.id)
-    return key ? [{ publicKey: key.publicKey, addresses: null }] : []
+    return key ? [key.publicKey] : []
   }
 
   async #compose(user: User, letter: Letter, { to, cc, bcc }: Addressed, kind: 'message' | 'draft' = 'message') {

@@ -160,10 +160,11 @@ const home = (folder: string, ...rest: string[]) => join(folder, ...rest)
 
 const manners = {
   lynx: {
-    command: () => ['lynx', '-nopause', '-accept_all_cookies', '-noreferer'],
+    command: () => ['lynx', '-nopause', '-accept_all_cookies', '-tna'],
     next: 'Down',
+    top: 'Home',
     back: 'Left',
-    edit: { before: ['C-u'], after: ['Down'] },
+    edit: { before: ['Enter', 'C-u'], after: ['Down'] },
     area: 'rows',
   },
   w3m: {

@@ -8,7 +8,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
-import { inspectKeys, type Mail, open, partOf, protect, read } from '../server/encrypted-mail.ts'
+import { type Certificate, inspectKeys, type Mail, open, partOf, protect, read } from '../server/encrypted-mail.ts'
 import { summarize } from '../server/mime.ts'
 import { allowShortRsaKeys, decryptWith, encryptedMessage } from '../server/openpgp-packets.ts'
 import { Refusal } from '../server/refusal.ts'
@@ -89,7 +89,7 @@ const lend = async (keys: openpgp.Key[], passphrase: string): Promise<OpenKeys> 
   }
 }
 
-const certificatesOf = (keys: openpgp.Key[]) => keys.map((key) => ({ publicKey: key.toPublic().write() }))
+const certificatesOf = (keys: openpgp.Key[]) => keys.map((key): Certificate => ({ publicKey: key.toPublic().write(), addresses: null }))
 
 /** Key files of a case, as its `keys` column names them. */
 const filesOf = ({ id, keys }: Case): string[] => {
@@ -126,7 +126,7 @@ type Outcome = {
 const outcomeOf = async (
   mail: Uint8Array,
   keys: OpenKeys,
-  certificates: { publicKey: Uint8Array }[],
+  certificates: Certificate[],
 ): Promise<Outcome> => {
   const shown = await read(mail, certificates)
   const isolated: Mail[] = []
@@ -290,6 +290,7 @@ describe('mail of others', { skip }, () => {
       'HP-13': 'a Bcc: eve@example.net',
       'TB-31': 'Re: kod blå',
       'KD-02': 'hidden subject',
+      'KD-04': 'hidden subject',
     }
     for (const [id, subject] of Object.entries(subjects))
       assert.equal((await openedText(id)).mail.headers.subject, subject)
@@ -455,7 +456,7 @@ describe('mail made here', () => {
     assert.equal(shown.signature.key, key.getFingerprint())
     assert.match(shown.text, /^Grüße\n- dash/)
     for (const sign of [keys, null]) {
-      const sealed = headed('ann@example.org', await protect(entity, { sign, encryptTo: certificates }))
+      const sealed = headed('ann@example.org', await protect(entity, { sign, encryptTo: certificates.map(({ publicKey }) => publicKey) }))
       assert.equal((await read(sealed, certificates)).security, 'encrypted')
       assert.doesNotMatch(sealed.toString('latin1'), /dash/)
       const opened = await open(sealed, keys, certificates)
@@ -480,7 +481,7 @@ describe('mail made here', () => {
       writeFileSync(join(home, 'key.asc'), key.armor())
       assert.equal(gpg('--import', join(home, 'key.asc')).status, 0)
       const keys = await lend([key], '')
-      const sealed = await protect(entity, { sign: keys, encryptTo: certificatesOf([key]) })
+      const sealed = await protect(entity, { sign: keys, encryptTo: [key.toPublic().write()] })
       writeFileSync(join(home, 'sealed.asc'), sealed)
       const { stdout } = gpg('--decrypt', join(home, 'sealed.asc'))
       assert.match(stdout.toString(), /DECRYPTION_OKAY/)
@@ -603,7 +604,7 @@ describe('mail made here', () => {
     const keys = await lend([ann], '')
     const sealed = headed(
       'bea@example.org',
-      await protect(entity, { sign: null, encryptTo: certificatesOf([ann]) }),
+      await protect(entity, { sign: null, encryptTo: [ann.toPublic().write()] }),
     )
     const text = sealed.toString()
     const at = text.indexOf('BEGIN PGP MESSAGE')
@@ -632,7 +633,7 @@ describe('mail made here', () => {
   test('B2: encrypted parts between other parts, and a third part beside two, stay apart', async () => {
     const key = await generate('ann@example.org')
     const keys = await lend([key], '')
-    const sealed = (await protect(entity, { sign: null, encryptTo: certificatesOf([key]) })).toString()
+    const sealed = (await protect(entity, { sign: null, encryptTo: [key.toPublic().write()] })).toString()
     const armor = /-----BEGIN PGP MESSAGE-----[\s\S]*?-----END PGP MESSAGE-----/.exec(sealed)![0]
     const part = (type: string, content: string) => `--x\r\nContent-Type: ${type}\r\n\r\n${content}\r\n`
     const mixed = (...parts: string[]) =>

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { ann, bob, needs, portOf, secrets, story, TextBrowser } from './browsers.ts'
+import { ann, bob, needs, portOf, secrets, story, TextBrowser, type TextBrowserName, until } from './browsers.ts'
 import { passphrase, password } from './world.ts'
 
 const [first, second] = secrets
@@ -46,5 +46,88 @@ for (const name of ['lynx', 'w3m'] as const) {
       events.map((event: { event: string; terminal: string }) => `${event.event} ${event.terminal.split(' ')[0]}`),
       ['used', 'used', 'granted', 'refused'].map((event) => `${event} ${name === 'lynx' ? 'Lynx' : 'w3m'}`),
     )
+  })
+}
+
+/** Logs in, in a browser of its own. */
+const loggedIn = async (t: TestContext, name: TextBrowserName, address: string) => {
+  const browser = await TextBrowser.open(t, name, `${address}/login`)
+  await browser.sees('Login', 'Clear')
+  await browser.fill('User ID', ann)
+  await browser.fill('Password', password)
+  await browser.press('Login', 'Inbox (')
+  return browser
+}
+
+const unlock = async (browser: TextBrowser, ...wanted: string[]) => {
+  await browser.sees('Secret key use')
+  await browser.fill('Passphrase', passphrase)
+  return browser.press('OK', ...wanted)
+}
+
+for (const name of ['lynx', 'w3m'] as const) {
+  test(`S1400-S1510 F8 F9 C8: in ${name}, a letter is typed, kept through Cancel, signed and sent; gpg finds the signature good`, async (t) => {
+    if (!needs(t, name, 'tmux', 'gpg')) return
+    const { server, gpg } = await story(t)
+    const browser = await loggedIn(t, name, `http://127.0.0.1:${portOf(server)}`)
+    await browser.press('Compose', 'Protection', 'Save draft')
+    await browser.fill('To', bob)
+    await browser.fill('Subject', 'Tickets')
+    await browser.write('Text', 'Two tickets, please.\n- and one for the dog.')
+    await browser.press('Sign', 'Secret key use', 'Tickets')
+    await browser.press('Cancel', 'Here is what you wrote', bob, 'Tickets', 'Two tickets, please.', 'one for the dog.')
+    await browser.press('Sign', 'Secret key use')
+    await unlock(browser, 'Signed, and ready to send', 'BEGIN PGP SIGNED MESSAGE', 'Two tickets, please.')
+    await browser.press('Send', `Sent to ${bob}`)
+
+    const other = await server.terminal(bob)
+    const { body: list } = await other.get('/folders/Inbox/messages')
+    assert.deepEqual([list.messages[0].subject, list.messages[0].from], ['Tickets', list.messages[0].from])
+    const { body: raw } = await other.get(`/messages/${list.messages[0].id}/raw`)
+    const { status, code } = gpg.run(['--verify'], String(raw))
+    assert.equal(code, 0, status)
+    assert.match(status, /GOODSIG .*ann@wafer\.test/)
+  })
+
+  test(`S2000-S2100 P82 C4 C8: in ${name}, three screens stop the other terminal, which is told; Lock key and Log out leave nothing`, async (t) => {
+    if (!needs(t, name, 'tmux', 'gpg')) return
+    const { server } = await story(t)
+    const address = `http://127.0.0.1:${portOf(server)}`
+    const desk = await loggedIn(t, name, address)
+    await desk.press('First plan', 'Encrypted.')
+    await desk.press('Decrypt', 'Secret key use')
+    await unlock(desk, first)
+
+    const handheld = await loggedIn(t, name, address)
+    await handheld.press('Second plan', 'Encrypted.')
+    await handheld.press('Decrypt', 'Key in use elsewhere', 'Press Decrypt again', name === 'lynx' ? 'Lynx' : 'w3m')
+    await handheld.press('Decrypt', 'Stop the other use?')
+    await handheld.press('Cancel', 'Second plan', 'Encrypted.')
+    await desk.press('Inbox', 'Decrypt, key open')
+
+    await handheld.press('Decrypt', 'Key in use elsewhere')
+    await handheld.press('Decrypt', 'Stop the other use?')
+    await handheld.press('OK', 'Secret key use')
+    await desk.press('First plan', 'stopped the use of your key here')
+    await unlock(handheld, second, 'key open')
+
+    await desk.press('Compose', 'Protection')
+    await desk.fill('To', bob)
+    await desk.write('Text', 'Nothing of this is lost.')
+    await desk.press('Sign', 'Key in use elsewhere', 'Press Sign again')
+    await desk.press('Cancel', 'Here is what you wrote', 'Nothing of this is lost.', bob)
+
+    await handheld.press('Lock key', 'Your key is locked')
+    assert.doesNotMatch(await handheld.screen(), /key open|Lock key/)
+    await desk.press('Sign', 'Secret key use')
+    await unlock(desk, 'BEGIN PGP SIGNED MESSAGE', 'Nothing of this is lost.')
+
+    await handheld.press('Log out', 'You are logged out')
+    for (let step = 0; step < 3; step += 1) {
+      await handheld.back()
+      await until('a page', async () => ((await handheld.screen()) ? true : null))
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      console.log(name, step, await handheld.screen())
+    }
   })
 }

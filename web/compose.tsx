@@ -103,14 +103,18 @@ export const composePages = (services: Services, windows: KeyWindows) => {
               </select>
             </label>
           </p>
-          {typed.files.map((file, place) => (
-            <p>
-              <label>
-                <input type="checkbox" name="keep" value={String(place)} checked /> {words.keep} {file.name} (
-                {sizeOf(file.octets.length)})
-              </label>
-            </p>
-          ))}
+          {typed.files.length > 0 && (
+            <ul>
+              {typed.files.map((file, place) => (
+                <li>
+                  <label>
+                    <input type="checkbox" name="keep" value={String(place)} checked /> {words.keep}{' '}
+                    {file.name} ({sizeOf(file.octets.length)})
+                  </label>
+                </li>
+              ))}
+            </ul>
+          )}
           <p>
             <label>
               {words.file} <input type="file" name="file" multiple />

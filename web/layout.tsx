@@ -30,7 +30,7 @@ export type Content = {
 
 /** The one style; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
 export const style =
-  ':root{color-scheme:light dark}body{font:1em/1.4 sans-serif;max-width:46em;margin:auto;padding:0 .5em;overflow-wrap:anywhere}nav{background:#135;color:#fff;margin:0 -.5em;padding:.2em .5em}nav a{color:#fff}.w{color:#fd8;font-weight:bold}h1{font-size:1.2em;margin:.4em 0}p{margin:.5em 0}ul{padding:0}li{list-style:none;border-top:1px solid #888;padding:.2em 0}a,button{line-height:1.5;font-size:1em}.k{font-weight:bold;border:3px double}.s{border-left:4px solid #b60;padding:.2em .5em}.t{white-space:pre-wrap}textarea{width:98%;font-size:1em}'
+  ':root{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 .5em;overflow-wrap:anywhere}nav{background:#135;padding:0 .3em;font-size:.83em}nav,nav a{color:#fff}nav .k{color:#fd8}h1,h2{font-size:1.15em}h1,h2,p,ul{margin:.4em 0;padding:0}li{display:block;border-top:1px solid #888}button,textarea{font-size:1em;line-height:1.5}textarea{width:98%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 .5em}p input,.m a{flex:1 9em}.m label{width:13em}.k{font-weight:bold}main .k{border:3px double;padding:0 .3em}.s{border-left:4px solid #b60;padding-left:.5em}.t{white-space:pre-wrap}.n{max-width:24em;margin:auto}'
 
 /** What the visitor reads, in their language. */
 export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]
@@ -73,9 +73,9 @@ export const show = async (
       <link rel="icon" href="data:," />
       <style>{raw(style)}</style>
       {visit.script && session && !content.isWindow && <script type="module" src={visit.script} />}
-      <body>
+      <>
         {session && !content.isWindow && <Navigation words={words} current={content.current} />}
-        <main>
+        <main class={content.isWindow ? 'n' : undefined}>
           <div role="status" class={happened ? 's' : undefined}>
             {told && <p>{told}</p>}
             {content.status}
@@ -86,7 +86,7 @@ export const show = async (
         {session && (
           <Ending services={services} visit={visit} session={session} words={words} keyState={key} />
         )}
-      </body>
+      </>
     </html>
   )
   const response = c.html(`<!doctype html>${thin(String(page))}`, status)
@@ -102,8 +102,9 @@ const thin = (html: string) =>
   html
     .replaceAll('/>', '>')
     .replaceAll(' type="submit"', '')
+    .replaceAll('=""', '')
     .replace(/="([\w./-]*[\w-])"/g, '=$1')
-    .replace(/<\/(?:p|li|option|html|body)>/g, '')
+    .replace(/<\/(?:p|li|option|html)>/g, '')
 
 const Navigation = ({ words, current }: { words: Words; current: Content['current'] }) => {
   const links = [
@@ -119,7 +120,7 @@ const Navigation = ({ words, current }: { words: Words; current: Content['curren
         <>
           {place > 0 && ' | '}
           {name === current ? (
-            <a href={href} aria-current="page" class="w">
+            <a href={href} aria-current="page" class="k">
               {label}
             </a>
           ) : (
@@ -151,7 +152,7 @@ const Ending = (props: {
     <footer>
       <Form visit={visit} action="/do">
         <p>
-          {session.user.address}. {words.clocks(minutes(ends), key)}
+          {session.user.address}. {words.clocks(minutes(ends), key)}{' '}
         </p>
         {allowance && (
           <>

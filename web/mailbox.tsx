@@ -140,7 +140,7 @@ export const mailboxPages = (services: Services) => {
                 </Button>
               </p>
               {messages.length === 0 && <p>{q ? words.nothingFound : words.noMail}</p>}
-              <ul>
+              <ul class="m">
                 {messages.map((message) => (
                   <li>
                     <label>
