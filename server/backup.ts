@@ -110,7 +110,7 @@ export const restore = async (
   secretFile: string | null,
 ): Promise<string | null> => {
   if (!existsSync(file)) throw new Refusal('not-found', `${file} does not exist.`)
-  mkdirSync(config.data, { recursive: true, mode: 0o700 })
+  if (!existsSync(config.data)) mkdirSync(config.data, { mode: 0o700 })
   const lock = tryExclusive(config.data)
   if (!lock)
     throw new Refusal('exists', `A server runs on ${config.data}. Stop it first; nothing was changed.`)

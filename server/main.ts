@@ -3,7 +3,7 @@
  * `serve` opens what listens as well.
  */
 import { accessSync, chmodSync, constants, existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import pino from 'pino'
 import { Allowances } from './allowances.ts'
@@ -196,7 +196,7 @@ const takeLock = (config: Config, epoch: Epoch): ServingLock => {
 
 const openFolder = (folder: string, create: boolean) => {
   try {
-    if (create) mkdirSync(folder, { recursive: true, mode: 0o700 })
+    if (create && !existsSync(folder)) makeFolder(folder)
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
@@ -207,4 +207,10 @@ const openFolder = (folder: string, create: boolean) => {
       { cause: error },
     )
   }
+}
+
+/** Not `recursive`: Node 24 then never comes back where a folder cannot be made, such as in /proc. */
+const makeFolder = (folder: string) => {
+  if (!existsSync(dirname(folder))) makeFolder(dirname(folder))
+  mkdirSync(folder, { mode: 0o700 })
 }

@@ -140,7 +140,7 @@ const notEncryptedPage = (origin: string, accepted: string | undefined) => {
 
 const pageHeaders = {
   'Content-Type': 'text/html;charset=utf-8',
-  'Cache-Control': 'no-store',
+  'Cache-Control': 'no-store, no-cache',
   'Content-Security-Policy': `default-src 'self';img-src data:;object-src 'none';style-src 'sha256-${createHash('sha256').update(style).digest('base64')}';form-action 'self';base-uri 'none';frame-ancestors 'none'`,
   'X-Content-Type-Options': 'nosniff',
   // Not no-referrer: with that, Chromium sends `Origin: null` with a form of our own.

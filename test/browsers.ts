@@ -268,7 +268,7 @@ export class TextBrowser {
   }
 
   async type(text: string) {
-    await this.#tmux('send-keys', '-l', text)
+    await this.#tmux('send-keys', '-l', '--', text)
   }
 
   /** Waits for the text on the screen. */
@@ -310,7 +310,15 @@ export class TextBrowser {
     if (this.#manner.area === 'editor') {
       writeFileSync(join(this.#home, 'typed'), text)
       await this.keys('Enter')
-      await this.sees(text.split('\n')[0]!)
+      await this.sees(text.split('\n').at(-1)!.slice(0, 30))
+      return
+    }
+    if (this.#manner.area === 'rows') {
+      for (const line of text.split('\n')) {
+        await this.keys('Enter')
+        await this.type(line)
+        await this.keys('Down')
+      }
       return
     }
     if (this.name === 'elinks') await this.keys('Enter')
@@ -318,8 +326,7 @@ export class TextBrowser {
       if (place > 0) await this.keys('Enter')
       await this.type(line)
     }
-    if (this.#manner.area === 'inside') await this.keys('Tab')
-    else await this.keys('Down')
+    await this.keys('Tab')
   }
 
   async back() {

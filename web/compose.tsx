@@ -88,7 +88,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
             <label>
               {words.text}
               <br />
-              <textarea name="text" rows={12}>{`\n${typed.text}`}</textarea>
+              <textarea name="text" rows={12} cols={36}>{`\n${typed.text}`}</textarea>
             </label>
           </p>
           <p>

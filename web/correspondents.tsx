@@ -41,21 +41,25 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
       status: status && <p>{status}</p>,
       body: () => (
         <>
-          <h2>{words.ownKey}</h2>
+          <p>
+            <b>{words.ownKey}</b>
+          </p>
           {own.length === 0 && <p>{words.noKey}</p>}
           <ul>
             {own.map((key) => (
               <li>
                 {grouped(key.fingerprint)}, {key.algorithm}
                 {key.expiresAt !== null && `, ${words.expires} ${moment(visit.language, key.expiresAt)}`}{' '}
-                <a href={`/k/${key.fingerprint}.asc`} download hx-boost="false">
+                <a href={`/k/${key.fingerprint}.asc`} download>
                   {words.publicKey}
                 </a>
               </li>
             ))}
           </ul>
           {own.length > 0 && <p>{words.recoveryHint}</p>}
-          <h2>{words.correspondents}</h2>
+          <p>
+            <b>{words.correspondents}</b>
+          </p>
           {accepted.length === 0 && <p>{words.noneAccepted}</p>}
           <ul>
             {accepted.map(({ fingerprint, addresses }) => (

@@ -25,6 +25,13 @@ const announce = () => {
   heading.focus()
 }
 
+/** What is a page is followed; what is a file, or sends files, is left to the browser. */
+const follow = () => {
+  for (const each of document.querySelectorAll('a:not([download]):not([type]),form:not([enctype])'))
+    each.setAttribute('hx-boost', 'true')
+  htmx.process(document.body)
+}
+
 const begin = () => {
   Object.assign(htmx.config, {
     historyCacheSize: 0,
@@ -40,9 +47,16 @@ const begin = () => {
       { code: '.*', swap: true },
     ],
   })
-  document.body.setAttribute('hx-boost', 'true')
-  htmx.process(document.body)
-  document.addEventListener('htmx:afterSettle', announce)
+  follow()
+  document.addEventListener('htmx:afterSettle', () => {
+    follow()
+    announce()
+  })
+  document.addEventListener('htmx:beforeSwap', (event) => {
+    const { detail } = event as CustomEvent<{ xhr: XMLHttpRequest; shouldSwap: boolean }>
+    // Octets of a mail are never laid out as a page of ours.
+    if (!/^text\/html\b/.test(detail.xhr.getResponseHeader('content-type') ?? '')) detail.shouldSwap = false
+  })
   const busy = (is: boolean) => () => document.body.setAttribute('aria-busy', String(is))
   document.addEventListener('htmx:beforeRequest', busy(true))
   document.addEventListener('htmx:afterRequest', busy(false))

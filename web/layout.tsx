@@ -30,7 +30,7 @@ export type Content = {
 
 /** The one style; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
 export const style =
-  ':root{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 .5em;overflow-wrap:anywhere}nav{background:#135;padding:0 .3em;font-size:.83em}nav,nav a{color:#fff}nav .k{color:#fd8}h1,h2{font-size:1.15em}h1,h2,p,ul{margin:.4em 0;padding:0}li{display:block;border-top:1px solid #888}button,textarea{font-size:1em;line-height:1.5}textarea{width:98%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 .5em}p input,.m a{flex:1 9em}.m label{width:13em}.k{font-weight:bold}main .k{border:3px double;padding:0 .3em}.s{border-left:4px solid #b60;padding-left:.5em}.t{white-space:pre-wrap}.n{max-width:24em;margin:auto}'
+  ':root{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 .5em;overflow-wrap:anywhere}nav{background:#135;padding:0 .3em;font-size:.78em}nav,nav a{color:#fff}.k{font-weight:bold;border:3px double}h1{font-size:1.15em}h1,p,ul{margin:.4em 0;padding:0}li{display:block;border-top:1px solid #888}button,textarea{font:inherit}textarea{width:98%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 .5em}p input,.m a{flex:1 9em}.m label{width:13em}.s{border-left:4px solid #b60;padding-left:.5em}.t{white-space:pre-wrap}'
 
 /** What the visitor reads, in their language. */
 export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]
@@ -75,7 +75,7 @@ export const show = async (
       {visit.script && session && !content.isWindow && <script type="module" src={visit.script} />}
       <>
         {session && !content.isWindow && <Navigation words={words} current={content.current} />}
-        <main class={content.isWindow ? 'n' : undefined}>
+        <main>
           <div role="status" class={happened ? 's' : undefined}>
             {told && <p>{told}</p>}
             {content.status}
@@ -169,11 +169,7 @@ const Ending = (props: {
 
 /** A form that changes something: it proves where it comes from by its token. */
 export const Form = (props: { visit: Visit; action: string; files?: boolean; children?: Child }) => (
-  <form
-    method="post"
-    action={props.action}
-    {...(props.files ? { enctype: 'multipart/form-data', 'hx-boost': 'false' } : {})}
-  >
+  <form method="post" action={props.action} enctype={props.files ? 'multipart/form-data' : undefined}>
     <Hidden name="t" value={props.visit.formToken} />
     {props.children}
   </form>

@@ -96,7 +96,6 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
                     <a
                       href={`/m/${id}/a/${encodeURIComponent(part.id)}${within && `?in=${within}`}`}
                       download
-                      hx-boost="false"
                     >
                       {oneLine(part.name) || part.type}
                     </a>{' '}
@@ -121,7 +120,7 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
                   <a href={`/c?re=${id}&all=1${o}`}>{words.replyAll}</a>,
                   <a href={`/c?fw=${id}${o}`}>{words.forward}</a>,
                   hasKeys && <a href={`/m/${id}/keys${o && '?o=1'}`}>{words.offeredKeys}</a>,
-                  <a href={`/m/${id}/raw`} hx-boost="false">
+                  <a href={`/m/${id}/raw`} type="text/plain">
                     {words.source}
                   </a>,
                 ]}
