@@ -418,13 +418,13 @@ const utf8 = (octets: Buffer) => {
   }
 }
 
+/** What was typed or pasted beyond the line that was asked for. */
+let typedAhead = ''
+
 /** One line from the terminal, without echo. The question goes to standard error: standard output may be a file. */
 const ask = (question: string): Promise<string> =>
   new Promise((resolve, reject) => {
     const { stdin, stderr } = process
-    stderr.write(question)
-    stdin.setRawMode(true)
-    stdin.setEncoding('utf8')
     let answer = ''
     const done = (finish: () => void) => {
       stdin.off('data', take)
@@ -436,24 +436,25 @@ const ask = (question: string): Promise<string> =>
     const take = (text: string) => {
       const characters = [...text]
       for (const [place, character] of characters.entries()) {
-        if (character === '\r' || character === '\n' || character === '\u0004') {
-          // What was typed or pasted beyond this line is for the next question.
-          const rest = characters
-            .slice(place + 1)
-            .join('')
-            .replace(/^\n/, '')
-          if (rest) stdin.unshift(rest, 'utf8')
+        if (/[\r\n\x04]/.test(character)) {
+          typedAhead = characters.slice(place + 1).join('')
           return done(() => resolve(answer))
         }
-        if (character === '\u0003')
+        if (character === '\x03')
           return done(() => reject(new Refusal('failed', 'Interrupted. Nothing was changed.')))
-        if (character === '\u007f' || character === '\b') answer = [...answer].slice(0, -1).join('')
-        else if (character === '\u0015') answer = ''
+        if (/[\b\x7f]/.test(character)) answer = [...answer].slice(0, -1).join('')
+        else if (character === '\x15') answer = ''
         else answer += character
       }
     }
+    stderr.write(question)
+    stdin.setRawMode(true)
+    stdin.setEncoding('utf8')
     stdin.on('data', take)
     stdin.resume()
+    const before = typedAhead
+    typedAhead = ''
+    take(before)
   })
 
 // ---- output

@@ -40,7 +40,8 @@ export type Visit = {
   /** Goes into each form as its field `t`. */
   formToken: string
   form: Form
-  logIn(token: string): void
+  /** From here on the visit is that session's. */
+  logIn(begun: { token: string; session: Session }): void
   logOut(): void
   keepKey(token: string | null): void
   setLanguage(language: Language): void
@@ -140,7 +141,7 @@ const notEncryptedPage = (origin: string, accepted: string | undefined) => {
 
 const pageHeaders = {
   'Content-Type': 'text/html;charset=utf-8',
-  'Cache-Control': 'no-store, no-cache',
+  'Cache-Control': 'no-store',
   'Content-Security-Policy': `default-src 'self';img-src data:;object-src 'none';style-src 'sha256-${createHash('sha256').update(style).digest('base64')}';form-action 'self';base-uri 'none';frame-ancestors 'none'`,
   'X-Content-Type-Options': 'nosniff',
   // Not no-referrer: with that, Chromium sends `Origin: null` with a form of our own.
@@ -343,7 +344,7 @@ const beginVisit = async (c: Context<Env>, services: Services, script: string): 
     before = randomBytes(16).toString('base64url')
     setCookie(c, names.before, before, { ...common, sameSite: 'Lax' })
   }
-  return {
+  const visit: Visit = {
     session,
     keyToken: session ? cookie(c, names.key) : null,
     address,
@@ -353,8 +354,10 @@ const beginVisit = async (c: Context<Env>, services: Services, script: string): 
     script,
     formToken: services.formToken(before ?? ''),
     form: emptyForm,
-    logIn: (value) => {
-      setCookie(c, names.session, value, { ...common, sameSite: 'Lax', maxAge: Math.floor(config.sessionMaxMs / 1000) })
+    logIn: (begun) => {
+      visit.session = begun.session
+      visit.formToken = services.formToken(begun.token)
+      setCookie(c, names.session, begun.token, { ...common, sameSite: 'Lax', maxAge: Math.floor(config.sessionMaxMs / 1000) })
       deleteCookie(c, names.before, common)
     },
     logOut: () => {
@@ -369,6 +372,7 @@ const beginVisit = async (c: Context<Env>, services: Services, script: string): 
     setLanguage: (language) => setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: 31_536_000 }),
     formerUserId: async () => (token ? sessions.formerUserId(token) : null),
   }
+  return visit
 }
 
 const languageOf = (accepted: string | undefined, chosen: string | null): Language => {

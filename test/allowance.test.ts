@@ -126,7 +126,7 @@ test('Stopping is no weapon: the fourth within ten minutes is refused, and the h
   assert.equal((await other.post('/allowance/stop', { confirm: true })).status, 204)
 })
 
-const rounds = Number(process.env.WAFER_SOAK_ROUNDS ?? 20)
+const rounds = Number(process.env.SOAK_ROUNDS ?? 20)
 
 test(`P85: twenty terminals that unlock at the same moment leave exactly one holder, ${rounds} times`, async (t) => {
   const server = await world(t)
@@ -233,6 +233,8 @@ test('B7: a restart locks every key; with an epoch file the allowance goes on, a
     assert.equal((await terminal.get('/session')).status, 200)
     const opened = await terminal.post(`/messages/${id}/decrypt`)
     assert.equal(opened.status, shared ? 200 : 403, `epoch file: ${shared}`)
+    const other = await server.terminal(ann, 'other')
+    assert.equal((await other.unlock()).status, shared ? 409 : 201, 'an allowance of another epoch is gone')
   }
 })
 
@@ -272,15 +274,24 @@ test('The ledger tells when somebody edited it', async (t) => {
   }
 })
 
-test('A slot that was moved or swapped in the database opens nothing', async (t) => {
+test('A slot that was moved, swapped, altered or taken away in the database opens nothing', async (t) => {
   const server = await world(t)
   await server.addUser(ann)
   await server.addUser('mallory@wafer.test')
   const terminal = await server.terminal(ann)
   const { $client: db } = server.services.db
-  db.exec(`UPDATE key_slots SET params = (SELECT params FROM key_slots s WHERE s.kind = 'passphrase' AND s.user_id <> key_slots.user_id),
-    wrapped = (SELECT wrapped FROM key_slots s WHERE s.kind = 'passphrase' AND s.user_id <> key_slots.user_id) WHERE kind = 'passphrase'`)
-  assert.equal(problem(await terminal.unlock()), 'wrong-passphrase')
-  db.exec("DELETE FROM key_slots WHERE kind = 'recovery'")
-  assert.notEqual((await terminal.unlock()).status, 201)
+  const others = (column: string) =>
+    `(SELECT ${column} FROM key_slots s WHERE s.kind = 'passphrase' AND s.user_id <> key_slots.user_id)`
+  for (const [edit, answer] of [
+    [`UPDATE key_slots SET params = ${others('params')}, wrapped = ${others('wrapped')} WHERE kind = 'passphrase'`, 'wrong-passphrase'],
+    ["UPDATE key_slots SET generation = 2 WHERE kind = 'passphrase'", 'wrong-passphrase'],
+    ["DELETE FROM key_slots WHERE kind = 'recovery'", 'failed'],
+    ["UPDATE key_slots SET generation = 2 WHERE kind = 'recovery'", 'failed'],
+    ['UPDATE keyrings SET generation = 2', 'failed'],
+  ] as const) {
+    db.exec(`SAVEPOINT edit; ${edit}`)
+    assert.equal(problem(await terminal.unlock()), answer, edit)
+    db.exec('ROLLBACK TO edit; RELEASE edit')
+  }
+  assert.equal((await terminal.unlock()).status, 201)
 })

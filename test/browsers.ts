@@ -3,7 +3,7 @@
  * cursor stands on the control with the name that is looked for; edbrowse by its line commands; NetSurf and Dillo by
  * mouse and keyboard on a screen of their own (Xvfb). Each has a throw-away home, and ends with its test.
  */
-import { type ChildProcessWithoutNullStreams, execFile, spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -40,7 +40,11 @@ export const scratch = (t: TestContext): string => {
 }
 
 /** Asks until the answer is not null. */
-export const until = async <T>(wanted: string, ask: () => Promise<T | null> | T | null, limitMs = patienceMs): Promise<T> => {
+export const until = async <T>(
+  wanted: string,
+  ask: () => Promise<T | null> | T | null,
+  limitMs = patienceMs,
+): Promise<T> => {
   for (const end = Date.now() + limitMs; ; ) {
     const answer = await ask()
     if (answer !== null) return answer
@@ -57,7 +61,10 @@ const matches = (text: string, wanted: string | RegExp) =>
 
 export const ann = 'ann@wafer.test'
 export const bob = 'bob@wafer.test'
-export const secrets = ['The ferry leaves at nine, from pier four.', 'Bring the blue umbrella as well.'] as const
+export const secrets = [
+  'The ferry leaves at nine, from pier four.',
+  'Bring the blue umbrella as well.',
+] as const
 
 /** Ann and Bob with their keys, and two mails from outside in Ann's inbox: gpg encrypted them to her public key. */
 export const story = async (t: TestContext, environment: Record<string, string> = {}) => {
@@ -65,8 +72,8 @@ export const story = async (t: TestContext, environment: Record<string, string> 
   await server.addUser(ann, { name: 'Ann' })
   await server.addUser(bob, { name: 'Bob' })
   const gpg = new Gpg(t)
-  const { body } = await (await server.terminal(ann)).get('/keys')
-  gpg.ok(['--import'], body.keys[0].public)
+  const key = await server.services.keyrings.present((await server.services.users.named(ann)).id)
+  gpg.ok(['--import'], key!.publicKey)
   await send(server, 'First plan', gpg.ok(['--armor', '-r', ann, '--encrypt'], `${secrets[0]}\n`).toString())
   const entity = `Content-Type: text/plain; charset=utf-8\r\n\r\n${secrets[1]}\r\n`
   const sealed = gpg.ok(['--armor', '-r', ann, '--encrypt'], entity).toString()
@@ -76,7 +83,12 @@ export const story = async (t: TestContext, environment: Record<string, string> 
 
 /** By SMTP, as the world outside sends: the armored block as the text itself, or as PGP/MIME (RFC 3156 §4). */
 const send = async (server: World, subject: string, armored: string, isPgpMime = false) => {
-  const head = ['From: Carol <carol@elsewhere.test>', `To: ${ann}`, `Subject: ${subject}`, `Date: ${new Date().toUTCString()}`]
+  const head = [
+    'From: Carol <carol@elsewhere.test>',
+    `To: ${ann}`,
+    `Subject: ${subject}`,
+    `Date: ${new Date().toUTCString()}`,
+  ]
   const raw = isPgpMime
     ? [
         ...head,
@@ -117,7 +129,10 @@ export const tap = async (t: TestContext, port: number) => {
     let current: { text: string; answer: string } | null = null
     terminal.on('data', (octets) => {
       // A request begins where an answer has come since the last one.
-      if (!current || current.answer !== '') requests.push((current = { text: '', answer: '' }))
+      if (current?.answer !== '') {
+        current = { text: '', answer: '' }
+        requests.push(current)
+      }
       current.text += octets.toString('latin1')
       upstream.write(octets)
     })
@@ -168,10 +183,22 @@ const manners = {
     area: 'rows',
   },
   w3m: {
-    command: (folder) => ['w3m', '-cookie', '-o', 'show_cookie=0', '-o', `editor=${home(folder, 'editor')}`, '-o', 'confirm_qq=0'],
+    command: (folder) => [
+      'w3m',
+      '-cookie',
+      '-o',
+      'show_cookie=0',
+      '-o',
+      `editor=${home(folder, 'editor')}`,
+      '-o',
+      'confirm_qq=0',
+    ],
     prepare: (folder) => {
       // w3m leaves the writing of longer text to an editor: this one writes what the test wants to type.
-      writeFileSync(home(folder, 'editor'), `#!/bin/sh\nfor file; do :; done\ncat ${home(folder, 'typed')} > "$file"\n`)
+      writeFileSync(
+        home(folder, 'editor'),
+        `#!/bin/sh\nfor file; do :; done\ncat ${home(folder, 'typed')} > "$file"\n`,
+      )
       chmodSync(home(folder, 'editor'), 0o700)
     },
     next: 'Tab',
@@ -197,17 +224,27 @@ const manners = {
     prepare: (folder) =>
       writeFileSync(
         home(folder, 'elinks.conf'),
-        'set document.browse.forms.confirm_submit = 0\nset terminal.screen.utf_8_io = 1\nset ui.sessions.homepage = ""\n',
+        'set document.browse.forms.confirm_submit = 0\nset terminal.screen.utf_8_io = 1\n',
       ),
     next: 'Down',
     top: 'Home',
     back: 'Left',
-    edit: { before: ['Enter', 'C-u'], after: ['Enter'] },
+    edit: { before: ['Enter', 'C-u'], after: ['Down'] },
     area: 'inside',
   },
 } as const satisfies Record<string, Manner>
 
 export type TextBrowserName = keyof typeof manners
+
+export type OpenOptions = {
+  /** More words of the command line, before the address. */
+  extra?: string[]
+  environment?: Record<string, string>
+  size?: { columns: number; rows: number }
+}
+
+/** What surrounds the cursor: the texts that it may stand on, what is left of it, and the lines around. */
+type Here = { ahead: string[]; behind: string; above: string; below: string; at: string }
 
 export class TextBrowser {
   readonly name: TextBrowserName
@@ -224,12 +261,11 @@ export class TextBrowser {
     this.#size = size
   }
 
-  /** @param options.extra more words of the command line, before the address */
   static async open(
     t: TestContext,
     name: TextBrowserName,
     address: string,
-    options: { extra?: string[]; environment?: Record<string, string>; size?: { columns: number; rows: number } } = {},
+    options: OpenOptions = {},
   ): Promise<TextBrowser> {
     const browser = new TextBrowser(name, scratch(t), options.size ?? { columns: 80, rows: 60 })
     browser.#manner.prepare?.(browser.#home)
@@ -238,14 +274,29 @@ export class TextBrowser {
     const environment = { HOME: browser.#home, LC_ALL: 'C.UTF-8', TERM: 'screen', ...options.environment }
     const words = [...browser.#manner.command(browser.#home), ...(options.extra ?? []), address]
     const command = ['env', ...Object.entries(environment).map(([key, value]) => `${key}=${value}`), ...words]
-    writeFileSync(join(browser.#home, 'tmux.conf'), 'set -g remain-on-exit on\nset -sg escape-time 0\nset -g status off\n')
+    writeFileSync(
+      join(browser.#home, 'tmux.conf'),
+      'set -g remain-on-exit on\nset -sg escape-time 0\nset -g status off\n',
+    )
     const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
-    await browser.#tmux('-f', join(browser.#home, 'tmux.conf'), 'new-session', '-d', '-x', `${columns}`, '-y', `${rows}`, quoted)
+    await browser.#tmux(
+      '-f',
+      join(browser.#home, 'tmux.conf'),
+      'new-session',
+      '-d',
+      '-x',
+      `${columns}`,
+      '-y',
+      `${rows}`,
+      quoted,
+    )
     return browser
   }
 
   async #tmux(...words: string[]): Promise<string> {
-    const { stdout } = await run('tmux', ['-S', this.#socket, ...words], { env: { ...process.env, TMUX: '' } })
+    const { stdout } = await run('tmux', ['-S', this.#socket, ...words], {
+      env: { ...process.env, TMUX: '' },
+    })
     return stdout
   }
 
@@ -285,10 +336,8 @@ export class TextBrowser {
   }
 
   /** Presses a button or follows a link, then waits for what it leads to. */
-  async press(control: string | RegExp, ...wanted: (string | RegExp)[]): Promise<string> {
-    await this.#goTo(`the control ${control}`, ({ ahead }) =>
-      typeof control === 'string' ? ahead.startsWith(control) : control.test(ahead),
-    )
+  async press(control: string, ...wanted: (string | RegExp)[]): Promise<string> {
+    await this.#goTo(`the control ${control}`, ({ ahead }) => ahead.some((text) => text.startsWith(control)))
     await this.keys('Enter')
     return wanted.length ? this.sees(...wanted) : ''
   }
@@ -300,6 +349,15 @@ export class TextBrowser {
     await this.keys(...before)
     if (text) await this.type(text)
     await this.keys(...after)
+  }
+
+  /** Types into a field and sends its form from there. */
+  async fillAndSend(label: string, text: string, ...wanted: (string | RegExp)[]): Promise<string> {
+    await this.#goTo(`the field ${label}`, ({ behind }) => behind.endsWith(label))
+    await this.keys(...this.#manner.edit.before)
+    await this.type(text)
+    await this.keys('Enter')
+    return this.sees(...wanted)
   }
 
   /** Types lines into the field for longer text, which must be empty. */
@@ -334,23 +392,33 @@ export class TextBrowser {
   }
 
   async #cursor(): Promise<{ x: number; y: number }> {
-    const [x = 0, y = 0] = (await this.#tmux('display-message', '-p', '#{cursor_x},#{cursor_y}')).split(',').map(Number)
+    const [x = 0, y = 0] = (await this.#tmux('display-message', '-p', '#{cursor_x},#{cursor_y}'))
+      .split(',')
+      .map(Number)
     return { x, y }
   }
 
-  /** Where the cursor stands: the text from there on, what is left of it, and the lines around. */
-  async #here() {
+  async #here(): Promise<Here> {
     const [lines, { x, y }] = [await this.lines(), await this.#cursor()]
     const cells = [...(lines[y] ?? '')]
-    const rest = flat([cells.slice(x).join(''), ...lines.slice(y + 1, y + 3)].join('\n'))
-    // Lynx prints a button's value before its name, and stands one cell before a link.
-    const ahead = rest.replace(/^[[(]?/, (bracket) => (/^\(\w*\)? /.test(rest) ? bracket : '')).replace(/^\([\w=-]*\) /, '')
+    // Links and ELinks stand two cells within a button, Lynx one before a link, and prints a button's value first.
+    const starts = [x - 2, x - 1, x, x + 1].filter(
+      (start) => start >= 0 && !/\w/.test(cells[start - 1] ?? ''),
+    )
+    const ahead = starts.map((start) =>
+      flat([cells.slice(start).join(''), ...lines.slice(y + 1, y + 3)].join('\n')).replace(/^\(\w+\) /, ''),
+    )
     const field = (text: string) => flat(text.replace(/[[_ ]*$/, '').replace(/\([^()]*\)$/, ''))
     let last = y
     while (/^\s*\[.*\]\s*$/.test(lines[last] ?? '')) last += 1
     return {
       ahead,
-      behind: field(cells.slice(0, x + 1).join('').replace(/[[_].*$/, '')),
+      behind: field(
+        cells
+          .slice(0, x + 1)
+          .join('')
+          .replace(/[[_].*$/, ''),
+      ),
       above: field(lines.slice(Math.max(0, y - 2), y).join(' ')),
       // w3m sets the label of a text field at its last line
       below: last > y ? field((lines[last] ?? '').replace(/\[.*$/, '')) : '',
@@ -358,16 +426,39 @@ export class TextBrowser {
     }
   }
 
-  async #goTo(wanted: string, isThere: (here: Awaited<ReturnType<TextBrowser['#here']>>) => boolean) {
+  async #goTo(wanted: string, isThere: (here: Here) => boolean) {
     if (this.#manner.top) await this.keys(this.#manner.top)
     const seen: string[] = []
     for (let step = 0; step < 120; step += 1) {
       const here = await this.#here()
       if (isThere(here)) return
-      seen.push(here.ahead.slice(0, 20))
+      seen.push((here.ahead.at(-1) ?? '').slice(0, 20))
       await this.keys(this.#manner.next)
       for (let wait = 0; wait < 5 && (await this.#here()).at === here.at; wait += 1) await sleep(20)
     }
-    throw new Error(`expected ${this.name} to reach ${wanted}, got ${[...new Set(seen)].join(' / ')} on: ${await this.screen()}`)
+    throw new Error(
+      `expected ${this.name} to reach ${wanted}, got ${[...new Set(seen)].join(' / ')} on: ${await this.screen()}`,
+    )
   }
+}
+
+// ---- edbrowse, by its line commands
+
+/** Runs edbrowse on a script of its commands, one a line. @returns what it printed */
+export const edbrowse = async (
+  t: TestContext,
+  commands: string[],
+  settings: string[] = [],
+): Promise<string> => {
+  const folder = scratch(t)
+  writeFileSync(home(folder, '.ebrc'), [...settings, `jar = ${home(folder, 'jar')}`, ''].join('\n'))
+  const browser = spawn('edbrowse', [], { env: { ...process.env, HOME: folder, LC_ALL: 'C.UTF-8' } })
+  t.after(() => browser.kill())
+  let printed = ''
+  for (const stream of [browser.stdout, browser.stderr]) stream.on('data', (octets) => (printed += octets))
+  browser.stdin.end(`${commands.join('\n')}\n`)
+  await until('edbrowse to end', () =>
+    browser.exitCode === null && browser.signalCode === null ? null : true,
+  )
+  return flat(printed)
 }

@@ -115,12 +115,12 @@ export const composePages = (services: Services, windows: KeyWindows) => {
               ))}
             </ul>
           )}
-          <p>
+          <div>
             <label>
               {words.file} <input type="file" name="file" multiple />
             </label>{' '}
-            <Button a="attach">{words.attach}</Button>
-          </p>
+            <Button>{words.attach}</Button>
+          </div>
           <p>
             <Button a="sign" open={open}>
               {words.sign}
@@ -148,7 +148,8 @@ export const composePages = (services: Services, windows: KeyWindows) => {
     try {
       const text = await letters.sign(sessionOf(c), c.get('visit').keyToken, typed.text)
       const encrypted = typed.protection === 'both' || typed.protection === 'encrypt'
-      return compose(c, { ...typed, text, protection: encrypted ? 'encrypt' : 'plain' }, words.signed)
+      const status = typed.files.length ? `${words.signed} ${words.textOnly}` : words.signed
+      return compose(c, { ...typed, text, protection: encrypted ? 'encrypt' : 'plain' }, status)
     } catch (error) {
       const refusal = refusalOf(error)
       if (!refusal) throw error
@@ -303,8 +304,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
 
   const app = new Hono<PageEnv>()
     .get('/c', async (c) => {
-      const { park, d, re, fw, to, sign: signs } = c.req.query()
-      if (park) return comeBack(c, park)
+      const { d, re, fw, to, sign: signs } = c.req.query()
       const id = idOf(d ?? re ?? fw)
       if (!id) return compose(c, { ...blank, to: to ?? '', protection: signs ? 'sign' : 'plain' })
       try {

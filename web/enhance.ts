@@ -27,26 +27,12 @@ const announce = () => {
 
 /** What is a page is followed; what is a file, or sends files, is left to the browser. */
 const follow = () => {
-  for (const each of document.querySelectorAll('a:not([download]):not([type]),form:not([enctype])'))
-    each.setAttribute('hx-boost', 'true')
+  for (const each of document.querySelectorAll('a,form'))
+    each.setAttribute('hx-boost', String(!each.matches('[download],[type],[enctype]')))
   htmx.process(document.body)
 }
 
 const begin = () => {
-  Object.assign(htmx.config, {
-    historyCacheSize: 0,
-    refreshOnHistoryMiss: true,
-    includeIndicatorStyles: false,
-    allowEval: false,
-    allowScriptTags: false,
-    selfRequestsOnly: true,
-    scrollIntoViewOnBoost: true,
-    // Refusals are pages too.
-    responseHandling: [
-      { code: '204', swap: false },
-      { code: '.*', swap: true },
-    ],
-  })
   follow()
   document.addEventListener('htmx:afterSettle', () => {
     follow()
@@ -68,6 +54,21 @@ const begin = () => {
 }
 
 if (canFollow) {
+  // At once: htmx looks at its settings when the document is read.
+  Object.assign(htmx.config, {
+    historyCacheSize: 0,
+    refreshOnHistoryMiss: true,
+    includeIndicatorStyles: false,
+    allowEval: false,
+    allowScriptTags: false,
+    selfRequestsOnly: true,
+    scrollIntoViewOnBoost: true,
+    // Refusals are pages too.
+    responseHandling: [
+      { code: '204', swap: false },
+      { code: '.*', swap: true },
+    ],
+  })
   if (document.readyState === 'complete') begin()
   else addEventListener('load', begin)
 }

@@ -28,9 +28,9 @@ export type Content = {
   body: (open: boolean) => Child
 }
 
-/** The one style; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
+/** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
 export const style =
-  ':root{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 .5em;overflow-wrap:anywhere}nav{background:#135;padding:0 .3em;font-size:.78em}nav,nav a{color:#fff}.k{font-weight:bold;border:3px double}h1{font-size:1.15em}h1,p,ul{margin:.4em 0;padding:0}li{display:block;border-top:1px solid #888}button,textarea{font:inherit}textarea{width:98%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 .5em}p input,.m a{flex:1 9em}.m label{width:13em}.s{border-left:4px solid #b60;padding-left:.5em}.t{white-space:pre-wrap}'
+  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 .5em;overflow-wrap:anywhere}nav{background:#135;padding:0 .3em}nav,nav a{color:#fff}.k{font-weight:bold;border:double}h1{font-size:1.2em}h1,p,ul{margin:.4em 0;padding:0}li{display:block;border-top:1px solid #888}button,textarea{font:inherit}textarea{width:98%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 .5em}p input,.m a{flex:1 9em}.m label{width:13em}.s{border-left:solid #b60;padding-left:.5em}.t{white-space:pre-wrap}'
 
 /** What the visitor reads, in their language. */
 export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]
@@ -67,26 +67,21 @@ export const show = async (
   const happened = told || content.status
   const page = (
     <html lang={visit.language}>
-      <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width" />
       <title>{content.title}</title>
       <link rel="icon" href="data:," />
       <style>{raw(style)}</style>
       {visit.script && session && !content.isWindow && <script type="module" src={visit.script} />}
-      <>
-        {session && !content.isWindow && <Navigation words={words} current={content.current} />}
-        <main>
-          <div role="status" class={happened ? 's' : undefined}>
-            {told && <p>{told}</p>}
-            {content.status}
-          </div>
-          <h1>{content.title}</h1>
-          {content.body(open)}
-        </main>
-        {session && (
-          <Ending services={services} visit={visit} session={session} words={words} keyState={key} />
-        )}
-      </>
+      {session && !content.isWindow && <Navigation words={words} current={content.current} />}
+      <main>
+        <div role="status" class={happened ? 's' : undefined}>
+          {told && <p>{told}</p>}
+          {content.status}
+        </div>
+        <h1>{content.title}</h1>
+        {content.body(open)}
+      </main>
+      {session && <Ending services={services} visit={visit} session={session} words={words} keyState={key} />}
     </html>
   )
   const response = c.html(`<!doctype html>${thin(String(page))}`, status)
@@ -179,7 +174,7 @@ export const Hidden = ({ name, value }: { name: string; value: string | number |
   value ? <input type="hidden" name={name} value={String(value)} /> : null
 
 /** One of a form's verbs, sent as field `a`. */
-export const Button = (props: { a: string; open?: boolean; children?: Child }) => (
+export const Button = (props: { a?: string; open?: boolean; children?: Child }) => (
   <button type="submit" name="a" value={props.a} class={props.open ? 'k' : undefined}>
     {props.children}
   </button>
@@ -195,7 +190,7 @@ export const Field = (props: {
 }) => (
   <p>
     <label>
-      {props.label} {props.note && `${props.note} `}
+      {props.label}{' '}
       <input
         type={props.type}
         name={props.name}
@@ -204,6 +199,8 @@ export const Field = (props: {
         autocapitalize={props.type === 'password' ? 'none' : undefined}
       />
     </label>
+    {/* beside the label: the field's name is the contract's, without the note */}
+    {props.note && ` ${props.note}`}
   </p>
 )
 

@@ -6,7 +6,7 @@ import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Services } from '../server/main.ts'
 import type { RefusalCode } from '../server/refusal.ts'
-import { parkedLetterOf } from './compose.tsx'
+import { parkedLetterOf, type UseOfKey } from './compose.tsx'
 import {
   Button,
   Field,
@@ -23,7 +23,7 @@ import {
   wordsOf,
 } from './layout.tsx'
 
-export const loginPages = (services: Services) => {
+export const loginPages = (services: Services, letters: UseOfKey) => {
   const { users, sessions, allowances, refusalOf } = services
 
   const login = (
@@ -98,10 +98,10 @@ export const loginPages = (services: Services) => {
         const known = await users.logIn(user, form.get('pass'), visit.address)
         // One session a terminal (S1080): the one that this terminal had ends.
         if (visit.session) await sessions.end(visit.session.id, 'logout')
-        const { token } = await sessions.begin(known, visit.terminal, visit.address)
-        visit.logIn(token)
+        visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
         visit.keepKey(null)
-        return c.redirect(park ? `/c?park=${encodeURIComponent(park)}` : next || '/f/inbox', 303)
+        // A letter comes back in this very answer: its ticket belongs in no address.
+        return park ? letters.comeBack(c, park) : c.redirect(next || '/f/inbox', 303)
       } catch (error) {
         const refusal = refusalOf(error)
         if (!refusal) throw error

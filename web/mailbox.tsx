@@ -23,6 +23,7 @@ import {
   wordsOf,
 } from './layout.tsx'
 import { LanguageChoice } from './login.tsx'
+import { unseen } from './unlock.tsx'
 
 const rows = 20
 
@@ -176,7 +177,7 @@ export const mailboxPages = (services: Services) => {
                     <Button a="delete">{words.delete}</Button> <Button a="read">{words.read}</Button>{' '}
                     <Button a="unread">{words.unread}</Button> <Button a="flag">{words.flag}</Button>
                   </p>
-                  <p>
+                  <div>
                     <label>
                       {words.moveTo}{' '}
                       <select name="to">
@@ -188,7 +189,7 @@ export const mailboxPages = (services: Services) => {
                       </select>
                     </label>{' '}
                     <Button a="move">{words.move}</Button>
-                  </p>
+                  </div>
                 </>
               )}
               {folder.kind === 'trash' && folder.total > 0 && (
@@ -198,12 +199,12 @@ export const mailboxPages = (services: Services) => {
               )}
             </Form>
             <form action={path}>
-              <p>
+              <div>
                 <label>
                   {words.search} <input name="q" value={q || undefined} />
                 </label>{' '}
                 <button type="submit">{words.find}</button>
-              </p>
+              </div>
             </form>
             {q && <p>{words.notSearched}</p>}
             {messages.length > 0 && <p>{words.legend}</p>}
@@ -229,7 +230,7 @@ export const mailboxPages = (services: Services) => {
           const encrypted = messages.find(({ security }) => security === 'encrypted')
           const id = ticked[0] ?? encrypted?.id
           if (!id) return back('no-encrypted')
-          return c.redirect(folder.kind === 'drafts' ? `/c?d=${id}` : `/m/${id}/open`, 303)
+          return c.redirect(folder.kind === 'drafts' ? `/c?d=${id}` : unseen(`/m/${id}/open`, clock()), 303)
         }
         case 'sign':
           return c.redirect(folder.kind === 'drafts' && ticked[0] ? `/c?d=${ticked[0]}` : '/c?sign=1', 303)

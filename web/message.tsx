@@ -26,7 +26,7 @@ import {
   sizeOf,
   wordsOf,
 } from './layout.tsx'
-import { type KeyWindows, type Wanted, wantedPath } from './unlock.tsx'
+import { type KeyWindows, unseen, type Wanted, wantedPath } from './unlock.tsx'
 
 /** Octets of text on one page, as they travel: the whole stays within a first flight of packets. */
 const textLimit = 8_000
@@ -58,7 +58,10 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
         <>
           <Links
             links={[
-              <a href={`/m/${id}/open`} class={open ? 'k' : undefined}>
+              <a
+                href={open ? unseen(`/m/${id}/open`, services.clock()) : `/m/${id}/open`}
+                class={open ? 'k' : undefined}
+              >
                 {words.decrypt}
                 {open && words.keyOpen}
               </a>,

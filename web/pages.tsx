@@ -20,7 +20,7 @@ export type { PageEnv } from './layout.tsx'
 export const pages = (services: Services) => {
   const windows = keyWindows(services)
   const compose = composePages(services, windows)
-  const login = loginPages(services)
+  const login = loginPages(services, compose)
   const app = new Hono<PageEnv>()
     .route('/', login.app)
     .route('/', setupPages(services))
@@ -60,7 +60,6 @@ export const notEncrypted = (origin: string, language: Language): string => {
   const words = wordsIn[language]
   const page = (
     <html lang={language}>
-      <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width" />
       <title>{words.notEncryptedTitle}</title>
       <style>{raw(style)}</style>

@@ -167,7 +167,9 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
         const sentence = refusal.code === 'wrong-passphrase' ? words.passphraseWrong : sentenceOf(c, refusal)
         return windows.unlockWindow(c, wanted, sentence)
       }
-      return wanted.park ? letters.goOn(c, wanted.park) : c.redirect(wanted.next, 303)
+      return wanted.park
+        ? letters.goOn(c, wanted.park)
+        : c.redirect(unseen(wanted.next, services.clock()), 303)
     })
     .post('/stop', async (c) => {
       const session = sessionOf(c)
@@ -175,7 +177,7 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
       const a = c.get('visit').form.get('a')
       if (a === 'cancel') return cancel(c, wanted)
       if (a === 'again') {
-        if (wanted.next) return c.redirect(asking(wanted.next), 303)
+        if (wanted.next) return c.redirect(unseen(asking(wanted.next), services.clock()), 303)
         const key = await allowances.state(session)
         return key.state === 'elsewhere'
           ? windows.confirm(c, wanted, key.by)
@@ -190,17 +192,26 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
         return windows.confirm(c, wanted, key.by, sentenceOf(c, refusal))
       }
       // Only now, the other use being stopped, the passphrase (P82).
-      return wanted.next ? c.redirect(wanted.next, 303) : windows.unlockWindow(c, wanted)
+      return wanted.next
+        ? c.redirect(unseen(wanted.next, services.clock()), 303)
+        : windows.unlockWindow(c, wanted)
     })
 }
 
 /** The same address, pressed again. */
 const asking = (next: string) => `${next}${next.includes('?') ? '&' : '?'}again=1`
 
-/** The address that was asked for, without the mark of having been asked for again. */
+/**
+ * The same page at an address that no browser has seen. Links and ELinks show a page that they have had again without
+ * asking, whatever Cache-Control says: after the unlock they would show the unlock window, which was at that address.
+ */
+export const unseen = (path: string, now: number) =>
+  `${path}${path.includes('?') ? '&' : '?'}k=${now.toString(36).slice(-6)}`
+
+/** The address that was asked for, without the marks of having been asked for again, or afresh. */
 export const wantedPath = (c: PageContext): string =>
   pathOf(c)
-    .replace(/([?&])again=1&?/, '$1')
+    .replace(/(?<=[?&])(again=1|k=\w*)(&|$)/g, '')
     .replace(/[?&]$/, '')
 
 const Waiting = ({ wanted }: { wanted: Wanted }) => (
