@@ -18,7 +18,15 @@ const newestMs = (path) => {
   if (!stat.isDirectory()) return stat.mtimeMs
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestMs(join(path, name))))
 }
-const sources = ['server', 'web', 'tui', 'package.json', 'package-lock.json', 'tsconfig.json', 'esbuild.config.js']
+const sources = [
+  'server',
+  'web',
+  'tui',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'esbuild.config.js',
+]
 const builtMs = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0
 if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
   // Only a build needs the bundler: a production install without it runs what was built before.
@@ -36,7 +44,12 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     sourcemap: 'linked',
     banner: { js: "import{createRequire as cR}from'node:module';const require=cR(import.meta.url);" },
   }
-  await build({ ...node, entryPoints: { wafer: 'server/cli.ts', child: 'server/child.ts' }, outdir: next, absWorkingDir: root })
+  await build({
+    ...node,
+    entryPoints: { wafer: 'server/cli.ts', child: 'server/child.ts' },
+    outdir: next,
+    absWorkingDir: root,
+  })
   const { outputFiles } = await build({
     ...common,
     entryPoints: ['web/enhance.ts'],

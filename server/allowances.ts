@@ -105,7 +105,10 @@ export class Allowances {
    * @throws Refusal `key-in-use` before any passphrase is tried; `slow-down`, `wrong-passphrase`, `busy`;
    * `no-session` if the session ended meanwhile; `not-found` if the user has no key
    */
-  async grantByPassphrase(session: Session, passphrase: string): Promise<{ keyToken: string; allowance: Allowance }> {
+  async grantByPassphrase(
+    session: Session,
+    passphrase: string,
+  ): Promise<{ keyToken: string; allowance: Allowance }> {
     const guess = { what: 'passphrase', user: session.user.address, address: session.address } as const
     this.#refuseOtherHolder(session)
     await this.#guesses.admit(guess)
@@ -160,7 +163,12 @@ export class Allowances {
     this.#db.transaction((tx) => {
       this.#require(session, row.id)
       tx.update(allowances).set({ usedAt: this.#clock() }).where(eq(allowances.id, row.id)).run()
-      this.#note(session, { event: 'used', method: row.method, reason: what.scope, messageId: what.messageId ?? null })
+      this.#note(session, {
+        event: 'used',
+        method: row.method,
+        reason: what.scope,
+        messageId: what.messageId ?? null,
+      })
     }, immediate)
     return result
   }
@@ -192,10 +200,18 @@ export class Allowances {
       if (!holder) return false
       if (holder.row.sessionId !== session.id) this.#refuseTooManyStops(userId)
       tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
-      this.#note(session, { event: 'stopped', method: holder.row.method, reason: `was held by ${holder.terminal}` })
+      this.#note(session, {
+        event: 'stopped',
+        method: holder.row.method,
+        reason: `was held by ${holder.terminal}`,
+      })
       if (holder.row.sessionId !== session.id)
         tx.update(sessions)
-          .set({ stoppedAt: this.#clock(), stoppedByTerminal: session.terminal, stoppedByAddress: session.address })
+          .set({
+            stoppedAt: this.#clock(),
+            stoppedByTerminal: session.terminal,
+            stoppedByAddress: session.address,
+          })
           .where(eq(sessions.id, holder.row.sessionId))
           .run()
       return true
@@ -292,7 +308,10 @@ export class Allowances {
     if (!row || row.sessionId !== session.id || !(await this.#fits(row, session, keyToken)))
       throw await this.#allowanceRequired(session)
     if (scope === 'sign' && row.scope !== 'sign')
-      throw await this.#allowanceRequired(session, 'This allowance is for reading only. Unlock the key to sign.')
+      throw await this.#allowanceRequired(
+        session,
+        'This allowance is for reading only. Unlock the key to sign.',
+      )
     return row
   }
 
@@ -313,9 +332,13 @@ export class Allowances {
       .where(and(eq(sessions.id, session.id), this.#sessions.live()))
       .get()
     if (!lives) throw sessionEnded()
-    throw new Refusal('allowance-required', 'The key was locked before this was done. Unlock it and try again.', {
-      detail: { methods: ['passphrase'] },
-    })
+    throw new Refusal(
+      'allowance-required',
+      'The key was locked before this was done. Unlock it and try again.',
+      {
+        detail: { methods: ['passphrase'] },
+      },
+    )
   }
 
   #refuseOtherHolder(session: Session) {
@@ -335,9 +358,13 @@ export class Allowances {
       .all()
     if (stops.length < stopLimit) return
     const waitS = Math.max(1, Math.ceil((Math.min(...stops.map(({ at }) => at)) - since) / 1000))
-    throw new Refusal('slow-down', `The key was stopped ${stopLimit} times in ten minutes. Please wait a little.`, {
-      detail: { retry_after_s: waitS },
-    })
+    throw new Refusal(
+      'slow-down',
+      `The key was stopped ${stopLimit} times in ten minutes. Please wait a little.`,
+      {
+        detail: { retry_after_s: waitS },
+      },
+    )
   }
 
   async #allowanceRequired(session: Session, sentence = 'Unlock your key first.'): Promise<Refusal> {
@@ -352,12 +379,24 @@ export class Allowances {
   }
 
   #note(session: Session, entry: Omit<LedgerEntry, 'userId' | 'terminal' | 'address'>) {
-    this.#ledger.append({ ...entry, userId: session.user.id, terminal: session.terminal, address: session.address })
+    this.#ledger.append({
+      ...entry,
+      userId: session.user.id,
+      terminal: session.terminal,
+      address: session.address,
+    })
   }
 
   #noteEnd(row: Row, { terminal, address }: { terminal: string; address: string }) {
     const { userId, method } = row
-    this.#ledger.append({ userId, event: 'ended', terminal, address, method, reason: this.#endReason(row) ?? 'expired' })
+    this.#ledger.append({
+      userId,
+      event: 'ended',
+      terminal,
+      address,
+      method,
+      reason: this.#endReason(row) ?? 'expired',
+    })
   }
 }
 

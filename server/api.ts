@@ -7,8 +7,8 @@ import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
 import type { Mail, Part, Signature } from './encrypted-mail.ts'
 import type { Letter } from './letters.ts'
-import type { Services } from './main.ts'
 import type { Listed } from './mailboxes.ts'
+import type { Services } from './main.ts'
 import { Refusal, type RefusalCode } from './refusal.ts'
 import type { Session } from './sessions.ts'
 
@@ -40,7 +40,10 @@ const bodies = {
       .array(
         z.object({
           name: z.string(),
-          type: z.string().regex(/^[\w.+-]+\/[\w.+-]+$/).default('application/octet-stream'),
+          type: z
+            .string()
+            .regex(/^[\w.+-]+\/[\w.+-]+$/)
+            .default('application/octet-stream'),
           content: base64,
         }),
       )
@@ -111,7 +114,9 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .get('/folders', async (c) => {
       const { userId } = await authenticated(c)
       const folders = await mailboxes.folders(userId)
-      return c.json({ folders: folders.map(({ name, kind, total, unread }) => ({ name, kind, total, unread })) })
+      return c.json({
+        folders: folders.map(({ name, kind, total, unread }) => ({ name, kind, total, unread })),
+      })
     })
     .post('/folders', async (c) => {
       const { userId } = await authenticated(c)
@@ -165,7 +170,13 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
     .get('/messages/:id/parts/:part', async (c) => {
       const { session, keyToken } = await authenticated(c)
-      const found = await reading.attachment(session, keyToken, idOf(c), c.req.param('part'), c.req.query('within'))
+      const found = await reading.attachment(
+        session,
+        keyToken,
+        idOf(c),
+        c.req.param('part'),
+        c.req.query('within'),
+      )
       // Never a type that a browser would run or show as a page of ours.
       return c.body(new Uint8Array(found.octets), 200, {
         'Content-Type': 'application/octet-stream',
@@ -209,7 +220,9 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         const { id, folder } = await letters.saveDraft(session, letter)
         return c.json({ id, folder: folder.name, delivered: [] as string[], queued: [] as string[] }, 201)
       }
-      const { id, folder, delivered, queued } = await letters.send(session, keyToken, letter, { holdMs: hold_s * 1000 })
+      const { id, folder, delivered, queued } = await letters.send(session, keyToken, letter, {
+        holdMs: hold_s * 1000,
+      })
       return c.json({ id, folder: folder.name, delivered, queued }, 201)
     })
 
@@ -233,15 +246,17 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       const before = c.req.query('before')
       const limit = limitOf(c.req.query('limit'), 50, 500)
       const rows = await ledger.list(userId, before === undefined ? null : Number(before), limit + 1)
-      const events = rows.slice(0, limit).map(({ at, event, terminal, address, method, messageId, reason }) => ({
-        at: time(at),
-        event,
-        terminal,
-        address,
-        ...(method ? { method } : {}),
-        ...(messageId ? { message: messageId } : {}),
-        ...(reason ? { reason } : {}),
-      }))
+      const events = rows
+        .slice(0, limit)
+        .map(({ at, event, terminal, address, method, messageId, reason }) => ({
+          at: time(at),
+          event,
+          terminal,
+          address,
+          ...(method ? { method } : {}),
+          ...(messageId ? { message: messageId } : {}),
+          ...(reason ? { reason } : {}),
+        }))
       return c.json({ events, next: rows.length > limit ? String(rows[limit - 1]!.id) : null })
     })
 
@@ -251,7 +266,9 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       if (refusal) return problem(refusal)
       const { name, message, stack } = error
       services.log.error({ err: { name, message, stack }, path: c.req.routePath }, 'unexpected error')
-      return problem(new Refusal('failed', 'Something went wrong on the server. Nothing was changed; please try again.'))
+      return problem(
+        new Refusal('failed', 'Something went wrong on the server. Nothing was changed; please try again.'),
+      )
     })
 }
 
@@ -285,7 +302,10 @@ const body = async <S extends z.ZodType>(c: Context, schema: S): Promise<z.outpu
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
   const member = parsed.error.issues[0]?.path.join('.')
-  throw new Refusal('bad-request', member ? `The member "${member}" is missing or malformed.` : 'The body is malformed.')
+  throw new Refusal(
+    'bad-request',
+    member ? `The member "${member}" is missing or malformed.` : 'The body is malformed.',
+  )
 }
 
 const idOf = (c: Context): number => {
@@ -313,7 +333,9 @@ const listed = (message: Listed) => ({
   security: message.security,
 })
 
-const content = (mail: Mail): {
+const content = (
+  mail: Mail,
+): {
   headers: Record<string, string>
   text: string
   html?: string
@@ -335,16 +357,20 @@ const repliedTo = async (
   reference: number | string | null,
 ): Promise<Letter['inReplyTo']> => {
   if (reference === null || reference === '') return null
-  if (typeof reference === 'string' && !/^\d+$/.test(reference)) return { messageId: oneMessageId(reference), references: [] }
+  if (typeof reference === 'string' && !/^\d+$/.test(reference))
+    return { messageId: oneMessageId(reference), references: [] }
   const { mail } = await reading.read(session, Number(reference))
   return mail.messageId ? { messageId: mail.messageId, references: mail.references } : null
 }
 
 const oneMessageId = (text: string) => {
-  if (!/^<[^<>\s]+>$/.test(text)) throw new Refusal('bad-request', 'in_reply_to is neither a message of yours nor a Message-ID.')
+  if (!/^<[^<>\s]+>$/.test(text))
+    throw new Refusal('bad-request', 'in_reply_to is neither a message of yours nor a Message-ID.')
   return text
 }
 
 /** ASCII armor without a checksum (RFC 9580 §6.1 says to leave it out). */
 const armored = (key: Uint8Array) =>
-  `-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n${Buffer.from(key).toString('base64').replace(/.{1,64}/g, '$&\n')}-----END PGP PUBLIC KEY BLOCK-----\n`
+  `-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n${Buffer.from(key)
+    .toString('base64')
+    .replace(/.{1,64}/g, '$&\n')}-----END PGP PUBLIC KEY BLOCK-----\n`

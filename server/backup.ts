@@ -53,7 +53,8 @@ export const backup = async (config: Config, file: string, secretFile: string | 
     reserve(aside)
     made.push(aside)
     if (secretFile !== null) writeDurably(secretFile, openServerSecret(config.data, false).toFile())
-    const client = new Sqlite(source, { readonly: true, fileMustExist: true })
+    // Not read-only: such a connection, if it is the last, leaves the write-ahead log behind.
+    const client = new Sqlite(source, { fileMustExist: true })
     try {
       await client.backup(aside)
     } finally {

@@ -32,7 +32,12 @@ const operations = {
   }) => secretKeys.exportSecret(task.proof, task.keys, task.copyPassphrase),
 
   // with an allowance
-  open: (task: { opening: secretKeys.Opening; octets: Uint8Array; certificates: Certificates; part?: string }) =>
+  open: (task: {
+    opening: secretKeys.Opening
+    octets: Uint8Array
+    certificates: Certificates
+    part?: string
+  }) =>
     secretKeys.withOpenKeys(task.opening, (keys) =>
       encryptedMail.open(task.octets, keys, task.certificates, task.part),
     ),

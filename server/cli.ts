@@ -353,14 +353,23 @@ const secretKeyBlocks = (octets: Buffer): string[] => {
   return [octets[0] !== undefined && octets[0] >= 0x80 ? armor('PRIVATE KEY', octets) : text] // RFC 9580 §4.2
 }
 
-/** ASCII armor (RFC 9580 §6.2), without the checksum, which readers must not ask for (§6.1). */
+/** ASCII armor (RFC 9580 §6.2), with the checksum: without it gpg 2.2 takes the last line for data where no `=` ends it. */
 const armor = (what: 'PUBLIC KEY' | 'PRIVATE KEY', octets: Uint8Array): string => {
-  const lines =
-    Buffer.from(octets)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  return `-----BEGIN PGP ${what} BLOCK-----\n\n${lines.join('\n')}\n-----END PGP ${what} BLOCK-----\n`
+  const lines = base64(octets).match(/.{1,64}/g) ?? []
+  return `-----BEGIN PGP ${what} BLOCK-----\n\n${lines.join('\n')}\n=${crc24(octets)}\n-----END PGP ${what} BLOCK-----\n`
 }
+
+/** RFC 9580 §6.1.1 */
+const crc24 = (octets: Uint8Array): string => {
+  let crc = 0xb704ce
+  for (const octet of octets) {
+    crc ^= octet << 16
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc << 1) ^ (crc & 0x800000 ? 0x1864cfb : 0)
+  }
+  return base64(Uint8Array.of(crc >> 16, crc >> 8, crc))
+}
+
+const base64 = (octets: Uint8Array) => Buffer.from(octets).toString('base64')
 
 // ---- secrets
 

@@ -51,7 +51,14 @@ const domain = z.string().regex(/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/, 'is not a list 
 
 const origin = z.string().transform((text, context) => {
   const url = URL.parse(text)
-  if (url && /^https?:$/.test(url.protocol) && url.pathname === '/' && !url.search && !url.hash && !url.username)
+  if (
+    url &&
+    /^https?:$/.test(url.protocol) &&
+    url.pathname === '/' &&
+    !url.search &&
+    !url.hash &&
+    !url.username
+  )
     return url
   context.addIssue({ code: 'custom', message: 'is not an origin such as https://mail.example.org' })
   return z.NEVER
@@ -70,8 +77,14 @@ const proxy = z.string().transform((text, context) => {
     const [address = '', prefix] = entry.split('/')
     const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
     const bits = prefix === undefined ? null : Number(prefix)
-    if (!isIP(address) || (bits !== null && !(Number.isInteger(bits) && bits >= 0 && bits <= (family === 'ipv4' ? 32 : 128)))) {
-      context.addIssue({ code: 'custom', message: 'is not an address or network such as 10.0.0.1 or 10.0.0.0/24' })
+    if (
+      !isIP(address) ||
+      (bits !== null && !(Number.isInteger(bits) && bits >= 0 && bits <= (family === 'ipv4' ? 32 : 128)))
+    ) {
+      context.addIssue({
+        code: 'custom',
+        message: 'is not an address or network such as 10.0.0.1 or 10.0.0.0/24',
+      })
       return z.NEVER
     }
     if (bits === null) list.addAddress(address, family)
@@ -93,7 +106,12 @@ const settings = z.strictObject({
   WAFER_LMTP_SOCKET: z.string().min(1).optional(),
   WAFER_DOMAINS: z
     .string()
-    .transform((text) => text.toLowerCase().split(/[\s,]+/).filter(Boolean))
+    .transform((text) =>
+      text
+        .toLowerCase()
+        .split(/[\s,]+/)
+        .filter(Boolean),
+    )
     .pipe(z.array(domain).min(1, 'is not a list of domains'))
     .optional(),
   WAFER_RELAY: relay.optional(),
@@ -106,7 +124,8 @@ const settings = z.strictObject({
 })
 
 /** Whether a listening address is reachable from this machine only. */
-export const isLoopback = (address: string) => /^(localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3})$/.test(address)
+export const isLoopback = (address: string) =>
+  /^(localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3})$/.test(address)
 
 /**
  * @param environment as `process.env`
@@ -115,18 +134,25 @@ export const isLoopback = (address: string) => /^(localhost|127(\.\d+){3}|::1|::
 export const readConfig = (environment: Record<string, string | undefined>): Config => {
   const data = resolve(environment.WAFER_DATA || './data')
   const wanted = (entries: Record<string, string | undefined>) =>
-    Object.fromEntries(Object.entries(entries).filter(([name, value]) => name.startsWith('WAFER_') && value !== ''))
+    Object.fromEntries(
+      Object.entries(entries).filter(([name, value]) => name.startsWith('WAFER_') && value !== ''),
+    )
   const parsed = settings.safeParse({ ...wanted(readEnvFile(data)), ...wanted(environment) })
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!
     if (issue.code === 'unrecognized_keys') throw new Error(`${issue.keys[0]} is not a setting of Wafer.`)
-    throw new Error(`${issue.path[0] as string} ${/^(is|does)/.test(issue.message) ? issue.message : 'is malformed'}.`)
+    throw new Error(
+      `${issue.path[0] as string} ${/^(is|does)/.test(issue.message) ? issue.message : 'is malformed'}.`,
+    )
   }
   const set = parsed.data
   if (!set.WAFER_TLS_CERT !== !set.WAFER_TLS_KEY)
     throw new Error('WAFER_TLS_CERT and WAFER_TLS_KEY belong together: set both or neither.')
   const tls = set.WAFER_TLS_CERT
-    ? { cert: readPem('WAFER_TLS_CERT', set.WAFER_TLS_CERT), key: readPem('WAFER_TLS_KEY', set.WAFER_TLS_KEY!) }
+    ? {
+        cert: readPem('WAFER_TLS_CERT', set.WAFER_TLS_CERT),
+        key: readPem('WAFER_TLS_KEY', set.WAFER_TLS_KEY!),
+      }
     : null
   if (!isLoopback(set.WAFER_HOST) && !tls && !set.WAFER_PROXY)
     throw new Error(

@@ -7,22 +7,19 @@ import { and, desc, eq } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
 import type { CryptoPool } from './crypto-pool.ts'
 import { correspondents, type Database } from './database.ts'
-import type { Certificate } from './encrypted-mail.ts'
+import type { Certificate, InspectedKey } from './encrypted-mail.ts'
 import type { Keyrings } from './keyrings.ts'
 import { Refusal } from './refusal.ts'
 import type { User, Users } from './users.ts'
 
-export type OfferedKey = {
+/** A public key to be shown with its fingerprint before it is accepted. */
+export type OfferedKey = InspectedKey
+export type Correspondent = {
   fingerprint: string
-  publicKey: Uint8Array
-  userIds: string[]
   addresses: string[]
-  algorithm: string
-  createdAt: number
-  expiresAt: number | null
-  canEncrypt: boolean
+  publicKey: Uint8Array
+  acceptedAt: number
 }
-export type Correspondent = { fingerprint: string; addresses: string[]; publicKey: Uint8Array; acceptedAt: number }
 
 export class Correspondents {
   readonly #db: Database
@@ -47,7 +44,10 @@ export class Correspondents {
   async offered(octets: Uint8Array): Promise<OfferedKey[]> {
     const keys = (await this.#pool.run(null, 'inspectKeys', { octets })).filter((key) => !key.revoked)
     if (keys.length === 0)
-      throw new Refusal('bad-key', 'There is no public key in it that can be used. Paste the whole block, from BEGIN to END.')
+      throw new Refusal(
+        'bad-key',
+        'There is no public key in it that can be used. Paste the whole block, from BEGIN to END.',
+      )
     return keys
   }
 
@@ -97,7 +97,10 @@ export class Correspondents {
   }
 
   /** The key to encrypt to for each address, and the addresses that have none. */
-  async keysFor(userId: number, addresses: string[]): Promise<{ keys: Map<string, Uint8Array>; missing: string[] }> {
+  async keysFor(
+    userId: number,
+    addresses: string[],
+  ): Promise<{ keys: Map<string, Uint8Array>; missing: string[] }> {
     const accepted = await this.list(userId)
     const keys = new Map<string, Uint8Array>()
     for (const address of addresses.map((each) => each.toLowerCase())) {

@@ -72,7 +72,9 @@ export class CryptoPool {
 
   #childFor(owner: Owner): Promise<Child> {
     if (this.#queue.length >= queueLimit)
-      throw new Refusal('busy', 'The server is busy. Please try again in a few seconds.', { detail: { retry_after_s: 5 } })
+      throw new Refusal('busy', 'The server is busy. Please try again in a few seconds.', {
+        detail: { retry_after_s: 5 },
+      })
     return new Promise((resolve, reject) => {
       this.#queue.push({ owner, start: resolve, fail: reject })
       this.#next()
@@ -122,7 +124,10 @@ class Child {
   onEnd: () => void = () => {}
   readonly #process: ChildProcess
   readonly #bornMs = performance.now()
-  readonly #waiting = new Map<number, { resolve: (result: unknown) => void; reject: (error: Error) => void }>()
+  readonly #waiting = new Map<
+    number,
+    { resolve: (result: unknown) => void; reject: (error: Error) => void }
+  >()
   #lastId = 0
   #idle: NodeJS.Timeout | undefined
 
@@ -187,7 +192,9 @@ class Child {
     if (!task) return
     if ('result' in answer) task.resolve(answer.result)
     else if ('refusal' in answer)
-      task.reject(new Refusal(answer.refusal.code, answer.refusal.sentence, { detail: answer.refusal.detail }))
+      task.reject(
+        new Refusal(answer.refusal.code, answer.refusal.sentence, { detail: answer.refusal.detail }),
+      )
     else task.reject(new Error(`expected an answer of the child process, got an error: ${answer.error}`))
   }
 }

@@ -8,7 +8,16 @@ import Sqlite from 'better-sqlite3'
 import { sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
-import { blob, customType, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import {
+  blob,
+  customType,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core'
 
 const bytes = customType<{ data: Uint8Array; driverData: Buffer }>({
   dataType: () => 'blob',
@@ -357,7 +366,9 @@ const refuseNewerVersion = (client: Sqlite.Database, file: string) => {
   const known = Math.max(...journal.entries.map((entry) => entry.when))
   const table = client.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get()
   if (!table) return
-  const newest = client.prepare('SELECT max(created_at) AS at FROM __drizzle_migrations').get() as { at: number | null }
+  const newest = client.prepare('SELECT max(created_at) AS at FROM __drizzle_migrations').get() as {
+    at: number | null
+  }
   if ((newest.at ?? 0) > known)
     throw new Error(`${file} was written by a newer version of Wafer; use that version. Nothing was changed.`)
 }

@@ -867,9 +867,11 @@ export const protect = async (
   const { sign, encryptTo } = options
   const armored = sign ? await sign.signDetached(entity) : null
   if (!encryptTo.length) return armored ? signedEntity(entity, armored) : entity
-  const encryptionKeys = await Promise.all(encryptTo.map((binaryKey) => readKey({ binaryKey }))).catch((cause) => {
-    throw new Refusal('bad-key', 'One of the recipients’ keys cannot be read. Ask for it again.', { cause })
-  })
+  const encryptionKeys = await Promise.all(encryptTo.map((binaryKey) => readKey({ binaryKey }))).catch(
+    (cause) => {
+      throw new Refusal('bad-key', 'One of the recipients’ keys cannot be read. Ask for it again.', { cause })
+    },
+  )
   let message: string
   try {
     message = await encrypt({

@@ -33,7 +33,12 @@ export class Guesses {
         keyPrefix: name,
         ...limits[name],
       })
-    this.#limiters = { pair: limiter('pair'), user: limiter('user'), address: limiter('address'), inRow: limiter('inRow') }
+    this.#limiters = {
+      pair: limiter('pair'),
+      user: limiter('user'),
+      address: limiter('address'),
+      inRow: limiter('inRow'),
+    }
   }
 
   /** @throws Refusal `slow-down` when no further guess is looked at now */
@@ -42,11 +47,18 @@ export class Guesses {
       const count = await this.#limiters[name].get(key)
       if (!count || count.consumedPoints < limits[name].points) continue
       if (name === 'inRow')
-        throw new Refusal('slow-down', `Too many wrong tries of this ${guess.what}. Please ask the operator of this server.`)
+        throw new Refusal(
+          'slow-down',
+          `Too many wrong tries of this ${guess.what}. Please ask the operator of this server.`,
+        )
       const waitS = Math.max(1, Math.ceil(count.msBeforeNext / 1000))
-      throw new Refusal('slow-down', `Too many wrong tries. Please wait ${Math.ceil(waitS / 60)} min and try again.`, {
-        detail: { retry_after_s: waitS },
-      })
+      throw new Refusal(
+        'slow-down',
+        `Too many wrong tries. Please wait ${Math.ceil(waitS / 60)} min and try again.`,
+        {
+          detail: { retry_after_s: waitS },
+        },
+      )
     }
   }
 
@@ -85,6 +97,7 @@ const network = (address: string) => {
   const [head = '', tail] = address.split('::')
   const left = head.split(':').filter(Boolean)
   const right = tail?.split(':').filter(Boolean) ?? []
-  const groups = tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill('0'), ...right]
+  const groups =
+    tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill('0'), ...right]
   return groups.slice(0, 4).join(':')
 }

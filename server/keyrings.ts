@@ -59,7 +59,12 @@ export class Keyrings {
 
   /** The user's keys, the present one first. */
   async list(userId: number): Promise<OwnKey[]> {
-    const rows = this.#db.select(own).from(keyPairs).where(eq(keyPairs.userId, userId)).orderBy(...presentFirst).all()
+    const rows = this.#db
+      .select(own)
+      .from(keyPairs)
+      .where(eq(keyPairs.userId, userId))
+      .orderBy(...presentFirst)
+      .all()
     return rows.map((row) => ({ ...row, aliases: JSON.parse(row.aliases) as string[] }))
   }
 
@@ -69,7 +74,11 @@ export class Keyrings {
 
   /** Ways in which the user's keyring opens. */
   async methods(userId: number): Promise<('passphrase' | 'recovery')[]> {
-    const rows = this.#db.select({ kind: keySlots.kind }).from(keySlots).where(eq(keySlots.userId, userId)).all()
+    const rows = this.#db
+      .select({ kind: keySlots.kind })
+      .from(keySlots)
+      .where(eq(keySlots.userId, userId))
+      .all()
     return [...new Set(rows.map(({ kind }) => kind))].sort()
   }
 
@@ -79,7 +88,11 @@ export class Keyrings {
    * @returns the recovery code of a new keyring, which is stored nowhere; null for one that existed
    * @throws Refusal `wrong-passphrase`, `bad-key`, `exists`, `bad-request` for an empty passphrase
    */
-  async add(user: User, passphrase: string, key: NewKey): Promise<{ key: OwnKey; recoveryCode: string | null }> {
+  async add(
+    user: User,
+    passphrase: string,
+    key: NewKey,
+  ): Promise<{ key: OwnKey; recoveryCode: string | null }> {
     const existing = this.#record(user.id)
     if (!existing) return this.#create(user, passphrase, key)
     const proof = { passphrase: utf8(passphrase), ...existing }
@@ -112,8 +125,13 @@ export class Keyrings {
       const { userId, id, generation, mac, slots } = created.keyring
       if (!tx.insert(keyrings).values({ userId, id, generation, mac }).onConflictDoNothing().run().changes)
         throw new Refusal('exists', 'This user got a keyring meanwhile. Nothing was changed.')
-      for (const slot of slots) tx.insert(keySlots).values({ ...slot, userId, createdAt: now }).run()
-      tx.insert(keyPairs).values(pairRow(user.id, created.key, now)).run()
+      for (const slot of slots)
+        tx.insert(keySlots)
+          .values({ ...slot, userId, createdAt: now })
+          .run()
+      tx.insert(keyPairs)
+        .values(pairRow(user.id, created.key, now))
+        .run()
     }, immediate)
     return { key: created.key, recoveryCode: created.recoveryCode }
   }
@@ -123,7 +141,12 @@ export class Keyrings {
    *
    * @throws Refusal `wrong-passphrase`; `not-found` if the user has no key
    */
-  async unlock(userId: number, passphrase: string, recipient: Uint8Array, binding: string): Promise<Uint8Array> {
+  async unlock(
+    userId: number,
+    passphrase: string,
+    recipient: Uint8Array,
+    binding: string,
+  ): Promise<Uint8Array> {
     const proof = { passphrase: utf8(passphrase), ...this.#existing(userId) }
     const { sealedDek } = await this.#pool.run(userId, 'unlock', { proof, recipient, binding })
     const slot = proof.keyring.slots.find(({ kind }) => kind === 'passphrase')!
@@ -165,18 +188,30 @@ export class Keyrings {
 
   #existing(userId: number) {
     const record = this.#record(userId)
-    if (!record) throw new Refusal('not-found', 'You have no key yet. The operator of this server can make one for you.')
+    if (!record)
+      throw new Refusal('not-found', 'You have no key yet. The operator of this server can make one for you.')
     return record
   }
 
   #record(userId: number): Omit<Passphrase, 'passphrase'> | null {
     const row = this.#db.select().from(keyrings).where(eq(keyrings.userId, userId)).get()
     if (!row) return null
-    const slots = this.#db.select().from(keySlots).where(eq(keySlots.userId, userId)).orderBy(asc(keySlots.id)).all()
+    const slots = this.#db
+      .select()
+      .from(keySlots)
+      .where(eq(keySlots.userId, userId))
+      .orderBy(asc(keySlots.id))
+      .all()
     return {
       keyring: {
         ...row,
-        slots: slots.map(({ id, kind, params, generation, wrapped }) => ({ id, kind, params, generation, wrapped })),
+        slots: slots.map(({ id, kind, params, generation, wrapped }) => ({
+          id,
+          kind,
+          params,
+          generation,
+          wrapped,
+        })),
       },
       slotSecrets: slots.map(({ id }) => this.#slotSecret(id)),
     }
@@ -193,4 +228,3 @@ const pairRow = (userId: number, pair: KeyPair, addedAt: number) => ({
   aliases: JSON.stringify(pair.aliases),
   addedAt,
 })
-

@@ -46,9 +46,15 @@ export class Ledger {
         messageId: entry.messageId ?? null,
       }
       const count = (head?.count ?? 0) + 1
-      const before = head ? tx.select({ mac: ledger.mac }).from(ledger).where(eq(ledger.id, head.lastId)).get() : null
+      const before = head
+        ? tx.select({ mac: ledger.mac }).from(ledger).where(eq(ledger.id, head.lastId)).get()
+        : null
       const mac = this.#rowMac(row, count, before?.mac ?? null)
-      const { id } = tx.insert(ledger).values({ ...row, mac }).returning({ id: ledger.id }).get()
+      const { id } = tx
+        .insert(ledger)
+        .values({ ...row, mac })
+        .returning({ id: ledger.id })
+        .get()
       const next = { userId: entry.userId, lastId: id, count, mac: this.#headMac(entry.userId, count, mac) }
       tx.insert(ledgerHeads).values(next).onConflictDoUpdate({ target: ledgerHeads.userId, set: next }).run()
     }, immediate)
@@ -75,7 +81,13 @@ export class Ledger {
       if (!timingSafeEqual(row.mac, this.#rowMac(row, count, chain?.mac ?? null))) tampered.add(row.userId)
       chains.set(row.userId, { mac: row.mac, count, lastId: row.id })
     }
-    const heads = new Map(this.#db.select().from(ledgerHeads).all().map((head) => [head.userId, head]))
+    const heads = new Map(
+      this.#db
+        .select()
+        .from(ledgerHeads)
+        .all()
+        .map((head) => [head.userId, head]),
+    )
     for (const userId of new Set([...chains.keys(), ...heads.keys()])) {
       const chain = chains.get(userId)
       const head = heads.get(userId)
@@ -106,7 +118,10 @@ export class Ledger {
   #rowMac(row: Omit<LedgerEvent, 'id'>, count: number, before: Uint8Array | null): Uint8Array {
     const { userId, at, event, terminal, address, method, reason, messageId } = row
     const previous = before ? Buffer.from(before).toString('hex') : ''
-    return this.#secret.mac('ledger', JSON.stringify([previous, count, userId, at, event, terminal, address, method, reason, messageId]))
+    return this.#secret.mac(
+      'ledger',
+      JSON.stringify([previous, count, userId, at, event, terminal, address, method, reason, messageId]),
+    )
   }
 
   #headMac(userId: number, count: number, mac: Uint8Array): Uint8Array {

@@ -12,8 +12,8 @@ import type { Correspondents } from './correspondents.ts'
 import type { CryptoPool } from './crypto-pool.ts'
 import type { Keyrings } from './keyrings.ts'
 import type { Folder, Mailboxes } from './mailboxes.ts'
-import type { Reading } from './reading.ts'
 import type { Outbox } from './outbox.ts'
+import type { Reading } from './reading.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './sessions.ts'
 import { mailAddress, type User } from './users.ts'
@@ -95,12 +95,14 @@ export class Letters {
     const { user } = session
     if (letter.sign) await this.#allowances.require(session, keyToken, 'sign')
     const addressed = parseRecipients(letter)
-    if (addressed.all.length === 0) throw new Refusal('bad-address', 'Who is it to? The letter has no recipient.')
+    if (addressed.all.length === 0)
+      throw new Refusal('bad-address', 'Who is it to? The letter has no recipient.')
     const keys = letter.encrypt ? await this.#keysFor(user, addressed.all) : null
     try {
       await this.#outbox.resolve(addressed.all)
     } catch (error) {
-      if (error instanceof Refusal && error.code === 'no-relay') await this.saveDraft(session, letter, options.draft)
+      if (error instanceof Refusal && error.code === 'no-relay')
+        await this.saveDraft(session, letter, options.draft)
       throw error
     }
 
@@ -115,12 +117,19 @@ export class Letters {
     }
     const copy = letter.encrypt ? envelopes[0]!.octets : await this.toSelf(user, envelopes[0]!.octets)
     const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
-    const id = await this.#mailboxes.store(user.id, folder.id, copy, { seen: true, replaces: options.draft ?? null })
+    const id = await this.#mailboxes.store(user.id, folder.id, copy, {
+      seen: true,
+      replaces: options.draft ?? null,
+    })
     return { id, folder, ...result }
   }
 
   /** Keeps a letter in Drafts, in the place of the draft it was. Recipients need not be complete. */
-  async saveDraft(session: Session, letter: Letter, replaces?: number | null): Promise<{ id: number; folder: Folder }> {
+  async saveDraft(
+    session: Session,
+    letter: Letter,
+    replaces?: number | null,
+  ): Promise<{ id: number; folder: Folder }> {
     const { user } = session
     const folder = await this.#mailboxes.fixedFolder(user.id, 'drafts')
     const octets = await this.#compose(user, letter, parseRecipients(letter, 'as typed'), 'draft')
@@ -162,9 +171,13 @@ export class Letters {
   async #keysFor(user: User, addresses: string[]): Promise<Map<string, Uint8Array>> {
     const { keys, missing } = await this.#correspondents.keysFor(user.id, addresses)
     if (missing.length > 0)
-      throw new Refusal('no-key-for', `There is no public key for ${missing.join(', ')}. Accept one first, or send without encryption.`, {
-        detail: { addresses: missing },
-      })
+      throw new Refusal(
+        'no-key-for',
+        `There is no public key for ${missing.join(', ')}. Accept one first, or send without encryption.`,
+        {
+          detail: { addresses: missing },
+        },
+      )
     return keys
   }
 
@@ -183,7 +196,9 @@ export class Letters {
     const { outer, entity } = takeApart(message)
     const seen = [...new Set([...addressed.to, ...addressed.cc].map(({ address }) => address))]
     const unseen = addressed.all.filter((address) => !seen.includes(address))
-    const groups = keys ? [seen, ...unseen.map((address) => [address])].filter((group) => group.length) : [addressed.all]
+    const groups = keys
+      ? [seen, ...unseen.map((address) => [address])].filter((group) => group.length)
+      : [addressed.all]
     const keysOf = (group: string[]) => (keys ? [...group.map((address) => keys.get(address)!), ...own] : [])
     const all = async (body: (encryptTo: Uint8Array[]) => Promise<Uint8Array>) => {
       const envelopes = []
@@ -211,7 +226,12 @@ export class Letters {
     return key ? [key.publicKey] : []
   }
 
-  async #compose(user: User, letter: Letter, { to, cc, bcc }: Addressed, kind: 'message' | 'draft' = 'message') {
+  async #compose(
+    user: User,
+    letter: Letter,
+    { to, cc, bcc }: Addressed,
+    kind: 'message' | 'draft' = 'message',
+  ) {
     const domain = user.address.slice(user.address.lastIndexOf('@') + 1)
     const { inReplyTo } = letter
     const composer = new MailComposer({
@@ -228,7 +248,9 @@ export class Letters {
         contentType: type,
         content: Buffer.from(octets),
       })),
-      ...(inReplyTo ? { inReplyTo: inReplyTo.messageId, references: [...inReplyTo.references, inReplyTo.messageId] } : {}),
+      ...(inReplyTo
+        ? { inReplyTo: inReplyTo.messageId, references: [...inReplyTo.references, inReplyTo.messageId] }
+        : {}),
       messageId: `<${randomBytes(16).toString('hex')}@${domain}>`,
       date: new Date(this.#clock()),
       newline: '\r\n',
@@ -240,7 +262,8 @@ export class Letters {
   }
 }
 
-const protectionOf = ({ sign, encrypt }: Letter) => [sign && 'sign', encrypt && 'encrypt'].filter(Boolean).join(' ') || 'none'
+const protectionOf = ({ sign, encrypt }: Letter) =>
+  [sign && 'sign', encrypt && 'encrypt'].filter(Boolean).join(' ') || 'none'
 
 /**
  * @param mode `as typed` keeps what is no address yet, for a draft
@@ -259,7 +282,9 @@ const parseRecipients = (letter: Letter, mode: 'strict' | 'as typed' = 'strict')
     })
   const [to, cc, bcc] = [field(letter.to), field(letter.cc), field(letter.bcc)]
   if (bad.length > 0 && mode === 'strict')
-    throw new Refusal('bad-address', `This is not a mail address: ${bad.join(', ')}.`, { detail: { addresses: bad } })
+    throw new Refusal('bad-address', `This is not a mail address: ${bad.join(', ')}.`, {
+      detail: { addresses: bad },
+    })
   return { to, cc, bcc, all: [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))] }
 }
 
@@ -267,7 +292,10 @@ const parseRecipients = (letter: Letter, mode: 'strict' | 'as typed' = 'strict')
 const takeApart = (message: Uint8Array): { outer: Buffer; entity: Buffer } => {
   const octets = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
   const end = octets.indexOf('\r\n\r\n')
-  const fields = octets.subarray(0, end).toString('latin1').split(/\r\n(?![ \t])/)
+  const fields = octets
+    .subarray(0, end)
+    .toString('latin1')
+    .split(/\r\n(?![ \t])/)
   const isContent = (field: string) => /^content-/i.test(field)
   const outer = fields.filter((field) => !isContent(field))
   const entity = fields.filter(isContent)

@@ -77,7 +77,8 @@ export class Mailboxes {
   async deliver(userIds: number[], message: Uint8Array): Promise<void> {
     const summary = await this.#pool.run(null, 'summarize', { octets: message })
     this.#db.transaction(() => {
-      for (const userId of userIds) this.#insert(userId, this.#fixed(userId, 'inbox').id, message, summary, {})
+      for (const userId of userIds)
+        this.#insert(userId, this.#fixed(userId, 'inbox').id, message, summary, {})
     }, immediate)
   }
 
@@ -127,7 +128,10 @@ export class Mailboxes {
       })
       .returning({ id: messages.id })
       .get()
-    this.#db.insert(octets).values({ messageId: id, octets: Buffer.from(message) }).run()
+    this.#db
+      .insert(octets)
+      .values({ messageId: id, octets: Buffer.from(message) })
+      .run()
     const [from, to, about, text] = [sender, recipients, subject, summary.searchText].map(indexed)
     this.#db.run(
       sql`INSERT INTO message_search (rowid, sender, recipients, subject, body) VALUES (${id}, ${from}, ${to}, ${about}, ${text})`,
@@ -192,21 +196,31 @@ export class Mailboxes {
       .where(and(eq(folders.userId, userId), sql`lower(${folders.name}) = lower(${folderName(name)})`))
       .get()
     if (taken && taken.id !== id) throw new Refusal('exists', `There is a folder ${taken.name} already.`)
-    this.#db.update(folders).set({ name: folderName(name) }).where(eq(folders.id, id)).run()
+    this.#db
+      .update(folders)
+      .set({ name: folderName(name) })
+      .where(eq(folders.id, id))
+      .run()
   }
 
   /** Deletes a folder of the user's own; its mail goes to the Trash. */
   async deleteFolder(userId: number, id: number): Promise<void> {
     this.#db.transaction((tx) => {
       this.#ownFolder(userId, id)
-      tx.update(messages).set({ folderId: this.#fixed(userId, 'trash').id }).where(eq(messages.folderId, id)).run()
+      tx.update(messages)
+        .set({ folderId: this.#fixed(userId, 'trash').id })
+        .where(eq(messages.folderId, id))
+        .run()
       tx.delete(folders).where(eq(folders.id, id)).run()
     }, immediate)
   }
 
   /** Deletes what is in the Trash for good. @returns how many messages that were */
   async emptyTrash(userId: number): Promise<number> {
-    return this.#db.delete(messages).where(eq(messages.folderId, this.#fixed(userId, 'trash').id)).run().changes
+    return this.#db
+      .delete(messages)
+      .where(eq(messages.folderId, this.#fixed(userId, 'trash').id))
+      .run().changes
   }
 
   // ---- lists
@@ -232,7 +246,9 @@ export class Mailboxes {
       .where(
         and(
           eq(messages.folderId, folderId),
-          arrivedAt === null ? undefined : sql`(${messages.arrivedAt}, ${messages.id}) < (${arrivedAt}, ${id})`,
+          arrivedAt === null
+            ? undefined
+            : sql`(${messages.arrivedAt}, ${messages.id}) < (${arrivedAt}, ${id})`,
           wanted === null
             ? undefined
             : sql`${messages.id} IN (SELECT rowid FROM message_search WHERE message_search MATCH ${wanted})`,
@@ -248,7 +264,11 @@ export class Mailboxes {
 
   /** @throws Refusal `not-found` */
   async message(userId: number, id: number): Promise<Listed> {
-    const row = this.#db.select(listed).from(messages).where(this.#own(userId, [id])).get()
+    const row = this.#db
+      .select(listed)
+      .from(messages)
+      .where(this.#own(userId, [id]))
+      .get()
     if (!row) throw new Refusal('not-found', 'There is no such message.')
     return row
   }
@@ -334,7 +354,8 @@ export class Mailboxes {
 
   #ownFolder(userId: number, id: number): Folder {
     const folder = this.#foundFolder(userId, eq(folders.id, id))
-    if (folder.kind !== 'user') throw new Refusal('bad-request', `The folder ${folder.name} cannot be changed.`)
+    if (folder.kind !== 'user')
+      throw new Refusal('bad-request', `The folder ${folder.name} cannot be changed.`)
     return folder
   }
 
@@ -349,7 +370,11 @@ export class Mailboxes {
     const found = find()
     if (found) return found
     this.#db.transaction((tx) => {
-      for (const folder of fixedFolders) tx.insert(folders).values({ userId, ...folder }).onConflictDoNothing().run()
+      for (const folder of fixedFolders)
+        tx.insert(folders)
+          .values({ userId, ...folder })
+          .onConflictDoNothing()
+          .run()
     }, immediate)
     return find()!
   }
@@ -376,12 +401,18 @@ const indexed = (text: string): string =>
   text.normalize('NFKC').replace(unspaced, (run) => {
     const characters = [...run]
     if (characters.length === 1) return ` ${run} `
-    return ` ${characters.slice(1).map((character, place) => characters[place]! + character).join(' ')} `
+    return ` ${characters
+      .slice(1)
+      .map((character, place) => characters[place]! + character)
+      .join(' ')} `
   })
 
 /** An FTS5 query for all the words; the last letters of each may be missing. */
 const matchOf = (query: string): string | null => {
-  const words = query.normalize('NFKC').split(/[^\p{L}\p{N}\p{M}ー@._-]+/u).filter(Boolean)
+  const words = query
+    .normalize('NFKC')
+    .split(/[^\p{L}\p{N}\p{M}ー@._-]+/u)
+    .filter(Boolean)
   const phrases = words.map((word) => `"${indexed(word).trim().replaceAll('"', '')}"*`)
   return phrases.length ? phrases.join(' AND ') : null
 }

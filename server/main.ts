@@ -104,7 +104,16 @@ export const openServices = async (
   const correspondents = new Correspondents({ db, clock, pool, users, keyrings })
   const reading = new Reading({ mailboxes, correspondents, allowances, pool })
   const outbox = new Outbox({ db, clock, config, users, mailboxes, log })
-  const letters = new Letters({ clock, pool, allowances, keyrings, correspondents, mailboxes, reading, outbox })
+  const letters = new Letters({
+    clock,
+    pool,
+    allowances,
+    keyrings,
+    correspondents,
+    mailboxes,
+    reading,
+    outbox,
+  })
   const parkedForms = new ParkedForms({ db, clock })
   const setup = new Setup({ clock, users, keyrings, letters, mailboxes })
   return {
@@ -139,7 +148,10 @@ export const openServices = async (
  *
  * @throws Error with one sentence naming what stands in the way
  */
-export const serve = async (config: Config, options: { clock?: Clock; log?: Logger } = {}): Promise<Running> => {
+export const serve = async (
+  config: Config,
+  options: { clock?: Clock; log?: Logger } = {},
+): Promise<Running> => {
   openFolder(config.data, true)
   const epoch = openEpoch(config.epochFile)
   const lock = takeLock(config, epoch)

@@ -24,8 +24,16 @@ export class ParkedForms {
     const key = randomBytes(32)
     const nonce = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(JSON.stringify([id, userId])))
-    const sealed = Buffer.concat([nonce, cipher.update(JSON.stringify(form)), cipher.final(), cipher.getAuthTag()])
-    this.#db.insert(parkedForms).values({ id, userId, sealed, expiresAt: this.#clock() + lifeMs }).run()
+    const sealed = Buffer.concat([
+      nonce,
+      cipher.update(JSON.stringify(form)),
+      cipher.final(),
+      cipher.getAuthTag(),
+    ])
+    this.#db
+      .insert(parkedForms)
+      .values({ id, userId, sealed, expiresAt: this.#clock() + lifeMs })
+      .run()
     return `${id}${key.toString('base64url')}`
   }
 
@@ -38,7 +46,9 @@ export class ParkedForms {
     try {
       const cipher = createDecipheriv('aes-256-gcm', key, row.sealed.subarray(0, 12), { authTagLength: 16 })
       cipher.setAAD(Buffer.from(JSON.stringify([id, userId]))).setAuthTag(row.sealed.subarray(-16))
-      return JSON.parse(Buffer.concat([cipher.update(row.sealed.subarray(12, -16)), cipher.final()]).toString())
+      return JSON.parse(
+        Buffer.concat([cipher.update(row.sealed.subarray(12, -16)), cipher.final()]).toString(),
+      )
     } catch {
       return null
     }
@@ -46,7 +56,10 @@ export class ParkedForms {
 
   /** The form has come back to its page and need not be kept. */
   async drop(ticket: string): Promise<void> {
-    this.#db.delete(parkedForms).where(eq(parkedForms.id, ticket.slice(0, 12))).run()
+    this.#db
+      .delete(parkedForms)
+      .where(eq(parkedForms.id, ticket.slice(0, 12)))
+      .run()
   }
 
   async sweep(): Promise<void> {

@@ -70,7 +70,12 @@ export class Reading {
     const found =
       security === 'encrypted' || within
         ? await this.#allowances.use(session, keyToken, { scope: 'read', messageId: id }, (opening) =>
-            this.#pool.run(session.user.id, 'openPart', { opening, octets, id: part, ...(within ? { within } : {}) }),
+            this.#pool.run(session.user.id, 'openPart', {
+              opening,
+              octets,
+              id: part,
+              ...(within ? { within } : {}),
+            }),
           )
         : await this.#pool.run(null, 'part', { octets, id: part })
     if (!found) throw new Refusal('not-found', 'There is no such attachment.')
@@ -80,7 +85,10 @@ export class Reading {
   async #view(
     session: Session,
     id: number,
-    work: (octets: Uint8Array, certificates: Awaited<ReturnType<Correspondents['certificates']>>) => Promise<Mail>,
+    work: (
+      octets: Uint8Array,
+      certificates: Awaited<ReturnType<Correspondents['certificates']>>,
+    ) => Promise<Mail>,
   ): Promise<ReadMessage> {
     const userId = session.user.id
     const message = await this.#mailboxes.message(userId, id)

@@ -50,7 +50,11 @@ export class Refusal extends Error {
   readonly detail: RefusalDetail
 
   /** @param sentence what happened and what to do, for a person to read; no secrets, no internals */
-  constructor(code: RefusalCode, sentence: string, options: { cause?: unknown; detail?: RefusalDetail } = {}) {
+  constructor(
+    code: RefusalCode,
+    sentence: string,
+    options: { cause?: unknown; detail?: RefusalDetail } = {},
+  ) {
     super(sentence, { cause: options.cause })
     this.code = code
     this.detail = options.detail ?? {}

@@ -74,7 +74,11 @@ export interface OpenKeys {
   signCleartext(text: string): Promise<string>
 }
 
-const hpke = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() })
+const hpke = new CipherSuite({
+  kem: new DhkemX25519HkdfSha256(),
+  kdf: new HkdfSha256(),
+  aead: new Aes256Gcm(),
+})
 
 // ---- what the parent asks
 
@@ -103,8 +107,20 @@ export const createKeyring = async (
     const common = { userId: wanted.userId, keyringId: wanted.keyringId, generation: 1, dek }
     const params = JSON.stringify({ ...wanted.argon2, salt: randomBytes(16).toString('base64url') })
     const slots = [
-      await wrapSlot({ ...common, kind: 'passphrase', params, secret: wanted.passphrase, share: wanted.slots.passphrase }),
-      await wrapSlot({ ...common, kind: 'recovery', params: '{}', secret: code, share: wanted.slots.recovery }),
+      await wrapSlot({
+        ...common,
+        kind: 'passphrase',
+        params,
+        secret: wanted.passphrase,
+        share: wanted.slots.passphrase,
+      }),
+      await wrapSlot({
+        ...common,
+        kind: 'recovery',
+        params: '{}',
+        secret: code,
+        share: wanted.slots.recovery,
+      }),
     ]
     const keyring = { userId: wanted.userId, id: wanted.keyringId, generation: 1, slots }
     return { keyring: { ...keyring, mac: slotTableMac(dek, keyring) }, key, recoveryCode: printedCode(code) }
@@ -122,14 +138,21 @@ export const unlock = async (
   proof: Passphrase,
   recipient: Uint8Array,
   binding: string,
-): Promise<{ sealedDek: Uint8Array }> => withPassphrase(proof, async (dek) => ({ sealedDek: await seal(recipient, binding, dek) }))
+): Promise<{ sealedDek: Uint8Array }> =>
+  withPassphrase(proof, async (dek) => ({ sealedDek: await seal(recipient, binding, dek) }))
 
 /** Adds a key to a keyring that exists. @throws Refusal `wrong-passphrase`, `bad-key` */
 export const addKey = (proof: Passphrase, key: NewKey): Promise<KeyPair> =>
-  withPassphrase(proof, async (dek) => sealedPair(dek, proof.keyring.userId, proof.keyring.id, await openpgpKey(key)))
+  withPassphrase(proof, async (dek) =>
+    sealedPair(dek, proof.keyring.userId, proof.keyring.id, await openpgpKey(key)),
+  )
 
 /** The secret keys, armored, protected with a passphrase of their own. @throws Refusal `wrong-passphrase` */
-export const exportSecret = (proof: Passphrase, keys: SealedKey[], copyPassphrase: Uint8Array): Promise<string[]> =>
+export const exportSecret = (
+  proof: Passphrase,
+  keys: SealedKey[],
+  copyPassphrase: Uint8Array,
+): Promise<string[]> =>
   withPassphrase(proof, async (dek) => {
     const passphrase = Buffer.from(copyPassphrase).toString('utf8')
     const armored: string[] = []
@@ -218,7 +241,11 @@ const wrappingKey = async (slot: Wrapping, secret: Uint8Array): Promise<Uint8Arr
 }
 
 const stretch = async (passphrase: Uint8Array, params: string): Promise<Buffer> => {
-  const { memoryKiB, passes, salt } = JSON.parse(params) as { memoryKiB: number; passes: number; salt: string }
+  const { memoryKiB, passes, salt } = JSON.parse(params) as {
+    memoryKiB: number
+    passes: number
+    salt: string
+  }
   const nonce = Buffer.from(salt, 'base64url')
   return promisify(argon2)('argon2id', {
     message: passphrase,
@@ -234,7 +261,8 @@ const withPassphrase = async <T>(proof: Passphrase, work: (dek: Uint8Array) => P
   const { keyring } = proof
   const slot = keyring.slots.find(({ kind }) => kind === 'passphrase')
   const share = proof.slotSecrets.find(({ slotId }) => slotId === slot?.id)
-  if (!slot || !share) throw new Error(`expected a passphrase slot with its share in keyring ${keyring.id}, got none`)
+  if (!slot || !share)
+    throw new Error(`expected a passphrase slot with its share in keyring ${keyring.id}, got none`)
   const wrapping = { ...slot, userId: keyring.userId, keyringId: keyring.id, share }
   const key = await wrappingKey(wrapping, proof.passphrase)
   proof.passphrase.fill(0)
@@ -260,7 +288,9 @@ const slotTableMac = (dek: Uint8Array, keyring: Omit<Keyring, 'mac'>): Buffer =>
     slot.generation,
     createHash('sha256').update(slot.wrapped).digest('hex'),
   ])
-  return createHmac('sha256', key).update(JSON.stringify([keyring.generation, rows])).digest()
+  return createHmac('sha256', key)
+    .update(JSON.stringify([keyring.generation, rows]))
+    .digest()
 }
 
 /** 128 bits in 26 letters and digits that cannot be taken for each other (Crockford's base 32). */
@@ -347,12 +377,17 @@ const importedKey = async (armored: string, passphrase: Uint8Array): Promise<ope
   try {
     key = await openpgp.readPrivateKey({ armoredKey: armored, config: settings })
   } catch (cause) {
-    throw new Refusal('bad-key', 'This is not an OpenPGP secret key, or one of a kind that is not supported.', { cause })
+    throw new Refusal(
+      'bad-key',
+      'This is not an OpenPGP secret key, or one of a kind that is not supported.',
+      { cause },
+    )
   }
   for (const { algorithm, bits } of [key, ...key.subkeys].map((part) => part.getAlgorithmInfo())) {
     if (/elgamal|dsa$/i.test(algorithm) && !/^(ec|ed)dsa/i.test(algorithm))
       throw new Refusal('bad-key', 'Keys with DSA or Elgamal are too weak to be imported.')
-    if (bits !== undefined && bits < 2047) throw new Refusal('bad-key', `RSA keys of ${bits} bits are too weak to be imported.`)
+    if (bits !== undefined && bits < 2047)
+      throw new Refusal('bad-key', `RSA keys of ${bits} bits are too weak to be imported.`)
   }
   if (!key.isDecrypted()) {
     try {
@@ -372,7 +407,11 @@ const importedKey = async (armored: string, passphrase: Uint8Array): Promise<ope
     await key.getSigningKey(undefined, new Date(), undefined, config)
     await key.getEncryptionKey(undefined, new Date(), undefined, config)
   } catch (cause) {
-    throw new Refusal('bad-key', 'This key is damaged, revoked or expired, or cannot both sign and encrypt.', { cause })
+    throw new Refusal(
+      'bad-key',
+      'This key is damaged, revoked or expired, or cannot both sign and encrypt.',
+      { cause },
+    )
   }
   return key
 }

@@ -40,7 +40,8 @@ export const serverSecretFile = (dataFolder: string) => join(dataFolder, 'server
 export const parseServerSecret = (text: string, file: string): ServerSecret => {
   const [mark, value = ''] = text.trim().split(' ')
   const bytes = Buffer.from(value, 'base64url')
-  if (mark !== fileMark || bytes.length !== 32) throw new Error(`${file} does not hold a Wafer server secret.`)
+  if (mark !== fileMark || bytes.length !== 32)
+    throw new Error(`${file} does not hold a Wafer server secret.`)
   return new ServerSecret(bytes)
 }
 
@@ -58,7 +59,9 @@ export const openServerSecret = (dataFolder: string, mayCreate: boolean): Server
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
   if (!mayCreate)
-    throw new Error(`${file} is missing: without it the keys in the database cannot be opened. Put it back from its backup.`)
+    throw new Error(
+      `${file} is missing: without it the keys in the database cannot be opened. Put it back from its backup.`,
+    )
   const secret = new ServerSecret(randomBytes(32))
   // Written aside and linked, so that of two processes that start together both read the first one's.
   const aside = `${file}.${randomBytes(6).toString('hex')}.tmp`

@@ -24,4 +24,5 @@ const take = (dataFolder: string, statements: string[]): ServingLock | null => {
 export const tryExclusive = (dataFolder: string) => take(dataFolder, ['BEGIN EXCLUSIVE'])
 
 /** @returns null if another process holds the lock for itself */
-export const tryShared = (dataFolder: string) => take(dataFolder, ['BEGIN', 'SELECT count(*) FROM sqlite_master'])
+export const tryShared = (dataFolder: string) =>
+  take(dataFolder, ['BEGIN', 'SELECT count(*) FROM sqlite_master'])

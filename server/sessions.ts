@@ -58,14 +58,21 @@ export class Sessions {
       id: randomBytes(16).toString('base64url'),
       tokenHash: hash(token),
       userId: user.id,
-      terminal: terminal.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim().slice(0, 60) || 'unnamed terminal',
+      terminal:
+        terminal
+          .replace(/[\p{Cc}\p{Cf}]+/gu, ' ')
+          .trim()
+          .slice(0, 60) || 'unnamed terminal',
       address,
       createdAt: now,
       contactAt: now,
       endsAt: now + this.#config.sessionMaxMs,
     }
     this.#db.insert(sessions).values(row).run()
-    return { token, session: toSession({ ...row, stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null }, user) }
+    return {
+      token,
+      session: toSession({ ...row, stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null }, user),
+    }
   }
 
   /** The live session of a token, its contact noted; null if there is none. */
@@ -130,7 +137,10 @@ export class Sessions {
     const now = this.#clock()
     const expired = or(lte(sessions.contactAt, now - this.#config.sessionIdleMs), lte(sessions.endsAt, now))!
     this.#endWhere(expired, 'expired')
-    this.#db.delete(sessionEnds).where(lte(sessionEnds.endedAt, now - rememberEndMs)).run()
+    this.#db
+      .delete(sessionEnds)
+      .where(lte(sessionEnds.endedAt, now - rememberEndMs))
+      .run()
   }
 
   #endWhere(which: SQL, reason: SessionEnd): number {
@@ -144,7 +154,10 @@ export class Sessions {
       for (const { session, method } of rows) {
         const { userId, terminal, address, tokenHash } = session
         if (method) this.#ledger.append({ userId, event: 'ended', terminal, address, method, reason })
-        tx.insert(sessionEnds).values({ tokenHash, userId, reason, endedAt: this.#clock() }).onConflictDoNothing().run()
+        tx.insert(sessionEnds)
+          .values({ tokenHash, userId, reason, endedAt: this.#clock() })
+          .onConflictDoNothing()
+          .run()
         tx.delete(sessions).where(eq(sessions.id, session.id)).run()
       }
       return rows
@@ -154,7 +167,8 @@ export class Sessions {
   }
 }
 
-const hash = (token: string): Uint8Array => createHash('sha256').update('wafer/session/v1').update(token).digest()
+const hash = (token: string): Uint8Array =>
+  createHash('sha256').update('wafer/session/v1').update(token).digest()
 
 const toSession = (row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId'>, user: User): Session => ({
   id: row.id,
@@ -167,5 +181,8 @@ const toSession = (row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId
   stopped:
     row.stoppedAt === null
       ? null
-      : { at: row.stoppedAt, by: { terminal: row.stoppedByTerminal ?? '', address: row.stoppedByAddress ?? '' } },
+      : {
+          at: row.stoppedAt,
+          by: { terminal: row.stoppedByTerminal ?? '', address: row.stoppedByAddress ?? '' },
+        },
 })

@@ -22,7 +22,13 @@ export class Setup {
   /** Hash of the token that is good now; null while there is none. */
   #open: Buffer | null = null
 
-  constructor(options: { clock: Clock; users: Users; keyrings: Keyrings; letters: Letters; mailboxes: Mailboxes }) {
+  constructor(options: {
+    clock: Clock
+    users: Users
+    keyrings: Keyrings
+    letters: Letters
+    mailboxes: Mailboxes
+  }) {
     this.#clock = options.clock
     this.#users = options.users
     this.#keyrings = options.keyrings
@@ -50,7 +56,8 @@ export class Setup {
    */
   async use(token: string, wanted: FirstUser): Promise<{ user: User; recoveryCode: string }> {
     const open = this.#open
-    if (!(await this.valid(token)) || this.#open === null) throw new Refusal('not-found', 'This set-up link was used already.')
+    if (!(await this.valid(token)) || this.#open === null)
+      throw new Refusal('not-found', 'This set-up link was used already.')
     this.#open = null // before anything is awaited: of two that come at once, one is too late
     let user: User | null = null
     try {

@@ -22,7 +22,13 @@ export class Users {
   readonly #turnstile: Turnstile
   readonly #cost: Config['argon2']
 
-  constructor(options: { db: Database; clock: Clock; guesses: Guesses; turnstile: Turnstile; cost: Config['argon2'] }) {
+  constructor(options: {
+    db: Database
+    clock: Clock
+    guesses: Guesses
+    turnstile: Turnstile
+    cost: Config['argon2']
+  }) {
     this.#db = options.db
     this.#clock = options.clock
     this.#guesses = options.guesses
@@ -109,12 +115,17 @@ export class Users {
   }
 
   async #verify(password: string, hash: string | null): Promise<boolean> {
-    const [, memoryKiB, passes, nonce, tag] = hash?.match(/^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=1\$([^$]+)\$([^$]+)$/) ?? []
+    const [, memoryKiB, passes, nonce, tag] =
+      hash?.match(/^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=1\$([^$]+)\$([^$]+)$/) ?? []
     if (!memoryKiB || !passes || !nonce || !tag) {
       await stretch(password, { ...this.#cost, nonce: Buffer.alloc(16) })
       return false
     }
-    const parameters = { memoryKiB: Number(memoryKiB), passes: Number(passes), nonce: Buffer.from(nonce, 'base64') }
+    const parameters = {
+      memoryKiB: Number(memoryKiB),
+      passes: Number(passes),
+      nonce: Buffer.from(nonce, 'base64'),
+    }
     return timingSafeEqual(await stretch(password, parameters), Buffer.from(tag, 'base64'))
   }
 }
@@ -144,4 +155,8 @@ export const mailAddress = (text: string): string => {
   return address
 }
 
-const oneLine = (text: string) => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim().slice(0, 200)
+const oneLine = (text: string) =>
+  text
+    .replace(/[\p{Cc}\p{Cf}]+/gu, ' ')
+    .trim()
+    .slice(0, 200)

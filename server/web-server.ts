@@ -7,7 +7,12 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createNetServer, isIP, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -61,7 +66,8 @@ type Env = PageEnv & { Bindings: HttpBindings }
 const bodyLimits = { letter: 36 * 1024 * 1024, other: 256 * 1024 }
 
 /** Paths that are for everybody; all others need a session. */
-const isPublic = (path: string) => path === '/login' || path.startsWith('/setup/') || path.startsWith('/enhance-')
+const isPublic = (path: string) =>
+  path === '/login' || path.startsWith('/setup/') || path.startsWith('/enhance-')
 
 export type WebServer = {
   /** The public origin. */
@@ -85,7 +91,9 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
       socket.on('close', () => sockets.delete(socket))
     })
   await new Promise<void>((resolve, reject) => {
-    front.once('error', (cause: NodeJS.ErrnoException) => reject(cannotListen(config.host, config.port, cause)))
+    front.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(cannotListen(config.host, config.port, cause)),
+    )
     front.listen(config.port, config.host, resolve)
   })
   const { port } = front.address() as AddressInfo
@@ -189,13 +197,17 @@ const routes = (services: Services, site: { origin: string }) => {
       const { body, headers } = notEncryptedPage(site.origin, c.req.header('accept-language'))
       return new Response(body, { status: 426, headers })
     }
-    if (!isOwnHost(host, config, site.origin)) throw new Refusal('misdirected', 'This server goes by another name.')
+    if (!isOwnHost(host, config, site.origin))
+      throw new Refusal('misdirected', 'This server goes by another name.')
     await next()
     if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
     if (!c.res.headers.has('X-Content-Type-Options')) c.res.headers.set('X-Content-Type-Options', 'nosniff')
   })
 
-  app.route('/api', api(services, (c) => asker(c, services)))
+  app.route(
+    '/api',
+    api(services, (c) => asker(c, services)),
+  )
 
   if (script)
     app.get(script.path, (c) => {
@@ -225,10 +237,15 @@ const routes = (services: Services, site: { origin: string }) => {
       visit.form = await readForm(c)
       if (!fits(visit.form.get('t'), visit.formToken)) {
         if (c.req.path === '/login') visit.form = only(visit.form, 'user')
-        else throw new Refusal('forbidden', 'This form is too old, or not from this site. Go back, reload the page and try again.')
+        else
+          throw new Refusal(
+            'forbidden',
+            'This form is too old, or not from this site. Go back, reload the page and try again.',
+          )
       }
     }
-    if (!visit.session && !isPublic(c.req.path)) c.res = await page.interrupted(c as unknown as Context<PageEnv>)
+    if (!visit.session && !isPublic(c.req.path))
+      c.res = await page.interrupted(c as unknown as Context<PageEnv>)
     else await next()
     if (c.req.path === '/login' && connection(c, services).secure.https)
       c.res.headers.set('Strict-Transport-Security', 'max-age=31536000')
@@ -240,14 +257,21 @@ const routes = (services: Services, site: { origin: string }) => {
   app.onError((error, c) => {
     const refusal = services.refusalOf(error)
     if (refusal) return refused(c, refusal)
-    log.error({ err: { name: error.name, message: error.message, stack: error.stack }, path: c.req.routePath }, 'unexpected error')
-    return refused(c, new Refusal('failed', 'Something went wrong on the server. Nothing was changed; please try again.'))
+    log.error(
+      { err: { name: error.name, message: error.message, stack: error.stack }, path: c.req.routePath },
+      'unexpected error',
+    )
+    return refused(
+      c,
+      new Refusal('failed', 'Something went wrong on the server. Nothing was changed; please try again.'),
+    )
   })
 
   const refused = async (c: Context<Env>, refusal: Refusal): Promise<Response> => {
     if (!c.get('visit')) c.set('visit', await beginVisit(c, services, ''))
     const response = await whole(await page.refused(c as unknown as Context<PageEnv>, refusal))
-    if (refusal.detail.retry_after_s) response.headers.set('Retry-After', String(refusal.detail.retry_after_s))
+    if (refusal.detail.retry_after_s)
+      response.headers.set('Retry-After', String(refusal.detail.retry_after_s))
     return response
   }
   return app
@@ -357,7 +381,11 @@ const beginVisit = async (c: Context<Env>, services: Services, script: string): 
     logIn: (begun) => {
       visit.session = begun.session
       visit.formToken = services.formToken(begun.token)
-      setCookie(c, names.session, begun.token, { ...common, sameSite: 'Lax', maxAge: Math.floor(config.sessionMaxMs / 1000) })
+      setCookie(c, names.session, begun.token, {
+        ...common,
+        sameSite: 'Lax',
+        maxAge: Math.floor(config.sessionMaxMs / 1000),
+      })
       deleteCookie(c, names.before, common)
     },
     logOut: () => {
@@ -369,7 +397,8 @@ const beginVisit = async (c: Context<Env>, services: Services, script: string): 
       if (value) setCookie(c, names.key, value, { ...common, sameSite: 'Strict' })
       else deleteCookie(c, names.key, common)
     },
-    setLanguage: (language) => setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: 31_536_000 }),
+    setLanguage: (language) =>
+      setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: 31_536_000 }),
     formerUserId: async () => (token ? sessions.formerUserId(token) : null),
   }
   return visit
@@ -383,17 +412,35 @@ const languageOf = (accepted: string | undefined, chosen: string | null): Langua
     return { tag, q: q ? Number(q.slice(2)) : 1 }
   })
   const weight = (language: Language) =>
-    Math.max(0, ...weights.filter(({ tag }) => tag === language || tag.startsWith(`${language}-`)).map(({ q }) => q))
+    Math.max(
+      0,
+      ...weights.filter(({ tag }) => tag === language || tag.startsWith(`${language}-`)).map(({ q }) => q),
+    )
   return weight('ja') > weight('en') ? 'ja' : 'en'
 }
 
-const browsers = ['Lynx', 'w3m', 'ELinks', 'Links', 'edbrowse', 'NetSurf', 'Dillo', 'KAIOS', 'Opera Mini', 'Edg', 'Firefox', 'Chrome', 'Safari'] as const
+const browsers = [
+  'Lynx',
+  'w3m',
+  'ELinks',
+  'Links',
+  'edbrowse',
+  'NetSurf',
+  'Dillo',
+  'KAIOS',
+  'Opera Mini',
+  'Edg',
+  'Firefox',
+  'Chrome',
+  'Safari',
+] as const
 const systems = ['Android', 'iPhone', 'iPad', 'Windows', 'Macintosh', 'Linux'] as const
 const readable: Record<string, string> = { KAIOS: 'KaiOS', Edg: 'Edge', Macintosh: 'Mac' }
 
 /** A name for a terminal in lists, such as "Lynx" or "Firefox on Android". */
 const terminalOf = (userAgent: string) => {
-  const found = (names: readonly string[]) => names.find((name) => userAgent.toLowerCase().includes(name.toLowerCase()))
+  const found = (names: readonly string[]) =>
+    names.find((name) => userAgent.toLowerCase().includes(name.toLowerCase()))
   const [browser, system] = [found(browsers), found(systems)].map((name) => name && (readable[name] ?? name))
   return [browser ?? 'Browser', system].filter(Boolean).join(' on ')
 }
@@ -409,12 +456,18 @@ const refuseForeignOrigin = (c: Context<Env>, services: Services, publicOrigin: 
   const origin = c.req.header('origin')
   const site = c.req.header('sec-fetch-site')
   const own = [publicOrigin, `${secure.https ? 'https' : 'http'}://${host}`]
-  if ((origin !== undefined && !own.includes(origin)) || (site !== undefined && site !== 'same-origin' && site !== 'none'))
+  if (
+    (origin !== undefined && !own.includes(origin)) ||
+    (site !== undefined && site !== 'same-origin' && site !== 'none')
+  )
     throw new Refusal('forbidden', 'This form was sent from another site. Nothing was changed.')
 }
 
 const emptyForm: Form = { get: () => '', all: () => [], files: () => [] }
-const only = (form: Form, kept: string): Form => ({ ...emptyForm, get: (name) => (name === kept ? form.get(name) : '') })
+const only = (form: Form, kept: string): Form => ({
+  ...emptyForm,
+  get: (name) => (name === kept ? form.get(name) : ''),
+})
 
 const readForm = async (c: Context<Env>): Promise<Form> => {
   const fields = new Map<string, string[]>()

@@ -131,13 +131,16 @@ const rounds = Number(process.env.SOAK_ROUNDS ?? 20)
 test(`P85: twenty terminals that unlock at the same moment leave exactly one holder, ${rounds} times`, async (t) => {
   const server = await world(t)
   await server.addUser(ann)
-  const terminals = await Promise.all(Array.from({ length: 20 }, (_, n) => server.terminal(ann, `terminal ${n}`)))
+  const terminals = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => server.terminal(ann, `terminal ${n}`)),
+  )
   const id = await encryptedMessage(terminals[0]!)
   for (let round = 0; round < rounds; round += 1) {
     const answers = await Promise.all(terminals.map((terminal) => terminal.unlock()))
     const holders = terminals.filter((_, n) => answers[n]!.status === 201)
     assert.equal(holders.length, 1)
-    for (const answer of answers.filter(({ status }) => status !== 201)) assert.equal(problem(answer), 'key-in-use')
+    for (const answer of answers.filter(({ status }) => status !== 201))
+      assert.equal(problem(answer), 'key-in-use')
     const uses = await Promise.all(terminals.map((terminal) => terminal.post(`/messages/${id}/decrypt`)))
     assert.equal(uses.filter(({ status }) => status === 200).length, 1)
     await holders[0]!.delete('/allowance')
@@ -146,7 +149,11 @@ test(`P85: twenty terminals that unlock at the same moment leave exactly one hol
 })
 
 test('C6 P89 B6: an allowance ends when it was not used for its time, and at the latest after its longest time', async (t) => {
-  const server = await world(t, { WAFER_ALLOWANCE_IDLE: '60s', WAFER_ALLOWANCE_MAX: '150s', WAFER_SESSION_IDLE: '1h' })
+  const server = await world(t, {
+    WAFER_ALLOWANCE_IDLE: '60s',
+    WAFER_ALLOWANCE_MAX: '150s',
+    WAFER_SESSION_IDLE: '1h',
+  })
   await server.addUser(ann)
   const terminal = await server.terminal(ann)
   const id = await encryptedMessage(terminal)
@@ -178,7 +185,9 @@ test('S1080 P38 C4 C5: a session without contact ends, its allowance with it, an
   const next = await server.terminal(ann, 'next')
   assert.equal((await next.unlock()).status, 201)
   assert.equal(problem(await lost.get('/session')), 'no-session')
-  const events = (await next.get('/log')).body.events.map((event: { event: string; terminal: string }) => `${event.event} ${event.terminal}`)
+  const events = (await next.get('/log')).body.events.map(
+    (event: { event: string; terminal: string }) => `${event.event} ${event.terminal}`,
+  )
   assert.deepEqual(events.slice(0, 2), ['granted next', 'ended lost'])
 })
 
@@ -242,7 +251,8 @@ test('B13: the sixth wrong passphrase is not looked at; the owner elsewhere and 
   const server = await world(t)
   await server.addUser(ann)
   const terminal = await server.terminal(ann)
-  for (let round = 0; round < 5; round += 1) assert.equal(problem(await terminal.unlock(`guess ${round}`)), 'wrong-passphrase')
+  for (let round = 0; round < 5; round += 1)
+    assert.equal(problem(await terminal.unlock(`guess ${round}`)), 'wrong-passphrase')
   const refused = await terminal.unlock(passphrase)
   assert.equal(problem(refused), 'slow-down')
   assert.ok(Number(refused.headers.get('retry-after')) > 0)
@@ -283,7 +293,10 @@ test('A slot that was moved, swapped, altered or taken away in the database open
   const others = (column: string) =>
     `(SELECT ${column} FROM key_slots s WHERE s.kind = 'passphrase' AND s.user_id <> key_slots.user_id)`
   for (const [edit, answer] of [
-    [`UPDATE key_slots SET params = ${others('params')}, wrapped = ${others('wrapped')} WHERE kind = 'passphrase'`, 'wrong-passphrase'],
+    [
+      `UPDATE key_slots SET params = ${others('params')}, wrapped = ${others('wrapped')} WHERE kind = 'passphrase'`,
+      'wrong-passphrase',
+    ],
     ["UPDATE key_slots SET generation = 2 WHERE kind = 'passphrase'", 'wrong-passphrase'],
     ["DELETE FROM key_slots WHERE kind = 'recovery'", 'failed'],
     ["UPDATE key_slots SET generation = 2 WHERE kind = 'recovery'", 'failed'],

@@ -31,7 +31,8 @@ test('S1090 B12: a wrong password and an unknown user get the same answer', asyn
   await server.addUser(ann)
   const anonymous = new Terminal(() => server.url)
   const answers = []
-  for (const user of [ann, 'nobody@wafer.test']) answers.push(await anonymous.post('/session', { user, password: 'wrong password' }))
+  for (const user of [ann, 'nobody@wafer.test'])
+    answers.push(await anonymous.post('/session', { user, password: 'wrong password' }))
   const [wrong, unknown] = answers
   assert.equal(wrong!.status, 401)
   assert.equal(problem(wrong!), 'bad-credentials')
@@ -44,20 +45,27 @@ test('B13: five wrong passwords, then a delay that the answer names; a new passw
   const user = await server.addUser(ann)
   const anonymous = new Terminal(() => server.url)
   for (let round = 0; round < 5; round += 1)
-    assert.equal(problem(await anonymous.post('/session', { user: ann, password: `wrong ${round}` })), 'bad-credentials')
+    assert.equal(
+      problem(await anonymous.post('/session', { user: ann, password: `wrong ${round}` })),
+      'bad-credentials',
+    )
   const refused = await anonymous.post('/session', { user: ann, password })
   assert.equal(refused.status, 429)
   assert.equal(problem(refused), 'slow-down')
   assert.ok(Number(refused.headers.get('retry-after')) > 0)
   await server.services.users.setPassword(user, 'another good password')
-  assert.equal((await anonymous.post('/session', { user: ann, password: 'another good password' })).status, 201)
+  assert.equal(
+    (await anonymous.post('/session', { user: ann, password: 'another good password' })).status,
+    201,
+  )
 })
 
 test('F5 F7: folders are listed with their counts, made, and paged newest first', async (t) => {
   const server = await world(t)
   await server.addUser(ann)
   const terminal = await server.terminal(ann)
-  for (let n = 1; n <= 7; n += 1) await server.deliver(ann, plain(`Subject: number ${n}\nDate: ${new Date().toUTCString()}`, 'text'))
+  for (let n = 1; n <= 7; n += 1)
+    await server.deliver(ann, plain(`Subject: number ${n}\nDate: ${new Date().toUTCString()}`, 'text'))
   const { body } = await terminal.get('/folders')
   assert.deepEqual(
     body.folders.map(({ name, kind, total, unread }: Record<string, unknown>) => [name, kind, total, unread]),
@@ -79,16 +87,25 @@ test('F5 F7: folders are listed with their counts, made, and paged newest first'
     subjects.push(...page.body.messages.map((message: { subject: string }) => message.subject))
     next = page.body.next
   }
-  assert.deepEqual(subjects, [7, 6, 5, 4, 3, 2, 1].map((n) => `number ${n}`))
+  assert.deepEqual(
+    subjects,
+    [7, 6, 5, 4, 3, 2, 1].map((n) => `number ${n}`),
+  )
   assert.equal(problem(await terminal.get('/folders/Nowhere/messages')), 'not-found')
-  assert.equal((await terminal.get(`/folders/${encodeURIComponent('Reisen 旅')}/messages`)).body.messages.length, 0)
+  assert.equal(
+    (await terminal.get(`/folders/${encodeURIComponent('Reisen 旅')}/messages`)).body.messages.length,
+    0,
+  )
 })
 
 test('S1190: a message is shown, marked, moved, deleted, and its octets are those that were received', async (t) => {
   const server = await world(t)
   await server.addUser(ann)
   const terminal = await server.terminal(ann)
-  const raw = plain('Subject: =?utf-8?B?5pel5pys6Kqe?=\nDate: Sat, 21 Nov 2026 10:00:00 +0900\nContent-Type: text/plain; charset=utf-8', 'Hällo <b>\n')
+  const raw = plain(
+    'Subject: =?utf-8?B?5pel5pys6Kqe?=\nDate: Sat, 21 Nov 2026 10:00:00 +0900\nContent-Type: text/plain; charset=utf-8',
+    'Hällo <b>\n',
+  )
   await server.deliver(ann, raw)
   const [listed] = (await terminal.get('/folders/Inbox/messages')).body.messages
   assert.deepEqual(listed, {
@@ -168,7 +185,12 @@ test('Search finds words in header fields and in the text of mail that is not en
   const utf8 = 'Content-Type: text/plain; charset=utf-8'
   await server.deliver(ann, plain(`Subject: invoice for November\n${utf8}`, 'please pay the cartographer'))
   await server.deliver(ann, plain(`Subject: other\n${utf8}`, '東京都に住んでいます'))
-  await terminal.post('/messages', { to: ann, subject: 'sealed', text: 'the hidden word is xylophone', encrypt: true })
+  await terminal.post('/messages', {
+    to: ann,
+    subject: 'sealed',
+    text: 'the hidden word is xylophone',
+    encrypt: true,
+  })
   const found = async (words: string) => {
     const { body } = await terminal.get(`/folders/Inbox/messages?q=${encodeURIComponent(words)}`)
     return body.messages.map((message: { subject: string }) => message.subject)
@@ -181,7 +203,8 @@ test('Search finds words in header fields and in the text of mail that is not en
   assert.deepEqual(await found('xylophone'), [])
   assert.deepEqual(await found('sealed'), ['sealed'])
   assert.deepEqual(await found('bob@wafer.test pay'), ['invoice for November'])
-  for (const words of ['"', '*', 'a" OR "b', 'NEAR(', '-', '%00']) assert.ok(Array.isArray(await found(words)), words)
+  for (const words of ['"', '*', 'a" OR "b', 'NEAR(', '-', '%00'])
+    assert.ok(Array.isArray(await found(words)), words)
 })
 
 test('S1400 S1510: a letter to a user of this server arrives; recipients, copies and drafts are as they should be', async (t) => {
@@ -189,8 +212,20 @@ test('S1400 S1510: a letter to a user of this server arrives; recipients, copies
   await server.addUser(ann, { name: 'Ann Ö' })
   await server.addUser(bob)
   const [annas, bobs] = [await server.terminal(ann), await server.terminal(bob)]
-  const attachments = [{ name: 'Gruß 日本.bin', type: 'application/x-thing', content: Buffer.from([0, 255, 10]).toString('base64') }]
-  const sent = await annas.post('/messages', { to: [bob], bcc: ann, subject: 'hé 日本', text: 'Täxt\n', attachments })
+  const attachments = [
+    {
+      name: 'Gruß 日本.bin',
+      type: 'application/x-thing',
+      content: Buffer.from([0, 255, 10]).toString('base64'),
+    },
+  ]
+  const sent = await annas.post('/messages', {
+    to: [bob],
+    bcc: ann,
+    subject: 'hé 日本',
+    text: 'Täxt\n',
+    attachments,
+  })
   assert.equal(sent.status, 201, JSON.stringify(sent.body))
   assert.equal(sent.body.folder, 'Sent')
   assert.deepEqual(sent.body.delivered.toSorted(), [ann, bob])
@@ -202,7 +237,10 @@ test('S1400 S1510: a letter to a user of this server arrives; recipients, copies
   const shown = (await bobs.get(`/messages/${arrived.id}`)).body
   assert.equal(shown.text.trim(), 'Täxt')
   assert.equal(shown.headers.bcc, undefined)
-  assert.deepEqual([shown.attachments[0].name, shown.attachments[0].type, shown.attachments[0].size], ['Gruß 日本.bin', 'application/x-thing', 3])
+  assert.deepEqual(
+    [shown.attachments[0].name, shown.attachments[0].type, shown.attachments[0].size],
+    ['Gruß 日本.bin', 'application/x-thing', 3],
+  )
   assert.doesNotMatch((await bobs.get(`/messages/${arrived.id}/raw`)).body, /^bcc/im)
   const part = await fetch(`${server.url}/api/messages/${arrived.id}/parts/${shown.attachments[0].id}`, {
     headers: { authorization: `Bearer ${bobs.token}` },
@@ -210,10 +248,18 @@ test('S1400 S1510: a letter to a user of this server arrives; recipients, copies
   assert.deepEqual([...new Uint8Array(await part.arrayBuffer())], [0, 255, 10])
   assert.match(part.headers.get('content-disposition') ?? '', /^attachment/)
 
-  const reply = await bobs.post('/messages', { to: ann, subject: 'Re: hé', text: 'ok', in_reply_to: arrived.id })
+  const reply = await bobs.post('/messages', {
+    to: ann,
+    subject: 'Re: hé',
+    text: 'ok',
+    in_reply_to: arrived.id,
+  })
   assert.equal(reply.status, 201)
   const [answer] = (await annas.get('/folders/Inbox/messages?limit=1')).body.messages
-  assert.equal((await annas.get(`/messages/${answer.id}`)).body.headers['in-reply-to'], shown.headers['message-id'])
+  assert.equal(
+    (await annas.get(`/messages/${answer.id}`)).body.headers['in-reply-to'],
+    shown.headers['message-id'],
+  )
 
   const copy = await annas.post(`/messages/${sent.body.id}/decrypt`)
   assert.equal(problem(copy), 'allowance-required', 'the copy lies encrypted')
@@ -237,7 +283,10 @@ test('Letters that cannot be sent are refused before anything is lost', async (t
   assert.deepEqual(await refused({ to: 'no address' }), ['bad-address', ['no address']])
   assert.deepEqual(await refused({ to: `${ann}, nobody@wafer.test` }), ['bad-address', ['nobody@wafer.test']])
   assert.equal((await refused({ to: '' }))[0], 'bad-address')
-  assert.deepEqual(await refused({ to: 'eve@elsewhere.test', encrypt: true }), ['no-key-for', ['eve@elsewhere.test']])
+  assert.deepEqual(await refused({ to: 'eve@elsewhere.test', encrypt: true }), [
+    'no-key-for',
+    ['eve@elsewhere.test'],
+  ])
   assert.equal((await terminal.get('/folders/Drafts/messages')).body.messages.length, 0)
   assert.deepEqual(await refused({ to: 'eve@elsewhere.test' }), ['no-relay', ['eve@elsewhere.test']])
   const [draft] = (await terminal.get('/folders/Drafts/messages')).body.messages
@@ -252,7 +301,13 @@ test('A Bcc of an encrypted letter stands in nobody else’s copy', async (t) =>
   for (const address of [ann, bob, 'carol@wafer.test']) await server.addUser(address)
   const terminal = await server.terminal(ann)
   await terminal.unlock()
-  const sent = await terminal.post('/messages', { to: bob, bcc: 'carol@wafer.test', text: 'x', encrypt: true, sign: true })
+  const sent = await terminal.post('/messages', {
+    to: bob,
+    bcc: 'carol@wafer.test',
+    text: 'x',
+    encrypt: true,
+    sign: true,
+  })
   assert.deepEqual(sent.body.delivered.toSorted(), [bob, 'carol@wafer.test'])
   const raws = []
   for (const address of [bob, 'carol@wafer.test']) {
@@ -293,7 +348,9 @@ test('P22: own keys are shown with both their names and their public half', asyn
   assert.deepEqual(key.aliases, [ann])
   assert.match(key.public, /^-----BEGIN PGP PUBLIC KEY BLOCK-----/)
   assert.deepEqual(key.methods, ['passphrase', 'recovery'])
-  const halves = server.services.db.$client.prepare('SELECT count(*) AS n FROM key_pairs WHERE public_key IS NULL OR sealed_secret IS NULL').pluck()
+  const halves = server.services.db.$client
+    .prepare('SELECT count(*) AS n FROM key_pairs WHERE public_key IS NULL OR sealed_secret IS NULL')
+    .pluck()
   assert.equal(halves.get(), 0)
   const user = await server.addUser('nokey@wafer.test', { key: false })
   const without = await server.terminal(user.address)
@@ -323,6 +380,10 @@ test('Malformed calls get a problem document that names what is wrong, and never
     assert.equal(answer.body.status, status)
     assert.doesNotMatch(JSON.stringify(answer.body), / at |node_modules|\.ts/)
   }
-  const broken = await fetch(`${server.url}/api/sign`, { method: 'POST', headers: { authorization: `Bearer ${terminal.token}` }, body: '{"text' })
+  const broken = await fetch(`${server.url}/api/sign`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${terminal.token}` },
+    body: '{"text',
+  })
   assert.equal(broken.status, 400)
 })

@@ -22,9 +22,19 @@ const encodings = (text: string): Buffer[] => {
     return [inner, inner.replaceAll('+', '-').replaceAll('/', '_')]
   })
   const quotedPrintable = [...utf8]
-    .map((octet) => (octet > 126 || octet === 61 ? `=${octet.toString(16).toUpperCase().padStart(2, '0')}` : String.fromCharCode(octet)))
+    .map((octet) =>
+      octet > 126 || octet === 61
+        ? `=${octet.toString(16).toUpperCase().padStart(2, '0')}`
+        : String.fromCharCode(octet),
+    )
     .join('')
-  const forms = [...base64, quotedPrintable, encodeURIComponent(text), JSON.stringify(text).slice(1, -1), utf8.toString('hex')]
+  const forms = [
+    ...base64,
+    quotedPrintable,
+    encodeURIComponent(text),
+    JSON.stringify(text).slice(1, -1),
+    utf8.toString('hex'),
+  ]
   const escaped = text.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
   return [utf8, Buffer.from(text, 'utf16le'), ...[...forms, escaped].map((form) => Buffer.from(form))]
 }
@@ -34,11 +44,14 @@ const findings = (folder: string, secrets: string[]): string[] =>
     .filter((entry) => entry.isFile())
     .flatMap((entry) => {
       const content = readFileSync(join(entry.parentPath, entry.name))
-      return secrets.filter((secret) => encodings(secret).some((form) => content.includes(form))).map((secret) => `${secret} in ${entry.name}`)
+      return secrets
+        .filter((secret) => encodings(secret).some((form) => content.includes(form)))
+        .map((secret) => `${secret} in ${entry.name}`)
     })
 
 test('The search for secrets finds each form that it looks for', () => {
-  for (const form of encodings(canary)) assert.ok(encodings(canary).some((wanted) => Buffer.concat([Buffer.from('x'), form]).includes(wanted)))
+  for (const form of encodings(canary))
+    assert.ok(encodings(canary).some((wanted) => Buffer.concat([Buffer.from('x'), form]).includes(wanted)))
   const wrapped = Buffer.from(`..${canary}..`).toString('base64')
   assert.ok(encodings(canary).some((form) => Buffer.from(wrapped).includes(form)))
 })
@@ -48,15 +61,32 @@ test('B9: neither plaintext nor passphrase nor tokens are in the data folder or 
   await server.addUser(ann)
   const terminal = await server.terminal(ann)
   await terminal.unlock('a wrong passphrase that nobody may read')
-  const { body } = await terminal.post('/messages', { to: ann, subject: 'plain subject', text: canary, draft: true })
+  const { body } = await terminal.post('/messages', {
+    to: ann,
+    subject: 'plain subject',
+    text: canary,
+    draft: true,
+  })
   await terminal.post('/messages', { to: ann, subject: 'letter', text: canary, encrypt: true })
   await terminal.unlock()
   const opened = await terminal.post(`/messages/${body.id}/decrypt`)
   assert.equal(opened.body.text.trim(), canary)
-  await terminal.post('/messages', { to: ann, subject: 'signed letter', text: canary, encrypt: true, sign: true })
+  await terminal.post('/messages', {
+    to: ann,
+    subject: 'signed letter',
+    text: canary,
+    encrypt: true,
+    sign: true,
+  })
   const user = await server.services.users.named(ann)
   await server.services.parkedForms.park(user.id, { text: canary })
-  const secrets = [canary, passphrase, 'a wrong passphrase that nobody may read', terminal.token!, terminal.keyToken!]
+  const secrets = [
+    canary,
+    passphrase,
+    'a wrong passphrase that nobody may read',
+    terminal.token!,
+    terminal.keyToken!,
+  ]
   const data = server.config.data
   assert.deepEqual(findings(data, secrets), [], 'while the key is open')
   await terminal.delete('/allowance')
@@ -65,7 +95,8 @@ test('B9: neither plaintext nor passphrase nor tokens are in the data folder or 
   await server.stop()
   assert.deepEqual(findings(data, secrets), [], 'after the end')
   const log = server.logged.join('')
-  for (const secret of secrets) for (const form of encodings(secret)) assert.ok(!log.includes(form.toString()), secret)
+  for (const secret of secrets)
+    for (const form of encodings(secret)) assert.ok(!log.includes(form.toString()), secret)
 })
 
 test('The data folder is for its owner alone', async (t) => {
@@ -211,7 +242,9 @@ test('C5: killed and started again, the session goes on and the key is locked; w
     const server = await world(t)
     await server.addUser(ann)
     await server.stop()
-    const environment: Record<string, string> = shared ? { WAFER_EPOCH_FILE: join(server.folder, 'epoch') } : {}
+    const environment: Record<string, string> = shared
+      ? { WAFER_EPOCH_FILE: join(server.folder, 'epoch') }
+      : {}
     const first = await startProgram(t, server.config.data, environment)
     const terminal = new Terminal(() => first.url)
     terminal.token = (await terminal.post('/session', { user: ann, password })).body.token

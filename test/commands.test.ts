@@ -133,7 +133,7 @@ const api = async (
     headers: { 'content-type': 'application/json', ...headers },
     body: body && JSON.stringify(body),
   })
-  return { status: answer.status, body: (await answer.json().catch(() => null)) as any }
+  return { status: answer.status, body: (await answer.json().catch(() => null)) as Body }
 }
 
 const gpgIsHere = spawnSync('gpg', ['--version']).status === 0
@@ -452,7 +452,7 @@ describe('mail files', () => {
     const rows = db
       .prepare(
         `SELECT o.octets, m.seen, m.flagged, m.arrived_at AS arrivedAt, m.subject FROM messages m
-         JOIN folders f ON f.id = m.folder_id JOIN message_octets o ON o.message_id = m.id WHERE f.name = ? ORDER BY m.id`,
+         JOIN folders f ON f.id = m.folder_id JOIN octets o ON o.message_id = m.id WHERE f.name = ? ORDER BY m.id`,
       )
       .all(folder) as { octets: Buffer; seen: number; flagged: number; arrivedAt: number; subject: string }[]
     db.close()

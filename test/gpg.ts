@@ -24,7 +24,17 @@ export class Gpg {
   }
 
   run(args: string[], input: string | Uint8Array = ''): { out: Buffer; status: string; code: number | null } {
-    const common = ['--homedir', this.home, '--batch', '--yes', '--no-tty', '--trust-model', 'always', '--status-fd', '2']
+    const common = [
+      '--homedir',
+      this.home,
+      '--batch',
+      '--yes',
+      '--no-tty',
+      '--trust-model',
+      'always',
+      '--status-fd',
+      '2',
+    ]
     const { stdout, stderr, status } = spawnSync('gpg', [...common, ...args], { input, maxBuffer: 1 << 27 })
     return { out: stdout, status: stderr.toString(), code: status }
   }
@@ -39,8 +49,17 @@ export class Gpg {
   /** A key pair; returns its fingerprint in lower case. */
   generate(userId: string, algorithm: 'rsa3072' | 'ed25519', passphrase = ''): string {
     const loopback = ['--pinentry-mode', 'loopback', '--passphrase', passphrase]
-    this.ok([...loopback, '--quick-generate-key', userId, algorithm, algorithm === 'ed25519' ? 'sign,cert' : 'default', 'never'])
-    const [fingerprint] = this.ok(['--with-colons', '--list-keys', userId]).toString().match(/(?<=^fpr:+)[0-9A-F]{40}/m)!
+    this.ok([
+      ...loopback,
+      '--quick-generate-key',
+      userId,
+      algorithm,
+      algorithm === 'ed25519' ? 'sign,cert' : 'default',
+      'never',
+    ])
+    const [fingerprint] = this.ok(['--with-colons', '--list-keys', userId])
+      .toString()
+      .match(/(?<=^fpr:+)[0-9A-F]{40}/m)!
     const encrypting = algorithm === 'ed25519' ? 'cv25519' : 'rsa3072'
     this.run([...loopback, '--quick-add-key', fingerprint, encrypting, 'encr', 'never'])
     return fingerprint.toLowerCase()
@@ -51,11 +70,20 @@ export class Gpg {
   }
 
   secretKey(userId: string, passphrase: string): string {
-    return this.ok(['--pinentry-mode', 'loopback', '--passphrase', passphrase, '--armor', '--export-secret-keys', userId]).toString()
+    return this.ok([
+      '--pinentry-mode',
+      'loopback',
+      '--passphrase',
+      passphrase,
+      '--armor',
+      '--export-secret-keys',
+      userId,
+    ]).toString()
   }
 }
 
-export const sq = (args: string[], input: string | Uint8Array): Buffer => execFileSync('sq', args, { input, maxBuffer: 1 << 27, stdio: 'pipe' })
+export const sq = (args: string[], input: string | Uint8Array): Buffer =>
+  execFileSync('sq', args, { input, maxBuffer: 1 << 27, stdio: 'pipe' })
 
 export const tempFolder = (t: TestContext): string => {
   const folder = mkdtempSync(join('/tmp', 'wafer-files-'))

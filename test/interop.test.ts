@@ -22,13 +22,24 @@ const send = async (server: World, message: { raw: string | Buffer }) => {
 }
 
 const mail = (fields: string[], body: string) =>
-  [`From: Bob <${bob}>`, `To: ${ann}`, 'Subject: from gpg', `Date: ${new Date().toUTCString()}`, ...fields, '', body]
+  [
+    `From: Bob <${bob}>`,
+    `To: ${ann}`,
+    'Subject: from gpg',
+    `Date: ${new Date().toUTCString()}`,
+    ...fields,
+    '',
+    body,
+  ]
     .join('\n')
     .replace(/\r?\n/g, '\r\n')
 
 const pgpMime = (armored: string) =>
   mail(
-    ['MIME-Version: 1.0', 'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b'],
+    [
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b',
+    ],
     `--b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--b\nContent-Type: application/octet-stream\n\n${armored}\n--b--\n`,
   )
 const entity = `Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n${Buffer.from(text).toString('base64')}\r\n`
@@ -45,7 +56,11 @@ const accept = async (server: World, armored: string) => {
 }
 
 /** Ann's server, gpg with Bob's key and Ann's, each knowing the other's. */
-const annAndBob = async (t: TestContext, algorithm: 'rsa3072' | 'ed25519', environment: Record<string, string> = {}) => {
+const annAndBob = async (
+  t: TestContext,
+  algorithm: 'rsa3072' | 'ed25519',
+  environment: Record<string, string> = {},
+) => {
   const server = await world(t, environment)
   await server.addUser(ann, { name: 'Ann' })
   const terminal = await server.terminal(ann)
@@ -63,11 +78,18 @@ for (const algorithm of ['ed25519', 'rsa3072'] as const)
     if (!needs(t, { gpg: 'gnupg' })) return
     const { server, terminal, gpg, fingerprint } = await annAndBob(t, algorithm)
     const cases = {
-      'PGP/MIME, signed': pgpMime(gpg.ok(['-a', '-r', ann, '-u', bob, '--sign', '--encrypt'], entity).toString()),
+      'PGP/MIME, signed': pgpMime(
+        gpg.ok(['-a', '-r', ann, '-u', bob, '--sign', '--encrypt'], entity).toString(),
+      ),
       'PGP/MIME': pgpMime(gpg.ok(['-a', '-r', ann, '--encrypt'], entity).toString()),
-      'inline, signed': mail([], gpg.ok(['-a', '-r', ann, '-u', bob, '--sign', '--encrypt'], text).toString()),
+      'inline, signed': mail(
+        [],
+        gpg.ok(['-a', '-r', ann, '-u', bob, '--sign', '--encrypt'], text).toString(),
+      ),
       inline: mail([], gpg.ok(['-a', '-r', ann, '--encrypt'], text).toString()),
-      'hidden recipient, compressed': pgpMime(gpg.ok(['-a', '-R', ann, '-z', '9', '--encrypt'], entity).toString()),
+      'hidden recipient, compressed': pgpMime(
+        gpg.ok(['-a', '-R', ann, '-z', '9', '--encrypt'], entity).toString(),
+      ),
     }
     for (const [name, raw] of Object.entries(cases)) {
       await send(server, { raw })
@@ -91,7 +113,10 @@ test('P3: a cleartext signature and a PGP/MIME signature of gpg are found valid,
   const clear = gpg.ok(['-a', '-u', bob, '--clearsign'], 'I sign this.\n- dash\n').toString()
   const detached = gpg.ok(['-a', '-u', bob, '--detach-sign'], entity).toString()
   const signedMime = mail(
-    ['MIME-Version: 1.0', 'Content-Type: multipart/signed; protocol="application/pgp-signature"; micalg=pgp-sha512; boundary=s'],
+    [
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/signed; protocol="application/pgp-signature"; micalg=pgp-sha512; boundary=s',
+    ],
     `--s\n${entity}\n--s\nContent-Type: application/pgp-signature\n\n${detached}\n--s--\n`,
   )
   for (const [raw, status] of [
@@ -143,14 +168,22 @@ const outside = async (t: TestContext) => {
 
 const partsOf = (message: string) => {
   const boundary = message.match(/boundary="?([^"\r\n;]+)"?/)![1]!
-  return message.split(`--${boundary}`).slice(1, -1).map((part) => part.replace(/^\r\n/, '').replace(/\r\n$/, ''))
+  return message
+    .split(`--${boundary}`)
+    .slice(1, -1)
+    .map((part) => part.replace(/^\r\n/, '').replace(/\r\n$/, ''))
 }
 
 test('S1510 P3: what is sent encrypted and signed, gpg and sq decrypt and find signed; a signed mail, gpg verifies', async (t) => {
   if (!needs(t, { gpg: 'gnupg', sq: 'sq' })) return
   const relay = await outside(t)
   const { server, terminal, gpg } = await annAndBob(t, 'rsa3072', { WAFER_RELAY: relay.url })
-  const letter = { to: bob, subject: 'Grüße', text, attachments: [{ name: 'Gruß.bin', type: 'application/x-test', content: 'AAEC' }] }
+  const letter = {
+    to: bob,
+    subject: 'Grüße',
+    text,
+    attachments: [{ name: 'Gruß.bin', type: 'application/x-test', content: 'AAEC' }],
+  }
 
   const both = await terminal.post('/messages', { ...letter, sign: true, encrypt: true })
   assert.equal(both.status, 201, JSON.stringify(both.body))
@@ -168,7 +201,10 @@ test('S1510 P3: what is sent encrypted and signed, gpg and sq decrypt and find s
   const folder = tempFolder(t)
   writeFileSync(join(folder, 'bob.asc'), gpg.secretKey(bob, ''))
   writeFileSync(join(folder, 'ann.asc'), (await terminal.get('/keys')).body.keys[0].public)
-  const opened = sq(['decrypt', '--recipient-key', join(folder, 'bob.asc'), '--signer-cert', join(folder, 'ann.asc')], armored)
+  const opened = sq(
+    ['decrypt', '--recipient-key', join(folder, 'bob.asc'), '--signer-cert', join(folder, 'ann.asc')],
+    armored,
+  )
   assert.match(opened.toString(), /callaloo/)
   const copy = await terminal.post(`/messages/${both.body.id}/decrypt`)
   assert.equal(copy.body.text.trim(), text.trim(), 'the copy in Sent opens with the own key')
@@ -176,11 +212,13 @@ test('S1510 P3: what is sent encrypted and signed, gpg and sq decrypt and find s
   await terminal.post('/messages', { ...letter, sign: true })
   await server.services.outbox.tick()
   const signed = relay.received[1]!.toString('latin1')
-  assert.match(signed, /multipart\/signed;[^]*micalg=/)
+  assert.match(signed, /multipart\/signed;[\s\S]*micalg=/)
   const [content, signature] = partsOf(signed)
   writeFileSync(join(folder, 'content'), content!, 'latin1')
   writeFileSync(join(folder, 'signature'), signature!.split('\r\n\r\n').slice(1).join('\r\n\r\n'))
   assert.match(gpg.run(['--verify', join(folder, 'signature'), join(folder, 'content')]).status, /GOODSIG/)
-  const sentCopy = await terminal.get(`/messages/${(await terminal.get('/folders/Sent/messages')).body.messages[0].id}`)
+  const sentCopy = await terminal.get(
+    `/messages/${(await terminal.get('/folders/Sent/messages')).body.messages[0].id}`,
+  )
   assert.equal(sentCopy.body.security, 'encrypted', 'the copy of a mail that left signed lies encrypted')
 })

@@ -8,7 +8,15 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
-import { type Certificate, inspectKeys, type Mail, open, partOf, protect, read } from '../server/encrypted-mail.ts'
+import {
+  type Certificate,
+  inspectKeys,
+  type Mail,
+  open,
+  partOf,
+  protect,
+  read,
+} from '../server/encrypted-mail.ts'
 import { summarize } from '../server/mime.ts'
 import { allowShortRsaKeys, decryptWith, encryptedMessage } from '../server/openpgp-packets.ts'
 import { Refusal } from '../server/refusal.ts'
@@ -89,7 +97,8 @@ const lend = async (keys: openpgp.Key[], passphrase: string): Promise<OpenKeys> 
   }
 }
 
-const certificatesOf = (keys: openpgp.Key[]) => keys.map((key): Certificate => ({ publicKey: key.toPublic().write(), addresses: null }))
+const certificatesOf = (keys: openpgp.Key[]) =>
+  keys.map((key): Certificate => ({ publicKey: key.toPublic().write(), addresses: null }))
 
 /** Key files of a case, as its `keys` column names them. */
 const filesOf = ({ id, keys }: Case): string[] => {
@@ -123,11 +132,7 @@ type Outcome = {
   refusedParts: Refusal[]
 }
 
-const outcomeOf = async (
-  mail: Uint8Array,
-  keys: OpenKeys,
-  certificates: Certificate[],
-): Promise<Outcome> => {
+const outcomeOf = async (mail: Uint8Array, keys: OpenKeys, certificates: Certificate[]): Promise<Outcome> => {
   const shown = await read(mail, certificates)
   const isolated: Mail[] = []
   const refusedParts: Refusal[] = []
@@ -456,7 +461,10 @@ describe('mail made here', () => {
     assert.equal(shown.signature.key, key.getFingerprint())
     assert.match(shown.text, /^Grüße\n- dash/)
     for (const sign of [keys, null]) {
-      const sealed = headed('ann@example.org', await protect(entity, { sign, encryptTo: certificates.map(({ publicKey }) => publicKey) }))
+      const sealed = headed(
+        'ann@example.org',
+        await protect(entity, { sign, encryptTo: certificates.map(({ publicKey }) => publicKey) }),
+      )
       assert.equal((await read(sealed, certificates)).security, 'encrypted')
       assert.doesNotMatch(sealed.toString('latin1'), /dash/)
       const opened = await open(sealed, keys, certificates)

@@ -17,12 +17,23 @@ const imports: Import[] = ['server', 'web', 'tui'].flatMap((folder) => {
     .flatMap((file) => {
       const from = join(folder, file)
       const source = readFileSync(join(root, from), 'utf8')
-      const found = source.matchAll(/^(?:import|export)\s+(type\s+)?([^'";]*?)\s*from\s+'([^']+)'|\bimport\('([^']+)'\)/gm)
+      const found = source.matchAll(
+        /^(?:import|export)\s+(type\s+)?([^'";]*?)\s*from\s+'([^']+)'|\bimport\('([^']+)'\)/gm,
+      )
       return [...found].map(([, type, names = '', target, dynamic]) => {
         const to = target ?? dynamic!
         const local = to.startsWith('.') ? normalize(join(dirname(from), to)) : to
-        const each = names.replace(/[{}]/g, '').split(',').map((name) => name.trim()).filter(Boolean)
-        return { from, to: local, names, typeOnly: Boolean(type) || (each.length > 0 && each.every((name) => name.startsWith('type '))) }
+        const each = names
+          .replace(/[{}]/g, '')
+          .split(',')
+          .map((name) => name.trim())
+          .filter(Boolean)
+        return {
+          from,
+          to: local,
+          names,
+          typeOnly: Boolean(type) || (each.length > 0 && each.every((name) => name.startsWith('type '))),
+        }
       })
     })
 })
@@ -30,12 +41,19 @@ const imports: Import[] = ['server', 'web', 'tui'].flatMap((folder) => {
 const values = imports.filter(({ typeOnly }) => !typeOnly)
 
 test('The test of the arrows sees arrows', () => {
-  assert.ok(imports.some(({ from, to, typeOnly }) => from === 'web/message.tsx' && to.startsWith('server/') && typeOnly))
+  assert.ok(
+    imports.some(
+      ({ from, to, typeOnly }) => from === 'web/message.tsx' && to.startsWith('server/') && typeOnly,
+    ),
+  )
   assert.ok(values.length > 50)
 })
 
 test('Pages and terminal client import the server by type only', () => {
-  assert.deepEqual(values.filter(({ from, to }) => /^(web|tui)\//.test(from) && to.startsWith('server/')), [])
+  assert.deepEqual(
+    values.filter(({ from, to }) => /^(web|tui)\//.test(from) && to.startsWith('server/')),
+    [],
+  )
 })
 
 test('Only the entry of the web server imports pages', () => {
@@ -55,7 +73,8 @@ test('No module imports, by whatever way round, one that imports it', () => {
 })
 
 test('Only secret-keys touches OpenPGP secret keys, and only the child process touches secret-keys', () => {
-  const secretFunctions = /\b(decryptKey|encryptKey|generateKey|readPrivateKeys?|decryptSessionKeys|reformatKey|PrivateKey)\b/
+  const secretFunctions =
+    /\b(decryptKey|encryptKey|generateKey|readPrivateKeys?|decryptSessionKeys|reformatKey|PrivateKey)\b/
   const users = readdirSync(join(root, 'server'))
     .filter((file) => file !== 'secret-keys.ts')
     .filter((file) => {
@@ -75,7 +94,8 @@ test('The web process loads neither the OpenPGP library nor the code that reads 
     for (const { to } of values.filter(({ from }) => from === file)) visit(to)
   }
   visit('server/main.ts')
-  for (const module of ['openpgp', 'postal-mime', 'server/encrypted-mail.ts', 'server/secret-keys.ts']) assert.ok(!reached.has(module), module)
+  for (const module of ['openpgp', 'postal-mime', 'server/encrypted-mail.ts', 'server/secret-keys.ts'])
+    assert.ok(!reached.has(module), module)
 })
 
 test('Each table has one module that writes to it', () => {
@@ -91,8 +111,12 @@ test('Each table has one module that writes to it', () => {
   const strays = readdirSync(join(root, 'server'))
     .filter((file) => file.endsWith('.ts'))
     .flatMap((file) => {
-      const written = readFileSync(join(root, 'server', file), 'utf8').matchAll(/\.(?:insert|update|delete)\((\w+)\)/g)
-      return [...written].map(([, table]) => ({ file, table: table! })).filter(({ table }) => owners.has(table) && owners.get(table) !== file)
+      const written = readFileSync(join(root, 'server', file), 'utf8').matchAll(
+        /\.(?:insert|update|delete)\((\w+)\)/g,
+      )
+      return [...written]
+        .map(([, table]) => ({ file, table: table! }))
+        .filter(({ table }) => owners.has(table) && owners.get(table) !== file)
     })
   // The stopped holder is told in the transaction that stops it, and its notice taken back in the one that grants.
   assert.deepEqual(

@@ -4,14 +4,17 @@ import { existsSync, readFileSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import type { TLSSocket } from 'node:tls'
 import { test } from 'node:test'
+import type { TLSSocket } from 'node:tls'
 import { password, type World, world } from './world.ts'
 
 const ann = 'ann@wafer.test'
 const corpus = process.env.CORPUS_DIR ?? '../shared/corpus'
 const vectors = join(import.meta.dirname, 'vectors')
-const tls = { WAFER_TLS_CERT: join(vectors, 'localhost-cert.pem'), WAFER_TLS_KEY: join(vectors, 'localhost-key.pem') }
+const tls = {
+  WAFER_TLS_CERT: join(vectors, 'localhost-cert.pem'),
+  WAFER_TLS_KEY: join(vectors, 'localhost-key.pem'),
+}
 
 /** Sends octets as they are; the answer as text, until the other side closes or falls silent. */
 const raw = (server: World, octets: string | Buffer): Promise<string> =>
@@ -31,17 +34,23 @@ const raw = (server: World, octets: string | Buffer): Promise<string> =>
 const statusOf = (answer: string) => Number(answer.match(/^HTTP\/1\.1 (\d{3})/)?.[1] ?? 0)
 
 const overTls = (server: World, path: string, headers: Record<string, string> = {}) =>
-  new Promise<{ status: number; headers: Record<string, unknown>; text: string; protocol: string | null }>((resolve, reject) => {
-    const request = httpsRequest(`${server.url}${path}`, { ca: readFileSync(tls.WAFER_TLS_CERT), servername: 'localhost', headers })
-    request.on('response', async (response) => {
-      const protocol = (response.socket as TLSSocket).getProtocol()
-      let text = ''
-      for await (const chunk of response) text += chunk
-      resolve({ status: response.statusCode!, headers: response.headers, text, protocol })
-    })
-    request.on('error', reject)
-    request.end()
-  })
+  new Promise<{ status: number; headers: Record<string, unknown>; text: string; protocol: string | null }>(
+    (resolve, reject) => {
+      const request = httpsRequest(`${server.url}${path}`, {
+        ca: readFileSync(tls.WAFER_TLS_CERT),
+        servername: 'localhost',
+        headers,
+      })
+      request.on('response', async (response) => {
+        const protocol = (response.socket as TLSSocket).getProtocol()
+        let text = ''
+        for await (const chunk of response) text += chunk
+        resolve({ status: response.statusCode!, headers: response.headers, text, protocol })
+      })
+      request.on('error', reject)
+      request.end()
+    },
+  )
 
 test('S1010 S1020 S1030: over TLS the pages are served, cookies are __Host- and Secure, and HTTPS is the origin', async (t) => {
   const server = await world(t, tls)
@@ -56,7 +65,9 @@ test('S1010 S1020 S1030: over TLS the pages are served, cookies are __Host- and 
 
 test('S1040 S1060: a terminal that does not trust the certificate gets no session', async (t) => {
   const server = await world(t, tls)
-  await assert.rejects(fetch(`${server.url}/login`), (error: Error) => /self-signed|certificate/i.test(String(error.cause)))
+  await assert.rejects(fetch(`${server.url}/login`), (error: Error) =>
+    /self-signed|certificate/i.test(String(error.cause)),
+  )
 })
 
 test('S1070: who speaks plain HTTP to the TLS port reads that nothing is encrypted, and where to go', async (t) => {
@@ -71,32 +82,42 @@ test('S1070: who speaks plain HTTP to the TLS port reads that nothing is encrypt
 
 test('S1070: forwarded header fields count from the declared proxy only, and plain HTTP in front of it is refused', async (t) => {
   const server = await world(t, { WAFER_PROXY: '127.0.0.1', WAFER_ORIGIN: 'https://mail.example.test' })
-  const get = (headers: string) => raw(server, `GET /login HTTP/1.1\r\nHost: mail.example.test\r\nConnection: close\r\n${headers}\r\n`)
+  const get = (headers: string) =>
+    raw(server, `GET /login HTTP/1.1\r\nHost: mail.example.test\r\nConnection: close\r\n${headers}\r\n`)
   assert.match(await get('X-Forwarded-Proto: https\r\n'), /__Host-wafer-pre=/)
   assert.equal(statusOf(await get('X-Forwarded-Proto: http\r\n')), 426)
   const direct = await world(t)
-  const answer = await raw(direct, 'GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-Proto: https\r\n\r\n')
+  const answer = await raw(
+    direct,
+    'GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-Proto: https\r\n\r\n',
+  )
   assert.doesNotMatch(answer, /__Host-/)
 })
 
 test('A host that is not this server’s name is refused', async (t) => {
   const server = await world(t)
-  const get = (host: string) => raw(server, `GET /login HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
-  for (const host of ['localhost', '127.0.0.1:99', 'mail.localhost:8080', 'mail.wafer.test']) assert.equal(statusOf(await get(host)), 200, host)
-  for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example']) assert.equal(statusOf(await get(host)), 421, host)
+  const get = (host: string) =>
+    raw(server, `GET /login HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  for (const host of ['localhost', '127.0.0.1:99', 'mail.localhost:8080', 'mail.wafer.test'])
+    assert.equal(statusOf(await get(host)), 200, host)
+  for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example'])
+    assert.equal(statusOf(await get(host)), 421, host)
 })
 
 test('B17: requests that could be read in two ways are refused', async (t) => {
   const file = join(corpus, 'generated/http-smuggling/requests.json')
   if (!existsSync(file)) return t.skip(`needs the corpus: set CORPUS_DIR to the folder that holds ${file}`)
   const server = await world(t, { WAFER_ORIGIN: 'http://wafer.example' })
-  const { requests } = JSON.parse(readFileSync(file, 'utf8')) as { requests: { id: string; raw_hex: string; expect: string }[] }
+  const { requests } = JSON.parse(readFileSync(file, 'utf8')) as {
+    requests: { id: string; raw_hex: string; expect: string }[]
+  }
   assert.ok(requests.length >= 24)
   // HTTP/0.9 waits for a header section that never comes, until the time for one is over.
   for (const { id, raw_hex, expect } of requests.filter((each) => each.id !== 'http-0.9')) {
     const answer = await raw(server, Buffer.from(raw_hex, 'hex'))
     const wanted = expect.match(/\b[1-5]\d\d\b/g)?.map(Number)
-    if (wanted) assert.ok(wanted.includes(statusOf(answer)), `${id}: got ${statusOf(answer)}, expected ${expect}`)
+    if (wanted)
+      assert.ok(wanted.includes(statusOf(answer)), `${id}: got ${statusOf(answer)}, expected ${expect}`)
     assert.ok((answer.match(/HTTP\/1\.1 /g) ?? []).length <= 1, `${id}: more than one answer`)
   }
 })
@@ -112,19 +133,32 @@ test('Two session cookies are no session', async (t) => {
 })
 
 /** A browser's way through the log-in form, with the cookies it is given. */
-const logIn = async (server: World, headers: Record<string, string> = {}, change: (form: URLSearchParams) => void = () => {}) => {
+const logIn = async (
+  server: World,
+  headers: Record<string, string> = {},
+  change: (form: URLSearchParams) => void = () => {},
+) => {
   const page = await fetch(`${server.url}/login`)
-  const cookie = page.headers.getSetCookie().map((each) => each.split(';')[0]).join('; ')
+  const cookie = page.headers
+    .getSetCookie()
+    .map((each) => each.split(';')[0])
+    .join('; ')
   const token = (await page.text()).match(/name="?t"? value="?([\w-]+)/)![1]!
   const form = new URLSearchParams({ t: token, user: ann, pass: password })
   change(form)
-  return fetch(`${server.url}/login`, { method: 'POST', body: form, headers: { cookie, ...headers }, redirect: 'manual' })
+  return fetch(`${server.url}/login`, {
+    method: 'POST',
+    body: form,
+    headers: { cookie, ...headers },
+    redirect: 'manual',
+  })
 }
 
 test('B14: a form counts with its token, and with our own Origin and Sec-Fetch-Site where a browser sends them', async (t) => {
   const server = await world(t)
   await server.addUser(ann)
-  const begun = (response: Response) => response.status === 303 && /(^|, ?)wafer=[^;]/.test(response.headers.getSetCookie().join(', '))
+  const begun = (response: Response) =>
+    response.status === 303 && /(^|, ?)wafer=[^;]/.test(response.headers.getSetCookie().join(', '))
   const own = server.url
   const accepted: Record<string, string>[] = [
     {}, // text browsers send none of them
@@ -145,7 +179,8 @@ test('B14: a form counts with its token, and with our own Origin and Sec-Fetch-S
     assert.equal(response.status, 403, JSON.stringify(headers))
     assert.ok(!begun(response))
   }
-  for (const forged of ['', 'x', 'A'.repeat(22)]) assert.ok(!begun(await logIn(server, {}, (form) => form.set('t', forged))), forged)
+  for (const forged of ['', 'x', 'A'.repeat(22)])
+    assert.ok(!begun(await logIn(server, {}, (form) => form.set('t', forged))), forged)
 })
 
 test('B14: no page changes anything without the session’s own form token', async (t) => {
@@ -153,14 +188,23 @@ test('B14: no page changes anything without the session’s own form token', asy
   await server.addUser(ann)
   const { token } = await server.terminal(ann)
   const { token: other } = await server.terminal(ann)
-  const page = (session: string) => fetch(`${server.url}/t`, { headers: { cookie: `wafer=${session}` } }).then((each) => each.text())
+  const page = (session: string) =>
+    fetch(`${server.url}/t`, { headers: { cookie: `wafer=${session}` } }).then((each) => each.text())
   const formToken = (html: string) => html.match(/name="?t"? value="?([\w-]+)/)![1]!
   const mine = formToken(await page(token!))
   const theirs = formToken(await page(other!))
   assert.notEqual(mine, theirs)
   const post = (body: Record<string, string>) =>
-    fetch(`${server.url}/do`, { method: 'POST', body: new URLSearchParams(body), headers: { cookie: `wafer=${token}` }, redirect: 'manual' })
-  for (const forged of [{ a: 'logout' }, { a: 'logout', t: '' }, { a: 'logout', t: theirs }] as Record<string, string>[])
+    fetch(`${server.url}/do`, {
+      method: 'POST',
+      body: new URLSearchParams(body),
+      headers: { cookie: `wafer=${token}` },
+      redirect: 'manual',
+    })
+  for (const forged of [{ a: 'logout' }, { a: 'logout', t: '' }, { a: 'logout', t: theirs }] as Record<
+    string,
+    string
+  >[])
     assert.equal((await post(forged)).status, 403)
   assert.match(await page(token!), /Log out/)
   assert.equal((await post({ a: 'logout', t: mine })).status, 303)
@@ -172,7 +216,11 @@ test('A browser’s cookies alone move nothing through the API', async (t) => {
   await server.addUser(ann)
   const { token } = await server.terminal(ann)
   const call = (headers: Record<string, string>) =>
-    fetch(`${server.url}/api/folders`, { method: 'POST', body: '{"name":"X"}', headers: { cookie: `wafer=${token}`, ...headers } })
+    fetch(`${server.url}/api/folders`, {
+      method: 'POST',
+      body: '{"name":"X"}',
+      headers: { cookie: `wafer=${token}`, ...headers },
+    })
   assert.equal((await call({})).status, 401)
   assert.equal((await call({ 'sec-fetch-site': 'cross-site' })).status, 401)
   assert.equal((await call({ 'sec-fetch-site': 'same-origin' })).status, 201)
@@ -184,9 +232,14 @@ test('Each answer brings the header fields that it should, within 350 bytes', as
   const { token } = await server.terminal(ann)
   const cookie = `wafer=${token}`
   for (const path of ['/t', '/c', '/nothing-here', '/folders', '/f/inbox']) {
-    const answer = await raw(server, `GET ${path} HTTP/1.1\r\nHost: localhost\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`)
+    const answer = await raw(
+      server,
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`,
+    )
     const head = answer.slice(answer.indexOf('\r\n') + 2, answer.indexOf('\r\n\r\n') + 2)
-    const counted = head.split(/(?<=\r\n)/).filter((line) => !/^(date|connection|keep-alive|set-cookie|strict-transport-security):/i.test(line))
+    const counted = head
+      .split(/(?<=\r\n)/)
+      .filter((line) => !/^(date|connection|keep-alive|set-cookie|strict-transport-security):/i.test(line))
     const bytes = counted.join('').length
     assert.ok(bytes <= 350, `${path}: ${bytes} bytes\n${counted.join('')}`)
     assert.match(head, /^content-length: \d+/im, path)
@@ -194,7 +247,13 @@ test('Each answer brings the header fields that it should, within 350 bytes', as
     assert.match(head, /^x-content-type-options: nosniff/im)
     assert.match(head, /^referrer-policy: same-origin/im)
     const policy = head.match(/^content-security-policy: (.*)\r$/im)?.[1] ?? ''
-    for (const rule of ["object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"]) assert.ok(policy.includes(rule), rule)
+    for (const rule of [
+      "object-src 'none'",
+      "base-uri 'none'",
+      "frame-ancestors 'none'",
+      "form-action 'self'",
+    ])
+      assert.ok(policy.includes(rule), rule)
     assert.doesNotMatch(policy, /unsafe|\*/)
   }
 })

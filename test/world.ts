@@ -14,7 +14,8 @@ import { type Running, type Services, serve } from '../server/main.ts'
 export const password = 'correct horse battery'
 export const passphrase = 'the seal of ann, and of nobody else'
 
-export type Answer<T = any> = { status: number; body: T; headers: Headers }
+// biome-ignore lint/suspicious/noExplicitAny: what comes back is looked at by the test, not trusted
+export type Answer = { status: number; body: any; headers: Headers }
 
 export class World {
   readonly folder = mkdtempSync(join(tmpdir(), 'wafer-test-'))
@@ -90,7 +91,8 @@ export class World {
   async terminal(user: string, name = 'test terminal'): Promise<Terminal> {
     const terminal = new Terminal(() => this.url)
     const { status, body } = await terminal.post('/session', { user, password, terminal: name })
-    if (status !== 201) throw new Error(`expected a session for ${user}, got ${status} ${JSON.stringify(body)}`)
+    if (status !== 201)
+      throw new Error(`expected a session for ${user}, got ${status} ${JSON.stringify(body)}`)
     terminal.token = body.token
     return terminal
   }

@@ -40,10 +40,22 @@ try {
   gpg.ok(['--import'], (await terminal.get('/keys')).body.keys[0].public)
   await terminal.unlock()
 
-  for (const [name, size] of [['2 KB', 2_000], ['1 MB', 1_000_000], ['15 MB', 15_000_000]] as const) {
-    const text = randomBytes(Math.ceil(size * 0.75)).toString('base64').replace(/.{76}/g, '$&\n')
+  for (const [name, size] of [
+    ['2 KB', 2_000],
+    ['1 MB', 1_000_000],
+    ['15 MB', 15_000_000],
+  ] as const) {
+    const text = randomBytes(Math.ceil(size * 0.75))
+      .toString('base64')
+      .replace(/.{76}/g, '$&\n')
     const encrypted = gpg.ok(['-a', '-r', ann, '-r', 'peer@elsewhere.test', '-z', '0', '--encrypt'], text)
-    await server.deliver(ann, Buffer.concat([Buffer.from(`From: peer@elsewhere.test\r\nTo: ${ann}\r\nSubject: x\r\n\r\n`), encrypted]))
+    await server.deliver(
+      ann,
+      Buffer.concat([
+        Buffer.from(`From: peer@elsewhere.test\r\nTo: ${ann}\r\nSubject: x\r\n\r\n`),
+        encrypted,
+      ]),
+    )
     const [{ id }] = (await terminal.get('/folders/Inbox/messages?limit=1')).body.messages
     await compare(
       `decrypt ${name}, API`,
@@ -64,17 +76,22 @@ try {
 
   const inbox = await server.services.mailboxes.fixedFolder(user.id, 'inbox')
   const { $client: sqlite } = server.services.db
-  const insert = sqlite.prepare(`INSERT INTO messages (user_id, folder_id, arrived_at, sender, recipients, subject, size, attachments, security)
+  const insert =
+    sqlite.prepare(`INSERT INTO messages (user_id, folder_id, arrived_at, sender, recipients, subject, size, attachments, security)
     VALUES (${user.id}, ${inbox.id}, ?, 'Bob <bob@elsewhere.test>', '${ann}', 'A question about your boat', 2000, 0, 'plain')`)
   sqlite.transaction(() => {
     for (let n = 0; n < 100_000; n += 1) insert.run(Date.now() - n * 1000)
   })()
-  const head = sqlite.prepare(`SELECT * FROM messages WHERE folder_id = ${inbox.id} ORDER BY arrived_at DESC, id DESC LIMIT 21`)
+  const head = sqlite.prepare(
+    `SELECT * FROM messages WHERE folder_id = ${inbox.id} ORDER BY arrived_at DESC, id DESC LIMIT 21`,
+  )
   await compare(
     'Inbox page, 20 of 100,000',
     () =>
       new Promise<void>((resolve) =>
-        get(`${server.url}/f/inbox`, { headers: { cookie: `wafer=${terminal.token}` } }, (response) => response.resume().on('end', resolve)),
+        get(`${server.url}/f/inbox`, { headers: { cookie: `wafer=${terminal.token}` } }, (response) =>
+          response.resume().on('end', resolve),
+        ),
       ),
     'the rows from SQLite',
     () => head.all(),
@@ -85,4 +102,11 @@ try {
 }
 
 const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-for (const row of rows) console.log(row.map((cell, column) => (column % 2 || column === 4 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!))).join('  '))
+for (const row of rows)
+  console.log(
+    row
+      .map((cell, column) =>
+        column % 2 || column === 4 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+      )
+      .join('  '),
+  )
