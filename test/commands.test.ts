@@ -121,6 +121,9 @@ const ended = async (child: ChildProcess) => {
   return child.exitCode
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: each test says what it expects of an answer
+type Json = any
+
 const api = async (
   address: string,
   method: string,
@@ -133,7 +136,7 @@ const api = async (
     headers: { 'content-type': 'application/json', ...headers },
     body: body && JSON.stringify(body),
   })
-  return { status: answer.status, body: (await answer.json().catch(() => null)) as Body }
+  return { status: answer.status, body: (await answer.json().catch(() => null)) as Json }
 }
 
 const gpgIsHere = spawnSync('gpg', ['--version']).status === 0
