@@ -236,7 +236,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         created: time(key.createdAt),
         expires: key.expiresAt === null ? null : time(key.expiresAt),
         algorithm: key.algorithm,
-        public: armored(key.publicKey),
+        public: key.armored,
         methods,
       }))
       return c.json({ keys })
@@ -368,9 +368,3 @@ const oneMessageId = (text: string) => {
     throw new Refusal('bad-request', 'in_reply_to is neither a message of yours nor a Message-ID.')
   return text
 }
-
-/** ASCII armor without a checksum (RFC 9580 §6.1 says to leave it out). */
-const armored = (key: Uint8Array) =>
-  `-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n${Buffer.from(key)
-    .toString('base64')
-    .replace(/.{1,64}/g, '$&\n')}-----END PGP PUBLIC KEY BLOCK-----\n`

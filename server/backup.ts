@@ -21,13 +21,11 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import type { Config } from './config.ts'
-import { type Database, openDatabase, users } from './database.ts'
+import { type Database, databaseFile, openDatabase, users } from './database.ts'
 import { Ledger } from './ledger.ts'
 import { Refusal } from './refusal.ts'
 import { openServerSecret, parseServerSecret, type ServerSecret, serverSecretFile } from './server-secret.ts'
 import { tryExclusive } from './serving-lock.ts'
-
-const databaseFile = (config: Config) => join(config.data, 'wafer.db')
 
 // ---- backup
 
@@ -38,7 +36,7 @@ const databaseFile = (config: Config) => join(config.data, 'wafer.db')
  * @throws Refusal `exists` for a file that is there, `not-found` without a database, `failed` if the copy is damaged
  */
 export const backup = async (config: Config, file: string, secretFile: string | null): Promise<void> => {
-  const source = databaseFile(config)
+  const source = databaseFile(config.data)
   if (!existsSync(source)) throw new Refusal('not-found', `There is no database ${source} to back up.`)
   if (secretFile !== null && resolve(secretFile) === resolve(file))
     throw new Refusal('bad-request', 'Database and server secret need two files, to be kept apart.')
@@ -126,8 +124,8 @@ export const restore = async (
     await examine(file, copy, secret ?? openServerSecret(config.data, false))
     if (config.epochFile) renewEpoch(config.epochFile)
     if (secret) replaceSecret(config.data, secret)
-    const old = setAside(databaseFile(config))
-    renameSync(copy, databaseFile(config))
+    const old = setAside(databaseFile(config.data))
+    renameSync(copy, databaseFile(config.data))
     syncFolder(config.data)
     return old
   } finally {
@@ -232,7 +230,7 @@ export type Finding = { sound: boolean; sentence: string }
 
 /** Database, references, server secret and ledger: what is sound, what is not. Nothing is changed. */
 export const check = async (config: Config): Promise<Finding[]> => {
-  const file = databaseFile(config)
+  const file = databaseFile(config.data)
   if (!existsSync(file)) throw new Refusal('not-found', `There is no database ${file} to check.`)
   const findings: Finding[] = []
   const note = (sound: boolean, sentence: string) => findings.push({ sound, sentence })

@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { armor } from './armor.ts'
 import { type Config, readConfig } from './config.ts'
 import type { Services } from './main.ts'
 import { Refusal } from './refusal.ts'
@@ -236,7 +237,7 @@ async function exportKey(call: Call) {
     await withServices(async ({ users, keyrings }) => {
       const keys = await keyrings.list((await users.named(call.arguments[0]!)).id)
       if (keys.length === 0) throw new Refusal('not-found', `${call.arguments[0]} has no key.`)
-      for (const { publicKey } of keys) await write(armor('PUBLIC KEY', publicKey))
+      for (const key of keys) await write(key.armored)
     })
     return
   }
@@ -352,24 +353,6 @@ const secretKeyBlocks = (octets: Buffer): string[] => {
   if (blocks) return blocks
   return [octets[0] !== undefined && octets[0] >= 0x80 ? armor('PRIVATE KEY', octets) : text] // RFC 9580 §4.2
 }
-
-/** ASCII armor (RFC 9580 §6.2), with the checksum: without it gpg 2.2 takes the last line for data where no `=` ends it. */
-const armor = (what: 'PUBLIC KEY' | 'PRIVATE KEY', octets: Uint8Array): string => {
-  const lines = base64(octets).match(/.{1,64}/g) ?? []
-  return `-----BEGIN PGP ${what} BLOCK-----\n\n${lines.join('\n')}\n=${crc24(octets)}\n-----END PGP ${what} BLOCK-----\n`
-}
-
-/** RFC 9580 §6.1.1 */
-const crc24 = (octets: Uint8Array): string => {
-  let crc = 0xb704ce
-  for (const octet of octets) {
-    crc ^= octet << 16
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc << 1) ^ (crc & 0x800000 ? 0x1864cfb : 0)
-  }
-  return base64(Uint8Array.of(crc >> 16, crc >> 8, crc))
-}
-
-const base64 = (octets: Uint8Array) => Buffer.from(octets).toString('base64')
 
 // ---- secrets
 

@@ -327,6 +327,8 @@ const schema = {
 
 export type Database = BetterSQLite3Database<typeof schema> & { $client: Sqlite.Database }
 
+export const databaseFile = (dataFolder: string) => join(dataFolder, 'wafer.db')
+
 /** How every transaction begins: it takes its turn to write before it reads what it decides by. */
 export const immediate = { behavior: 'immediate' } as const
 

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { asc, desc, eq } from 'drizzle-orm'
+import { armor } from './armor.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { CryptoPool } from './crypto-pool.ts'
@@ -18,6 +19,8 @@ import type { User } from './users.ts'
 export type OwnKey = {
   fingerprint: string
   publicKey: Uint8Array
+  /** The public key in ASCII armor. */
+  armored: string
   aliases: string[]
   algorithm: string
   createdAt: number
@@ -65,7 +68,7 @@ export class Keyrings {
       .where(eq(keyPairs.userId, userId))
       .orderBy(...presentFirst)
       .all()
-    return rows.map((row) => ({ ...row, aliases: JSON.parse(row.aliases) as string[] }))
+    return rows.map((row) => shown({ ...row, aliases: JSON.parse(row.aliases) as string[] }))
   }
 
   async present(userId: number): Promise<OwnKey | null> {
@@ -104,7 +107,7 @@ export class Keyrings {
       .returning({ fingerprint: keyPairs.fingerprint })
       .get()
     if (!added) throw new Refusal('exists', `The key ${pair.fingerprint} is in the keyring already.`)
-    return { key: pair, recoveryCode: null }
+    return { key: shown(pair), recoveryCode: null }
   }
 
   async #create(user: User, passphrase: string, key: NewKey) {
@@ -133,7 +136,7 @@ export class Keyrings {
         .values(pairRow(user.id, created.key, now))
         .run()
     }, immediate)
-    return { key: created.key, recoveryCode: created.recoveryCode }
+    return { key: shown(created.key), recoveryCode: created.recoveryCode }
   }
 
   /**
@@ -219,6 +222,11 @@ export class Keyrings {
 }
 
 const presentFirst = [desc(keyPairs.addedAt), asc(keyPairs.fingerprint)]
+
+const shown = (key: Omit<OwnKey, 'armored'>): OwnKey => ({
+  ...key,
+  armored: armor('PUBLIC KEY', key.publicKey),
+})
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text.normalize('NFC'))
 

@@ -101,9 +101,9 @@ export class Letters {
     try {
       await this.#outbox.resolve(addressed.all)
     } catch (error) {
-      if (error instanceof Refusal && error.code === 'no-relay')
-        await this.saveDraft(session, letter, options.draft)
-      throw error
+      if (!(error instanceof Refusal) || error.code !== 'no-relay') throw error
+      const { id } = await this.saveDraft(session, letter, options.draft)
+      throw new Refusal('no-relay', error.message, { detail: { ...error.detail, draft: id } })
     }
 
     const message = await this.#compose(user, letter, addressed)

@@ -3,7 +3,7 @@
  * `serve` opens what listens as well.
  */
 import { accessSync, chmodSync, constants, existsSync, mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import pino from 'pino'
 import { Allowances } from './allowances.ts'
@@ -11,7 +11,7 @@ import { type Clock, steadyClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { Correspondents } from './correspondents.ts'
 import { CryptoPool } from './crypto-pool.ts'
-import { type Database, newestStoredTime, openDatabase } from './database.ts'
+import { type Database, databaseFile, newestStoredTime, openDatabase } from './database.ts'
 import { Guesses } from './guesses.ts'
 import { Keyrings } from './keyrings.ts'
 import { Ledger } from './ledger.ts'
@@ -67,8 +67,6 @@ export type Running = {
 }
 
 const sweepEveryMs = 30_000
-
-export const databaseFile = (dataFolder: string) => join(dataFolder, 'wafer.db')
 
 /**
  * Opens data folder, secrets, database and services.

@@ -39,6 +39,8 @@ export type RefusalDetail = {
   by?: Holder
   addresses?: string[]
   reason?: string
+  /** The draft that the letter lies in. */
+  draft?: number
   /** Parts that open alone, in a view of their own. */
   parts?: string[]
   retry_after_s?: number

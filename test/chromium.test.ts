@@ -343,7 +343,7 @@ const faults = async (page: Page): Promise<string[]> => {
         if (Math.hypot(dx, dy) < 11.5)
           found.push(`${nameOf(element)} is small, and ${nameOf(other.element)} too near`)
       }
-      if (/BUTTON|SELECT|TEXTAREA/.test(element.tagName) && box.height < 24)
+      if (/BUTTON|TEXTAREA/.test(element.tagName) && box.height < 24)
         found.push(`${nameOf(element)} is ${box.height} px high`)
     }
     const channels = (colour: string) => (colour.match(/[\d.]+/g) ?? []).map(Number)

@@ -178,11 +178,8 @@ export const composePages = (services: Services, windows: KeyWindows) => {
       const window = await windowFor(c, refusal, typed, 'send')
       if (window) return window
       const sentence = sentenceOf(c, refusal)
-      if (refusal.code === 'no-relay') {
-        const drafts = await mailboxes.fixedFolder(user.id, 'drafts')
-        const { messages } = await mailboxes.page(user.id, drafts.id, { limit: 1 })
-        return compose(c, { ...typed, draft: messages[0]?.id ?? 0 }, `${sentence} ${words.inDrafts}`)
-      }
+      if (refusal.code === 'no-relay')
+        return compose(c, { ...typed, draft: refusal.detail.draft ?? 0 }, `${sentence} ${words.inDrafts}`)
       if (refusal.code !== 'no-key-for') return compose(c, typed, sentence)
       return compose(
         c,

@@ -154,7 +154,7 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
       const own = await keyrings.list(sessionOf(c).user.id)
       const key = own.find(({ fingerprint }) => c.req.param('file') === `${fingerprint}.asc`)
       if (!key) return next()
-      return c.body(armored(key.publicKey), 200, {
+      return c.body(key.armored, 200, {
         'Content-Type': 'application/pgp-keys',
         'Content-Disposition': `attachment; filename="${key.fingerprint}.asc"`,
       })
@@ -192,19 +192,4 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
         return window
       }
     })
-}
-
-/** RFC 9580 §6.2; the checksum line is optional there. */
-const armored = (octets: Uint8Array): string => {
-  const lines =
-    Buffer.from(octets)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  return [
-    '-----BEGIN PGP PUBLIC KEY BLOCK-----',
-    '',
-    ...lines,
-    '-----END PGP PUBLIC KEY BLOCK-----',
-    '',
-  ].join('\n')
 }

@@ -30,7 +30,7 @@ export type Content = {
 
 /** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
 export const style =
-  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 .5em;overflow-wrap:anywhere}nav{background:#135;padding:0 .3em}nav,nav a{color:#fff}.k{font-weight:bold;border:double}h1{font-size:1.2em}h1,p,ul{margin:.4em 0;padding:0}li{display:block;border-top:1px solid #888}button,input,select,textarea{font:inherit;max-width:100%;min-height:1.6em}textarea{width:98%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 .5em}p input,.m a{flex:1 9em}.m label{width:13em}.s{border-left:solid #b60;padding-left:.5em}.t{white-space:pre-wrap}'
+  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 8px;overflow-wrap:anywhere}nav{background:#135;padding:0 4px}nav,nav a{color:#fff}.k{font-weight:bold;border:double}h1{font-size:1.2em}h1,p,ul{margin:.4em 0;padding:0}li{display:block;border-top:1px dotted}button,select,textarea{font:inherit}textarea{width:98%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 8px}p input,.m a{flex:9em;min-width:0}.m label{width:13em}.s{border-left:solid #b60;padding:0 8px}.t{white-space:pre-wrap}'
 
 /** What the visitor reads, in their language. */
 export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]
