@@ -115,12 +115,12 @@ export const composePages = (services: Services, windows: KeyWindows) => {
               ))}
             </ul>
           )}
-          <div>
+          <p>
             <label>
               {words.file} <input type="file" name="file" multiple />
             </label>{' '}
             <Button>{words.attach}</Button>
-          </div>
+          </p>
           <p>
             <Button a="sign" open={open}>
               {words.sign}
