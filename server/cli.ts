@@ -576,6 +576,7 @@ const sentenceOf = (error: unknown): string => {
   return `Unexpected ${error.name}${code ? ` (${code})` : ''} ${place}`.trimEnd()
 }
 
+process.umask(0o077) // whatever is written is for the one who runs this
 process.stdout.on('error', () => process.exit(1)) // the reader of a pipe has gone: nobody is left to tell
 
 try {

@@ -462,3 +462,118 @@ export const edbrowse = async (
   )
   return flat(printed)
 }
+
+// ---- browsers with windows, on a screen of their own
+
+/** NetSurf and Dillo say nothing to other programs: what they show is looked up on the screen by its colours. */
+export class Screen {
+  readonly #display: string
+  readonly #home: string
+  readonly #size: { width: number; height: number }
+  readonly #keysOf: (text: string) => string[][]
+
+  private constructor(
+    display: string,
+    folder: string,
+    size: { width: number; height: number },
+    keysOf: (text: string) => string[][],
+  ) {
+    this.#display = display
+    this.#home = folder
+    this.#size = size
+    this.#keysOf = keysOf
+  }
+
+  static async open(t: TestContext, name: 'netsurf-fb' | 'dillo', address: string): Promise<Screen> {
+    const folder = mkdtempSync(join(tmpdir(), 'wafer-browser-'))
+    const ends = [() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })]
+    t.after(() => {
+      for (const end of ends.reverse()) end()
+    })
+    const size = name === 'dillo' ? { width: 480, height: 640 } : { width: 240, height: 320 }
+    const { width, height } = size
+    const server = spawn(
+      'Xvfb',
+      ['-displayfd', '3', '-screen', '0', `${width}x${height}x24`, '-nolisten', 'tcp'],
+      {
+        stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      },
+    )
+    ends.push(() => server.kill())
+    let number = ''
+    ;(server.stdio[3] as NodeJS.ReadableStream).on('data', (octets) => (number += octets))
+    await until('a screen', () => (number.endsWith('\n') ? true : null))
+    const display = `:${number.trim()}`
+    const environment = { ...process.env, HOME: folder, DISPLAY: display, LC_ALL: 'C.UTF-8' }
+    const netsurf = ['-f', 'x', '-b', '32', '-w', `${width}`, '-h', `${height}`]
+    if (name === 'dillo') {
+      mkdirSync(home(folder, '.dillo'))
+      writeFileSync(home(folder, '.dillo', 'cookiesrc'), 'DEFAULT ACCEPT\n')
+      writeFileSync(
+        home(folder, '.dillo', 'dillorc'),
+        'show_tabs=NO\npanel_size=tiny\nsmall_icons=YES\nbg_color=0xffffff\n',
+      )
+      // it leaves a daemon behind
+      const stop = 'PATH="$PATH:/usr/libexec/dillo:/usr/lib/dillo"; dpidc stop'
+      ends.push(() => void spawnSync('sh', ['-c', stop], { env: environment, stdio: 'ignore' }))
+    }
+    const words = name === 'dillo' ? ['-g', `${width}x${height}+0+0`] : netsurf
+    const browser = spawn(name, [...words, address], { env: environment, stdio: 'ignore' })
+    ends.push(() => browser.kill())
+    // NetSurf's own keyboard is a British one: the at sign is elsewhere.
+    const keysOf = (text: string) =>
+      name === 'dillo'
+        ? [['type', '--delay', '30', '--', text]]
+        : text
+            .split(/(@)/)
+            .map((each) =>
+              each === '@' ? ['key', 'shift+apostrophe'] : ['type', '--delay', '60', '--', each],
+            )
+    return new Screen(display, folder, size, keysOf)
+  }
+
+  async #tool(program: string, ...words: string[]): Promise<Buffer> {
+    const env = { ...process.env, DISPLAY: this.#display, HOME: this.#home }
+    const { stdout } = await run(program, words, { env, encoding: 'buffer', maxBuffer: 1 << 26 })
+    return stdout
+  }
+
+  async type(text: string) {
+    for (const words of this.#keysOf(text)) await this.#tool('xdotool', ...words)
+  }
+
+  async keys(...keys: string[]) {
+    for (const key of keys) await this.#tool('xdotool', 'key', key)
+  }
+
+  async click({ x, y }: { x: number; y: number }) {
+    await this.#tool('xdotool', 'mousemove', `${x}`, `${y}`)
+    await this.#tool('xdotool', 'click', '1')
+  }
+
+  /** Waits for a run of so many cells of a colour under the browser's own bars. @returns where it begins, from the top */
+  async find(wanted: string, width: number, isColour: (r: number, g: number, b: number) => boolean) {
+    return until(wanted, async () => {
+      const octets = await this.#tool('import', '-window', 'root', '-depth', '8', 'rgb:-')
+      for (let y = 32; y < this.#size.height - 24; y += 1) {
+        let length = 0
+        for (let x = 0; x < this.#size.width - 20; x += 1) {
+          const at = 3 * (y * this.#size.width + x)
+          length = isColour(octets[at]!, octets[at + 1]!, octets[at + 2]!) ? length + 1 : 0
+          if (length === width) return { x: x - width + 1, y }
+        }
+      }
+      return null
+    })
+  }
+
+  /** The first link below the navigation, by its blue. */
+  link = () => this.find('a link', 5, (r, g, b) => r < 60 && g < 60 && b > 200)
+  /** The first field, by its frame. */
+  field = () =>
+    this.find(
+      'a field',
+      120,
+      (r, g, b) => Math.max(r, g, b) < 140 && Math.max(r, g, b) - Math.min(r, g, b) < 20,
+    )
+}

@@ -14,11 +14,14 @@ import {
   needs,
   type OpenOptions,
   portOf,
+  Screen,
   scratch,
   secrets,
   story,
   TextBrowser,
   type TextBrowserName,
+  tap,
+  until,
 } from './browsers.ts'
 import { passphrase, password, world } from './world.ts'
 
@@ -300,3 +303,43 @@ test('S1040-S1070: who speaks plain HTTP to the TLS port reads that nothing is e
     assert.doesNotMatch(await browser.screen(), /User ID|Password/)
   }
 })
+
+for (const name of ['netsurf-fb', 'dillo'] as const)
+  test(`S1090-S1340 C2 C7: ${name} goes from log-in to decrypted text, with mouse and keyboard`, async (t) => {
+    if (!needs(t, name, 'Xvfb', 'xdotool', 'import', 'gpg')) return
+    const { server } = await story(t)
+    const { port, requests } = await tap(t, portOf(server))
+    /** Waits until the browser has been given a page with this text. */
+    const given = (text: string, count = 1) =>
+      until(`${name} to be given ${text}`, () =>
+        requests.filter(({ answer }) => answer.includes(text)).length >= count ? true : null,
+      )
+    const screen = await Screen.open(t, name, `http://127.0.0.1:${port}/login`)
+    const toFirstField = async () => {
+      const { x, y } = await screen.field()
+      if (name === 'dillo') await screen.keys('Tab')
+      else await screen.click({ x: x + 20, y: y + 12 })
+    }
+    /** Dillo's Enter stays in the field: on to the button, past the second field of the unlock window. */
+    const enter = async (tabs: number) => {
+      if (name === 'dillo') await screen.keys(...Array<string>(tabs).fill('Tab'), 'space')
+      else await screen.keys('Return')
+    }
+    await given('User ID')
+    await toFirstField()
+    await screen.type(ann)
+    await screen.keys('Tab')
+    await screen.type(password)
+    await enter(1)
+    await given('Inbox (2 new of 2)')
+    await screen.click(await screen.link())
+    await given('BEGIN PGP MESSAGE')
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    await screen.click(await screen.link())
+    await given('Secret key use')
+    await toFirstField()
+    await screen.type(passphrase)
+    await enter(2)
+    await given(second)
+    await given('Decrypt, key open')
+  })
