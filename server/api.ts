@@ -23,14 +23,14 @@ const base64 = z
   .transform((text) => new Uint8Array(Buffer.from(text, 'base64')))
 
 const bodies = {
-  session: z.object({ user: z.string(), password: z.string(), terminal: z.string().max(200).optional() }),
-  folder: z.object({ name: z.string() }),
-  marks: z.object({ seen: z.boolean(), flagged: z.boolean(), folder: z.string() }).partial(),
-  decrypt: z.object({ part: z.string().optional() }),
-  passphrase: z.object({ passphrase: z.string() }),
-  stop: z.object({ confirm: z.literal(true).optional() }),
-  sign: z.object({ text: z.string() }),
-  letter: z.object({
+  session: z.strictObject({ user: z.string(), password: z.string(), terminal: z.string().max(200).optional() }),
+  folder: z.strictObject({ name: z.string() }),
+  marks: z.strictObject({ seen: z.boolean(), flagged: z.boolean(), folder: z.string() }).partial(),
+  decrypt: z.strictObject({ part: z.string().optional() }),
+  passphrase: z.strictObject({ passphrase: z.string() }),
+  stop: z.strictObject({ confirm: z.literal(true).optional() }),
+  sign: z.strictObject({ text: z.string() }),
+  letter: z.strictObject({
     to: addresses,
     cc: addresses,
     bcc: addresses,
@@ -38,13 +38,15 @@ const bodies = {
     text: z.string().default(''),
     attachments: z
       .array(
-        z.object({
+        z.strictObject({
           name: z.string(),
           type: z
             .string()
             .regex(/^[\w.+-]+\/[\w.+-]+$/)
             .default('application/octet-stream'),
-          content: base64,
+          /** Base64; `data` is taken too. */
+          content: base64.optional(),
+          data: base64.optional(),
         }),
       )
       .default([]),
@@ -213,7 +215,11 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       const { draft, hold_s, in_reply_to, attachments, ...written } = await body(c, bodies.letter)
       const letter: Letter = {
         ...written,
-        attachments: attachments.map(({ name, type, content }) => ({ name, type, octets: content })),
+        attachments: attachments.map(({ name, type, content, data }) => {
+          const octets = content ?? data
+          if (!octets) throw new Refusal('bad-request', `The attachment "${name}" has no content.`)
+          return { name, type, octets }
+        }),
         inReplyTo: await repliedTo(services, session, in_reply_to ?? null),
       }
       if (draft) {
@@ -301,7 +307,10 @@ const body = async <S extends z.ZodType>(c: Context, schema: S): Promise<z.outpu
   }
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
-  const member = parsed.error.issues[0]?.path.join('.')
+  const [issue] = parsed.error.issues
+  if (issue?.code === 'unrecognized_keys')
+    throw new Refusal('bad-request', `There is no member "${issue.keys[0]}" in this call. Nothing was done.`)
+  const member = issue?.path.join('.')
   throw new Refusal(
     'bad-request',
     member ? `The member "${member}" is missing or malformed.` : 'The body is malformed.',

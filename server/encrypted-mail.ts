@@ -48,6 +48,7 @@ import {
   soleAddress,
 } from './mime.ts'
 import {
+  algorithmName,
   armoredBlocks,
   decryptWith,
   encryptedMessage,
@@ -66,7 +67,7 @@ const signatureLimit = 20
 
 export type Signature = {
   status: 'none' | 'valid' | 'invalid' | 'unknown-key' | 'expired' | 'mismatch'
-  /** Fingerprint of the signing key's certificate, lower-case hex. */
+  /** Fingerprint of the signing key's certificate, lower-case hex; of an unknown key what the signature names. */
   key: string | null
   /** The address that the key's user id names; where several do, the sender's if it is among them. */
   by: string | null
@@ -439,7 +440,9 @@ const checkOne = async (
     } catch {
       return { ...invalid(unsupported), at }
     }
-    return { ...noSignature, status: 'unknown-key', at, reason: unaccepted }
+    const fingerprint = signature.issuerFingerprint
+    const key = fingerprint ? Buffer.from(fingerprint).toString('hex') : issuer.toHex()
+    return { ...noSignature, status: 'unknown-key', key, at, reason: unaccepted }
   }
   let result = invalid(altered)
   for (const { key, addresses } of candidates) {
@@ -843,7 +846,7 @@ const inspectKey = async (octets: Uint8Array): Promise<InspectedKey | null> => {
     publicKey: key.write(),
     userIds: users.map(({ userID }) => decodeHeader(userID)),
     addresses: await addressesOfKey(key),
-    algorithm: info.bits ? `RSA ${info.bits}` : (info.curve ?? info.algorithm),
+    algorithm: algorithmName(info),
     createdAt: key.getCreationTime().getTime(),
     expiresAt: expires instanceof Date ? expires.getTime() : null,
     revoked,

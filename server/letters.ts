@@ -115,13 +115,25 @@ export class Letters {
       result.delivered.push(...delivered)
       result.queued.push(...queued)
     }
-    const copy = letter.encrypt ? envelopes[0]!.octets : await this.toSelf(user, envelopes[0]!.octets)
+    const [first] = envelopes
+    const copy = letter.encrypt ? first!.octets : await this.toSelf(user, withProtection(first!.octets, letter))
     const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
     const id = await this.#mailboxes.store(user.id, folder.id, copy, {
       seen: true,
       replaces: options.draft ?? null,
     })
     return { id, folder, ...result }
+  }
+
+  /**
+   * Whether a cleartext signature in the text, if there is one, still fits it: people edit after they signed.
+   */
+  async signatureFits(session: Session, text: string): Promise<boolean> {
+    const header = `From: ${session.user.address}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n`
+    const octets = Buffer.from(header + text.replace(/\r?\n/g, '\r\n'))
+    const certificates = await this.#correspondents.certificates(session.user, session.user.address)
+    const { signature } = await this.#pool.run(null, 'read', { octets, certificates })
+    return signature.status !== 'invalid'
   }
 
   /** Keeps a letter in Drafts, in the place of the draft it was. Recipients need not be complete. */
@@ -199,7 +211,10 @@ export class Letters {
     const groups = keys
       ? [seen, ...unseen.map((address) => [address])].filter((group) => group.length)
       : [addressed.all]
-    const keysOf = (group: string[]) => (keys ? [...group.map((address) => keys.get(address)!), ...own] : [])
+    const keysOf = (group: string[]) => {
+      const all = keys ? [...group.map((address) => keys.get(address)!), ...own] : []
+      return [...new Map(all.map((key) => [Buffer.from(key).toString('base64'), key])).values()]
+    }
     const all = async (body: (encryptTo: Uint8Array[]) => Promise<Uint8Array>) => {
       const envelopes = []
       for (const recipients of groups)
@@ -238,7 +253,7 @@ export class Letters {
       from: { name: user.name, address: user.address },
       to,
       cc,
-      ...(kind === 'draft' ? { bcc, headers: { 'X-Wafer-Protection': protectionOf(letter) } } : {}),
+      ...(kind === 'draft' ? { bcc, headers: { [protectionField]: protectionOf(letter) } } : {}),
       subject: letter.subject,
       text: letter.text,
       // Neither flowed nor 8bit: what is signed must arrive as it left (RFC 3156 §3).
@@ -261,6 +276,12 @@ export class Letters {
     return composer.build()
   }
 }
+
+/** In drafts and in copies, never in what is sent: how the letter is to leave, or left. */
+export const protectionField = 'X-Wafer-Protection'
+
+const withProtection = (message: Uint8Array, letter: Letter) =>
+  Buffer.concat([Buffer.from(`${protectionField}: ${protectionOf(letter)}\r\n`), message])
 
 const protectionOf = ({ sign, encrypt }: Letter) =>
   [sign && 'sign', encrypt && 'encrypt'].filter(Boolean).join(' ') || 'none'

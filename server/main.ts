@@ -172,6 +172,8 @@ export const serve = async (
     ends.push(() => clearInterval(sweeper))
     await sweep(services)
     const token = await services.setup.begin()
+    log.info({ origin: web.address, web: `${config.host}:${web.port}`, smtp: `${config.smtpHost}:${smtp.smtpPort}` }, 'serving')
+    ends.push(() => log.info('ending'))
     return {
       services,
       address: web.address,

@@ -8,7 +8,7 @@
  * What comes out has always been authenticated as a whole (MDC or AEAD, RFC 9580 §5.13); nothing is released before.
  */
 import { createDecipheriv, hkdfSync } from 'node:crypto'
-import { config, enums, type Message, readMessage } from 'openpgp'
+import { type AlgorithmInfo, config, enums, type Message, readMessage } from 'openpgp'
 import type { SessionKey } from './secret-keys.ts'
 
 // Settings of the library for everything that came from outside; a bomb or a guess costs a bounded amount.
@@ -435,3 +435,10 @@ const openChunks = (sealed: Uint8Array, key: Uint8Array, mode: Mode, chunkSize: 
 
 /** Name of a hash algorithm as RFC 3156 §5 writes it in micalg. */
 export const micalg = (hash: number) => `pgp-${enums.read(enums.hash, hash)}`.toLowerCase()
+
+/** As people say it: `RSA 3072`, `Ed25519`. */
+export const algorithmName = ({ algorithm, bits, curve }: AlgorithmInfo): string => {
+  if (bits) return `RSA ${bits}`
+  const name = (curve ?? algorithm).replace(/legacy$/i, '')
+  return name.charAt(0).toUpperCase() + name.slice(1)
+}

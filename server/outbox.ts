@@ -469,7 +469,7 @@ const undeliverable = (
   const text = [
     'Return-Path: <>',
     `Date: ${date(now)}`,
-    `From: Mail delivery <MAILER-DAEMON@${hostname}>`,
+    `From: Mail delivery <MAILER-DAEMON@${row.sender.slice(row.sender.lastIndexOf('@') + 1)}>`,
     `To: <${row.sender}>`,
     'Subject: Your mail could not be delivered',
     `Message-ID: <${randomUUID()}@${hostname}>`,

@@ -20,6 +20,7 @@ import {
 import { promisify } from 'node:util'
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core'
 import * as openpgp from 'openpgp'
+import { algorithmName } from './openpgp-packets.ts'
 import { Refusal } from './refusal.ts'
 
 /** A slot as it lies in the database. `secret` is the server's own share of its wrapping key. */
@@ -336,14 +337,13 @@ const sealedPair = async (
   const fingerprint = key.getFingerprint()
   const octets = key.write()
   const expires = await key.getExpirationTime()
-  const info = key.getAlgorithmInfo()
   try {
     return {
       fingerprint,
       publicKey: key.toPublic().write(),
       sealedSecret: encrypt(dek, octets, binding('secret-key', userId, keyringId, fingerprint)),
       aliases: [...new Set(key.users.flatMap(({ userID }) => userID?.email?.toLowerCase() ?? []))],
-      algorithm: info.bits ? `RSA ${info.bits}` : (info.curve ?? info.algorithm),
+      algorithm: algorithmName(key.getAlgorithmInfo()),
       createdAt: key.getCreationTime().getTime(),
       expiresAt: expires instanceof Date ? expires.getTime() : null,
     }

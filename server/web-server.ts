@@ -249,7 +249,7 @@ const routes = (services: Services, site: { origin: string }) => {
     else await next()
     if (c.req.path === '/login' && connection(c, services).secure.https)
       c.res.headers.set('Strict-Transport-Security', 'max-age=31536000')
-    c.res = await whole(c.res)
+    c.res = await whole(c.res, c.env.incoming)
   })
   app.route('/', page.app as unknown as Hono<Env>)
 
@@ -269,7 +269,10 @@ const routes = (services: Services, site: { origin: string }) => {
 
   const refused = async (c: Context<Env>, refusal: Refusal): Promise<Response> => {
     if (!c.get('visit')) c.set('visit', await beginVisit(c, services, ''))
-    const response = await whole(await page.refused(c as unknown as Context<PageEnv>, refusal))
+    const response = await whole(
+      await page.refused(c as unknown as Context<PageEnv>, refusal),
+      c.env.incoming,
+    )
     if (refusal.detail.retry_after_s)
       response.headers.set('Retry-After', String(refusal.detail.retry_after_s))
     return response
@@ -278,7 +281,7 @@ const routes = (services: Services, site: { origin: string }) => {
 }
 
 /** The answer with its length, which text browsers of HTTP/1.0 need, and with the header fields of its kind. */
-const whole = async (response: Response): Promise<Response> => {
+const whole = async (response: Response, { httpVersion }: IncomingMessage): Promise<Response> => {
   const octets = new Uint8Array(await response.arrayBuffer())
   const { status, headers } = response
   headers.set('Content-Length', String(octets.length))
@@ -286,6 +289,8 @@ const whole = async (response: Response): Promise<Response> => {
   else if (headers.get('Content-Type')?.startsWith('text/html'))
     for (const [name, value] of Object.entries(pageHeaders))
       if (name === 'Content-Type' || !headers.has(name)) headers.set(name, value)
+  // Lynx knows no `no-store`: it would show the mailbox again as it was before the key was open.
+  if (httpVersion === '1.0') headers.append('Cache-Control', 'no-cache')
   return new Response(octets, { status, headers })
 }
 

@@ -32,10 +32,23 @@ export const needs = (t: TestContext, ...programs: string[]): boolean => {
 const packageOf = (program: string) =>
   ({ Xvfb: 'xvfb', import: 'imagemagick', convert: 'imagemagick', gpg: 'gnupg' })[program] ?? program
 
+const ends = new WeakMap<TestContext, (() => unknown)[]>()
+
+/** Does it when the test is over; what was begun last ends first. */
+const atEnd = (t: TestContext, end: () => unknown) => {
+  const known = ends.get(t)
+  if (known) return known.push(end)
+  const all = [end]
+  ends.set(t, all)
+  t.after(async () => {
+    for (const each of all.reverse()) await each()
+  })
+}
+
 /** A folder for one test, gone with it. */
 export const scratch = (t: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), 'wafer-browser-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  atEnd(t, () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
   return folder
 }
 
@@ -150,7 +163,7 @@ export const tap = async (t: TestContext, port: number) => {
     }
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close())
+  atEnd(t, () => server.close())
   return { port: (server.address() as { port: number }).port, requests }
 }
 
@@ -177,7 +190,6 @@ const manners = {
   lynx: {
     command: () => ['lynx', '-nopause', '-accept_all_cookies', '-tna'],
     next: 'Down',
-    top: 'Home',
     back: 'Left',
     edit: { before: ['Enter', 'C-u'], after: ['Down'] },
     area: 'rows',
@@ -269,7 +281,7 @@ export class TextBrowser {
   ): Promise<TextBrowser> {
     const browser = new TextBrowser(name, scratch(t), options.size ?? { columns: 80, rows: 60 })
     browser.#manner.prepare?.(browser.#home)
-    t.after(() => browser.end())
+    atEnd(t, () => browser.end())
     const { columns, rows } = browser.#size
     const environment = { HOME: browser.#home, LC_ALL: 'C.UTF-8', TERM: 'screen', ...options.environment }
     const words = [...browser.#manner.command(browser.#home), ...(options.extra ?? []), address]
@@ -344,11 +356,25 @@ export class TextBrowser {
 
   /** Types into a field of one line, replacing what is in it. */
   async fill(label: string, text: string) {
-    await this.#goTo(`the field ${label}`, ({ behind }) => behind.endsWith(label))
     const { before, after } = this.#manner.edit
-    await this.keys(...before)
-    if (text) await this.type(text)
-    await this.keys(...after)
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      await this.#goTo(`the field ${label}`, ({ behind }) => behind.endsWith(label))
+      const { y } = await this.#cursor()
+      await this.keys(...before)
+      await this.type(text)
+      // w3m asks for the text at the foot of the screen; the others take it where the field is.
+      if (this.#manner.area === 'editor') await this.keys(...after)
+      // A browser that is still busy with its page may drop keys: what is not there was not typed.
+      for (let wait = 0; wait < 25; wait += 1) {
+        const line = (await this.lines())[y] ?? ''
+        if (line.includes(text.slice(0, 8)) || line.includes(text.slice(-8)) || /\*{5}/.test(line)) {
+          if (this.#manner.area !== 'editor') await this.keys(...after)
+          return
+        }
+        await sleep(40)
+      }
+    }
+    throw new Error(`expected ${this.name} to take ${label}, got: ${await this.screen()}`)
   }
 
   /** Types into a field and sends its form from there. */
@@ -427,14 +453,26 @@ export class TextBrowser {
   }
 
   async #goTo(wanted: string, isThere: (here: Here) => boolean) {
-    if (this.#manner.top) await this.keys(this.#manner.top)
     const seen: string[] = []
-    for (let step = 0; step < 120; step += 1) {
-      const here = await this.#here()
-      if (isThere(here)) return
-      seen.push((here.ahead.at(-1) ?? '').slice(0, 20))
-      await this.keys(this.#manner.next)
-      for (let wait = 0; wait < 5 && (await this.#here()).at === here.at; wait += 1) await sleep(20)
+    // From here on to the end; Lynx comes round by itself, in the others once more from the top.
+    for (const isAgain of [false, true]) {
+      if (isAgain && this.#manner.top) {
+        await this.keys(this.#manner.top)
+        await sleep(400)
+      }
+      for (let step = 0; step < 60; step += 1) {
+        const here = await this.#here()
+        if (isThere(here)) return
+        seen.push((here.ahead.at(-1) ?? '').slice(0, 20))
+        await this.keys(this.#manner.next)
+        // A key that is still on its way must not come after the one that follows.
+        let isMoved = false
+        for (let wait = 0; wait < 40 && !isMoved; wait += 1) {
+          isMoved = (await this.#here()).at !== here.at
+          if (!isMoved) await sleep(20)
+        }
+        if (!isMoved) break
+      }
     }
     throw new Error(
       `expected ${this.name} to reach ${wanted}, got ${[...new Set(seen)].join(' / ')} on: ${await this.screen()}`,
@@ -453,7 +491,7 @@ export const edbrowse = async (
   const folder = scratch(t)
   writeFileSync(home(folder, '.ebrc'), [...settings, `jar = ${home(folder, 'jar')}`, ''].join('\n'))
   const browser = spawn('edbrowse', [], { env: { ...process.env, HOME: folder, LC_ALL: 'C.UTF-8' } })
-  t.after(() => browser.kill())
+  atEnd(t, () => browser.kill())
   let printed = ''
   for (const stream of [browser.stdout, browser.stderr]) stream.on('data', (octets) => (printed += octets))
   browser.stdin.end(`${commands.join('\n')}\n`)
@@ -485,11 +523,7 @@ export class Screen {
   }
 
   static async open(t: TestContext, name: 'netsurf-fb' | 'dillo', address: string): Promise<Screen> {
-    const folder = mkdtempSync(join(tmpdir(), 'wafer-browser-'))
-    const ends = [() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })]
-    t.after(() => {
-      for (const end of ends.reverse()) end()
-    })
+    const folder = scratch(t)
     const size = name === 'dillo' ? { width: 480, height: 640 } : { width: 240, height: 320 }
     const { width, height } = size
     const server = spawn(
@@ -499,7 +533,7 @@ export class Screen {
         stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       },
     )
-    ends.push(() => server.kill())
+    atEnd(t, () => server.kill())
     let number = ''
     ;(server.stdio[3] as NodeJS.ReadableStream).on('data', (octets) => (number += octets))
     await until('a screen', () => (number.endsWith('\n') ? true : null))
@@ -515,11 +549,11 @@ export class Screen {
       )
       // it leaves a daemon behind
       const stop = 'PATH="$PATH:/usr/libexec/dillo:/usr/lib/dillo"; dpidc stop'
-      ends.push(() => void spawnSync('sh', ['-c', stop], { env: environment, stdio: 'ignore' }))
+      atEnd(t, () => spawnSync('sh', ['-c', stop], { env: environment, stdio: 'ignore' }))
     }
     const words = name === 'dillo' ? ['-g', `${width}x${height}+0+0`] : netsurf
     const browser = spawn(name, [...words, address], { env: environment, stdio: 'ignore' })
-    ends.push(() => browser.kill())
+    atEnd(t, () => browser.kill('SIGKILL')) // asked politely, Dillo starts its daemon again
     // NetSurf's own keyboard is a British one: the at sign is elsewhere.
     const keysOf = (text: string) =>
       name === 'dillo'
@@ -551,10 +585,26 @@ export class Screen {
     await this.#tool('xdotool', 'click', '1')
   }
 
+  #picture = () => this.#tool('import', '-window', 'root', '-depth', '8', 'rgb:-')
+
+  /** Does what leads to another page, and waits until the screen shows another picture, and keeps it. */
+  async leads(act: () => Promise<unknown>) {
+    let last = await this.#picture()
+    const before = last
+    await act()
+    await until('another page on the screen', async () => {
+      await sleep(200)
+      const now = await this.#picture()
+      const isSettled = now.equals(last) && !now.equals(before)
+      last = now
+      return isSettled ? true : null
+    })
+  }
+
   /** Waits for a run of so many cells of a colour under the browser's own bars. @returns where it begins, from the top */
   async find(wanted: string, width: number, isColour: (r: number, g: number, b: number) => boolean) {
     return until(wanted, async () => {
-      const octets = await this.#tool('import', '-window', 'root', '-depth', '8', 'rgb:-')
+      const octets = await this.#picture()
       for (let y = 32; y < this.#size.height - 24; y += 1) {
         let length = 0
         for (let x = 0; x < this.#size.width - 20; x += 1) {

@@ -284,7 +284,10 @@ test('The script comes after log-in only, once, and never where a passphrase is 
   await control(page, 'Decrypt').click()
   await heading(page, 'Secret key use')
   assert.equal(await hasScript(), 0)
-  assert.equal(await page.evaluate(() => 'htmx' in window || document.querySelector('[hx-boost=true]') !== null), false)
+  assert.equal(
+    await page.evaluate(() => 'htmx' in window || document.querySelector('[hx-boost=true]') !== null),
+    false,
+  )
   assert.ok(kinds().every((kind) => kind !== 'script'))
   await unlock(page)
   await shows(page, first)

@@ -138,7 +138,7 @@ for (const name of ['lynx', 'w3m'] as const) {
     await desk.press('Decrypt', 'Secret key use')
     await unlock(desk, first)
 
-    const handheld = await loggedIn(t, name, address)
+    const handheld = await loggedIn(t, name, address, { size: { columns: 40, rows: 50 } })
     await handheld.press('Second plan', 'Encrypted.')
     await handheld.press(
       'Decrypt',
@@ -330,13 +330,20 @@ for (const name of ['netsurf-fb', 'dillo'] as const)
     await screen.type(ann)
     await screen.keys('Tab')
     await screen.type(password)
-    await enter(1)
-    await given('Inbox (2 new of 2)')
-    await screen.click(await screen.link())
-    await given('BEGIN PGP MESSAGE')
-    await new Promise((resolve) => setTimeout(resolve, 500))
-    await screen.click(await screen.link())
-    await given('Secret key use')
+    await screen.leads(async () => {
+      await enter(1)
+      await given('Inbox (2 new of 2)')
+    })
+    const mail = await screen.link()
+    await screen.leads(async () => {
+      await screen.click(mail)
+      await given('BEGIN PGP MESSAGE')
+    })
+    const decrypt = await screen.link()
+    await screen.leads(async () => {
+      await screen.click(decrypt)
+      await given('Secret key use')
+    })
     await toFirstField()
     await screen.type(passphrase)
     await enter(2)
