@@ -20,7 +20,6 @@ import { Refusal } from './refusal.ts'
 import type { Opening } from './secret-keys.ts'
 import type { Epoch } from './server-secret.ts'
 import type { Session, Sessions } from './sessions.ts'
-import type { Turnstile } from './turnstile.ts'
 
 export type Scope = 'read' | 'sign'
 
@@ -53,7 +52,6 @@ export class Allowances {
   readonly #sessions: Sessions
   readonly #keyrings: Keyrings
   readonly #guesses: Guesses
-  readonly #turnstile: Turnstile
   readonly #ledger: Ledger
   readonly #pool: CryptoPool
 
@@ -65,7 +63,6 @@ export class Allowances {
     sessions: Sessions
     keyrings: Keyrings
     guesses: Guesses
-    turnstile: Turnstile
     ledger: Ledger
     pool: CryptoPool
   }) {
@@ -76,7 +73,6 @@ export class Allowances {
     this.#sessions = options.sessions
     this.#keyrings = options.keyrings
     this.#guesses = options.guesses
-    this.#turnstile = options.turnstile
     this.#ledger = options.ledger
     this.#pool = options.pool
     this.#sessions.onAllowanceEnd = (userId) => this.#pool.endFor(userId)
@@ -110,28 +106,28 @@ export class Allowances {
     passphrase: string,
   ): Promise<{ keyToken: string; allowance: Allowance }> {
     const guess = { what: 'passphrase', user: session.user.address, address: session.address } as const
-    this.#refuseOtherHolder(session)
-    await this.#guesses.admit(guess)
-    return this.#turnstile.pass(async () => {
-      this.#refuseOtherHolder(session) // others went through while this one waited
+    const admit = async () => {
+      this.#refuseOtherHolder(session)
       await this.#guesses.admit(guess)
-      const keyToken = randomBytes(32)
-      const id = randomBytes(16).toString('base64url')
-      const publicHalf = await this.#epoch.publicHalf(keyToken, session.id)
-      try {
-        const binding = this.#binding(session.user.id, session.id, id)
-        const sealedDek = await this.#keyrings.unlock(session.user.id, passphrase, publicHalf, binding)
-        await this.#guesses.right(guess)
-        const row = this.#insert(session, { id, publicHalf, sealedDek, method: 'passphrase', scope: 'sign' })
-        return { keyToken: keyToken.toString('base64url'), allowance: toAllowance(row) }
-      } catch (error) {
-        if (error instanceof Refusal && error.code === 'wrong-passphrase') {
-          await this.#guesses.wrong(guess)
-          this.#note(session, { event: 'refused', method: 'passphrase', reason: 'wrong-passphrase' })
-        }
-        throw error
+    }
+    await admit()
+    const keyToken = randomBytes(32)
+    const id = randomBytes(16).toString('base64url')
+    const publicHalf = await this.#epoch.publicHalf(keyToken, session.id)
+    try {
+      const seal = { recipient: publicHalf, binding: this.#binding(session.user.id, session.id, id) }
+      // Asked again when its turn has come: others went through while this one waited.
+      const sealedDek = await this.#keyrings.unlock(session.user.id, passphrase, seal, admit)
+      await this.#guesses.right(guess)
+      const row = this.#insert(session, { id, publicHalf, sealedDek, method: 'passphrase', scope: 'sign' })
+      return { keyToken: keyToken.toString('base64url'), allowance: toAllowance(row) }
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'wrong-passphrase') {
+        await this.#guesses.wrong(guess)
+        this.#note(session, { event: 'refused', method: 'passphrase', reason: 'wrong-passphrase' })
       }
-    })
+      throw error
+    }
   }
 
   /**
@@ -198,22 +194,27 @@ export class Allowances {
     const stopped = this.#db.transaction((tx) => {
       const holder = this.#liveHolder(userId)
       if (!holder) return false
-      if (holder.row.sessionId !== session.id) this.#refuseTooManyStops(userId)
+      const { method } = holder.row
+      if (holder.row.sessionId === session.id) {
+        tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
+        this.#note(session, { event: 'ended', method, reason: 'locked' })
+        return true
+      }
+      this.#refuseTooManyStops(userId)
       tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
       this.#note(session, {
         event: 'stopped',
-        method: holder.row.method,
+        method,
         reason: `was held by ${holder.terminal}`,
       })
-      if (holder.row.sessionId !== session.id)
-        tx.update(sessions)
-          .set({
-            stoppedAt: this.#clock(),
-            stoppedByTerminal: session.terminal,
-            stoppedByAddress: session.address,
-          })
-          .where(eq(sessions.id, holder.row.sessionId))
-          .run()
+      tx.update(sessions)
+        .set({
+          stoppedAt: this.#clock(),
+          stoppedByTerminal: session.terminal,
+          stoppedByAddress: session.address,
+        })
+        .where(eq(sessions.id, holder.row.sessionId))
+        .run()
       return true
     }, immediate)
     if (stopped) this.#pool.endFor(userId)

@@ -14,7 +14,9 @@ import type { Session } from './sessions.ts'
 
 export type Asker = { session: Session | null; keyToken: string | null; address: string }
 
-const maxBodySize = 36 * 1024 * 1024 // a message of 25 MiB, its attachments in base64
+/** A letter of 25 MiB with its attachments in base64; a text to be signed; every other call. */
+const bodyLimits: Record<string, number> = { '/api/messages': 36 * 1024 * 1024, '/api/sign': 2 * 1024 * 1024 }
+const usualBodyLimit = 16 * 1024
 
 const addresses = z.union([z.string(), z.array(z.string()).transform((list) => list.join(', '))]).default('')
 const base64 = z
@@ -23,11 +25,15 @@ const base64 = z
   .transform((text) => new Uint8Array(Buffer.from(text, 'base64')))
 
 const bodies = {
-  session: z.strictObject({ user: z.string(), password: z.string(), terminal: z.string().max(200).optional() }),
+  session: z.strictObject({
+    user: z.string().max(254),
+    password: z.string().max(1024),
+    terminal: z.string().max(200).optional(),
+  }),
   folder: z.strictObject({ name: z.string() }),
   marks: z.strictObject({ seen: z.boolean(), flagged: z.boolean(), folder: z.string() }).partial(),
   decrypt: z.strictObject({ part: z.string().optional() }),
-  passphrase: z.strictObject({ passphrase: z.string() }),
+  passphrase: z.strictObject({ passphrase: z.string().max(1024) }),
   stop: z.strictObject({ confirm: z.literal(true).optional() }),
   sign: z.strictObject({ text: z.string() }),
   letter: z.strictObject({
@@ -85,7 +91,10 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
   }
 
   return new Hono()
-    .use(bodyLimit({ maxSize: maxBodySize, onError: () => problem(tooLarge) }))
+    .use((c, next) => {
+      const maxSize = bodyLimits[c.req.path] ?? usualBodyLimit
+      return bodyLimit({ maxSize, onError: () => problem(tooLarge) })(c, next)
+    })
 
     .post('/session', async (c) => {
       const { user, password, terminal } = await body(c, bodies.session)

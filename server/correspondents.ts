@@ -42,7 +42,7 @@ export class Correspondents {
    * @throws Refusal `bad-key` if there is none
    */
   async offered(octets: Uint8Array): Promise<OfferedKey[]> {
-    const keys = (await this.#pool.run(null, 'inspectKeys', { octets })).filter((key) => !key.revoked)
+    const keys = (await this.#pool.run('reading', 'inspectKeys', { octets })).filter((key) => !key.revoked)
     if (keys.length === 0)
       throw new Refusal(
         'bad-key',

@@ -17,25 +17,41 @@ const idleLimitMs = 5_000
 const ageLimitMs = 60_000
 const taskLimitMs = 20_000
 const processLimit = 12
-/** Of the processes without keys: mail that comes in must not wait behind one hostile mail. */
+/** Of the processes without keys, for each kind of their work. */
 const keylessAtOnce = 2
+/** Tasks that wait: of one owner or kind of work, and of one user among those. */
 const queueLimit = 64
+const queueLimitOfUser = 32
 
 /** No core dump; CPU seconds in a life; address space in KiB, of which an idle process has 1.4 GiB reserved. */
 const limits = 'ulimit -c 0; ulimit -t 120; ulimit -v 3145728; exec "$0" "$@"'
-const nodeOptions = ['--disable-sigusr1', '--max-old-space-size=384', '--no-warnings']
-
 /** Beside this file in the bundle; tests run this file from its source. */
 const program = join(import.meta.dirname, '..', 'dist', 'child.js')
 
-/** Whose keys a process has seen; `null` for none. */
-type Owner = number | null
+/** It may read its own program and nothing else, write nothing, and start nothing. */
+const nodeOptions = [
+  '--permission',
+  `--allow-fs-read=${program}`,
+  '--disable-sigusr1',
+  '--max-old-space-size=384',
+  '--no-warnings',
+]
+
+/** Whose keys a process may see, or the kind of its work without any: a hostile mail that comes in delays no reader. */
+type Owner = number | 'intake' | 'reading'
+/** When a task's turn comes: for work that costs more than a process. */
+type Turn = <T>(work: () => Promise<T>) => Promise<T>
 
 export class CryptoPool {
   readonly #children = new Set<Child>()
   #spare: Child | null = null
   #closed = false
-  readonly #queue: { owner: Owner; start: (child: Child) => void; fail: (error: Error) => void }[] = []
+  readonly #queue: {
+    owner: Owner
+    user: number | null
+    start: (child: Child) => void
+    fail: (error: Error) => void
+  }[] = []
 
   /** Starts the spare process, so that the first task need not wait for one. */
   warmUp() {
@@ -45,13 +61,20 @@ export class CryptoPool {
   /**
    * Runs one operation of child.ts.
    *
-   * @param owner whose keys or secrets are in the task; null where there are none
+   * @param owner whose keys or secrets are in the task, or the kind of work without any
+   * @param options.user for whom it is, where that is not the owner
+   * @param options.turn lets the task begin when its process stands ready
    * @throws Refusal as the operation does; `busy` when too many tasks wait; `failed` when the work took too long
    */
-  async run<O extends keyof Operations>(owner: Owner, operation: O, task: Task<O>): Promise<Result<O>> {
-    const child = await this.#childFor(owner)
+  async run<O extends keyof Operations>(
+    owner: Owner,
+    operation: O,
+    task: Task<O>,
+    { user = null, turn = (work) => work() }: { user?: number | null; turn?: Turn } = {},
+  ): Promise<Result<O>> {
+    const child = await this.#childFor(owner, user)
     try {
-      return (await child.run(operation, task)) as Result<O>
+      return (await turn(() => child.run(operation, task))) as Result<O>
     } finally {
       child.free()
       this.#next()
@@ -70,13 +93,15 @@ export class CryptoPool {
     for (const { fail } of this.#queue.splice(0)) fail(new Refusal('busy', 'The server is being stopped.'))
   }
 
-  #childFor(owner: Owner): Promise<Child> {
-    if (this.#queue.length >= queueLimit)
+  #childFor(owner: Owner, user: number | null): Promise<Child> {
+    const waiting = this.#queue.filter((task) => task.owner === owner)
+    const ofUser = waiting.filter((task) => task.user === user).length
+    if (waiting.length >= queueLimit || (user !== null && ofUser >= queueLimitOfUser))
       throw new Refusal('busy', 'The server is busy. Please try again in a few seconds.', {
         detail: { retry_after_s: 5 },
       })
     return new Promise((resolve, reject) => {
-      this.#queue.push({ owner, start: resolve, fail: reject })
+      this.#queue.push({ owner, user, start: resolve, fail: reject })
       this.#next()
     })
   }
@@ -98,7 +123,7 @@ export class CryptoPool {
     const own = [...this.#children].filter((child) => child.owner === owner && !child.ended)
     const free = own.find((child) => !child.busy)
     if (free) return free
-    if (own.length >= (owner === null ? keylessAtOnce : 1)) return null
+    if (own.length >= (typeof owner === 'number' ? 1 : keylessAtOnce)) return null
     if (this.#children.size >= processLimit) {
       const idle = [...this.#children].find((child) => !child.busy)
       if (!idle) return null
@@ -118,7 +143,7 @@ export class CryptoPool {
 }
 
 class Child {
-  owner: Owner = null
+  owner: Owner | null = null
   busy = false
   ended = false
   onEnd: () => void = () => {}

@@ -1,52 +1,57 @@
 /**
  * Counts wrong passwords and passphrases, so that guessing is slow and one guesser does not lock the owner out:
- * the tight limit is per user and network address, a wide one per user and one per address bound what many
- * addresses or many names can try, and a hundred failures in a row stop that user's secret (NIST SP 800-63B §5.2.2).
+ * the tight limit is per user and network, a wide one per user and one per network bound what many networks or many
+ * names can try, and a hundred failures in a row are the end (NIST SP 800-63B §5.2.2). Where the owner came from with
+ * the right secret before, only what was tried from there counts.
  */
+import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
-import { sql } from 'drizzle-orm'
+import { lt, sql } from 'drizzle-orm'
 import { RateLimiterSQLite } from 'rate-limiter-flexible'
 import { type Database, rateLimits } from './database.ts'
 import { Refusal } from './refusal.ts'
 
 export type Guessed = { what: 'password' | 'passphrase'; user: string; address: string }
 
+const dayS = 24 * 60 * 60
 const limits = {
   pair: { points: 5, duration: 15 * 60 },
+  pairInRow: { points: 100, duration: 30 * dayS },
   user: { points: 15, duration: 10 * 60 },
+  userInRow: { points: 100, duration: 30 * dayS },
   address: { points: 60, duration: 15 * 60 },
-  inRow: { points: 100, duration: 0 }, // no end: a success, or the operator, takes it back
 } as const
+type Limit = keyof typeof limits
 
 export class Guesses {
   readonly #db: Database
-  readonly #limiters: Record<keyof typeof limits, RateLimiterSQLite>
+  readonly #limiters: Record<Limit, RateLimiterSQLite>
+  /** Networks that a user came from with the right secret: what others fail at elsewhere does not count there. */
+  readonly #known: RateLimiterSQLite
 
   constructor(db: Database) {
     this.#db = db
-    const limiter = (name: keyof typeof limits) =>
+    const limiter = (keyPrefix: string, limit: { points: number; duration: number }) =>
       new RateLimiterSQLite({
         storeClient: db.$client,
         storeType: 'better-sqlite3',
         tableName: 'rate_limits',
         tableCreated: true,
-        keyPrefix: name,
-        ...limits[name],
+        keyPrefix,
+        ...limit,
       })
-    this.#limiters = {
-      pair: limiter('pair'),
-      user: limiter('user'),
-      address: limiter('address'),
-      inRow: limiter('inRow'),
-    }
+    const names = Object.keys(limits) as Limit[]
+    const limiters = names.map((name) => [name, limiter(name, limits[name])])
+    this.#limiters = Object.fromEntries(limiters) as Record<Limit, RateLimiterSQLite>
+    this.#known = limiter('known', { points: 1, duration: 30 * dayS })
   }
 
   /** @throws Refusal `slow-down` when no further guess is looked at now */
   async admit(guess: Guessed): Promise<void> {
-    for (const [name, key] of keysOf(guess)) {
+    for (const [name, key] of await this.#counters(guess)) {
       const count = await this.#limiters[name].get(key)
       if (!count || count.consumedPoints < limits[name].points) continue
-      if (name === 'inRow')
+      if (name === 'userInRow' || name === 'pairInRow')
         throw new Refusal(
           'slow-down',
           `Too many wrong tries of this ${guess.what}. Please ask the operator of this server.`,
@@ -55,40 +60,61 @@ export class Guesses {
       throw new Refusal(
         'slow-down',
         `Too many wrong tries. Please wait ${Math.ceil(waitS / 60)} min and try again.`,
-        {
-          detail: { retry_after_s: waitS },
-        },
+        { detail: { retry_after_s: waitS } },
       )
     }
   }
 
   async wrong(guess: Guessed): Promise<void> {
-    for (const [name, key] of keysOf(guess)) await this.#limiters[name].penalty(key, 1)
+    for (const [name, key] of await this.#counters(guess)) await this.#limiters[name].penalty(key, 1)
   }
 
   async right(guess: Guessed): Promise<void> {
-    for (const [name, key] of keysOf(guess)) if (name !== 'address') await this.#limiters[name].delete(key)
+    for (const [name, key] of await this.#counters(guess))
+      if (name !== 'address') await this.#limiters[name].delete(key)
+    await this.#known.set(keysOf(guess).pair, 1, 30 * dayS)
   }
 
   /** Forgets a user's failures from everywhere: what the operator does with a new password. */
   async forgive(user: string): Promise<void> {
     for (const what of ['password', 'passphrase'] as const) {
-      const [[pair, from], ...others] = keysOf({ what, user, address: '' })
-      for (const [name, key] of others) if (name !== 'address') await this.#limiters[name].delete(key)
-      const prefix = `${pair}:${from}`
-      this.#db.delete(rateLimits).where(sql`substr(${rateLimits.key}, 1, ${prefix.length}) = ${prefix}`).run()
+      const { user: key } = keysOf({ what, user, address: '' })
+      for (const name of Object.keys(limits)) {
+        const prefix = `${name}:${key}`
+        this.#db
+          .delete(rateLimits)
+          .where(sql`substr(${rateLimits.key}, 1, ${prefix.length}) = ${prefix}`)
+          .run()
+      }
     }
+  }
+
+  /** Forgets what has run out; nothing depends on it. */
+  async sweep(): Promise<void> {
+    this.#db.delete(rateLimits).where(lt(rateLimits.expire, Date.now())).run()
+  }
+
+  async #counters(guess: Guessed): Promise<[Limit, string][]> {
+    const keys = keysOf(guess)
+    const own: [Limit, string][] = [
+      ['pair', keys.pair],
+      ['pairInRow', keys.pair],
+      ['address', keys.address],
+    ]
+    if (await this.#known.get(keys.pair)) return own
+    return [...own, ['user', keys.user], ['userInRow', keys.user]]
   }
 }
 
+/** Names as hashes: what somebody types as a name may be long, or a password in the wrong field. */
 const keysOf = (guess: Guessed) => {
-  const user = `${guess.what}:${guess.user.toLowerCase()}`
-  return [
-    ['pair', `${user}:${network(guess.address)}`],
-    ['user', user],
-    ['address', `${guess.what}:${network(guess.address)}`],
-    ['inRow', user],
-  ] as const
+  const name = createHash('sha256').update(guess.user.toLowerCase()).digest('base64url').slice(0, 22)
+  const user = `${guess.what}:${name}`
+  return {
+    pair: `${user}:${network(guess.address)}`,
+    user,
+    address: `${guess.what}:${network(guess.address)}`,
+  }
 }
 
 /** An IPv6 host has a whole /64 to guess from. */

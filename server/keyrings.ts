@@ -44,6 +44,9 @@ export class Keyrings {
   readonly #turnstile: Turnstile
   readonly #cost: Config['argon2']
 
+  /** Argon2 takes memory: it runs when a process stands ready, and few at once. */
+  readonly #turn = <T>(work: () => Promise<T>) => this.#turnstile.pass(work)
+
   constructor(options: {
     db: Database
     clock: Clock
@@ -99,7 +102,7 @@ export class Keyrings {
     const existing = this.#record(user.id)
     if (!existing) return this.#create(user, passphrase, key)
     const proof = { passphrase: utf8(passphrase), ...existing }
-    const pair = await this.#turnstile.pass(() => this.#pool.run(user.id, 'addKey', { proof, key }))
+    const pair = await this.#pool.run(user.id, 'addKey', { proof, key }, { turn: this.#turn })
     const added = this.#db
       .insert(keyPairs)
       .values(pairRow(user.id, pair, this.#clock()))
@@ -113,16 +116,15 @@ export class Keyrings {
   async #create(user: User, passphrase: string, key: NewKey) {
     if (passphrase === '') throw new Refusal('bad-request', 'The passphrase is empty.')
     const keyringId = randomBytes(16).toString('base64url')
-    const created = await this.#turnstile.pass(() =>
-      this.#pool.run(user.id, 'createKeyring', {
-        userId: user.id,
-        keyringId,
-        passphrase: utf8(passphrase),
-        slots: { passphrase: this.#newSlot(), recovery: this.#newSlot() },
-        argon2: this.#cost,
-        key,
-      }),
-    )
+    const task = {
+      userId: user.id,
+      keyringId,
+      passphrase: utf8(passphrase),
+      slots: { passphrase: this.#newSlot(), recovery: this.#newSlot() },
+      argon2: this.#cost,
+      key,
+    }
+    const created = await this.#pool.run(user.id, 'createKeyring', task, { turn: this.#turn })
     const now = this.#clock()
     this.#db.transaction((tx) => {
       const { userId, id, generation, mac, slots } = created.keyring
@@ -142,16 +144,22 @@ export class Keyrings {
   /**
    * Proves the passphrase and seals the keyring's DEK to a terminal (see allowances.ts, the only caller).
    *
+   * @param atTurn asked when the turn has come, after whatever waiting; what it throws ends the try before it is made
    * @throws Refusal `wrong-passphrase`; `not-found` if the user has no key
    */
   async unlock(
     userId: number,
     passphrase: string,
-    recipient: Uint8Array,
-    binding: string,
+    seal: { recipient: Uint8Array; binding: string },
+    atTurn: () => Promise<void>,
   ): Promise<Uint8Array> {
     const proof = { passphrase: utf8(passphrase), ...this.#existing(userId) }
-    const { sealedDek } = await this.#pool.run(userId, 'unlock', { proof, recipient, binding })
+    const turn = <T>(work: () => Promise<T>) =>
+      this.#turn(async () => {
+        await atTurn()
+        return work()
+      })
+    const { sealedDek } = await this.#pool.run(userId, 'unlock', { proof, ...seal }, { turn })
     const slot = proof.keyring.slots.find(({ kind }) => kind === 'passphrase')!
     this.#db.update(keySlots).set({ usedAt: this.#clock() }).where(eq(keySlots.id, slot.id)).run()
     return sealedDek
@@ -178,7 +186,7 @@ export class Keyrings {
     const proof = { passphrase: utf8(passphrase), ...this.#existing(user.id) }
     const { keys } = await this.sealedKeys(user.id)
     const task = { proof, keys, copyPassphrase: utf8(copyPassphrase) }
-    return this.#turnstile.pass(() => this.#pool.run(user.id, 'exportSecret', task))
+    return this.#pool.run(user.id, 'exportSecret', task, { turn: this.#turn })
   }
 
   #newSlot(): SlotSecret {

@@ -1,12 +1,13 @@
 /**
  * The ledger: every grant, use, refusal and end of an allowance, for the key's owner to read. Each row is covered
  * by a MAC that includes the row before it, and the end of the chain by one of its own, under a key that is not in
- * the database: a row that was changed, put in or taken out is found by `check`.
+ * the database: a row that was changed, put in or taken out is found by `check`. An older state of the whole database
+ * is not: nothing outside of it tells the time.
  */
 import { timingSafeEqual } from 'node:crypto'
-import { and, asc, desc, eq, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, isNotNull, lt } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
-import { type Database, immediate, ledger, ledgerHeads } from './database.ts'
+import { type Database, immediate, keySlots, ledger, ledgerHeads } from './database.ts'
 import type { ServerSecret } from './server-secret.ts'
 
 export type LedgerEntry = {
@@ -88,7 +89,13 @@ export class Ledger {
         .all()
         .map((head) => [head.userId, head]),
     )
-    for (const userId of new Set([...chains.keys(), ...heads.keys()])) {
+    // Whose key was ever unlocked has a chain.
+    const used = this.#db
+      .select({ userId: keySlots.userId })
+      .from(keySlots)
+      .where(isNotNull(keySlots.usedAt))
+      .all()
+    for (const userId of new Set([...chains.keys(), ...heads.keys(), ...used.map((slot) => slot.userId)])) {
       const chain = chains.get(userId)
       const head = heads.get(userId)
       if (

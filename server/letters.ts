@@ -116,7 +116,9 @@ export class Letters {
       result.queued.push(...queued)
     }
     const [first] = envelopes
-    const copy = letter.encrypt ? first!.octets : await this.toSelf(user, withProtection(first!.octets, letter))
+    const copy = letter.encrypt
+      ? first!.octets
+      : await this.toSelf(user, withProtection(first!.octets, letter))
     const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
     const id = await this.#mailboxes.store(user.id, folder.id, copy, {
       seen: true,
@@ -132,7 +134,12 @@ export class Letters {
     const header = `From: ${session.user.address}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n`
     const octets = Buffer.from(header + text.replace(/\r?\n/g, '\r\n'))
     const certificates = await this.#correspondents.certificates(session.user, session.user.address)
-    const { signature } = await this.#pool.run(null, 'read', { octets, certificates })
+    const { signature } = await this.#pool.run(
+      'reading',
+      'read',
+      { octets, certificates },
+      { user: session.user.id },
+    )
     return signature.status !== 'invalid'
   }
 
@@ -221,7 +228,8 @@ export class Letters {
         envelopes.push({ recipients, octets: Buffer.concat([outer, await body(keysOf(recipients))]) })
       return envelopes
     }
-    if (!letter.sign) return all((encryptTo) => this.#pool.run(null, 'encrypt', { entity, encryptTo }))
+    if (!letter.sign)
+      return all((encryptTo) => this.#pool.run('reading', 'encrypt', { entity, encryptTo }, { user: userId }))
     return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
       all((encryptTo) => this.#pool.run(userId, 'signAndProtect', { opening, entity, encryptTo })),
     )
@@ -232,7 +240,10 @@ export class Letters {
     const encryptTo = await this.#ownKey(user)
     if (encryptTo.length === 0) return message
     const { outer, entity } = takeApart(message)
-    return Buffer.concat([outer, await this.#pool.run(null, 'encrypt', { entity, encryptTo })])
+    return Buffer.concat([
+      outer,
+      await this.#pool.run('reading', 'encrypt', { entity, encryptTo }, { user: user.id }),
+    ])
   }
 
   /** The user's own public key, to encrypt copies to; empty for a user without one. */

@@ -75,7 +75,7 @@ export class Mailboxes {
 
   /** Puts a message into the Inbox of each user. On the disk when it resolves, for all of them or for none. */
   async deliver(userIds: number[], message: Uint8Array): Promise<void> {
-    const summary = await this.#pool.run(null, 'summarize', { octets: message })
+    const summary = await this.#pool.run('intake', 'summarize', { octets: message })
     this.#db.transaction(() => {
       for (const userId of userIds)
         this.#insert(userId, this.#fixed(userId, 'inbox').id, message, summary, {})
@@ -95,7 +95,7 @@ export class Mailboxes {
     options: { seen?: boolean; flagged?: boolean; arrivedAt?: number; replaces?: number | null } = {},
   ): Promise<number> {
     const folder = await this.folder(userId, folderId)
-    const summary = await this.#pool.run(null, 'summarize', { octets: message })
+    const summary = await this.#pool.run('reading', 'summarize', { octets: message }, { user: userId })
     return this.#db.transaction(() => {
       if (options.replaces) this.#delete(userId, [options.replaces])
       return this.#insert(userId, folder.id, message, summary, options)

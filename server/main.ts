@@ -46,6 +46,7 @@ export type Services = {
   correspondents: Correspondents
   outbox: Outbox
   parkedForms: ParkedForms
+  guesses: Guesses
   setup: Setup
   pool: CryptoPool
   /** The token of a terminal's forms, from what its cookie holds. */
@@ -96,7 +97,7 @@ export const openServices = async (
   const keyrings = new Keyrings({ db, clock, pool, secret, turnstile, cost })
   const sessions = new Sessions({ db, clock, config, ledger })
   const epoch = options.epoch ?? openEpoch(null)
-  const held = { db, clock, config, epoch, sessions, keyrings, guesses, turnstile, ledger, pool }
+  const held = { db, clock, config, epoch, sessions, keyrings, guesses, ledger, pool }
   const allowances = new Allowances(held)
   const mailboxes = new Mailboxes({ db, clock, pool })
   const correspondents = new Correspondents({ db, clock, pool, users, keyrings })
@@ -130,6 +131,7 @@ export const openServices = async (
     correspondents,
     outbox,
     parkedForms,
+    guesses,
     setup,
     pool,
     formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 22),
@@ -172,7 +174,10 @@ export const serve = async (
     ends.push(() => clearInterval(sweeper))
     await sweep(services)
     const token = await services.setup.begin()
-    log.info({ origin: web.address, web: `${config.host}:${web.port}`, smtp: `${config.smtpHost}:${smtp.smtpPort}` }, 'serving')
+    log.info(
+      { origin: web.address, web: `${config.host}:${web.port}`, smtp: `${config.smtpHost}:${smtp.smtpPort}` },
+      'serving',
+    )
     ends.push(() => log.info('ending'))
     return {
       services,
@@ -188,11 +193,12 @@ export const serve = async (
   }
 }
 
-const sweep = async ({ allowances, sessions, parkedForms, log }: Services) => {
+const sweep = async ({ allowances, sessions, parkedForms, guesses, log }: Services) => {
   try {
     await allowances.sweep()
     await sessions.sweep()
     await parkedForms.sweep()
+    await guesses.sweep()
   } catch (error) {
     log.error({ err: error }, 'tidying failed')
   }

@@ -34,7 +34,7 @@ export class Reading {
   /** The message as it came; it counts as seen. @throws Refusal `not-found` */
   async read(session: Session, id: number): Promise<ReadMessage> {
     return this.#view(session, id, async (octets, certificates) =>
-      this.#pool.run(null, 'read', { octets, certificates }),
+      this.#pool.run('reading', 'read', { octets, certificates }, { user: session.user.id }),
     )
   }
 
@@ -77,7 +77,7 @@ export class Reading {
               ...(within ? { within } : {}),
             }),
           )
-        : await this.#pool.run(null, 'part', { octets, id: part })
+        : await this.#pool.run('reading', 'part', { octets, id: part }, { user: session.user.id })
     if (!found) throw new Refusal('not-found', 'There is no such attachment.')
     return found
   }

@@ -18,7 +18,6 @@ import { type AddressInfo, createServer as createNetServer, isIP, type Socket } 
 import { join } from 'node:path'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { deleteCookie, setCookie } from 'hono/cookie'
 import { style } from '../web/layout.tsx'
 import { notEncrypted, type PageEnv, pages } from '../web/pages.tsx'
@@ -63,7 +62,9 @@ export type Form = {
 }
 type Env = PageEnv & { Bindings: HttpBindings }
 
-const bodyLimits = { letter: 36 * 1024 * 1024, other: 256 * 1024 }
+/** A letter with its files; pasted keys; every other form. And how many fields a form may have. */
+const bodyLimits = { letter: 36 * 1024 * 1024, keys: 1024 * 1024, other: 64 * 1024 }
+const fieldLimit = 500
 
 /** Paths that are for everybody; all others need a session. */
 const isPublic = (path: string) =>
@@ -90,6 +91,7 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
       sockets.add(socket)
       socket.on('close', () => sockets.delete(socket))
     })
+  front.maxConnections = connectionLimit
   await new Promise<void>((resolve, reject) => {
     front.once('error', (cause: NodeJS.ErrnoException) =>
       reject(cannotListen(config.host, config.port, cause)),
@@ -112,6 +114,9 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
   }
 }
 
+/** How long a connection may say nothing at all. */
+const firstByteLimitMs = 10_000
+const connectionLimit = 2_000
 const serverOptions = { requestTimeout: 15 * 60_000, headersTimeout: 30_000, keepAliveTimeout: 15_000 }
 
 const cannotListen = (host: string, port: number, cause: NodeJS.ErrnoException) =>
@@ -129,8 +134,12 @@ const besidePlainHttp = (tlsServer: Server, site: { origin: string }) => {
     const answer = notEncryptedPage(site.origin, request.headers['accept-language'])
     response.writeHead(426, { ...answer.headers, Connection: 'close' }).end(answer.body)
   })
-  return createNetServer((socket) => {
+  // Neither server listens by itself, and only then does Node watch its time limits.
+  for (const server of [tlsServer, plain]) server.emit('listening')
+  const front = createNetServer((socket) => {
+    socket.setTimeout(firstByteLimitMs, () => socket.destroy())
     socket.once('readable', () => {
+      socket.setTimeout(0)
       const first = socket.read(1) as Buffer | null
       if (!first) return socket.destroy()
       socket.unshift(first)
@@ -139,6 +148,10 @@ const besidePlainHttp = (tlsServer: Server, site: { origin: string }) => {
     })
     socket.on('error', () => socket.destroy())
   })
+  front.on('close', () => {
+    for (const server of [tlsServer, plain]) server.close()
+  })
+  return front
 }
 
 /** 426 Upgrade Required (RFC 9110 §15.5.22), as a page. */
@@ -222,19 +235,11 @@ const routes = (services: Services, site: { origin: string }) => {
     })
 
   app.use(async (c, next) => {
-    const maxSize = /^\/(c|m|k|login)\b/.test(c.req.path) ? bodyLimits.letter : bodyLimits.other
-    const tooLarge = () => {
-      throw new Refusal('too-large', 'This is larger than a message may be. Send less, or in parts.')
-    }
-    return bodyLimit({ maxSize, onError: tooLarge })(c, next)
-  })
-
-  app.use(async (c, next) => {
     const visit = await beginVisit(c, services, script?.path ?? '')
     c.set('visit', visit)
     if (c.req.method === 'POST') {
       refuseForeignOrigin(c, services, site.origin)
-      visit.form = await readForm(c)
+      visit.form = await readForm(c, await bodyLimitFor(c.req.path, visit))
       if (!fits(visit.form.get('t'), visit.formToken)) {
         if (c.req.path === '/login') visit.form = only(visit.form, 'user')
         else
@@ -369,7 +374,8 @@ const beginVisit = async (c: Context<Env>, services: Services, script: string): 
   const session = token ? await sessions.contact(token) : null
   const htmx = c.req.header('hx-request') === 'true'
   let before = token ?? cookie(c, names.before)
-  if (!before && c.req.method === 'GET') {
+  if (!before) {
+    // Also for a form that comes without a cookie: no token that somebody else could know fits it.
     before = randomBytes(16).toString('base64url')
     setCookie(c, names.before, before, { ...common, sameSite: 'Lax' })
   }
@@ -452,8 +458,10 @@ const terminalOf = (userAgent: string) => {
 
 // ---- forms
 
-const fits = (given: string, expected: string) =>
-  given.length === expected.length && timingSafeEqual(Buffer.from(given), Buffer.from(expected))
+const fits = (given: string, expected: string) => {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}
 
 /** Text browsers send neither header field; what a browser does send must be ours. */
 const refuseForeignOrigin = (c: Context<Env>, services: Services, publicOrigin: string) => {
@@ -474,21 +482,44 @@ const only = (form: Form, kept: string): Form => ({
   get: (name) => (name === kept ? form.get(name) : ''),
 })
 
-const readForm = async (c: Context<Env>): Promise<Form> => {
+/** Only who is logged in, or was until just now, may send much. */
+const bodyLimitFor = async (path: string, visit: Visit): Promise<number> => {
+  if (path === '/c' && (visit.session || (await visit.formerUserId()) !== null)) return bodyLimits.letter
+  return path === '/k' && visit.session ? bodyLimits.keys : bodyLimits.other
+}
+
+/** The body of a form, of at most so many octets; its fields are counted before they are parsed. */
+const readForm = async (c: Context<Env>, limit: number): Promise<Form> => {
+  const type = c.req.header('content-type') ?? ''
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of c.env.incoming.iterator({
+    destroyOnReturn: false,
+  }) as AsyncIterable<Uint8Array>) {
+    size += chunk.length
+    if (size > limit) {
+      c.env.incoming.resume() // the rest is read and forgotten, so that the answer can be read
+      throw new Refusal('too-large', 'This is larger than may be sent here. Send less, or in parts.')
+    }
+    chunks.push(chunk)
+  }
+  const body = Buffer.concat(chunks)
+  const boundary = type.match(/boundary="?([^";]+)/i)?.[1]
+  if (occurrences(body, boundary ?? '&') > fieldLimit)
+    throw new Refusal('bad-request', 'This form has too many fields.')
   const fields = new Map<string, string[]>()
   const files = new Map<string, UploadedFile[]>()
   let data: FormData
   try {
-    data = await c.req.formData()
+    data = await new Response(body, { headers: { 'Content-Type': type } }).formData()
   } catch (cause) {
-    if (cause instanceof Refusal) throw cause
     throw new Refusal('bad-request', 'This form could not be read.', { cause })
   }
   for (const [name, value] of data as unknown as Iterable<[string, string | File]>) {
-    if (typeof value === 'string') fields.set(name, [...(fields.get(name) ?? []), value])
+    if (typeof value === 'string') add(fields, name, value)
     else if (value.size > 0 || value.name !== '') {
       const file = { name: value.name, type: value.type, octets: new Uint8Array(await value.arrayBuffer()) }
-      files.set(name, [...(files.get(name) ?? []), file])
+      add(files, name, file)
     }
   }
   return {
@@ -496,6 +527,19 @@ const readForm = async (c: Context<Env>): Promise<Form> => {
     all: (name) => fields.get(name) ?? [],
     files: (name) => files.get(name) ?? [],
   }
+}
+
+const add = <T>(lists: Map<string, T[]>, name: string, value: T) => {
+  const list = lists.get(name)
+  if (list) list.push(value)
+  else lists.set(name, [value])
+}
+
+const occurrences = (octets: Buffer, wanted: string): number => {
+  let count = 0
+  for (let at = octets.indexOf(wanted); at >= 0 && count <= fieldLimit; at = octets.indexOf(wanted, at + 1))
+    count += 1
+  return count
 }
 
 // ---- the browser script, as esbuild.config.js left it

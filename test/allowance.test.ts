@@ -1,7 +1,7 @@
 /** The allowance: who may use the key, since when, until when, and that it is never two. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { passphrase, problem, type Terminal, world } from './world.ts'
+import { passphrase, password, problem, type Terminal, world } from './world.ts'
 
 const ann = 'ann@wafer.test'
 
@@ -277,6 +277,7 @@ test('The ledger tells when somebody edited it', async (t) => {
     "DELETE FROM ledger WHERE event = 'ended'",
     "DELETE FROM ledger WHERE event = 'granted'",
     'DELETE FROM ledger',
+    'DELETE FROM ledger; DELETE FROM ledger_heads',
   ]) {
     db.$client.exec(`SAVEPOINT edit; ${edit}`)
     assert.deepEqual(await ledger.findTampered(), [user.id], edit)
@@ -307,4 +308,45 @@ test('A slot that was moved, swapped, altered or taken away in the database open
     db.exec('ROLLBACK TO edit; RELEASE edit')
   }
   assert.equal((await terminal.unlock()).status, 201)
+})
+
+test('B13: what others fail at elsewhere does not lock out who came with the right password before', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const { users } = server.services
+  await users.logIn(ann, password, '192.0.2.1')
+  for (let n = 0; n < 15; n += 1)
+    await assert.rejects(users.logIn(ann, 'wrong password', `198.51.100.${Math.floor(n / 5)}`), {
+      code: 'bad-credentials',
+    })
+  await assert.rejects(users.logIn(ann, password, '203.0.113.9'), { code: 'slow-down' }, 'from anywhere else')
+  assert.equal((await users.logIn(ann, password, '192.0.2.1')).address, ann)
+})
+
+test('One user’s waiting work delays nobody else’s unlock', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  await server.addUser('mallory@wafer.test')
+  const [annas, other] = [await server.terminal(ann), await server.terminal('mallory@wafer.test')]
+  await other.unlock()
+  const { allowances, sessions, pool } = server.services
+  const session = (await sessions.contact(other.token!))!
+  let release = () => {}
+  const gate = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  // Mallory's process is busy, and two unlocks wait for it.
+  const busy = pool.run(session.user.id, 'signCleartext', {} as never, {
+    turn: async (work) => {
+      await gate
+      return work()
+    },
+  })
+  const waiting = [
+    allowances.grantByPassphrase(session, passphrase),
+    allowances.grantByPassphrase(session, passphrase),
+  ]
+  assert.equal((await annas.unlock()).status, 201)
+  release()
+  await Promise.allSettled([busy, ...waiting])
 })

@@ -4,7 +4,7 @@
  * mouse and keyboard on a screen of their own (Xvfb). Each has a throw-away home, and ends with its test.
  */
 import { execFile, spawn, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,8 +48,22 @@ const atEnd = (t: TestContext, end: () => unknown) => {
 /** A folder for one test, gone with it. */
 export const scratch = (t: TestContext): string => {
   const folder = mkdtempSync(join(tmpdir(), 'wafer-browser-'))
-  atEnd(t, () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
+  atEnd(t, () => {
+    endAllAt(folder)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  })
   return folder
+}
+
+/** Ends what still lives with this home, or one in it: daemons that a browser left behind. */
+const endAllAt = (folder: string) => {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
+    try {
+      if (readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`\0HOME=${folder}`))
+        process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // it ended meanwhile, or is another user's
+    }
 }
 
 /** Asks until the answer is not null. */
@@ -307,7 +321,7 @@ export class TextBrowser {
 
   async #tmux(...words: string[]): Promise<string> {
     const { stdout } = await run('tmux', ['-S', this.#socket, ...words], {
-      env: { ...process.env, TMUX: '' },
+      env: { ...process.env, TMUX: '', HOME: this.#home },
     })
     return stdout
   }
@@ -359,7 +373,7 @@ export class TextBrowser {
     const { before, after } = this.#manner.edit
     for (let attempt = 0; attempt < 3; attempt += 1) {
       await this.#goTo(`the field ${label}`, ({ behind }) => behind.endsWith(label))
-      const { y } = await this.#cursor()
+      const y = Number((await this.#here()).at.split(',')[1])
       await this.keys(...before)
       await this.type(text)
       // w3m asks for the text at the foot of the screen; the others take it where the field is.
@@ -417,15 +431,12 @@ export class TextBrowser {
     await this.keys(this.#manner.back)
   }
 
-  async #cursor(): Promise<{ x: number; y: number }> {
-    const [x = 0, y = 0] = (await this.#tmux('display-message', '-p', '#{cursor_x},#{cursor_y}'))
-      .split(',')
-      .map(Number)
-    return { x, y }
-  }
-
   async #here(): Promise<Here> {
-    const [lines, { x, y }] = [await this.lines(), await this.#cursor()]
+    const at = '#{cursor_x},#{cursor_y}'
+    const lines = (await this.#tmux('capture-pane', '-p', ';', 'display-message', '-p', at))
+      .trimEnd()
+      .split('\n')
+    const [x = 0, y = 0] = lines.pop()!.split(',').map(Number)
     const cells = [...(lines[y] ?? '')]
     // Links and ELinks stand two cells within a button, Lynx one before a link, and prints a button's value first.
     const starts = [x - 2, x - 1, x, x + 1].filter(
@@ -547,13 +558,10 @@ export class Screen {
         home(folder, '.dillo', 'dillorc'),
         'show_tabs=NO\npanel_size=tiny\nsmall_icons=YES\nbg_color=0xffffff\n',
       )
-      // it leaves a daemon behind
-      const stop = 'PATH="$PATH:/usr/libexec/dillo:/usr/lib/dillo"; dpidc stop'
-      atEnd(t, () => spawnSync('sh', ['-c', stop], { env: environment, stdio: 'ignore' }))
     }
     const words = name === 'dillo' ? ['-g', `${width}x${height}+0+0`] : netsurf
     const browser = spawn(name, [...words, address], { env: environment, stdio: 'ignore' })
-    atEnd(t, () => browser.kill('SIGKILL')) // asked politely, Dillo starts its daemon again
+    atEnd(t, () => browser.kill('SIGKILL'))
     // NetSurf's own keyboard is a British one: the at sign is elsewhere.
     const keysOf = (text: string) =>
       name === 'dillo'

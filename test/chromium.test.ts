@@ -50,8 +50,6 @@ const begin = async (t: TestContext, environment: Record<string, string> = {}) =
         seen.requests.push({ path: new URL(request.url()).pathname, type: request.resourceType() })
     })
     page.on('console', (message) => {
-      // The icon is empty so that no browser asks for one; that the policy forbids even that is as it should be.
-      if (message.text().startsWith("Loading the image 'data:,'")) return
       if (['error', 'warning'].includes(message.type())) seen.complaints.push(message.text())
     })
     page.on('pageerror', (error) => void seen.complaints.push(error.message))

@@ -1,6 +1,7 @@
 /** The pages as a browser without JavaScript uses them: links, forms and cookies against a whole server. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createCleartextMessage, generateKey, sign } from 'openpgp'
 import { passphrase, password, type World, world } from './world.ts'
 
 const ann = 'ann@example.org'
@@ -234,6 +235,7 @@ test('a log-in leads back to where one wanted to go, and never to another site',
     '/\\evil.example',
     '\\\\evil.example',
     '/\t/evil.example',
+    '/f//evil.example',
   ]) {
     const other = new Browser(made)
     await other.go(`/login?next=${encodeURIComponent(next)}`)
@@ -836,4 +838,177 @@ test('another user’s mail, folders and parked letters are not there for one', 
   await other.go('/t')
   assert.ok(!(await giveBack(other)).includes('parked by ann'))
   assert.ok((await giveBack(own)).includes('parked by ann'))
+})
+
+/** A public key of somebody else, as it is pasted, and a hand that signs with it. */
+const strangersKey = async (userIDs: { name?: string; email?: string }[]) => {
+  const { publicKey, privateKey } = await generateKey({ userIDs, format: 'object', type: 'curve25519' })
+  const signed = async (text: string) =>
+    sign({ message: await createCleartextMessage({ text }), signingKeys: privateKey })
+  return { key: publicKey.armor(), fingerprint: publicKey.getFingerprint(), signed }
+}
+
+test('B6: each address of an offered key stands on a line of its own, only those count, and never a user’s of this server', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const carol = 'carol@example.net'
+  const evil = await strangersKey([
+    { name: 'Eve '.repeat(80), email: 'eve@evil.example' },
+    { name: 'Ann', email: ann },
+    { name: 'Carol', email: carol },
+  ])
+  const first = await strangersKey([{ name: 'Carol', email: carol }])
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.go('/k')
+  await lynx.press('Look at it', { key: first.key })
+  assert.ok(!lynx.page.text.includes('Another key'))
+  await lynx.press('Accept')
+  await lynx.press('Look at it', { key: evil.key })
+  for (const address of ['eve@evil.example', ann, carol])
+    assert.match(lynx.page.html, new RegExp(`<br><b>${address}</b>`), address)
+  assert.match(lynx.page.text, /ann@example\.org is a user of this server: this key will not count for/)
+  assert.match(lynx.page.text, /Another key is already accepted for carol@example\.net/)
+  await lynx.press('Accept')
+  const { correspondents } = made.services
+  const [accepted] = await correspondents.list(1)
+  assert.deepEqual(accepted?.addresses, ['eve@evil.example', ann, carol])
+  const user = await made.services.users.named(ann)
+  const certificates = await correspondents.certificates(user, `Ann <${ann}>`)
+  assert.deepEqual(
+    certificates.map(({ addresses }) => addresses),
+    [[ann], ['eve@evil.example', carol], [carol]],
+  )
+  const from = (address: string, text: string) => `From: <${address}>\nTo: ${ann}\nSubject: ${address}\n\n${text}`
+  await made.deliver(ann, from(ann, await evil.signed('I am you')))
+  await made.deliver(ann, from('eve@evil.example', await evil.signed('I am I')))
+  await lynx.go('/f/inbox')
+  await lynx.follow(ann)
+  assert.match(lynx.page.text, /do NOT rely on it/)
+  await lynx.go('/f/inbox')
+  await lynx.follow('eve@evil.example')
+  assert.match(lynx.page.text, /Signed by eve@evil\.example on \d+ \w+ \d{4}, with the accepted key/)
+})
+
+test('a key that names twenty addresses is offered, one that names more is not', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const naming = (count: number) =>
+    strangersKey(Array.from({ length: count }, (_, place) => ({ email: `e${place}@evil.example` })))
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.go('/k')
+  await lynx.press('Look at it', { key: (await naming(21)).key })
+  assert.match(lynx.page.happened, /more than 20 addresses/)
+  await lynx.press('Look at it', { key: (await naming(20)).key })
+  assert.match(lynx.page.text, /e19@evil\.example/)
+})
+
+test('a mail of a million characters is cut only as far as the page that was asked for', async (t) => {
+  const made = await world(t)
+  await people(made)
+  for (const [subject, text] of [
+    ['Lines', '\n'.repeat(499_990)],
+    ['Line', '<'.repeat(999_990)],
+    ['Faces', '\u{1f600}'.repeat(240_000)],
+    ['Blanks', `x${' '.repeat(990_000)}x`],
+  ] as const)
+    await made.deliver(ann, mail(subject, `${text}\nThe end.`))
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  for (const subject of ['Line', 'Faces', 'Blanks']) {
+    await lynx.go('/f/inbox')
+    await lynx.follow(subject)
+    assert.match(lynx.page.text, /\bPage 1 \| More text/)
+    assert.ok(lynx.page.size < 14_000, `${subject} ${lynx.page.size}`)
+    assert.ok(!lynx.page.html.includes('\ufffd'))
+    await lynx.follow('More text')
+    assert.match(lynx.page.text, /\bPage 2 \| More text/)
+    await lynx.go(`${lynx.page.path.split('?')[0]}?p=99999`)
+    assert.match(lynx.page.text, /The end\. Page \d+ /)
+    assert.equal(lynx.page.link('More text'), null)
+  }
+})
+
+test('what turns the writing direction around, or controls a terminal, is in no page', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const tricks = '\u202e\u2066\u200f\u061c\u001b[2J\u009b'
+  const word = (text: string) => `=?utf-8?B?${Buffer.from(text).toString('base64')}?=`
+  await made.deliver(
+    ann,
+    `From: ${word(`Mal${tricks}lory`)} <m@evil.example>\nTo: ${ann}\nSubject: ${word(`Sub${tricks}ject`)}\nContent-Type: text/plain; charset=utf-8\n\nTe${tricks}xt\tand\nmore\n`,
+  )
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  const id = lynx.page.html.match(/\/m\/(\d+)/)![1]
+  for (const path of ['/f/inbox', `/m/${id}`, `/c?re=${id}`, `/c?fw=${id}`]) {
+    await lynx.go(path)
+    assert.doesNotMatch(lynx.page.html, /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|(?![\n\t])\p{Cc}/u, path)
+  }
+  await lynx.go(`/m/${id}`)
+  assert.match(lynx.page.html, /Te\[2Jxt\tand<br>more/)
+})
+
+test('the answer to an encrypted mail goes to its sender, not to where a field that nothing protects says', async (t) => {
+  const made = await world(t)
+  await people(made)
+  await seal(made)
+  const { mailboxes } = made.services
+  const inbox = await mailboxes.fixedFolder(1, 'inbox')
+  const [sealed] = (await mailboxes.page(1, inbox.id, { limit: 1 })).messages
+  const octets = Buffer.from(await mailboxes.octets(1, sealed!.id)).toString('latin1')
+  await made.deliver(ann, Buffer.from(`Reply-To: eve@evil.example\r\n${octets}`, 'latin1'))
+  await made.deliver(ann, mail('Open', 'x', 'Reply-To: list@example.net\n'))
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.press('Decrypt')
+  await lynx.unlock()
+  for (const link of ['Reply', 'Reply all']) {
+    const { path } = lynx.page
+    await lynx.follow(link)
+    assert.doesNotMatch(lynx.page.value('to'), /evil/)
+    assert.match(lynx.page.value('to'), /bob@example\.org/)
+    assert.match(lynx.page.happened, /eve@evil\.example/)
+    await lynx.go(path)
+  }
+  await lynx.go('/f/inbox')
+  await lynx.follow('Open')
+  await lynx.follow('Reply')
+  assert.equal(lynx.page.value('to'), 'list@example.net')
+})
+
+test('only a message in Drafts is a draft: saving or sending deletes no other', async (t) => {
+  const made = await world(t)
+  await people(made)
+  await made.deliver(ann, mail('Precious', 'x'))
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  const id = lynx.page.html.match(/\/m\/(\d+)/)![1]!
+  assert.equal((await lynx.go(`/c?d=${id}`)).status, 404)
+  for (const a of ['save', 'send']) {
+    await lynx.go('/c')
+    const token = lynx.page.html.match(/name=t value=([\w-]+)/)![1]!
+    await lynx.go('/c', new URLSearchParams({ t: token, a, d: id, to: bob, text: 'y' }))
+    await lynx.go('/f/inbox')
+    assert.ok(lynx.page.link('Precious'), a)
+  }
+})
+
+test('B2: an opened encrypted mail is forwarded in plain only after a warning, also by way of Drafts', async (t) => {
+  const made = await world(t)
+  await people(made)
+  await seal(made)
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.press('Decrypt')
+  await lynx.unlock()
+  await lynx.follow('Forward')
+  assert.ok(lynx.page.value('text').includes(secret))
+  await lynx.press('Save draft', { to: bob })
+  await lynx.follow('Fwd: The shed')
+  await lynx.press('Send', { prot: 'plain' })
+  assert.match(lynx.page.happened, /unencrypted/)
+  await lynx.press('Send')
+  assert.equal(lynx.page.happened, 'Sent to bob@example.org.')
 })

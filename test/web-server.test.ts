@@ -265,3 +265,60 @@ test('Nothing is ever streamed: to a browser of HTTP/1.0 the page comes whole', 
   const [head = '', body = ''] = answer.split('\r\n\r\n')
   assert.equal(Number(head.match(/content-length: (\d+)/i)?.[1]), Buffer.byteLength(body, 'latin1'))
 })
+
+test('B11: a form of many fields is refused before it is parsed, and nobody waits for it', async (t) => {
+  const server = await world(t)
+  const page = await fetch(`${server.url}/login`)
+  const cookie = page.headers.getSetCookie()[0]!.split(';')[0]!
+  const post = (body: string | Uint8Array, type = 'application/x-www-form-urlencoded', path = '/login') =>
+    fetch(`${server.url}${path}`, {
+      method: 'POST',
+      body: body as never,
+      headers: { cookie, 'content-type': type },
+    })
+  assert.equal((await post('a&'.repeat(20_000))).status, 400)
+  const parts = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'.repeat(800)
+  assert.equal((await post(`${parts}--b--\r\n`, 'multipart/form-data; boundary=b')).status, 400)
+  for (const path of ['/login', '/c', '/k', '/m/1', '/unlock'])
+    assert.equal((await post('x'.repeat(100_000), undefined, path)).status, 413, path)
+  assert.equal((await post(`user=${'x'.repeat(60_000)}&t=x`)).status, 200)
+})
+
+test('Nobody who is not logged in makes the API read much, or the database keep it', async (t) => {
+  const server = await world(t)
+  const call = (path: string, body: string) => fetch(`${server.url}/api${path}`, { method: 'POST', body })
+  assert.equal(
+    (await call('/session', JSON.stringify({ user: 'x'.repeat(30_000), password: 'x' }))).status,
+    413,
+  )
+  assert.equal((await call('/session', JSON.stringify({ user: 'x'.repeat(300), password: 'x' }))).status, 400)
+  assert.equal((await call('/messages', JSON.stringify({ to: Array(100_000).fill({}) }))).status, 401)
+  await call('/session', JSON.stringify({ user: 'somebody-secret', password: 'x' }))
+  const kept = server.services.db.$client.prepare('SELECT group_concat(key) FROM rate_limits').pluck().get()
+  assert.doesNotMatch(String(kept), /somebody-secret/)
+})
+
+test('B14: a log-in form that comes without a cookie begins no session, whatever token it has', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const post = (token: string) =>
+    fetch(`${server.url}/login`, {
+      method: 'POST',
+      body: new URLSearchParams({ t: token, user: ann, pass: password }),
+      redirect: 'manual',
+    })
+  const token = async (response: Response) =>
+    (await response.text()).match(/name="?t"? value="?([\w-]+)/)![1]!
+  const first = await token(await post('x'))
+  const second = await post(first)
+  assert.equal(second.status, 200)
+  assert.doesNotMatch(second.headers.getSetCookie().join(), /wafer=/)
+  assert.equal((await post('\u00e9'.repeat(22))).status, 200)
+})
+
+test('A TLS port does not wait for ever for a connection that says nothing', async (t) => {
+  const server = await world(t, tls)
+  const socket = connect(server.running.web.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  await new Promise((resolve) => socket.on('close', resolve))
+})
