@@ -224,9 +224,9 @@ export const Links = ({ links }: { links: (Child | false | null)[] }) => (
 /** Text as paragraphs: a `<pre>` is not wrapped by text browsers. */
 export const Paragraphs = ({ text }: { text: string }) => (
   <>
-    {text
-      .replace(/\r\n?/g, '\n')
-      .replace(/^\n+|\s+$/g, '')
+    {readable(text)
+      .replace(/^\n+/, '')
+      .trimEnd()
       .split(/\n{2,}/)
       .map((paragraph) => (
         <p class="t">
@@ -262,7 +262,7 @@ export const pathOf = (c: PageContext): string => {
 
 /** A path of this site, or the fallback: never another site's (`//host`, `/\host`) nor a control character. */
 export const ownPath = (text: string, fallback: string): string =>
-  /^\/(?![/\\])[\x21-\x7e]*$/.test(text) && !text.includes('\\') ? text : fallback
+  /^\/[\x21-\x7e]*$/.test(text) && !/\\|\/\//.test(text) ? text : fallback
 
 /** An id from an address; one that is none is nobody's. */
 export const idOf = (text: string | undefined): number => (text && /^\d{1,15}$/.test(text) ? Number(text) : 0)
@@ -279,6 +279,8 @@ const full = formats({ dateStyle: 'medium', timeStyle: 'short' })
 
 export const moment = (language: Language, at: number): string => full[language].format(at)
 
+export const dayOf = (language: Language, at: number): string => date[language].format(at)
+
 /** As short as it can be said today. */
 export const shortDate = (language: Language, at: number, now: number): string => {
   const then = new Date(at)
@@ -287,9 +289,20 @@ export const shortDate = (language: Language, at: number, now: number): string =
   return (then.getFullYear() === today.getFullYear() ? day : date)[language].format(at)
 }
 
-/** A stranger's words on one line of ours: nothing that turns the writing direction around, and not too long. */
+/**
+ * A stranger's words as they may stand in a page: with lines and tabs, without other controls and without what turns
+ * the writing direction around (Unicode's Bidi_Control), which would let them appear to say what they do not.
+ */
+export const readable = (text: string): string =>
+  text
+    .replace(/\r\n?/g, '\n')
+    .replace(/(?![\n\t])\p{Cc}|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '')
+    .toWellFormed()
+
+/** The same on one line of ours, and not too long. */
 export const oneLine = (text: string, limit = 80): string => {
-  const characters = [...text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ').trim()]
+  // Of a code unit or two each: what lies behind the limit is not looked at.
+  const characters = [...readable(text.slice(0, 4 * limit + 100)).replace(/\s+/g, ' ').trim()]
   return characters.length > limit ? `${characters.slice(0, limit - 1).join('')}…` : characters.join('')
 }
 

@@ -4,12 +4,13 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { Mail, Signature } from '../server/encrypted-mail.ts'
+import type { Signature } from '../server/encrypted-mail.ts'
 import type { Services } from '../server/main.ts'
 import type { Address, Part } from '../server/mime.ts'
 import type { ReadMessage } from '../server/reading.ts'
 import {
   Button,
+  dayOf,
   didOf,
   Form,
   grouped,
@@ -20,6 +21,7 @@ import {
   type PageContext,
   type PageEnv,
   Paragraphs,
+  readable,
   sentenceOf,
   sessionOf,
   show,
@@ -45,8 +47,7 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
     const path = view.as === 'came' ? `/m/${id}` : `/m/${id}/open`
     const within = view.as === 'part' ? encodeURIComponent(view.part) : ''
     const o = view.as === 'opened' ? '&o=1' : ''
-    const pages = pagesOf(mail.text)
-    const p = Math.min(Math.max(idOf(c.req.query('p')), 1), pages.length)
+    const shown = pageOf(mail.text, idOf(c.req.query('p')))
     const subject = view.as === 'came' ? message.subject : (mail.headers.subject ?? message.subject)
     const did = view.status ?? didOf(c)
     const hasKeys = mail.attachments.some(mayBeKey)
@@ -79,13 +80,13 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
             <Named label={words.cc} people={mail.cc} />
             {words.date}: {moment(visit.language, message.sentAt ?? message.arrivedAt)}
           </p>
-          <Paragraphs text={pages[p - 1]!} />
-          {pages.length > 1 && (
+          <Paragraphs text={shown.text} />
+          {(shown.page > 1 || shown.hasMore) && (
             <Links
               links={[
-                words.page(p, pages.length),
-                p < pages.length && (
-                  <a href={`${path}?p=${p + 1}${within && `&part=${within}`}`}>{words.moreText}</a>
+                words.page(shown.page),
+                shown.hasMore && (
+                  <a href={`${path}?p=${shown.page + 1}${within && `&part=${within}`}`}>{words.moreText}</a>
                 ),
               ]}
             />
@@ -100,7 +101,7 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
                       href={`/m/${id}/a/${encodeURIComponent(part.id)}${within && `?in=${within}`}`}
                       download
                     >
-                      {oneLine(part.name) || part.type}
+                      {oneLine(part.name || part.type)}
                     </a>{' '}
                     {sizeOf(part.size)}
                   </li>
@@ -263,55 +264,77 @@ const Named = ({ label, people }: { label: string; people: Address[] }) =>
 const Verdict = ({ c, view }: { c: PageContext; view: View }) => {
   const words = wordsOf(c)
   const { mail } = view
+  const left = protectionOf(c, view)
   const sentences = [
     view.as === 'part' && words.partAlone,
-    view.as === 'came' && mail.security === 'encrypted' && words.isEncrypted,
-    view.as === 'opened' && words.inEncrypted,
+    left && words.sentAs[left],
+    view.as === 'came' && mail.security === 'encrypted' && (left ? words.copyKept : words.isEncrypted),
+    view.as === 'opened' && (left ? words.copyWasKept : words.inEncrypted),
     ...signedBy(c, mail.signature),
   ].filter(Boolean)
   return sentences.length ? <p class="s">{sentences.join(' ')}</p> : null
 }
 
-const signedBy = (c: PageContext, { status, key, by, reason }: Signature): string[] => {
+/**
+ * How a letter left, of which the copy in Sent lies encrypted to the user whatever went out; null of all other mail,
+ * for a stranger could write the field too.
+ */
+const protectionOf = (c: PageContext, { folder, mail }: View): 'none' | 'sign' | null => {
+  const [from, another] = mail.from
+  if (folder.kind !== 'sent' || another || from?.address.toLowerCase() !== sessionOf(c).user.address) return null
+  const left = mail.headers['x-wafer-protection']?.trim()
+  return left === 'none' || left === 'sign' ? left : null
+}
+
+const signedBy = (c: PageContext, { status, key, by, at, reason }: Signature): string[] => {
   const { verdict } = wordsOf(c)
+  const { language } = c.get('visit')
   const [who, which] = [by ? oneLine(by) : '?', key ? grouped(key) : '?']
   if (status === 'none') return []
-  if (status === 'valid') return [verdict.valid(who, which)]
+  if (status === 'valid') return [verdict.valid(who, which, at === null ? null : dayOf(language, at))]
   if (status === 'expired') return [verdict.expired(who, which)]
   if (status === 'unknown-key') return [verdict['unknown-key'](which)]
   return [verdict[status], oneLine(reason, 300)]
 }
 
-/** Cut at ends of lines, a line that is longer by itself within; measured as it is escaped. */
-const pagesOf = (text: Mail['text']): string[] => {
-  const pages: string[] = []
-  let page = ''
-  let size = 0
-  for (const line of text.replace(/\r\n?/g, '\n').split('\n')) {
-    for (const piece of pieces(line)) {
-      const added = escapedSize(piece) + 4 // <br>
-      if (size + added > textLimit && page !== '') {
-        pages.push(page)
-        page = ''
-        size = 0
-      }
-      page += page === '' ? piece : `\n${piece}`
-      size += added
-    }
+/**
+ * One page of a text, or the last if there are not so many. The text is walked no further than the page's end: a
+ * sender may write as much as they like.
+ */
+const pageOf = (text: string, wanted: number): { text: string; page: number; hasMore: boolean } => {
+  const all = readable(text).trimEnd()
+  let start = 0
+  for (let page = 1; ; page += 1) {
+    const end = pageEnd(all, start)
+    if (page >= wanted || end === all.length)
+      return { text: all.slice(start, end), page, hasMore: end < all.length }
+    start = end
   }
-  return [...pages, page]
 }
 
-const pieces = (line: string): string[] => {
-  if (escapedSize(line) <= textLimit / 2) return [line]
-  const characters = [...line]
-  const found: string[] = []
-  for (let start = 0; start < characters.length; start += 600)
-    found.push(characters.slice(start, start + 600).join(''))
-  return found
+/** Where a page ends: at the end of a line, or within one that is longer than half a page by itself. */
+const pageEnd = (text: string, start: number): number => {
+  let size = 0
+  let lineEnd = 0
+  let lineEndSize = 0
+  for (let at = start; at < text.length; at += 1) {
+    const character = text[at]!
+    size += sizes[character] ?? (character < '\x80' ? 1 : character < '\u0800' ? 2 : 3)
+    if (size > textLimit) {
+      if (lineEndSize > textLimit / 2) return lineEnd
+      return isHighSurrogate(text, at - 1) ? at - 1 : at
+    }
+    if (character !== '\n') continue
+    lineEnd = at + 1
+    lineEndSize = size
+  }
+  return text.length
 }
 
-const escapedSize = (text: string) => Buffer.byteLength(text.replace(/[&<>"']/g, '&#39;;'))
+/** Octets of a character as it is escaped; a line's end becomes a line break, two of them a paragraph. */
+const sizes: Record<string, number> = { '&': 5, '<': 4, '>': 4, '"': 6, "'": 5, '\n': 6 }
+
+const isHighSurrogate = (text: string, at: number) => (text.charCodeAt(at) & 0xfc00) === 0xd800
 
 /** Nothing that a browser would run or lay out, whatever the sender calls it. */
 const harmless = (type: string) =>

@@ -80,8 +80,8 @@ export const terminalPages = (services: Services) => {
             <ul>
               {events.slice(0, rows).map(({ at, event, reason, messageId, terminal, address }) => (
                 <li>
-                  {moment(language, at)}: <b>{words.events[event]}</b>{' '}
-                  {reason && `${words.reasons[reason] ?? reason}, `}
+                  {moment(language, at)}: <b>{words.events[`${event} ${reason}`] ?? words.events[event]}</b>
+                  {reason && !words.events[`${event} ${reason}`] && `: ${words.reasons[reason] ?? reason}`}.{' '}
                   {terminal} ({address})
                   {messageId !== null && <> {<a href={`/m/${messageId}`}>{words.mail}</a>}</>}
                 </li>

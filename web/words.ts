@@ -62,14 +62,16 @@ const en = {
   legend: 'N new, F flagged, A answered, @ attachment, E encrypted, S signed',
   noMail: 'No mail here.',
   nothingFound: 'Nothing found.',
-  notSearched: 'The text of encrypted mail is not searched.',
+  found: (folder: string, count: number, more: boolean) =>
+    `${folder}: ${more ? `more than ${count}` : count || 'nothing'} found`,
+  notSearched: 'Only this folder is searched, and in it not the text of encrypted mail.',
   noSubject: '(no subject)',
   nobody: '(nobody)',
   delete: 'Delete',
   read: 'Read',
   unread: 'Unread',
   flag: 'Flag',
-  moveTo: 'To',
+  moveTo: 'Move to',
   move: 'Move',
   emptyTrash: 'Empty trash',
   search: 'Search',
@@ -99,13 +101,9 @@ const en = {
     gone: () => 'The folder is deleted; its mail is in the Trash.',
     empty: (n: number) => `The Trash is empty: ${n} deleted for good.`,
   },
-  sent: (delivered: string[], queued: string[]) =>
-    [
-      delivered.length ? `Sent to ${delivered.join(', ')}.` : '',
-      queued.length ? `Waiting to be sent to ${queued.join(', ')}.` : '',
-    ]
-      .filter(Boolean)
-      .join(' '),
+  /** @param isWaiting it has not left for all of them */
+  sent: (to: string, isWaiting: boolean) =>
+    `${isWaiting ? 'On its way' : 'Sent'}${to && ` to ${to}`}.`,
 
   // folders and more
   moreTitle: 'Folders and more',
@@ -138,11 +136,12 @@ const en = {
   partAlone: 'This is one encrypted part alone, not the mail around it.',
   backToMail: 'Back to the mail',
   isEncrypted: 'Encrypted. This is the mail as it came; press Decrypt to read it.',
-  page: (page: number, pages: number) => `Page ${page} of ${pages}`,
+  page: (page: number) => `Page ${page}`,
   moreText: 'More text',
   verdict: {
     none: '',
-    valid: (by: string, key: string) => `Signed by ${by}, with the accepted key ${key}.`,
+    valid: (by: string, key: string, on: string | null) =>
+      `Signed by ${by}${on ? ` on ${on}` : ''}, with the accepted key ${key}.`,
     invalid: 'The signature is WRONG: this mail was changed, or it was not signed by this key.',
     'unknown-key': (key: string) =>
       `Signed, but nobody vouches for the key ${key}: you have not accepted it.`,
@@ -151,6 +150,9 @@ const en = {
     mismatch: 'Signed, but do NOT rely on it.',
   },
   inEncrypted: 'Was encrypted.',
+  sentAs: { none: 'Sent in plain.', sign: 'Sent signed.' },
+  copyKept: 'This copy is kept encrypted to you; press Decrypt to read it.',
+  copyWasKept: 'This copy is kept encrypted to you.',
 
   // compose
   protection: 'Protection',
@@ -165,8 +167,12 @@ const en = {
   alreadySigned: 'The text is signed already.',
   inDrafts: 'The letter is in Drafts; nothing is lost.',
   acceptFirst: 'Look for a key',
-  plainAnswer:
-    'The mail that you answer was encrypted; this would go unencrypted. Press Send again if you mean it.',
+  plainAnswer: 'What you answer or pass on was encrypted; this would go unencrypted.',
+  signatureBroken:
+    'You changed the text after you signed it, so the signature no longer fits. Take the signature lines away, or send it as it is.',
+  sendAgain: 'Press Send again if you mean it.',
+  replyTo: (other: string) =>
+    `The mail asks for answers to ${other}, but nothing protects that. This goes to its sender.`,
   attached: (names: string) => `Attached: ${names}.`,
   cameBack: 'Here is what you wrote.',
   lostForm: 'What you wrote was kept for an hour, and that is over.',
@@ -181,10 +187,19 @@ const en = {
   lastSeen: 'last seen',
   endSession: 'Log it out',
   ledgerOf: 'Every use of your key, newest first.',
-  events: { granted: 'Opened', used: 'Used', refused: 'Refused', ended: 'Closed', stopped: 'Stopped' },
+  /** What happened, for certain reasons in words of its own. */
+  events: {
+    granted: 'Opened',
+    'granted read': 'Opened, for reading only',
+    'granted sign': 'Opened',
+    used: 'Used',
+    'used read': 'Decrypted',
+    'used sign': 'Signed',
+    refused: 'Refused',
+    ended: 'Closed',
+    stopped: 'Stopped',
+  } as Record<string, string>,
   reasons: {
-    read: 'to read',
-    sign: 'to sign',
     'wrong-passphrase': 'wrong passphrase',
     locked: 'locked by you',
     idle: 'not used any more',
@@ -212,6 +227,12 @@ const en = {
   fingerprint: 'Fingerprint',
   expires: 'expires',
   accept: 'Accept',
+  countsFor: 'It will count for:',
+  countsForNone: 'It names no mail address and will count for none.',
+  hasOther: (address: string) =>
+    `Another key is already accepted for ${address}; mail to it will be encrypted to this one.`,
+  isOwnUser: (address: string) =>
+    `${address} is a user of this server: this key will not count for that address.`,
   cannotEncrypt: 'This key cannot be used to encrypt.',
 
   // set-up
@@ -221,6 +242,10 @@ const en = {
   name: 'Name',
   atLeast: '(at least 8 characters)',
   passphraseWhat: 'Passphrase (opens the key)',
+  addressWrong: 'The mail address must be one, such as ann@example.org.',
+  passwordShort: 'The password needs at least 8 characters.',
+  passphraseEmpty: 'The passphrase is empty.',
+  passphrasesDifferHere: 'The two passphrases differ. Type both again.',
   begin: 'Begin',
   setupDone: 'Done',
   recoveryCode: 'Recovery code',
@@ -305,7 +330,8 @@ const ja: Words = {
   legend: 'N 未読、F 旗、A 返信済み、@ 添付、E 暗号、S 署名',
   noMail: 'メールはありません。',
   nothingFound: '見つかりません。',
-  notSearched: '暗号メールの本文は検索されません。',
+  found: (folder, count, more) => `${folder}: ${count ? `${count}件${more ? '以上' : ''}見つかりました` : '見つかりません'}`,
+  notSearched: 'このフォルダーだけを検索し、暗号メールの本文は検索しません。',
   noSubject: '(件名なし)',
   nobody: '(差出人なし)',
   delete: '削除',
@@ -342,11 +368,7 @@ const ja: Words = {
     gone: () => 'フォルダーを削除しました。メールはごみ箱にあります。',
     empty: (n) => `ごみ箱を空にしました(${n}件)。`,
   },
-  sent: (delivered, queued) =>
-    [
-      delivered.length ? `送信しました: ${delivered.join('、')}。` : '',
-      queued.length ? `送信待ち: ${queued.join('、')}。` : '',
-    ].join(''),
+  sent: (to, isWaiting) => `${isWaiting ? '送信中です' : '送信しました'}${to && `: ${to}`}。`,
   moreTitle: 'フォルダーとその他',
   newFolder: '新しいフォルダー',
   create: '作る',
@@ -375,17 +397,20 @@ const ja: Words = {
   partAlone: 'これは暗号部分だけで、メール全体ではありません。',
   backToMail: 'メールに戻る',
   isEncrypted: '暗号メールです。届いたままを表示しています。読むには「復号」を押してください。',
-  page: (page, pages) => `${pages}ページ中${page}`,
+  page: (page) => `${page}ページ`,
   moreText: '続き',
   verdict: {
     none: '',
-    valid: (by, key) => `${by}が承認済みの鍵 ${key} で署名しました。`,
+    valid: (by, key, on) => `${by}が${on ? `${on}に` : ''}承認済みの鍵 ${key} で署名しました。`,
     invalid: '署名が正しくありません。メールが改変されたか、この鍵の署名ではありません。',
     'unknown-key': (key) => `署名がありますが、鍵 ${key} は承認されていません。`,
     expired: (by, key) => `${by}の鍵 ${key} の署名ですが、期限切れか失効しています。信用しないでください。`,
     mismatch: '署名がありますが、信用しないでください。',
   },
   inEncrypted: '暗号化されていました。',
+  sentAs: { none: '暗号化せずに送信しました。', sign: '署名して送信しました。' },
+  copyKept: 'この控えはあなた宛てに暗号化されています。読むには「復号」を押してください。',
+  copyWasKept: 'この控えはあなた宛てに暗号化されています。',
   protection: '保護',
   protections: { plain: 'なし', sign: '署名', both: '暗号と署名', encrypt: '暗号' },
   file: 'ファイル',
@@ -398,8 +423,11 @@ const ja: Words = {
   alreadySigned: '本文は署名済みです。',
   inDrafts: '手紙は下書きにあります。失われていません。',
   acceptFirst: '鍵を探す',
-  plainAnswer:
-    '元のメールは暗号化されていましたが、この返信は暗号化されません。よければもう一度「送信」を押してください。',
+  plainAnswer: '元のメールは暗号化されていましたが、これは暗号化されません。',
+  signatureBroken:
+    '署名の後で本文が変わったため、署名が合いません。署名の行を消すか、このまま送信してください。',
+  sendAgain: 'よければもう一度「送信」を押してください。',
+  replyTo: (other) => `返信先として${other}が指定されていますが、保護されていません。差出人に返信します。`,
   attached: (list) => `添付: ${list}。`,
   cameBack: '書いた内容です。',
   lostForm: '書いた内容の保存期間(1時間)が過ぎました。',
@@ -412,10 +440,18 @@ const ja: Words = {
   lastSeen: '最後の接触',
   endSession: 'ログアウトさせる',
   ledgerOf: '鍵の使用の記録(新しい順)。',
-  events: { granted: '開いた', used: '使った', refused: '断った', ended: '閉じた', stopped: '停止した' },
+  events: {
+    granted: '開いた',
+    'granted read': '読むためだけに開いた',
+    'granted sign': '開いた',
+    used: '使った',
+    'used read': '復号した',
+    'used sign': '署名した',
+    refused: '断った',
+    ended: '閉じた',
+    stopped: '停止した',
+  },
   reasons: {
-    read: '読むため',
-    sign: '署名のため',
     'wrong-passphrase': 'パスフレーズ違い',
     locked: '自分で閉じた',
     idle: '使われなかった',
@@ -440,6 +476,10 @@ const ja: Words = {
   fingerprint: '指紋',
   expires: '期限',
   accept: '承認',
+  countsFor: '次のアドレスに使われます:',
+  countsForNone: 'メールアドレスがないため、どのアドレスにも使われません。',
+  hasOther: (address) => `${address}には承認済みの別の鍵があります。今後の暗号化にはこの鍵を使います。`,
+  isOwnUser: (address) => `${address}はこのサーバーの利用者です。この鍵はそのアドレスには使われません。`,
   cannotEncrypt: 'この鍵では暗号化できません。',
   setupTitle: '最初のユーザー',
   setupIntro: 'このサーバーの最初のユーザーとその鍵を作ります。',
@@ -447,6 +487,10 @@ const ja: Words = {
   name: '名前',
   atLeast: '(8文字以上)',
   passphraseWhat: 'パスフレーズ(鍵を開く)',
+  addressWrong: 'メールアドレスが正しくありません(例: ann@example.org)。',
+  passwordShort: 'パスワードは8文字以上必要です。',
+  passphraseEmpty: 'パスフレーズが空です。',
+  passphrasesDifferHere: '二つのパスフレーズが一致しません。もう一度入力してください。',
   begin: '始める',
   setupDone: '完了',
   recoveryCode: '回復コード',
