@@ -3,7 +3,7 @@
  * cursor stands on the control with the name that is looked for; edbrowse by its line commands; NetSurf and Dillo by
  * mouse and keyboard on a screen of their own (Xvfb). Each has a throw-away home, and ends with its test.
  */
-import { execFile, spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -15,22 +15,12 @@ import nodemailer from 'nodemailer'
 import { Gpg } from './gpg.ts'
 import { type World, world } from './world.ts'
 
+export { needs } from './programs.ts'
+
 const run = promisify(execFile)
 
 /** How long anything may take before the test gives up. */
 const patienceMs = 15_000
-
-/** Skips the test, with a sentence, where a program is missing; on the integration machine that is a failure. */
-export const needs = (t: TestContext, ...programs: string[]): boolean => {
-  const missing = programs.filter((program) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0)
-  if (missing.length === 0) return true
-  const sentence = `This test drives ${missing.join(' and ')}: install with apt-get install ${missing.map(packageOf).join(' ')}.`
-  if (process.env.CI) throw new Error(sentence)
-  t.skip(sentence)
-  return false
-}
-const packageOf = (program: string) =>
-  ({ Xvfb: 'xvfb', import: 'imagemagick', convert: 'imagemagick', gpg: 'gnupg' })[program] ?? program
 
 const ends = new WeakMap<TestContext, (() => unknown)[]>()
 

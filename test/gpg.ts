@@ -4,16 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
-/** Skips the test where a program is missing; in CI a missing one is a failure. @returns whether all are there */
-export const needs = (t: TestContext, programs: Record<string, string>): boolean => {
-  const missing = Object.entries(programs).filter(([program]) => spawnSync('which', [program]).status !== 0)
-  if (missing.length === 0) return true
-  const sentence = `needs ${missing.map(([, name]) => name).join(', ')}: install with "apt-get install ${missing.map(([, name]) => name).join(' ')}"`
-  if (process.env.CI) throw new Error(sentence)
-  t.skip(sentence)
-  return false
-}
-
 export class Gpg {
   readonly home = mkdtempSync('/tmp/gpg-') // short: the agent's socket path is limited
   constructor(t: TestContext) {

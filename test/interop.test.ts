@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import nodemailer from 'nodemailer'
 import { SMTPServer } from 'smtp-server'
-import { Gpg, needs, sq, tempFolder } from './gpg.ts'
+import { Gpg, sq, tempFolder } from './gpg.ts'
+import { needs } from './programs.ts'
 import { type Terminal, type World, world } from './world.ts'
 
 const ann = 'ann@wafer.test'
@@ -75,7 +76,7 @@ const annAndBob = async (
 
 for (const algorithm of ['ed25519', 'rsa3072'] as const)
   test(`P3: mail that gpg encrypted and signed with ${algorithm} is opened and its signature found valid`, async (t) => {
-    if (!needs(t, { gpg: 'gnupg' })) return
+    if (!needs(t, 'gpg')) return
     const { server, terminal, gpg, fingerprint } = await annAndBob(t, algorithm)
     const cases = {
       'PGP/MIME, signed': pgpMime(
@@ -108,7 +109,7 @@ for (const algorithm of ['ed25519', 'rsa3072'] as const)
   })
 
 test('P3: a cleartext signature and a PGP/MIME signature of gpg are found valid, and invalid when the text was touched', async (t) => {
-  if (!needs(t, { gpg: 'gnupg' })) return
+  if (!needs(t, 'gpg')) return
   const { server, terminal, gpg } = await annAndBob(t, 'ed25519')
   const clear = gpg.ok(['-a', '-u', bob, '--clearsign'], 'I sign this.\n- dash\n').toString()
   const detached = gpg.ok(['-a', '-u', bob, '--detach-sign'], entity).toString()
@@ -133,7 +134,7 @@ test('P3: a cleartext signature and a PGP/MIME signature of gpg are found valid,
 })
 
 test('S1450 F9 C8: gpg and sq find the signature of Sign good', async (t) => {
-  if (!needs(t, { gpg: 'gnupg', sq: 'sq' })) return
+  if (!needs(t, 'gpg', 'sq')) return
   const { terminal, gpg } = await annAndBob(t, 'ed25519')
   const words = 'I promise.\n\n- with a dash\n-----BEGIN nothing\ntrailing blanks  \n日本語\n'
   const { status, body } = await terminal.post('/sign', { text: words })
@@ -175,7 +176,7 @@ const partsOf = (message: string) => {
 }
 
 test('S1510 P3: what is sent encrypted and signed, gpg and sq decrypt and find signed; a signed mail, gpg verifies', async (t) => {
-  if (!needs(t, { gpg: 'gnupg', sq: 'sq' })) return
+  if (!needs(t, 'gpg', 'sq')) return
   const relay = await outside(t)
   const { server, terminal, gpg } = await annAndBob(t, 'rsa3072', { WAFER_RELAY: relay.url })
   const letter = {

@@ -1,0 +1,15 @@
+/** Programs of the system that tests drive. */
+import { spawnSync } from 'node:child_process'
+import type { TestContext } from 'node:test'
+
+/** Skips the test, with a sentence, where a program is missing; on the integration machine that is a failure. */
+export const needs = (t: TestContext, ...programs: string[]): boolean => {
+  const missing = programs.filter((program) => spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0)
+  if (missing.length === 0) return true
+  const sentence = `This test drives ${missing.join(' and ')}: install with apt-get install ${missing.map(packageOf).join(' ')}.`
+  if (process.env.CI) throw new Error(sentence)
+  t.skip(sentence)
+  return false
+}
+const packageOf = (program: string) =>
+  ({ Xvfb: 'xvfb', import: 'imagemagick', convert: 'imagemagick', gpg: 'gnupg' })[program] ?? program
