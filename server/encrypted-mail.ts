@@ -27,6 +27,7 @@ import {
   addressesOf,
   blocksOf,
   contentOf,
+  cut,
   dateOf,
   decodeHeader,
   decodeText,
@@ -43,9 +44,11 @@ import {
   plainText,
   type Rendering,
   render,
+  restIsElsewhere,
   securityOf,
   shapeOf,
   soleAddress,
+  textLimit,
 } from './mime.ts'
 import {
   algorithmName,
@@ -115,7 +118,7 @@ export const read = async (octets: Uint8Array, certificates: Certificate[]): Pro
           ? plainText({ ...shape.data, parameters: new Map() })
           : ''
         : plainText((shape as { text: Entity }).text)
-    const seen = { ...nothingSeen(root), rendering: { text, html: null, attachments: [] } }
+    const seen = { ...nothingSeen(root), rendering: textOnly(text) }
     return assemble(root, seen, { encrypted: false, security: 'encrypted', isolated: [] })
   }
   const seen = await examine(root, await readCertificates(certificates))
@@ -142,7 +145,7 @@ export const open = async (
   if (opened.combined) {
     // The signature that came with the encryption covers all that it carried, and speaks before any inside.
     seen.check = await checkMessage(opened.combined, accepted)
-    seen.partial = false
+    Object.assign(seen, opened.isReadOtherwise ? readOtherwise : { partial: false })
   }
   if (!opened.isWhole) seen.partial = true
   return assemble(opened.message, seen, { encrypted: true, security: 'encrypted', isolated: [] })
@@ -256,6 +259,8 @@ type Opened = {
   isWhole: boolean
   /** The decrypted message, if signatures came with it (RFC 3156 §6.2). */
   combined: Message<Uint8Array> | null
+  /** Nobody signed the charset in which the text is read, and it changes what the text says. */
+  isReadOtherwise: boolean
 }
 
 const openSealed = async (sealed: Sealed, keys: OpenKeys): Promise<Opened> => {
@@ -265,11 +270,13 @@ const openSealed = async (sealed: Sealed, keys: OpenKeys): Promise<Opened> => {
   if (!parts) throw undecryptable()
   const plain = octetsOf(parts.literal)
   const combined = parts.signatures.length ? message : null
-  const rest = { message: sealed.message, isWhole: sealed.isWhole, combined }
+  const rest = { message: sealed.message, isWhole: sealed.isWhole, combined, isReadOtherwise: false }
   if (sealed.kind === 'mime') return { ...rest, root: parseMail(plain) }
   if (sealed.kind === 'text') {
-    const text = strictUtf8(plain) ?? decodeText(plain, sealed.charset)
-    return { ...rest, root: leafOf(Buffer.from(text), 'text/plain', 'utf-8', '') }
+    const unicode = strictUtf8(plain)
+    const text = unicode ?? decodeText(plain, sealed.charset)
+    const isReadOtherwise = unicode === null && !isReadAsSigned(plain, sealed.charset)
+    return { ...rest, isReadOtherwise, root: leafOf(Buffer.from(text), 'text/plain', 'utf-8', '') }
   }
   // An encrypted file: a whole MIME entity (mailers that break multipart/encrypted apart), a text, or just octets.
   // The name in the literal packet is the sender's to choose, and not used.
@@ -546,11 +553,13 @@ type Seen = {
   security: Mail['security']
 }
 
+const textOnly = (text: string): Rendering => ({ text, html: null, attachments: [], isCut: false })
+
 const nothingSeen = (payload: Entity): Seen => ({
   payload,
   check: noSignature,
   partial: false,
-  rendering: { text: '', html: null, attachments: [] },
+  rendering: textOnly(''),
   security: 'plain',
 })
 
@@ -580,12 +589,27 @@ const examine = async (root: Entity, certificates: Accepted[]): Promise<Seen> =>
 
 /** RFC 3156 §5: the content with its own header, line ends CRLF, without the line break before the delimiter. */
 const checkEntity = (content: Entity, signature: Entity, certificates: Accepted[]): Promise<Check> => {
-  const signed = Buffer.from(latin1(content.octets).replace(/\r?\n/g, '\r\n'), 'latin1')
+  const signed = withCrlf(content.octets)
   const raw = contentOf(signature)
   const block = armoredBlocks(latin1(raw)).find(({ type }) => type === 'SIGNATURE')
   if (!block && !(raw[0]! & 0x80))
     return Promise.resolve(raw.length ? invalid('The signature is damaged.') : noSignature)
   return checkDetached(signed, block?.octets ?? raw, certificates)
+}
+
+/** By hand: as a string it takes a gigabyte for a mail of empty lines. */
+const withCrlf = (octets: Uint8Array): Uint8Array => {
+  let bare = 0
+  for (let i = 0; i < octets.length; i++) if (octets[i] === 10 && octets[i - 1] !== 13) bare++
+  if (!bare) return octets
+  const out = new Uint8Array(octets.length + bare)
+  let length = 0
+  for (let i = 0; i < octets.length; i++) {
+    const octet = octets[i]!
+    if (octet === 10 && octets[i - 1] !== 13) out[length++] = 13
+    out[length++] = octet
+  }
+  return out
 }
 
 const checkNested = async (root: Entity, certificates: Accepted[]): Promise<Check | null> => {
@@ -606,7 +630,8 @@ type Inline = Pick<Seen, 'check'> & Partial<Seen>
 const examineCleartext = async (entity: Entity, certificates: Accepted[]): Promise<Inline> => {
   const { blocks, isWhole } = blocksOf(entity)
   const block = blocks.find(({ type }) => type === 'SIGNED MESSAGE')!
-  if (block.signedText === null) return { check: invalid('The signed text is malformed.') }
+  if (block.signedText === null)
+    return { check: invalid('The signed text is malformed, or too long to be checked.') }
   // Signed are the octets of the part's charset, or the same text in UTF-8 (RFC 9580 §7.1 leaves it to the sender).
   const octets = Buffer.from(block.signedText, 'latin1')
   const charset = entity.parameters.get('charset')
@@ -618,13 +643,36 @@ const examineCleartext = async (entity: Entity, certificates: Accepted[]): Promi
   const isGood = check.status === 'valid' || check.status === 'expired' || check.status === 'mismatch'
   // Unless the signature is good there is nothing to prefer over the mail as it came.
   if (!isGood) return { check, partial: !isWhole }
+  if (!isReadAsSigned(octets, charset)) return { check, ...readOtherwise }
   const text = decodeText(octets, charset).replace(/\r\n/g, '\n')
   return {
     check,
     partial: !isWhole,
     partialReason: 'There is text around the signed text. It is not signed and is left out here.',
-    rendering: { text, html: null, attachments: [] },
+    rendering: textOnly(text),
   }
+}
+
+const readOtherwise = {
+  partial: true,
+  partialReason:
+    'The mail names a character set in which the signed text reads differently from how it was signed.',
+}
+
+/**
+ * Whether the charset, which nobody signed, leaves the ASCII of a signed text what it is. One that does not could be
+ * put on the mail by anybody, and make another text of it.
+ */
+const isReadAsSigned = (octets: Uint8Array, charset: string | undefined) => {
+  const label = (charset ?? '').trim().replace(/^["']/, '').toLowerCase()
+  if (
+    /^(x-)?(cs)?(utf-?(16|32|7)|ucs|unicode(?!-1-1-utf-8)|iso-?10646|iso-?2022|hz|jis|(cp)?5022)/.test(label)
+  )
+    return false
+  // In Shift_JIS, Big5 and GBK a character may end in an octet of ASCII; text in UTF-8 is none of theirs.
+  if (strictUtf8(octets) === null) return true
+  const ascii = (text: string) => text.replace(/[^\x00-\x7f]+/g, '')
+  return ascii(decodeText(octets, charset)) === ascii(latin1(octets))
 }
 
 /** An armored message that is signed but not encrypted, or neither. */
@@ -636,13 +684,13 @@ const examineOpaque = async (entity: Entity, certificates: Accepted[]): Promise<
     const parts = literalAndSignatures(message)
     if (!parts) return { check: noSignature, security: 'plain' }
     const plain = octetsOf(parts.literal)
-    const text = (strictUtf8(plain) ?? decodeText(plain, entity.parameters.get('charset'))).replace(
-      /\r\n/g,
-      '\n',
-    )
+    const charset = entity.parameters.get('charset')
+    const unicode = strictUtf8(plain)
+    const text = (unicode ?? decodeText(plain, charset)).replace(/\r\n/g, '\n')
+    const reading = unicode !== null || isReadAsSigned(plain, charset) ? {} : readOtherwise
     const check = await checkMessage(message, certificates)
     const security = parts.signatures.length ? 'signed' : 'plain'
-    return { check, rendering: { text, html: null, attachments: [] }, security }
+    return { check, rendering: textOnly(text), security, ...reading }
   } catch {
     return { check: noSignature, security: 'plain' }
   }
@@ -691,10 +739,21 @@ const assemble = (message: Entity, seen: Seen, setting: Setting): Mail => {
     replyTo: addressesOf(fields, 'reply-to'),
     messageId: messageIds(single('message-id'))[0] ?? null,
     references: [...new Set([...messageIds(single('references')), ...messageIds(single('in-reply-to'))])],
-    ...seen.rendering,
+    ...shownOf(seen.rendering),
     security: setting.security,
     isolated: setting.isolated.map(({ id, name }) => ({ id, name })),
     signature,
+  }
+}
+
+/** No page walks more than this, whatever was sent. */
+const shownOf = ({ text, html, attachments, isCut }: Rendering) => {
+  const isLong = isCut || text.length > textLimit
+  const end = isLong ? `\n\n${restIsElsewhere}\n` : ''
+  return {
+    text: isLong ? cut(text, textLimit - end.length) + end : text,
+    html: html !== null && html.length > textLimit ? null : html,
+    attachments,
   }
 }
 

@@ -14,8 +14,19 @@ const nestingLimit = 100
 const partLimit = 1000
 const headerLimit = 102_400 // octets; as Postfix
 const delimiterLimit = 20_000
+const boundaryLimit = 1000 // RFC 2046 §5.1.1 allows 70
+const scanLimit = 512 * 1024 * 1024 // octets searched for delimiters, of all nested multiparts together
+const unwrapLimit = 64 * 1024 * 1024 // octets of attached messages in a transfer encoding, all together
 const searchTextLimit = 256 * 1024
-const htmlLimit = 1024 * 1024 // characters of HTML that are turned into text
+/** Characters of text, and of HTML, that are given out. */
+export const textLimit = 1_000_000
+const decodeLimit = 4 * textLimit // octets that can make so many characters
+const tagLimit = 50_000
+const legacyDisplayLimit = 65_536
+
+/** Last line of a text that is longer than what is shown. */
+export const restIsElsewhere =
+  '[This mail is longer than what is shown here. The rest is in its source and its attachments.]'
 
 export type Part = { id: string; name: string; type: string; size: number }
 export type Address = { name: string; address: string }
@@ -51,11 +62,16 @@ export type Entity = {
   children: Entity[]
 }
 
-type Budget = { parts: number; delimiters: number }
+type Budget = { parts: number; delimiters: number; scanned: number; unwrapped: number }
 
 /** The tree of a whole mail, or of the entity that encryption carried. */
 export const parseMail = (octets: Uint8Array): Entity =>
-  parseEntity(withoutMboxLine(octets), '', 0, 'text/plain', { parts: 0, delimiters: 0 })
+  parseEntity(withoutMboxLine(octets), '', 0, 'text/plain', {
+    parts: 0,
+    delimiters: 0,
+    scanned: 0,
+    unwrapped: 0,
+  })
 
 /** An entity made here, for decrypted text that has no header of its own. */
 export const leafOf = (body: Uint8Array, type: string, charset: string, fileName: string): Entity => ({
@@ -113,11 +129,15 @@ const parseEntity = (
     }
     entity.id = id
     const childType = entity.type === 'multipart/digest' ? 'message/rfc822' : 'text/plain' // RFC 2046 §5.1.5
-    entity.children = pieces.map((piece, index) => {
-      budget.parts++
-      return parseEntity(piece, id ? `${id}.${index + 1}` : `${index + 1}`, depth + 1, childType, budget)
-    })
+    // All at once: else each of a hundred levels could have a thousand.
+    budget.parts += pieces.length
+    entity.children = pieces.map((piece, index) =>
+      parseEntity(piece, id ? `${id}.${index + 1}` : `${index + 1}`, depth + 1, childType, budget),
+    )
   } else if (entity.type === 'message/rfc822' || entity.type === 'message/global') {
+    // RFC 2045 §6.4 forbids to encode these; who does it a hundred times wants the memory.
+    if (isEncoded(entity)) budget.unwrapped += body.length
+    if (budget.unwrapped > unwrapLimit) return entity
     budget.parts++
     const inner = withoutMboxLine(contentOf(entity))
     const child = parseEntity(inner, `${entity.id}.1`, depth + 1, 'text/plain', budget)
@@ -133,17 +153,11 @@ const splitHeader = (octets: Uint8Array): { fields: Field[]; body: Uint8Array } 
   const buffer = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
   if (octets[0] === 10) return { fields: [], body: octets.subarray(1) }
   if (octets[0] === 13 && octets[1] === 10) return { fields: [], body: octets.subarray(2) }
-  let end = buffer.indexOf('\n\n')
-  const crlf = buffer.indexOf('\n\r\n')
-  let bodyAt = end + 2
-  if (crlf >= 0 && (end < 0 || crlf < end)) {
-    end = crlf
-    bodyAt = crlf + 3
-  }
-  if (end < 0) {
-    end = octets.length
-    bodyAt = octets.length
-  }
+  let end = buffer.indexOf(10)
+  while (end >= 0 && buffer[end + 1] !== 10 && !(buffer[end + 1] === 13 && buffer[end + 2] === 10))
+    end = buffer.indexOf(10, end + 1)
+  const bodyAt = end < 0 ? octets.length : end + (buffer[end + 1] === 10 ? 2 : 3)
+  if (end < 0) end = octets.length
   const text = buffer.toString('latin1', 0, Math.min(end + 1, headerLimit))
   const lines = text.split('\n')
   // A part that starts with something else than a field has no header: its first line must not vanish.
@@ -168,7 +182,8 @@ const splitHeader = (octets: Uint8Array): { fields: Field[]; body: Uint8Array } 
 export const fieldOf = (fields: Field[], name: string) => fields.find((field) => field.name === name)?.value
 
 const splitParts = (body: Uint8Array, boundary: string, budget: Budget): Uint8Array[] => {
-  if (!boundary) return []
+  budget.scanned += body.length
+  if (!boundary || boundary.length > boundaryLimit || budget.scanned > scanLimit) return []
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   const delimiter = Buffer.from(`--${boundary}`, 'latin1')
   const pieces: Uint8Array[] = []
@@ -257,7 +272,13 @@ const decodeExtended = (pieces: { text: string; encoded: boolean }[]) => {
 /** A name for people and for Content-Disposition; never a path, whatever the sender wrote. */
 const fileNameOf = (raw: string) => {
   const name = decodeHeader(raw.slice(0, 2000)).replace(/[\\/:\p{Cc}\p{Cf}]/gu, '_')
-  return /^\.+$/.test(name) ? '' : name.slice(0, 200)
+  return /^\.+$/.test(name) ? '' : cut(name, 200)
+}
+
+/** The first characters of a text, none of them cut in two. */
+export const cut = (text: string, length: number) => {
+  const isBetween = /[\ud800-\udbff]/.test(text.charAt(length - 1))
+  return text.slice(0, isBetween && text.length > length ? length - 1 : length).toWellFormed()
 }
 
 /** Asked for again and again of the same large part. */
@@ -272,21 +293,47 @@ const remembered = <K extends object, V>(make: (key: K) => V) => {
 
 /** The body with its transfer encoding undone (RFC 2045 §6). */
 export const contentOf = remembered((entity: Entity): Uint8Array => {
-  const encoding = (fieldOf(entity.fields, 'content-transfer-encoding') ?? '')
-    .replace(/[;(].*/s, '')
-    .trim()
-    .toLowerCase()
-  if (encoding === 'base64') return decodeBase64(latin1(entity.body))
+  const encoding = encodingOf(entity)
+  if (encoding === 'base64') return decodeBase64(entity.body)
   if (encoding === 'quoted-printable') return decodeQuotedPrintable(entity.body)
   return entity.body
 })
 
-const decodeBase64 = (text: string): Uint8Array => {
-  const clean = text.replace(/[^A-Za-z0-9+/=]+/g, '')
-  const padding = clean.indexOf('=')
-  if (padding < 0 || padding >= clean.length - 2) return Buffer.from(clean, 'base64')
-  // Several encoded texts joined by a mailing list: each has padding of its own.
-  return Buffer.concat(clean.split(/=+/).map((piece) => Buffer.from(piece, 'base64')))
+const encodingOf = ({ fields }: Entity) =>
+  (fieldOf(fields, 'content-transfer-encoding') ?? '')
+    .replace(/[;(].*/s, '')
+    .trim()
+    .toLowerCase()
+
+const isEncoded = (entity: Entity) => /^(base64|quoted-printable)$/.test(encodingOf(entity))
+
+const base64Digits = new Int8Array(256).fill(-1)
+for (const [value, digit] of [
+  ...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',
+].entries())
+  base64Digits[digit.charCodeAt(0)] = value
+
+/** Padding may stand anywhere: several encoded texts joined by a mailing list have each their own. */
+const decodeBase64 = (octets: Uint8Array): Uint8Array => {
+  const out = new Uint8Array(Math.ceil(octets.length * 0.75))
+  let length = 0
+  let bits = 0
+  let count = 0
+  for (let i = 0; i < octets.length; i++) {
+    const octet = octets[i]!
+    const digit = base64Digits[octet]!
+    if (digit < 0) {
+      if (octet === 61) count = 0
+      continue
+    }
+    bits = ((bits << 6) | digit) & 0xffff
+    count += 6
+    if (count >= 8) {
+      count -= 8
+      out[length++] = (bits >> count) & 255
+    }
+  }
+  return out.subarray(0, length)
 }
 
 const hexDigit = (octet: number | undefined) => {
@@ -497,7 +544,7 @@ const decodeWords = (value: string) => {
 }
 
 const runOctets = (encoding: string, texts: string[]): Uint8Array => {
-  if (encoding === 'b') return decodeBase64(texts.join(''))
+  if (encoding === 'b') return decodeBase64(Buffer.from(texts.join(''), 'latin1'))
   return decodeQuotedPrintable(Buffer.from(texts.join('').replace(/_/g, ' '), 'latin1'))
 }
 
@@ -570,23 +617,54 @@ export const messageIds = (value: string | undefined): string[] =>
   (value ?? '').match(/<[^<>\s]{1,998}>/g)?.slice(0, 200) ?? []
 
 /** What a reader sees of an entity. */
-export type Rendering = { text: string; html: string | null; attachments: Part[] }
+export type Rendering = {
+  text: string
+  html: string | null
+  attachments: Part[]
+  /** There is more than is given out here. */
+  isCut: boolean
+}
 
-type Piece = { text: string } | { html: string; text: string }
+/** The text is made when it is asked for: of HTML it is dear, and beside a plain alternative nobody wants it. */
+type Piece = { text: (budget: Spending) => string; html?: string }
+type Spending = { html: number; isCut: boolean }
 
 /** @param legacyDisplay header lines repeated in the body for old readers are left out (RFC 9788 §5.2.2-5.2.3) */
 export const render = (root: Entity, legacyDisplay = false): Rendering => {
   const attachments: Part[] = []
   const pieces: Piece[] = []
   collect(root, pieces, attachments, legacyDisplay)
-  const text = pieces
-    .map((piece) => piece.text.trimEnd())
-    .filter(Boolean)
-    .join('\n\n')
-  const html = pieces.some((piece) => 'html' in piece)
-    ? pieces.map((piece) => ('html' in piece ? piece.html : asHtml(piece.text))).join('\n')
-    : null
-  return { text, html, attachments }
+  const spending: Spending = { html: textLimit, isCut: attachments.length > partLimit }
+  const texts: string[] = []
+  let length = 0
+  for (const piece of pieces) {
+    if (length > textLimit) break
+    const text = piece.text(spending).trimEnd()
+    if (!text) continue
+    length += text.length + (texts.length ? 2 : 0)
+    texts.push(text)
+  }
+  if (length > textLimit) spending.isCut = true
+  return {
+    text: cut(texts.join('\n\n'), textLimit),
+    html: htmlOf(pieces),
+    attachments: attachments.slice(0, partLimit),
+    isCut: spending.isCut,
+  }
+}
+
+/** The HTML whole or not at all: a part of a page is another page. */
+const htmlOf = (pieces: Piece[]): string | null => {
+  if (!pieces.some(({ html }) => html !== undefined)) return null
+  const parts: string[] = []
+  let length = 0
+  for (const { html, text } of pieces) {
+    const part = html ?? asHtml(text({ html: 0, isCut: false }))
+    length += part.length + (parts.length ? 1 : 0)
+    parts.push(part)
+    if (length > textLimit) return null
+  }
+  return parts.join('\n')
 }
 
 const asHtml = (text: string) =>
@@ -602,11 +680,13 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
       return own
     })
     // The text as the sender wrote it, and the HTML beside it; RFC 2046 §5.1.4 has the richest last.
-    const rich = choices.findLast((own) => own.some((piece) => 'html' in piece))
-    const plain = choices.find((own) => own.some((piece) => !('html' in piece) && piece.text.trim()))
+    const rich = choices.findLast((own) => own.some(({ html }) => html !== undefined))
+    const free = { html: 0, isCut: false }
+    const plain = choices.find((own) => own.some(({ html, text }) => html === undefined && text(free).trim()))
     if (rich && plain && rich !== plain) {
-      const html = rich.map((piece) => ('html' in piece ? piece.html : asHtml(piece.text))).join('\n')
-      pieces.push({ html, text: plain.map((piece) => piece.text).join('\n\n') })
+      const html = htmlOf(rich)
+      const text: Piece['text'] = (spending) => plain.map((piece) => piece.text(spending)).join('\n\n')
+      pieces.push(html === null ? { text } : { html, text })
     } else {
       pieces.push(...(plain ?? rich ?? []))
     }
@@ -618,7 +698,7 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
     for (const child of children) {
       if (child.type === 'application/pgp-encrypted') continue
       if (armoredKind(contentOf(child)) === 'cleartext')
-        pieces.push({ text: plainText({ ...child, parameters: new Map() }) })
+        pieces.push(textPiece({ ...child, parameters: new Map() }))
       else walk(child)
     }
     return
@@ -636,7 +716,7 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
     const subject = inner ? decodeHeader(fieldOf(inner.fields, 'subject') ?? '') : ''
     attachments.push({
       id: entity.id,
-      name: entity.fileName || `${subject.replace(/[\\/:]/g, '_').slice(0, 100) || 'message'}.eml`,
+      name: entity.fileName || `${cut(subject.replace(/[\\/:]/g, '_'), 100) || 'message'}.eml`,
       type,
       size: contentOf(entity).length,
     })
@@ -645,7 +725,8 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
       .map((name) => [name, decodeHeader(fieldOf(inner.fields, name.toLowerCase()) ?? '')])
       .filter(([, value]) => value)
       .map(([name, value]) => `${name}: ${value}`)
-    pieces.push({ text: ['[Attached message]', ...lines].join('\n') })
+    const head = ['[Attached message]', ...lines].join('\n')
+    pieces.push({ text: () => head })
     walk(inner)
     return
   }
@@ -662,9 +743,7 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
     isFirstText &&
     !/^text\/(calendar|x-?vcard|directory)$/.test(type)
   ) {
-    pieces.push(
-      type === 'text/html' ? htmlPiece(entity, legacyDisplay) : { text: plainText(entity, legacyDisplay) },
-    )
+    pieces.push(type === 'text/html' ? htmlPiece(entity, legacyDisplay) : textPiece(entity, legacyDisplay))
     return
   }
   attachments.push({
@@ -686,9 +765,29 @@ const extensions: Record<string, string> = {
   'application/pgp-keys': '.asc',
 }
 
-/** Text of a text part, its lines ended by LF. */
+const textPiece = (entity: Entity, legacyDisplay = false): Piece => {
+  let text: string | undefined
+  return {
+    text: (spending) => {
+      text ??= plainText(entity, legacyDisplay)
+      if (contentOf(entity).length > decodeLimit) spending.isCut = true
+      return text
+    },
+  }
+}
+
+/** The octets that are decoded; more of them cannot be shown. Not cut within a character of UTF-8. */
+const shownOctets = (octets: Uint8Array) => {
+  if (octets.length <= decodeLimit) return octets
+  let end = decodeLimit
+  while (end > decodeLimit - 4 && (octets[end]! & 0xc0) === 0x80) end--
+  return octets.subarray(0, end)
+}
+
+/** Text of a text part, its lines ended by LF; of a very long one the beginning. */
 export const plainText = (entity: Entity, legacyDisplay = false): string => {
-  let text = decodeText(contentOf(entity), entity.parameters.get('charset')).replace(/\r\n?/g, '\n')
+  const octets = shownOctets(contentOf(entity))
+  let text = decodeText(octets, entity.parameters.get('charset')).replace(/\r\n?/g, '\n')
   if (legacyDisplay && entity.parameters.get('hp-legacy-display') === '1') {
     // RFC 9788 §5.2.2: up to the first empty line.
     const end = /\n[ \t]*\n/.exec(text)
@@ -717,43 +816,60 @@ const unflow = (text: string, deleteSpace: boolean) => {
 }
 
 const htmlPiece = (entity: Entity, legacyDisplay: boolean): Piece => {
-  const octets = contentOf(entity)
-  const declared = /<meta[^>]+charset=["']?([\w-]+)/i.exec(latin1(octets.subarray(0, 2048)))?.[1]
+  const octets = shownOctets(contentOf(entity))
+  const declared = /<meta[^>]{1,500}charset=["']?([\w-]+)/i.exec(latin1(octets.subarray(0, 2048)))?.[1]
   let html = decodeText(octets, entity.parameters.get('charset') ?? declared)
-  if (legacyDisplay && entity.parameters.get('hp-legacy-display') === '1') {
-    // RFC 9788 §5.2.3: the div of that class, which holds no other.
-    html = html.replace(
-      /<div\b[^<>]*\bclass\s*=\s*(["']?)[^"'>]*\bheader-protection-legacy-display\b[^>]*>.*?<\/div\s*>/is,
-      '',
-    )
+  if (legacyDisplay && entity.parameters.get('hp-legacy-display') === '1') html = withoutLegacyDisplay(html)
+  const text: Piece['text'] = (spending) => {
+    if (html.length > spending.html) spending.isCut = true
+    const turned = cut(html, spending.html)
+    spending.html -= turned.length
+    return htmlToText(turned)
   }
-  return { html, text: htmlToText(html) }
+  return { html, text }
+}
+
+/** RFC 9788 §5.2.3: without the div of that class, which holds no other and stands at the beginning. */
+const withoutLegacyDisplay = (html: string) => {
+  const head = html.slice(0, legacyDisplayLimit)
+  const tag = /<div\s([^<>]*)>/gi
+  for (let found = tag.exec(head); found; found = tag.exec(head)) {
+    const attribute = /(?:^|\s)class\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))/i.exec(found[1]!)
+    const names = attribute?.[1] ?? attribute?.[2] ?? attribute?.[3] ?? ''
+    if (!names.toLowerCase().split(/\s/).includes('header-protection-legacy-display')) continue
+    const close = /<\/div\s*>/gi
+    close.lastIndex = tag.lastIndex
+    return close.exec(head) ? html.slice(0, found.index) + html.slice(close.lastIndex) : html
+  }
+  return html
 }
 
 const htmlDepthLimit = 500
 
-/** Elements open at once, at most; those that close each other or hold nothing do not nest. */
-const htmlDepth = (html: string) => {
+/** Whether the library takes seconds for it: too many elements open at once, or too many at all. */
+const isHeavy = (html: string) => {
+  const tag = /<(\/?)([a-z][a-z0-9]*)/gi
   let depth = 0
-  let deepest = 0
-  for (const [, close, name] of html.matchAll(/<(\/?)([a-z][a-z0-9]*)/gi)) {
-    if (/^(p|li|d[td]|t[rdh]|tbody|thead|option|br|hr|img|input|meta|link|col|area|wbr)$/i.test(name!))
+  let count = 0
+  for (let found = tag.exec(html); found; found = tag.exec(html)) {
+    if (++count > tagLimit) return true
+    // Those that close each other or hold nothing do not nest.
+    if (/^(p|li|d[td]|t[rdh]|tbody|thead|option|br|hr|img|input|meta|link|col|area|wbr)$/i.test(found[2]!))
       continue
-    depth = Math.max(0, depth + (close ? -1 : 1))
-    deepest = Math.max(deepest, depth)
+    depth = Math.max(0, depth + (found[1] ? -1 : 1))
+    if (depth > htmlDepthLimit) return true
   }
-  return deepest
+  return false
 }
 
 const withoutTags = (html: string) => html.replace(/<[^<>]*>/g, ' ')
 
 /** HTML as text; links keep their target, since that is where they lead. */
 export const htmlToText = (html: string): string => {
-  // The library takes seconds for a hundred thousand nested elements.
-  if (htmlDepth(html.slice(0, htmlLimit)) > htmlDepthLimit) return withoutTags(html.slice(0, htmlLimit))
+  if (isHeavy(html)) return withoutTags(html)
   const headings = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6']
   try {
-    return convert(html.slice(0, htmlLimit), {
+    return convert(html, {
       wordwrap: false,
       limits: { maxDepth: 200, maxChildNodes: 20_000, ellipsis: '…' },
       selectors: [
@@ -765,7 +881,7 @@ export const htmlToText = (html: string): string => {
       ],
     }).replace(/\u00a0/g, ' ')
   } catch {
-    return withoutTags(html.slice(0, htmlLimit))
+    return withoutTags(html)
   }
 }
 
@@ -886,7 +1002,7 @@ export const isolatedOf = (root: Entity): Isolated[] => {
     const shape = direct && message !== root ? shapeOf(entity) : null
     const place = { message, isRoot: direct && message !== root }
     if (shape?.kind === 'encrypted-mime') {
-      const name = decodeHeader(fieldOf(message.fields, 'subject') ?? '') || 'Encrypted message'
+      const name = cut(decodeHeader(fieldOf(message.fields, 'subject') ?? ''), 200) || 'Encrypted message'
       list.push({ ...place, id: entity.id || '0', name, kind: 'mime', data: shape.data })
       return
     }
@@ -960,26 +1076,27 @@ export const summarize = async (octets: Uint8Array): Promise<Summary> => {
     searchText: '',
   }
   try {
-    const root = parseMail(octets)
-    const { fields } = root
+    // The row before the rest of the mail is looked at.
+    const { fields } = splitHeader(withoutMboxLine(octets))
     const show = ({ name, address }: Address) => (name && address ? `${name} <${address}>` : name || address)
-    summary.sender = addressesOf(fields, 'from').map(show).join(', ').slice(0, 1000)
-    summary.recipients = ['to', 'cc']
-      .flatMap((name) => addressesOf(fields, name))
-      .map(show)
-      .join(', ')
-      .slice(0, 4000)
-    summary.subject = decodeHeader(fieldOf(fields, 'subject') ?? '').slice(0, 2000)
+    summary.subject = cut(decodeHeader(fieldOf(fields, 'subject') ?? ''), 2000)
     summary.sentAt = dateOf(fieldOf(fields, 'date'))
     summary.messageId = messageIds(fieldOf(fields, 'message-id'))[0] ?? null
-    const shape = shapeOf(root)
-    summary.security = securityOf(shape)
+    summary.sender = cut(addressesOf(fields, 'from').map(show).join(', '), 1000)
+    const recipients = ['to', 'cc'].flatMap((name) => addressesOf(fields, name))
+    summary.recipients = cut(recipients.map(show).join(', '), 4000)
+    const root = parseMail(octets)
+    summary.security = securityOf(shapeOf(root))
     if (summary.security === 'encrypted') return summary
     const { text, attachments } = render(root)
     summary.attachments = attachments.length
-    summary.searchText = Buffer.from(text).subarray(0, searchTextLimit).toString('utf8')
+    summary.searchText = firstOctets(text, searchTextLimit)
   } catch {
     // What was found before the failure is the row.
   }
   return summary
 }
+
+/** As much of the text as fits, in UTF-8. */
+const firstOctets = (text: string, limit: number) =>
+  text.slice(0, new TextEncoder().encodeInto(text, new Uint8Array(limit)).read)

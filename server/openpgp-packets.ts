@@ -25,6 +25,8 @@ export const allowShortRsaKeys = (bits: number) => {
 }
 
 const packetLimit = 10_000
+const armorHeaderLimit = 100
+const cleartextLimit = 4 * 1024 * 1024
 const recipientLimit = 32
 
 export type Armored = {
@@ -37,7 +39,7 @@ export type Armored = {
   end: number
   /** The packets; of a `SIGNED MESSAGE` those of its signature. */
   octets: Uint8Array
-  /** Of a `SIGNED MESSAGE`: the signed lines joined by CRLF, dash-unescaped, without trailing blanks (§7.2); null where malformed. */
+  /** Of a `SIGNED MESSAGE`: the signed lines joined by CRLF, dash-unescaped, without trailing blanks (§7.2); null where malformed or over 4 MiB. */
   signedText: string | null
 }
 
@@ -47,15 +49,16 @@ const isBlank = (line: string) => /^[ \t\r\xa0\xc2]*$/.test(line)
 const armorBody = (text: string) => {
   const headers: Record<string, string> = {}
   let at = 0
+  let count = 0
   for (;;) {
     const end = text.indexOf('\n', at)
     if (end < 0) break
     const line = text.slice(at, end)
-    const header = /^([A-Za-z][\w-]*): ?(.*?)\s*$/.exec(line)
+    const header = /^([A-Za-z][\w-]*): ?(.*)$/s.exec(line)
     if (!isBlank(line) && !header) break // no separator line at all: data begins here
     at = end + 1
     if (!header) break
-    headers[header[1]!.toLowerCase()] = header[2]!
+    if (++count <= armorHeaderLimit) headers[header[1]!.toLowerCase()] = header[2]!.trimEnd()
   }
   return { headers, at }
 }
@@ -111,6 +114,7 @@ const cleartext = (text: string, after: number) => {
   const tail = plainBlock(text, 'SIGNATURE', text.indexOf('\n', found.index) + 1 || text.length)
   if (!tail) return broken
   const result = { ...broken, end: tail.end, octets: tail.octets }
+  if (found.index - after > cleartextLimit) return result
   const lines = text.slice(after, found.index).split('\n')
   lines.pop()
   // Only Hash may stand here (§7.1): with NotDashEscaped and the like, what is hashed is not what is read.
