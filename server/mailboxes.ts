@@ -75,7 +75,7 @@ export class Mailboxes {
 
   /** Puts a message into the Inbox of each user. On the disk when it resolves, for all of them or for none. */
   async deliver(userIds: number[], message: Uint8Array): Promise<void> {
-    const summary = await this.#pool.run('intake', 'summarize', { octets: message })
+    const summary = await this.#summary(message, 'intake', null)
     this.#db.transaction(() => {
       for (const userId of userIds)
         this.#insert(userId, this.#fixed(userId, 'inbox').id, message, summary, {})
@@ -95,11 +95,21 @@ export class Mailboxes {
     options: { seen?: boolean; flagged?: boolean; arrivedAt?: number; replaces?: number | null } = {},
   ): Promise<number> {
     const folder = await this.folder(userId, folderId)
-    const summary = await this.#pool.run('reading', 'summarize', { octets: message }, { user: userId })
+    const summary = await this.#summary(message, 'reading', userId)
     return this.#db.transaction(() => {
       if (options.replaces) this.#delete(userId, [options.replaces])
       return this.#insert(userId, folder.id, message, summary, options)
     }, immediate)
+  }
+
+  /** What lists need of a message. A mail that ends the process that reads it is kept all the same, as it came. */
+  async #summary(message: Uint8Array, work: 'intake' | 'reading', user: number | null): Promise<Summary> {
+    try {
+      return await this.#pool.run(work, 'summarize', { octets: message }, { user })
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'busy') throw error // may be tried again
+      return unreadable
+    }
   }
 
   #insert(
@@ -378,6 +388,17 @@ export class Mailboxes {
     }, immediate)
     return find()!
   }
+}
+
+const unreadable: Summary = {
+  sender: '',
+  recipients: '',
+  subject: '(This mail could not be read.)',
+  sentAt: null,
+  messageId: null,
+  attachments: 0,
+  security: 'plain',
+  searchText: '',
 }
 
 const folderName = (name: string): string => {
