@@ -42,6 +42,8 @@ export type Visit = {
   htmx: boolean
   /** Path of the browser script; empty on pages that must not load it. */
   script: string
+  /** Path of the script for pages that ask for a passkey. */
+  passkeyScript: string
   /** Goes into each form as its field `t`. */
   formToken: string
   form: Form
@@ -67,7 +69,7 @@ const bodyLimits = { letter: 36 * 1024 * 1024, other: 256 * 1024 }
 
 /** Paths that are for everybody; all others need a session. */
 const isPublic = (path: string) =>
-  path === '/login' || path.startsWith('/setup/') || path.startsWith('/enhance-')
+  path === '/login' || path.startsWith('/setup/') || /^\/(enhance|passkey)-/.test(path)
 
 export type WebServer = {
   /** The public origin. */
@@ -187,7 +189,7 @@ const framingProblem = (request: IncomingMessage): number | null => {
 
 const routes = (services: Services, site: { origin: string }) => {
   const { config, log } = services
-  const script = browserScript()
+  const scripts = { enhance: browserScript('enhance'), passkey: browserScript('passkey') }
   const page = pages(services)
   const app = new Hono<Env>()
 
@@ -209,7 +211,7 @@ const routes = (services: Services, site: { origin: string }) => {
     api(services, (c) => asker(c, services)),
   )
 
-  if (script)
+  for (const script of Object.values(scripts))
     app.get(script.path, (c) => {
       const accepted = c.req.header('accept-encoding') ?? ''
       const encoding = /\bbr\b/.test(accepted) ? 'br' : /\bgzip\b/.test(accepted) ? 'gzip' : null
@@ -230,7 +232,10 @@ const routes = (services: Services, site: { origin: string }) => {
   })
 
   app.use(async (c, next) => {
-    const visit = await beginVisit(c, services, script?.path ?? '')
+    const visit = await beginVisit(c, services, {
+      script: scripts.enhance.path,
+      passkeyScript: scripts.passkey.path,
+    })
     c.set('visit', visit)
     if (c.req.method === 'POST') {
       refuseForeignOrigin(c, services, site.origin)
@@ -268,7 +273,7 @@ const routes = (services: Services, site: { origin: string }) => {
   })
 
   const refused = async (c: Context<Env>, refusal: Refusal): Promise<Response> => {
-    if (!c.get('visit')) c.set('visit', await beginVisit(c, services, ''))
+    if (!c.get('visit')) c.set('visit', await beginVisit(c, services, { script: '', passkeyScript: '' }))
     const response = await whole(await page.refused(c as unknown as Context<PageEnv>, refusal))
     if (refusal.detail.retry_after_s)
       response.headers.set('Retry-After', String(refusal.detail.retry_after_s))
@@ -355,7 +360,11 @@ const asker = async (c: Context<Env>, services: Services) => {
   }
 }
 
-const beginVisit = async (c: Context<Env>, services: Services, script: string): Promise<Visit> => {
+const beginVisit = async (
+  c: Context<Env>,
+  services: Services,
+  scripts: Pick<Visit, 'script' | 'passkeyScript'>,
+): Promise<Visit> => {
   const { config, sessions } = services
   const { address, secure } = connection(c, services)
   const names = cookieNames(secure.https)
@@ -375,7 +384,7 @@ const beginVisit = async (c: Context<Env>, services: Services, script: string): 
     terminal: terminalOf(c.req.header('user-agent') ?? ''),
     language: languageOf(c.req.header('accept-language'), cookie(c, 'lang')),
     htmx,
-    script,
+    ...scripts,
     formToken: services.formToken(before ?? ''),
     form: emptyForm,
     logIn: (begun) => {
@@ -493,15 +502,15 @@ const readForm = async (c: Context<Env>): Promise<Form> => {
   }
 }
 
-// ---- the browser script, as esbuild.config.js left it
+// ---- the browser scripts, as esbuild.config.js left them
 
-const browserScript = () => {
+const browserScript = (name: 'enhance' | 'passkey') => {
   const dist = join(import.meta.dirname, '..', 'dist')
   const newest = readdirSync(dist)
-    .filter((name) => /^enhance-[0-9a-f]{8}\.js$/.test(name))
-    .map((name) => ({ name, mtimeMs: statSync(join(dist, name)).mtimeMs }))
+    .filter((file) => file.startsWith(`${name}-`) && /-[0-9a-f]{8}\.js$/.test(file))
+    .map((file) => ({ file, mtimeMs: statSync(join(dist, file)).mtimeMs }))
     .sort((a, b) => b.mtimeMs - a.mtimeMs)[0]
-  if (!newest) return null
-  const read = (ending: string) => readFileSync(join(dist, newest.name + ending))
-  return { path: `/${newest.name}`, plain: read(''), encoded: { br: read('.br'), gzip: read('.gz') } }
+  if (!newest) throw new Error(`expected dist/${name}-HASH.js, got none: build first`)
+  const read = (ending: string) => readFileSync(join(dist, newest.file + ending))
+  return { path: `/${newest.file}`, plain: read(''), encoded: { br: read('.br'), gzip: read('.gz') } }
 }
