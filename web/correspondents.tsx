@@ -12,6 +12,7 @@ import {
   grouped,
   Hidden,
   idOf,
+  Links,
   moment,
   oneLine,
   type PageContext,
@@ -56,7 +57,9 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
               </li>
             ))}
           </ul>
-          {own.length > 0 && <p>{words.recoveryHint}</p>}
+          {own.length > 0 && (
+            <Links links={[<a href="/p">{words.passkeys}</a>, <a href="/s">{words.passphraseTitle}</a>]} />
+          )}
           <p>
             <b>{words.correspondents}</b>
           </p>
