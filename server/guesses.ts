@@ -9,7 +9,8 @@ import { RateLimiterSQLite } from 'rate-limiter-flexible'
 import { type Database, rateLimits } from './database.ts'
 import { Refusal } from './refusal.ts'
 
-export type Guessed = { what: 'password' | 'passphrase'; user: string; address: string }
+export type Guessed = { what: (typeof guessed)[number]; user: string; address: string }
+const guessed = ['password', 'passphrase', 'recovery code'] as const
 
 const limits = {
   pair: { points: 5, duration: 15 * 60 },
@@ -72,7 +73,7 @@ export class Guesses {
 
   /** Forgets a user's failures from everywhere: what the operator does with a new password. */
   async forgive(user: string): Promise<void> {
-    for (const what of ['password', 'passphrase'] as const) {
+    for (const what of guessed) {
       const [[pair, from], ...others] = keysOf({ what, user, address: '' })
       for (const [name, key] of others) if (name !== 'address') await this.#limiters[name].delete(key)
       const prefix = `${pair}:${from}`

@@ -51,6 +51,9 @@ export type Visit = {
   logIn(begun: { token: string; session: Session }): void
   logOut(): void
   keepKey(token: string | null): void
+  /** The key token of an approval that was asked for; it opens nothing before that is granted. */
+  pendingToken: string | null
+  keepPending(token: string | null): void
   setLanguage(language: Language): void
   /** Whose session it was that is no longer, for a form that was interrupted. */
   formerUserId(): Promise<number | null>
@@ -81,8 +84,8 @@ export type WebServer = {
 export const startWebServer = async (services: Services): Promise<WebServer> => {
   const { config } = services
   const sockets = new Set<Socket>()
-  const site: { origin: string } = { origin: '' }
-  const listener = application(services, site)
+  const { site } = services
+  const listener = application(services)
   const main = config.tls
     ? createHttpsServer({ ...config.tls, ...serverOptions, minVersion: 'TLSv1.2' }, listener)
     : createHttpServer(serverOptions, listener)
@@ -99,7 +102,7 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
     front.listen(config.port, config.host, resolve)
   })
   const { port } = front.address() as AddressInfo
-  site.origin = config.origin?.origin ?? `${config.tls ? 'https' : 'http'}://localhost:${port}`
+  site.origin = config.origin?.origin ?? localOrigin(config, port)
   return {
     address: site.origin,
     port,
@@ -113,6 +116,10 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
       }),
   }
 }
+
+/** Where a server is that was not told its public name. */
+export const localOrigin = ({ tls }: Services['config'], port: number) =>
+  `${tls ? 'https' : 'http'}://localhost:${port}`
 
 const serverOptions = { requestTimeout: 15 * 60_000, headersTimeout: 30_000, keepAliveTimeout: 15_000 }
 
@@ -160,8 +167,8 @@ const pageHeaders = {
 
 // ---- before Hono: what node:http lets through
 
-const application = (services: Services, site: { origin: string }) => {
-  const app = routes(services, site)
+const application = (services: Services) => {
+  const app = routes(services)
   const handle = getRequestListener((request, env) => app.fetch(request, env))
   return (request: IncomingMessage, response: ServerResponse) => {
     const problem = framingProblem(request)
@@ -187,8 +194,8 @@ const framingProblem = (request: IncomingMessage): number | null => {
 
 // ---- one application for pages and API
 
-const routes = (services: Services, site: { origin: string }) => {
-  const { config, log } = services
+const routes = (services: Services) => {
+  const { config, site, log } = services
   const scripts = { enhance: browserScript('enhance'), passkey: browserScript('passkey') }
   const page = pages(services)
   const app = new Hono<Env>()
@@ -332,8 +339,13 @@ const isOwnHost = (host: string, { host: bound }: Services['config'], origin: st
 
 const cookieNames = (https: boolean) =>
   https
-    ? { session: '__Host-wafer', key: '__Host-wafer-key', before: '__Host-wafer-pre' }
-    : { session: 'wafer', key: 'wafer-key', before: 'wafer-pre' }
+    ? {
+        session: '__Host-wafer',
+        key: '__Host-wafer-key',
+        pending: '__Host-wafer-pending',
+        before: '__Host-wafer-pre',
+      }
+    : { session: 'wafer', key: 'wafer-key', pending: 'wafer-pending', before: 'wafer-pre' }
 
 /** A cookie's value; of two with one name, none counts. */
 const cookie = (c: Context<Env>, name: string): string | null => {
@@ -380,6 +392,7 @@ const beginVisit = async (
   const visit: Visit = {
     session,
     keyToken: session ? cookie(c, names.key) : null,
+    pendingToken: session ? cookie(c, names.pending) : null,
     address,
     terminal: terminalOf(c.req.header('user-agent') ?? ''),
     language: languageOf(c.req.header('accept-language'), cookie(c, 'lang')),
@@ -400,11 +413,16 @@ const beginVisit = async (
     logOut: () => {
       deleteCookie(c, names.session, common)
       deleteCookie(c, names.key, common)
+      deleteCookie(c, names.pending, common)
       c.header('Clear-Site-Data', '"cache", "storage"')
     },
     keepKey: (value) => {
       if (value) setCookie(c, names.key, value, { ...common, sameSite: 'Strict' })
       else deleteCookie(c, names.key, common)
+    },
+    keepPending: (value) => {
+      if (value) setCookie(c, names.pending, value, { ...common, sameSite: 'Strict' })
+      else deleteCookie(c, names.pending, common)
     },
     setLanguage: (language) =>
       setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: 31_536_000 }),
