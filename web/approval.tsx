@@ -191,8 +191,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
     .post('/a', async (c) => {
       const session = sessionOf(c)
       const { form } = c.get('visit')
-      // As it is read aloud: in groups, or not.
-      const [a, id, code] = [form.get('a'), form.get('id'), form.get('code').replace(/[\s-]/g, '')]
+      const [a, id, code] = [form.get('a'), form.get('id'), form.get('code')]
       const asserted = assertedOf(form)
       try {
         if (a === 'deny') {
@@ -207,7 +206,8 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
         const refusal = refusalOf(error)
         if (!refusal || refusal.code === 'no-session') throw error
         if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
-        return requests(c, sentenceOf(c, refusal))
+        const wrong = refusal.code === 'wrong-passphrase'
+        return requests(c, wrong ? wordsOf(c).passphraseWrong : sentenceOf(c, refusal))
       }
     })
   return { app, askPhone }

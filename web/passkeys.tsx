@@ -11,7 +11,6 @@ import {
   didOf,
   Field,
   Form,
-  Hidden,
   Links,
   oneLine,
   type PageContext,
@@ -110,7 +109,6 @@ export const passkeyPages = (services: Services) => {
           proof={proof?.options}
           otherwise={words.otherwiseAdd}
         >
-          <Hidden name="prf" value={made.prf ? 1 : ''} />
           <p>
             {made.prf ? words.passkeyCanPrf : words.passkeyCannotPrf}{' '}
             {!made.prf && config.passkeyWithoutPrf === 'allow' && words.passkeyPolicyAllows}
@@ -230,7 +228,7 @@ export const passkeyPages = (services: Services) => {
       } catch (error) {
         const said = sentence(c, error)
         const again = await passkeys.registrationCheck(session)
-        return again ? tryOut(c, { ...again, prf: form.get('prf') === '1', name }, said) : make(c, said)
+        return again ? tryOut(c, { ...again, name }, said) : make(c, said)
       }
     })
     .get('/p/:id', async (c, next) => {
