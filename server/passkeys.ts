@@ -598,7 +598,7 @@ const challengeFor = (nonce: Uint8Array, purpose: Purpose, to: (string | number)
       .digest(),
   )
 
-const sha256 = (octets: Uint8Array) => createHash('sha256').update(octets).digest()
+const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest()
 
 /** What the slot opens with; its kind is the slot's, whatever came. */
 const opensWith = (slot: PasskeySlot, asserted: Asserted, nextSalt: string): Opens => {
