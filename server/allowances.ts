@@ -139,6 +139,8 @@ export class Allowances {
   /** A key token for a session that waits for an approval; it opens nothing before {@link grantWaiting}. */
   async prepare(session: Session): Promise<{ keyToken: string; waiting: Waiting }> {
     this.#refuseOtherHolder(session)
+    if (this.#keyrings.methods(session.user.id).length === 0)
+      throw new Refusal('not-found', 'You have no key yet. The operator of this server can make one for you.')
     const keyToken = randomBytes(32)
     const id = randomBytes(16).toString('base64url')
     const publicHalf = await this.#epoch.publicHalf(keyToken, session.id)

@@ -246,7 +246,7 @@ export class Passkeys {
       throw new Refusal('wrong-passkey', 'This took too long. Please begin again with "Add a passkey".')
     const assertion = parseAssertion(input.asserted.response)
     const taken = this.#take(assertion, this.#within(session, 'check'))
-    if (assertion.id !== pending.id) throw notAccepted()
+    if (assertion.id !== pending.id || !this.#isHandleOf(session.user, assertion)) throw notAccepted()
     const state = await verifiedAssertion(assertion, {
       ...this.#site,
       challenge: taken.challenge,
@@ -433,9 +433,8 @@ export class Passkeys {
     challenge: Uint8Array,
     who: { user: User; terminal: string; address: string; handle: 'required' | 'optional' },
   ) {
-    const { userHandle } = assertion.response
-    const ownHandle = Buffer.from(this.#userHandle(who.user.id)).toString('base64url')
-    if (userHandle === undefined ? who.handle === 'required' : userHandle !== ownHandle) throw notAccepted()
+    const isMissing = who.handle === 'required' && assertion.response.userHandle === undefined
+    if (isMissing || !this.#isHandleOf(who.user, assertion)) throw notAccepted()
     const state = await verifiedAssertion(assertion, { ...this.#site, challenge, credential: row })
     this.#refuseClone(who, row, state)
     // Of two answers with one counter, one is a copy's: the row takes the first alone (§7.2 step 22).
@@ -572,6 +571,11 @@ export class Passkeys {
   /** What authenticators know the user by: nothing that says who it is (§14.6.1). */
   #userHandle(userId: number): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.#secret.derive('user-handle', userId))
+  }
+
+  #isHandleOf({ id }: User, { response: { userHandle } }: Assertion): boolean {
+    const own = Buffer.from(this.#userHandle(id)).toString('base64url')
+    return userHandle === undefined || userHandle === own
   }
 
   #rows(userId: number): Row[] {
