@@ -134,6 +134,12 @@ export class Approvals {
     return { id, address: this.#address, code, keyToken, scope, expiresAt: row.endsAt }
   }
 
+  /** The session waits no longer. */
+  async cancel(session: Session): Promise<void> {
+    const own = and(eq(approvals.sessionId, session.id), eq(approvals.state, 'pending'))
+    this.#db.update(approvals).set({ state: 'expired' }).where(own).run()
+  }
+
   /** What the session's newest request has come to; null if it never asked. */
   async state(session: Session): Promise<ApprovalState | null> {
     const row = this.#newest(session)

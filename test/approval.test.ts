@@ -301,14 +301,19 @@ test('B20: the key token of a request works in the session that asked and in no 
   assert.equal(problem(await at.decrypt()), 'allowance-required', 'nor after its lock')
 })
 
-test('B20: a request dies with its session, with a newer one, and with the epoch', async (t) => {
+test('B20: a request dies with its session, with a newer one, when it is cancelled, and with the epoch', async (t) => {
   const at = await pair(t)
   const older = await at.ask()
   const newer = await at.ask()
+  await at.approvals.cancel(at.phoneSession)
+  assert.equal(await at.state(), 'pending', "another session's request is not cancelled")
   await refusedAs('not-found', at.approvals.approve(at.phoneSession, older.id, older.code, { passphrase }))
   assert.equal((await at.approvals.pending(at.user)).length, 1)
-  await at.desk.delete('/session')
+  await at.approvals.cancel(at.deskSession)
   await refusedAs('not-found', at.approvals.approve(at.phoneSession, newer.id, newer.code, { passphrase }))
+  const last = await at.ask()
+  await at.desk.delete('/session')
+  await refusedAs('not-found', at.approvals.approve(at.phoneSession, last.id, last.code, { passphrase }))
   assert.deepEqual(await at.approvals.pending(at.user), [])
 
   const next = await pair(t)
