@@ -37,14 +37,17 @@ export const PasskeyForm = (props: {
   }
   return (
     <Form visit={visit} action={action} data={data}>
-      <p
-        id="said"
-        aria-live="polite"
-        data-ready={words.passkeyReady}
-        data-asks={words.passkeyAsks}
-        data-failed={words.passkeyFailed}
-      >
-        {words.passkeyNoScript} {otherwise}
+      <p>
+        {/* not the paragraph itself: its end is not written, so what follows would count as part of it */}
+        <span
+          id="said"
+          aria-live="polite"
+          data-ready={words.passkeyReady}
+          data-asks={words.passkeyAsks}
+          data-failed={words.passkeyFailed}
+        >
+          {words.passkeyNoScript} {otherwise}
+        </span>
       </p>
       {children}
     </Form>

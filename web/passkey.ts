@@ -15,7 +15,6 @@ import {
   startAuthentication,
   startRegistration,
   bufferToBase64URLString as textOf,
-  WebAuthnAbortService,
 } from '@simplewebauthn/browser'
 
 type Salts = { first: string; second?: string }
@@ -135,24 +134,24 @@ const say = (what: 'asks' | 'failed' | 'ready') => {
   said.textContent = said.dataset[what] ?? ''
 }
 
-let busy = false
+let newest = 0
 /** Does the page's step, and sends the form; what goes wrong is said, and the buttons are there to try again. */
 const go = async (withProof: boolean, autofill = false) => {
-  if (busy && !autofill) return
-  if (!autofill) {
-    busy = true
-    say('asks')
-  }
+  newest += 1
+  const round = newest
+  if (!autofill) say('asks')
   try {
-    if (form.dataset.kind === 'create') put('attestation', await attestationWith(optionsIn('options')))
-    else put('asserted', await assertedWith(optionsIn('options'), autofill))
-    if (withProof) put('proof', await assertedWith(optionsIn('proof')))
+    // The library ends what an earlier press has begun.
+    const fields: [string, string][] = []
+    if (form.dataset.kind === 'create')
+      fields.push(['attestation', await attestationWith(optionsIn('options'))])
+    else fields.push(['asserted', await assertedWith(optionsIn('options'), autofill)])
+    if (withProof) fields.push(['proof', await assertedWith(optionsIn('proof'))])
+    for (const [name, value] of fields) put(name, value)
     form.submit()
   } catch (error) {
-    // An autofill that was not used ends when the button is pressed: nothing went wrong.
-    if (autofill) return
-    busy = false
-    for (const name of ['asserted', 'attestation']) form.querySelector(`[name=${name}]`)?.remove()
+    // A suggestion that was not taken, or an earlier press: nothing went wrong.
+    if (autofill || round !== newest) return
     say('failed')
     console.info(String(error))
   }
@@ -167,7 +166,6 @@ if (browserSupportsWebAuthn()) {
     if (form.dataset.kind === 'discover' && form.querySelector<HTMLInputElement>('[name=user]')?.value.trim())
       return
     event.preventDefault()
-    WebAuthnAbortService.cancelCeremony()
     void go(button === 'prove')
   })
   if (form.dataset.once) void go(false)

@@ -214,6 +214,7 @@ export const passkeyPages = (services: Services) => {
       if (attestation)
         try {
           const { options, prf } = await passkeys.beginRegistration(session, attestation)
+          if (!prf && config.passkeyWithoutPrf === 'deny') return await make(c, wordsOf(c).passkeyDenied)
           return await tryOut(c, { options, prf, name: terminal })
         } catch (error) {
           return make(c, sentence(c, error))

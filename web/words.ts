@@ -95,6 +95,8 @@ const en = {
   passkeyCannotPrf:
     'Warning: this passkey cannot keep a secret. To open your key with it, this server itself must keep what opens the key: its operator, or whoever takes the data of the server, could then open your key without you.',
   passkeyConsent: 'I understand, and want to open my key with this passkey all the same.',
+  passkeyDenied:
+    'This passkey cannot keep a secret, and the operator of this server accepts only those that can. It was not stored; remove it from your device.',
   withoutConsent: 'Without the tick it is stored all the same, and only logs you in.',
   passkeyPolicyAllows: 'The operator of this server permits that.',
   opensItself:
@@ -459,6 +461,8 @@ const ja: Words = {
   passkeyCannotPrf:
     '警告: このパスキーは秘密を保てません。これで鍵を開くには、鍵を開くものをサーバー自身が持つ必要があります。運営者や、サーバーのデータを奪った人は、あなたなしで鍵を開けます。',
   passkeyConsent: '理解しました。それでもこのパスキーで鍵を開きます。',
+  passkeyDenied:
+    'このパスキーは秘密を保てません。このサーバーは秘密を保てるものだけを受け入れます。保存しませんでした。機器から削除してください。',
   withoutConsent: 'チェックしなければ、ログイン専用として保存します。',
   passkeyPolicyAllows: 'このサーバーの運営者はこれを許可しています。',
   opensItself: '鍵そのものを開きます。このパスキーが手元になければ、サーバーも運営者も開けません。',
