@@ -218,13 +218,14 @@ export class Approvals {
         ? await this.#passkeys.opensBy(phone, proof.asserted, 'approve', aboutOf(row, code))
         : await this.#passkeys.prove(phone, proof)
     const waiting = { id: row.allowanceId, publicHalf: row.publicHalf }
-    await this.#allowances.grantWaiting(asking, waiting, opens, {
-      by: phone,
-      scope: row.scope,
-      settle: () => {
-        const still = and(eq(approvals.id, id), this.#answerable())
-        if (!this.#db.update(approvals).set({ state: 'granted' }).where(still).run().changes) throw noSuch()
-      },
+    const settle = () => {
+      const still = and(eq(approvals.id, id), this.#answerable())
+      if (!this.#db.update(approvals).set({ state: 'granted' }).where(still).run().changes) throw noSuch()
+    }
+    const approved = { by: phone, scope: row.scope, settle }
+    await this.#allowances.grantWaiting(asking, waiting, opens, approved).catch((error: unknown) => {
+      // It is the asking session that ended, not the phone's.
+      throw error instanceof Refusal && error.code === 'no-session' ? noSuch() : error
     })
   }
 

@@ -12,6 +12,7 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import {
+  type AuthenticatorTransport,
   generateAuthenticationOptions,
   generateRegistrationOptions,
   type PublicKeyCredentialRequestOptionsJSON,
@@ -70,7 +71,7 @@ export type { Opens }
 
 type Purpose = (typeof challenges.$inferSelect)['purpose']
 type Row = typeof passkeys.$inferSelect
-type Descriptor = { id: string; transports: string[] }
+type Descriptor = { id: string; transports: AuthenticatorTransport[] }
 type Salts = { first: string; second: string }
 /** Whom and what an answer must be for; the same words make the challenge and check it. */
 type Bound = { purpose: Purpose; sessionId: string | null; to: (string | number)[] }
@@ -127,7 +128,7 @@ export class Passkeys {
 
   /** Whether one of the user's passkeys opens the key. */
   async forUnlock(userId: number): Promise<boolean> {
-    return (await this.#keyrings.passkeySlots(userId)).size > 0
+    return (await this.#permittedSlots(userId)).size > 0
   }
 
   /** @throws Refusal `not-found` */
@@ -183,7 +184,7 @@ export class Passkeys {
       challenge,
       timeout: lifeMs,
       attestationType: 'none',
-      excludeCredentials: known.map(descriptorOf) as never[],
+      excludeCredentials: known.map(descriptorOf),
       authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
       supportedAlgorithmIDs: algorithms,
     })
@@ -252,7 +253,7 @@ export class Passkeys {
       challenge: taken.challenge,
       credential: pending,
     })
-    this.#refuseClone(session, pending, state)
+    refuseCopy(pending, state)
     const prf = input.asserted.prf ? checked(prfShape, input.asserted.prf) : null
     const kind = this.#slotKind(pending.firstHash, prf, input.consent)
     const opens = await this.prove(session, input.proof)
@@ -336,7 +337,7 @@ export class Passkeys {
       return { options: await this.#requestOptions(challenge, list, salts) }
     }
     if (!who.session) throw new Error(`expected a session for the purpose ${purpose}, got none`)
-    const slots = await this.#keyrings.passkeySlots(who.session.user.id)
+    const slots = await this.#permittedSlots(who.session.user.id)
     const list = this.#rows(who.session.user.id).filter(({ id }) => slots.has(id))
     if (list.length === 0)
       throw new Refusal('not-found', 'None of your passkeys opens your key. Use the passphrase.')
@@ -368,15 +369,17 @@ export class Passkeys {
         .get()
       if (!found) throw notAccepted()
       const { user, row } = found
-      await this.#verify(assertion, row, taken.challenge, {
-        user,
-        terminal: 'log-in',
-        address: pre.address,
+      try {
         // Who it is was not known before, so the authenticator must say it too (§7.2 step 6).
-        handle: purpose === 'login' ? 'required' : 'optional',
-      })
+        const handle = purpose === 'login' ? 'required' : 'optional'
+        await this.#verify(assertion, row, taken.challenge, user, handle)
+      } catch (error) {
+        const isCopy = error instanceof Refusal && error.detail.reason !== undefined
+        if (isCopy) this.#note({ user, terminal: 'log-in', address: pre.address }, error)
+        throw error
+      }
       if (purpose === 'login') return { user, opens: null }
-      const slot = (await this.#keyrings.passkeySlots(user.id)).get(row.id)
+      const slot = (await this.#permittedSlots(user.id)).get(row.id)
       return { user, opens: slot ? opensWith(slot, asserted, taken.nextSalt) : null }
     } catch (cause) {
       if (!(cause instanceof Refusal) || cause.code === 'busy') throw cause
@@ -395,16 +398,20 @@ export class Passkeys {
     purpose: 'unlock' | 'approve' | 'proof',
     about?: (string | number)[],
   ): Promise<Opens> {
-    const assertion = parseAssertion(asserted.response)
-    const taken = this.#take(assertion, this.#within(session, purpose, about))
-    const own = and(eq(passkeys.id, assertion.id), eq(passkeys.userId, session.user.id))
-    const row = this.#db.select().from(passkeys).where(own).get()
-    if (!row) throw notAccepted()
-    const { user, terminal, address } = session
-    await this.#verify(assertion, row, taken.challenge, { user, terminal, address, handle: 'optional' })
-    const slot = (await this.#keyrings.passkeySlots(user.id)).get(row.id)
-    if (!slot) throw new Refusal('wrong-passkey', 'This passkey logs you in, but does not open your key.')
-    return opensWith(slot, asserted, taken.nextSalt)
+    try {
+      const assertion = parseAssertion(asserted.response)
+      const taken = this.#take(assertion, this.#within(session, purpose, about))
+      const own = and(eq(passkeys.id, assertion.id), eq(passkeys.userId, session.user.id))
+      const row = this.#db.select().from(passkeys).where(own).get()
+      if (!row) throw notAccepted()
+      await this.#verify(assertion, row, taken.challenge, session.user, 'optional')
+      const slot = (await this.#permittedSlots(session.user.id)).get(row.id)
+      if (!slot) throw new Refusal('wrong-passkey', 'This passkey logs you in, but does not open your key.')
+      return opensWith(slot, asserted, taken.nextSalt)
+    } catch (error) {
+      if (error instanceof Refusal) this.#note(session, error)
+      throw error
+    }
   }
 
   /** What a form's field holds. @throws Refusal `bad-request` */
@@ -431,12 +438,13 @@ export class Passkeys {
     assertion: Assertion,
     row: Row,
     challenge: Uint8Array,
-    who: { user: User; terminal: string; address: string; handle: 'required' | 'optional' },
+    user: User,
+    handle: 'required' | 'optional',
   ) {
-    const isMissing = who.handle === 'required' && assertion.response.userHandle === undefined
-    if (isMissing || !this.#isHandleOf(who.user, assertion)) throw notAccepted()
+    const isMissing = handle === 'required' && assertion.response.userHandle === undefined
+    if (isMissing || !this.#isHandleOf(user, assertion)) throw notAccepted()
     const state = await verifiedAssertion(assertion, { ...this.#site, challenge, credential: row })
-    this.#refuseClone(who, row, state)
+    refuseCopy(row, state)
     // Of two answers with one counter, one is a copy's: the row takes the first alone (§7.2 step 22).
     const { counter, backedUp } = state
     const stands = and(
@@ -448,20 +456,9 @@ export class Passkeys {
       throw notAccepted()
   }
 
-  #refuseClone(
-    who: { user: User; terminal: string; address: string },
-    known: { counter: number; backupEligible: boolean },
-    state: { counter: number; backupEligible: boolean },
-  ) {
-    const counts = known.counter > 0 || state.counter > 0
-    const reason =
-      counts && state.counter <= known.counter
-        ? 'passkey-counter'
-        : state.backupEligible !== known.backupEligible
-          ? 'passkey-backup'
-          : null
-    if (!reason) return
-    const { user, terminal, address } = who
+  #note({ user, terminal, address }: Pick<Session, 'user' | 'terminal' | 'address'>, refusal: Refusal) {
+    if (refusal.code !== 'wrong-passkey') return
+    const reason = refusal.detail.reason ?? refusal.code
     this.#ledger.append({
       userId: user.id,
       event: 'refused',
@@ -470,10 +467,13 @@ export class Passkeys {
       method: 'passkey',
       reason,
     })
-    throw new Refusal(
-      'wrong-passkey',
-      'This passkey looks like a copy of another one and was not accepted. It is on your ledger.',
-    )
+  }
+
+  /** The slots that passkeys may open: held ones only while the operator permits them. */
+  async #permittedSlots(userId: number): Promise<Map<string, PasskeySlot>> {
+    const slots = await this.#keyrings.passkeySlots(userId)
+    if (this.#config.passkeyWithoutPrf !== 'deny') return slots
+    return new Map([...slots].filter(([, { kind }]) => kind === 'prf'))
   }
 
   // ---- challenges
@@ -521,7 +521,7 @@ export class Passkeys {
       challenge,
       timeout: lifeMs,
       userVerification: 'required',
-      ...(list ? { allowCredentials: list as never[] } : {}),
+      ...(list ? { allowCredentials: list } : {}),
     })
     return withPrf(options, list ? { evalByCredential } : null)
   }
@@ -535,7 +535,7 @@ export class Passkeys {
       .get()
     const decoys = this.#decoys(address.trim().toLowerCase())
     const rows = this.#rows(user?.id ?? -1)
-    const slots = await this.#keyrings.passkeySlots(user?.id ?? -1)
+    const slots = await this.#permittedSlots(user?.id ?? -1)
     return rows.length === 0
       ? {
           list: decoys.map(descriptorOf),
@@ -586,6 +586,21 @@ export class Passkeys {
       .orderBy(asc(passkeys.createdAt), asc(passkeys.id))
       .all()
   }
+}
+
+/** A counter that stands still, or another kind of authenticator behind the same key (§6.1.1, §6.1.3). */
+const refuseCopy = (
+  known: { counter: number; backupEligible: boolean },
+  state: { counter: number; backupEligible: boolean },
+) => {
+  const counts = known.counter > 0 || state.counter > 0
+  const isCopy = counts && state.counter <= known.counter
+  if (!isCopy && state.backupEligible === known.backupEligible) return
+  throw new Refusal(
+    'wrong-passkey',
+    'This passkey looks like a copy of another one and was not accepted. It is on your ledger.',
+    { detail: { reason: isCopy ? 'passkey-counter' : 'passkey-backup' } },
+  )
 }
 
 const before = (purpose: Purpose, preSession: string | undefined): Bound => {
@@ -640,7 +655,7 @@ const decoded = (base64url: string): Uint8Array => new Uint8Array(Buffer.from(ba
 
 const descriptorOf = ({ id, transports }: { id: string; transports: string }): Descriptor => ({
   id,
-  transports: JSON.parse(transports) as string[],
+  transports: JSON.parse(transports) as AuthenticatorTransport[],
 })
 
 const toPasskey = (row: Omit<Row, 'userId'>, slot: { kind: 'prf' | 'held' } | undefined): Passkey => ({

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Sqlite from 'better-sqlite3'
 import * as openpgp from 'openpgp'
+import { byPassphrase as opensByPassphrase } from '../server/keyrings.ts'
 import * as secretKeys from '../server/secret-keys.ts'
 import { parseServerSecret } from '../server/server-secret.ts'
 import type { Session } from '../server/sessions.ts'
@@ -224,6 +225,25 @@ test('P87: the operator may settle the question of passkeys without a secret, ei
   assert.deepEqual(await denied.passkeys.list(denied.user.id), [])
 })
 
+test('P87: an operator who no longer permits held slots closes those that exist; to log in they still serve', async (t) => {
+  const environment: Record<string, string> = {}
+  const at = await desk(t, { authenticator: { prf: false }, environment })
+  await register(at, { consent: true })
+  assert.equal(await at.passkeys.forUnlock(at.user.id), true)
+  const early = at.authenticator.get(await unlockOptions(at))
+  environment.WAFER_PASSKEY_WITHOUT_PRF = 'deny'
+  await at.server.restart()
+  const { passkeys, allowances, site } = at.server.services
+  assert.equal(await passkeys.forUnlock(at.user.id), false)
+  await refusedAs('wrong-passkey', allowances.grantByPasskey(at.session, early))
+  await refusedAs('not-found', passkeys.assertionOptions('unlock', { session: at.session }))
+  const pre = { preSession: 'the cookie before', address: '' }
+  const { options } = await passkeys.assertionOptions('login', pre)
+  const { user } = await passkeys.logIn(at.authenticator.get(options, { origin: site.origin }), pre)
+  assert.equal(user.address, ann)
+  assert.equal((await passkeys.list(user.id))[0]!.slot, 'held', 'the settings say what it is')
+})
+
 test('D5: a PRF that was evaluated once and not again, or gave another value, is not stored, nor held instead', async (t) => {
   const at = await desk(t)
   for (const bend of [
@@ -329,6 +349,11 @@ test('B19 P87: an assertion that is not what was asked for unlocks nothing', asy
       response,
     )
   assert.equal((await at.allowances.state(at.session)).state, 'locked')
+  assert.deepEqual(
+    await refusals(at.terminal),
+    Array(bents.length + 1).fill('wrong-passkey'),
+    'on the ledger',
+  )
   await at.allowances.grantByPasskey(at.session, at.authenticator.get(await unlockOptions(at)))
 })
 
@@ -371,6 +396,18 @@ test('B19: a challenge counts once, for five minutes, and only in the session th
   const inTime = at.authenticator.get(await unlockOptions(at))
   at.server.pass(5 * 60_000 - 1000)
   await at.allowances.grantByPasskey(at.session, inTime)
+})
+
+test('B19: an answer counts once even where no counter and no PRF tells, for unlocking and for logging in', async (t) => {
+  const at = await desk(t, { authenticator: { counts: false, prf: false } })
+  const { id: credential } = await register(at, { consent: true })
+  const asserted = at.authenticator.get(await unlockOptions(at), { credential })
+  await at.allowances.grantByPasskey(at.session, asserted)
+  await refusedAs('wrong-passkey', at.allowances.grantByPasskey(at.session, asserted))
+  const pre = { preSession: 'the cookie before', address: '' }
+  const once = at.authenticator.get((await at.passkeys.assertionOptions('login', pre)).options)
+  await at.passkeys.logIn(once, pre)
+  await refusedAs('bad-credentials', at.passkeys.logIn(once, pre))
 })
 
 test('B19: the same assertion sent twice at the same moment is granted once', async (t) => {
@@ -438,6 +475,15 @@ test("P87: another user's passkey neither unlocks nor is registered twice", asyn
     'wrong-passkey',
     at.allowances.grantByPasskey(session, at.authenticator.get(options, { credential: id })),
   )
+  const unnamed = await at.passkeys.assertionOptions('unlock', { session })
+  await refusedAs(
+    'wrong-passkey',
+    at.allowances.grantByPasskey(
+      session,
+      at.authenticator.get(unnamed.options, { credential: id, userHandle: null }),
+    ),
+  )
+  assert.equal((await at.passkeys.list(at.user.id))[0]!.usedAt, null, 'it was not even looked at')
   const anew = await at.passkeys.registrationOptions(session)
   const copied = new Authenticator({ origin: at.origin })
   await refusedAs('exists', at.passkeys.beginRegistration(session, copied.create(anew.options)))
@@ -464,6 +510,12 @@ test('P87: a copied authenticator shows by its counter, is refused, and is on th
     'no longer counts',
   )
   assert.deepEqual(await refusals(at.terminal), Array(3).fill('passkey-counter'))
+  const twins = at.authenticator.copy()
+  const proofs = []
+  for (const each of [at.authenticator, twins])
+    proofs.push(each.get((await at.passkeys.assertionOptions('proof', { session: at.session })).options))
+  const both = await Promise.allSettled(proofs.map((asserted) => at.passkeys.prove(at.session, { asserted })))
+  assert.deepEqual(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected'], 'at the same moment')
   await at.allowances.grantByPasskey(at.session, at.authenticator.get(await unlockOptions(at)))
 })
 
@@ -580,20 +632,24 @@ test('D5: an unlock that is refused at the last moment leaves the slot as it was
 
 test('D5: of two changes of the slot table from the same state one is written, the other asks to try again', async (t) => {
   const at = await desk(t)
-  const second = new Authenticator({ origin: at.origin, seed: 'second' })
-  await register(at)
-  const { id } = await register({ ...at, authenticator: second })
-  const opens = await at.passkeys.opensBy(at.session, at.authenticator.get(await unlockOptions(at)), 'unlock')
-  const table = () => at.db.$client.prepare('SELECT count(*) FROM key_slots').pluck().get()
-  const [granted, removed] = await Promise.allSettled([
-    at.allowances.grantByPasskey(at.session, opens),
-    at.passkeys.remove(at.session, id, byPassphrase),
-  ])
-  const outcomes = [granted, removed].map((each) => (each.status === 'fulfilled' ? 'done' : each.reason.code))
-  assert.deepEqual(outcomes.toSorted(), ['busy', 'done'])
-  assert.equal(table(), removed.status === 'fulfilled' ? 3 : 4)
-  await at.allowances.lock(at.session)
-  await at.allowances.grantByPassphrase(at.session, passphrase)
+  const { keyrings, session } = at
+  const change = (credential: string) =>
+    keyrings.changePasskeySlot(session, opensByPassphrase(passphrase), { add: { kind: 'held', credential } })
+  const [one, two] = [await change('one'), await change('two')]
+  one.settle()
+  const busy = { name: 'Refusal', code: 'busy' }
+  assert.throws(two.settle, busy)
+  assert.deepEqual([...(await keyrings.passkeySlots(at.user.id)).keys()], ['one'])
+
+  // An unlock that began before its slot was taken away grants nothing after it.
+  const recipient = Buffer.from(publicKeyOf(Buffer.alloc(32)), 'base64url')
+  const unlock = () => keyrings.unlock(at.user.id, opensByPassphrase(passphrase), recipient, 'for a test')
+  const { settle } = await unlock()
+  ;(await change('three')).settle()
+  settle() // another slot came, this one stands
+  await keyrings.changePassphrase(session, opensByPassphrase(passphrase), 'another')
+  assert.throws(settle, busy)
+  await at.allowances.grantByPassphrase(session, 'another')
 })
 
 test('A passkey slot that was moved, swapped, altered or taken away in the database opens nothing', async (t) => {
