@@ -830,8 +830,12 @@ test('D4 D6: the whole data folder, server secret included, opens a held slot, a
     .prepare('SELECT fingerprint, sealed_secret AS sealedSecret FROM key_pairs')
     .all() as secretKeys.SealedKey[]
   const slotSecrets = slots.map(({ id }) => ({ slotId: id, secret: secret.derive('slot', id) }))
-  const steal = (opens: secretKeys.Opens) =>
-    secretKeys.exportSecret({ opens, keyring: { ...stored, slots }, slotSecrets }, keys, Buffer.from('loot'))
+  const steal = (opens: secretKeys.Opens, shares = slotSecrets) =>
+    secretKeys.exportSecret(
+      { opens, keyring: { ...stored, slots }, slotSecrets: shares },
+      keys,
+      Buffer.from('loot'),
+    )
   const slotOf = (kind: string) => slots.find((slot) => slot.kind === kind)!
 
   const [stolen] = await steal({ kind: 'held', slotId: slotOf('held').id })
@@ -863,6 +867,17 @@ test('D4 D6: the whole data folder, server secret included, opens a held slot, a
     )
   for (const guess of octets.slice(0, 40))
     await refusedAs('wrong-passphrase', steal({ kind: 'passphrase', passphrase: new Uint8Array(guess) }))
+  // What the person's authenticator computes opens it, together with the server's secret and not without.
+  const { output } = at.authenticator.get(await unlockOptions(at)).prf!
+  const touched = () => ({
+    kind: 'prf' as const,
+    slotId: slotOf('prf').id,
+    output: Buffer.from(output, 'base64url'),
+    next,
+  })
+  const blind = slots.map(({ id: slotId }) => ({ slotId, secret: Buffer.alloc(32) }))
+  await refusedAs('wrong-passkey', steal(touched(), blind))
+  assert.equal((await steal(touched())).length, 1)
   // A slot of one kind is not opened as one of another.
   await assert.rejects(steal({ kind: 'held', slotId: slotOf('prf').id }))
   await assert.rejects(steal({ kind: 'held', slotId: slotOf('passphrase').id }))
