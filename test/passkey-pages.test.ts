@@ -5,8 +5,9 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type CDPSession, chromium, type Page, type Request } from 'playwright-core'
+import { type CDPSession, chromium, type Page, type Request, type Response } from 'playwright-core'
 import { ann, bob, needs, portOf, secrets, story, TextBrowser, until } from './browsers.ts'
+import { faults } from './page-faults.ts'
 import { passphrase, password } from './world.ts'
 
 const [first, second] = secrets
@@ -42,6 +43,8 @@ class Desk {
   /** Forms that the browser sent, newest last. */
   readonly sent: URLSearchParams[] = []
   readonly scripts: string[] = []
+  /** The page as it came. */
+  answer: Response | null = null
   readonly complaints: string[] = []
   #id = ''
 
@@ -52,6 +55,9 @@ class Desk {
     page.on('request', (request: Request) => {
       if (request.method() === 'POST') this.sent.push(new URLSearchParams(request.postData() ?? ''))
       if (request.resourceType() === 'script') this.scripts.push(new URL(request.url()).pathname)
+    })
+    page.on('response', (response) => {
+      if (response.request().isNavigationRequest() && response.ok()) this.answer = response
     })
     page.on('console', (message) => {
       if (message.text().startsWith("Loading the image 'data:,'")) return
@@ -875,3 +881,89 @@ test('P87: a request leads through the takeover screens first where another term
   await lynx.press('OK', 'Secret key use')
   await lynx.press('Approve on phone', 'Check again')
 })
+
+for (const [width, height] of [
+  [360, 640],
+  [240, 320],
+] as const)
+  test(`P87: at ${width}x${height} the pages of passkeys and approval fit, read well, and keep their budget of bytes`, async (t) => {
+    if (!needs(t, executablePath, 'gpg')) return
+    const { desk } = await begin(t)
+    const ours = await desk({ width, height })
+    const faulty: Record<string, string[]> = {}
+    const check = async (name: string) => {
+      const wrong = await faults(ours.page)
+      const html = await ours.answer!.text()
+      // What the script gets, and the picture, are beside the page's own octets.
+      const own = html.replace(/ data-\w+="[^"]*"/g, '').replace(/src="data:[^"]*"/, '')
+      const octets = Buffer.byteLength(own)
+      if (octets > (name.startsWith('unlock') || name.startsWith('login') ? 2_000 : 3_000))
+        wrong.push(`${octets} octets`)
+      if (wrong.length) faulty[name] = wrong
+      if (process.env.SCREENSHOTS)
+        await ours.page.screenshot({
+          path: `${process.env.SCREENSHOTS}/${name}-${width}.png`,
+          fullPage: true,
+        })
+    }
+    await ours.page.goto('/login')
+    await check('login')
+    await ours.button('Use passkey').click()
+    await ours.heading('Log in with a passkey')
+    await check('login-passkey')
+    await ours.logIn()
+    await ours.page.goto('/p/new')
+    await check('make')
+    await ours.button('Make passkey').click()
+    await ours.heading('Try out and store the passkey')
+    await check('try')
+    await ours.field('Passphrase').fill(passphrase)
+    await ours.button('Store passkey').click()
+    await ours.shows('The passkey is stored')
+    await ours.plugIn({ prf: false, transport: 'usb' })
+    await ours.make()
+    await check('try-without-prf')
+    await ours.page.getByRole('checkbox').check()
+    await ours.field('Passphrase').fill(passphrase)
+    await ours.button('Store passkey').click()
+    await ours.shows('The passkey is stored')
+    await check('list')
+    await ours.link('Change').first().click()
+    await ours.button('Rename').waitFor()
+    await check('one')
+    await ours.link('Prove by a passkey instead').click()
+    await ours.link('Prove by the passphrase instead').waitFor()
+    await check('one-by-passkey')
+    for (const path of ['s', 's?by=passkey', 'k', 'folders']) {
+      await ours.page.goto(`/${path}`)
+      await check(path.replace(/\W/g, '-'))
+    }
+    await ours.press()
+    await check('unlock')
+    await ours.isTouched(false)
+    await ours.button('Use passkey').click()
+    await ours.shows('Your browser asks for your passkey now')
+    await check('unlock-passkey')
+    await ours.button('Approve on phone').click()
+    await ours.heading('Approve on your phone')
+    await check('waiting')
+    const code = (await ours.page.locator('body').innerText()).match(/\b\d{3} \d{3}\b/)![0]
+    const asking = ours.page.context()
+    const cookies = await asking.cookies()
+    await asking.clearCookies()
+    await ours.logIn()
+    await check('notice')
+    await ours.page.goto('/a')
+    await check('approve')
+    await ours.field('Code').fill(code)
+    await ours.button('Use passkey').click()
+    await ours.shows('You approve: Read mail for 15 minutes')
+    await check('approve-passkey')
+    await ours.isTouched(true)
+    await ours.button('Use passkey').click()
+    await ours.shows('Approved.')
+    await check('approved')
+    await asking.clearCookies()
+    await asking.addCookies(cookies)
+    assert.deepEqual(faulty, {})
+  })

@@ -12,7 +12,6 @@ import {
   grouped,
   Hidden,
   idOf,
-  Links,
   moment,
   oneLine,
   type PageContext,
@@ -58,7 +57,14 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
             ))}
           </ul>
           {own.length > 0 && (
-            <Links links={[<a href="/p">{words.passkeys}</a>, <a href="/s">{words.passphraseTitle}</a>]} />
+            <ul>
+              <li>
+                <a href="/p">{words.passkeys}</a>
+              </li>
+              <li>
+                <a href="/s">{words.passphraseTitle}</a>
+              </li>
+            </ul>
           )}
           <p>
             <b>{words.correspondents}</b>

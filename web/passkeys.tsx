@@ -11,7 +11,6 @@ import {
   didOf,
   Field,
   Form,
-  Links,
   oneLine,
   type PageContext,
   type PageEnv,
@@ -45,9 +44,12 @@ export const passkeyPages = (services: Services) => {
               </li>
             ))}
           </ul>
-          <Links
-            links={[<a href="/p/new">{words.addPasskey}</a>, <a href="/s">{words.passphraseTitle}</a>]}
-          />
+          <p>
+            <a href="/p/new">{words.addPasskey}</a>
+          </p>
+          <p>
+            <a href="/s">{words.passphraseTitle}</a>
+          </p>
         </>
       ),
     })
@@ -78,7 +80,9 @@ export const passkeyPages = (services: Services) => {
               <Button a="passkey">{words.makePasskey}</Button>
             </p>
           </PasskeyForm>
-          <Links links={[<a href="/p">{words.passkeys}</a>]} />
+          <p>
+            <a href="/p">{words.passkeys}</a>
+          </p>
         </>
       ),
     })
@@ -129,7 +133,9 @@ export const passkeyPages = (services: Services) => {
             <Button a="store">{words.storePasskey}</Button>{' '}
             {proof && <Button a="prove">{words.storeByPasskey}</Button>}
           </p>
-          <Links links={[<a href="/p">{words.cancel}</a>]} />
+          <p>
+            <a href="/p">{words.cancel}</a>
+          </p>
         </PasskeyForm>
       ),
     })
@@ -181,16 +187,20 @@ export const passkeyPages = (services: Services) => {
               </p>
             </Form>
           )}
-          <Links
-            links={[
-              proof ? (
-                <a href={path}>{words.proveByPassphrase}</a>
-              ) : (
-                canProve && <a href={`${path}?by=passkey`}>{words.proveByPasskey}</a>
-              ),
-              <a href="/p">{words.passkeys}</a>,
-            ]}
-          />
+          {proof ? (
+            <p>
+              <a href={path}>{words.proveByPassphrase}</a>
+            </p>
+          ) : (
+            canProve && (
+              <p>
+                <a href={`${path}?by=passkey`}>{words.proveByPasskey}</a>
+              </p>
+            )
+          )}
+          <p>
+            <a href="/p">{words.passkeys}</a>
+          </p>
         </>
       ),
     })
