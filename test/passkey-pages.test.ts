@@ -799,7 +799,7 @@ test('P87 C2: Lynx gets to its decrypted page by an approval with a passkey in C
 
   const lynx = await lynxAtWindow(t, address)
   await lynx.press('Use passkey', 'This browser runs no script here', 'or approve on your phone')
-  const screen = await lynx.press('Approve on phone', `${address}/a`, 'type this code there', 'Check again')
+  const screen = await lynx.press('Approve on phone', `${address}/a`, 'and type this code:', 'Check again')
   const code = codeOn(screen)
   await lynx.press('Check again', 'Not approved yet', `${code.slice(0, 3)} ${code.slice(3)}`)
 
@@ -861,9 +861,27 @@ test('P87 B20: “I did not ask for this” logs the asking terminal out; three 
 
   await lynx.press('Approve on phone', 'Check again')
   await phone.page.goto('/a')
+  await phone.shows('Read mail for 15 minutes')
   await phone.button('I did not ask for this').click()
   await phone.shows('Denied. The terminal that asked is logged out')
   await lynx.press('Check again', 'Password', 'Login')
+})
+
+test('P87: a terminal that waits no longer takes its request back', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const [phone, terminal] = [await desk(), await desk({ scripts: false })]
+  await phone.logIn()
+  await terminal.logIn()
+  await terminal.press()
+  await terminal.button('Approve on phone').click()
+  await terminal.heading('Approve on your phone')
+  await phone.page.goto('/a')
+  await phone.button('Approve').waitFor()
+  await terminal.button('Cancel').click()
+  await terminal.heading('First plan')
+  await phone.page.goto('/a')
+  await phone.shows('No terminal asks to use your key')
 })
 
 test('P87: a request leads through the takeover screens first where another terminal holds the key', async (t) => {

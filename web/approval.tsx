@@ -62,10 +62,10 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
             1. {words.approvalOpen} <b>{address}</b>
           </p>
           <p>
-            <img src={image.source} width={image.size} height={image.size} alt="" />
+            2. {words.approvalThere} <b>{inGroups(code)}</b>
           </p>
           <p>
-            2. {words.approvalThere} <b>{inGroups(code)}</b>
+            <img src={image.source} width={image.size} height={image.size} alt="" />
           </p>
           <p>{words.approvalFor[scope]}</p>
           <p>{words.approvalUntil(timeOf(visit.language, expiresAt), seconds)}</p>
@@ -183,8 +183,11 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
     .post('/a/wait', async (c) => {
       const wanted = wantedOf(c)
       const a = c.get('visit').form.get('a')
-      if (a === 'cancel') return cancel(c, wanted)
-      if (a === 'window') return windows.unlockWindow(c, wanted)
+      if (a === 'cancel' || a === 'window') {
+        await approvals.cancel(sessionOf(c))
+        c.get('visit').keepPending(null)
+        return a === 'cancel' ? cancel(c, wanted) : windows.unlockWindow(c, wanted)
+      }
       return waitingWindow(c, wanted, wordsOf(c).notYet)
     })
     .get('/a', (c) => requests(c, didOf(c)))
@@ -192,7 +195,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
       const session = sessionOf(c)
       const { form } = c.get('visit')
       const [a, id, code] = [form.get('a'), form.get('id'), form.get('code')]
-      const asserted = assertedOf(form)
+      const asserted = assertedOf(services, form)
       try {
         if (a === 'deny') {
           await approvals.deny(session, id)
@@ -200,7 +203,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
         }
         if (a === 'back') return c.redirect('/a', 303)
         if (a === 'passkey' && !asserted) return await approveByPasskey(c, id, code)
-        await approvals.approve(session, id, code, proofOf(form, 'asserted'))
+        await approvals.approve(session, id, code, proofOf(services, form))
         return c.redirect('/a?ok=approved', 303)
       } catch (error) {
         const refusal = refusalOf(error)

@@ -161,7 +161,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       if (form.get('t') === '') return login(c, { status: words.loginOld, user })
       const a = form.get('a')
       if (a === 'window') return login(c, { user, next, park })
-      const asserted = assertedOf(form)
+      const asserted = assertedOf(services, form)
       try {
         if (a === 'passkey') return await passkeyLogin(c, { user, next, park })
         const pre = { preSession: visit.formToken, address: visit.address }

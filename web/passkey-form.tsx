@@ -4,7 +4,7 @@
  */
 import type { Child } from 'hono/jsx'
 import type { Services } from '../server/main.ts'
-import type { Asserted, Proof } from '../server/passkeys.ts'
+import type { Proof } from '../server/passkeys.ts'
 import type { Form as Fields, Visit } from '../server/web-server.ts'
 import { Form } from './layout.tsx'
 import type { Words } from './words.ts'
@@ -54,26 +54,19 @@ export const PasskeyForm = (props: {
   )
 }
 
-/** The assertion that the script put into a form; null if there is none. */
-export const assertedOf = (form: Fields, name: 'asserted' | 'proof' = 'asserted'): Asserted | null => {
-  let given: unknown
-  try {
-    given = JSON.parse(form.get(name) || 'null')
-  } catch {
-    return null
-  }
-  const { response, prf } = (given ?? {}) as {
-    response?: unknown
-    prf?: { output?: unknown; next?: unknown }
-  }
-  if (typeof response !== 'string') return null
-  if (typeof prf?.output !== 'string' || typeof prf.next !== 'string') return { response }
-  return { response, prf: { output: prf.output, next: prf.next } }
+/**
+ * The assertion that the script put into a form; null if there is none.
+ *
+ * @throws Refusal `bad-request` if it is not of that shape
+ */
+export const assertedOf = (services: Services, form: Fields, name: 'asserted' | 'proof' = 'asserted') => {
+  const text = form.get(name)
+  return text ? services.passkeys.asserted(text) : null
 }
 
 /** Who sends the form proves to be the user: by a passkey, or by the passphrase in it. */
-export const proofOf = (form: Fields, name: 'asserted' | 'proof'): Proof => {
-  const asserted = assertedOf(form, name)
+export const proofOf = (services: Services, form: Fields, name?: 'asserted' | 'proof'): Proof => {
+  const asserted = assertedOf(services, form, name)
   return asserted ? { asserted } : { passphrase: form.get('passphrase') }
 }
 

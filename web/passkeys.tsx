@@ -119,11 +119,11 @@ export const passkeyPages = (services: Services) => {
           </p>
           {!made.prf && config.passkeyWithoutPrf === 'ask' && (
             <>
-              <p>
+              <div>
                 <label>
                   <input type="checkbox" name="consent" value="1" /> {words.passkeyConsent}
                 </label>
-              </p>
+              </div>
               <p>{words.withoutConsent}</p>
             </>
           )}
@@ -229,12 +229,17 @@ export const passkeyPages = (services: Services) => {
         } catch (error) {
           return make(c, sentence(c, error))
         }
-      const asserted = assertedOf(form)
+      const asserted = assertedOf(services, form)
       if (!asserted) return make(c)
       const name = form.get('name')
       try {
         const consent = form.get('consent') === '1'
-        await passkeys.finishRegistration(session, { name, asserted, proof: proofOf(form, 'proof'), consent })
+        await passkeys.finishRegistration(session, {
+          name,
+          asserted,
+          proof: proofOf(services, form, 'proof'),
+          consent,
+        })
         return c.redirect('/p?ok=passkey-stored', 303)
       } catch (error) {
         const said = sentence(c, error)
@@ -257,7 +262,7 @@ export const passkeyPages = (services: Services) => {
           return c.redirect('/p?ok=passkey-renamed', 303)
         }
         if (form.get('a') === 'passkey') return await one(c, passkey)
-        await passkeys.remove(session, passkey.id, proofOf(form, 'asserted'))
+        await passkeys.remove(session, passkey.id, proofOf(services, form))
         return c.redirect('/p?ok=passkey-removed', 303)
       } catch (error) {
         return one(c, passkey, sentence(c, error))

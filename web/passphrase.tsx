@@ -122,7 +122,7 @@ export const passphrasePages = (services: Services) => {
         }
         // Without script the button only brings the page back, which says why.
         if (a === 'passkey') return await page(c)
-        const opens = await passkeys.prove(session, proofOf(form, 'asserted'))
+        const opens = await passkeys.prove(session, proofOf(services, form))
         await keyrings.changePassphrase(session, opens, passphrase)
         return c.redirect('/s?ok=passphrase-changed', 303)
       } catch (error) {

@@ -216,7 +216,7 @@ export const unlockPages = (
       const a = visit.form.get('a')
       if (a === 'cancel') return cancel(c, wanted)
       if (a === 'window') return windows.unlockWindow(c, wanted)
-      const asserted = assertedOf(visit.form)
+      const asserted = assertedOf(services, visit.form)
       const byPasskey = asserted !== null || a === 'passkey'
       const [passphrase, check] = [visit.form.get('passphrase'), visit.form.get('passphrase2')]
       let keyToken: string

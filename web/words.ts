@@ -91,7 +91,7 @@ const en = {
   storeByPasskey: 'Prove by another passkey',
   tryPasskey: 'Try out and store the passkey',
   passkeyCanPrf:
-    'This passkey can keep a secret: it opens your key itself. Without it, and without your passphrase, nobody can open your key, not even who has all data of this server.',
+    'This passkey can keep a secret: it opens your key itself, and gives neither the server, nor its operator, nor whoever takes its data a way to open the key without you.',
   passkeyCannotPrf:
     'Warning: this passkey cannot keep a secret. To open your key with it, this server itself must keep what opens the key: its operator, or whoever takes the data of the server, could then open your key without you.',
   passkeyConsent: 'I understand, and want to open my key with this passkey all the same.',
@@ -100,7 +100,7 @@ const en = {
   withoutConsent: 'Without the tick it is stored all the same, and only logs you in.',
   passkeyPolicyAllows: 'The operator of this server permits that.',
   opensItself:
-    'Opens your key itself. The server and its operator cannot open the key without this passkey in your hand.',
+    'Opens your key itself. It gives the server and its operator no way to open the key without you.',
   opensHeld:
     'Opens your key through the server, which keeps what opens it. Its operator, or whoever takes the data of the server, could open the key without you.',
   opensNothing: 'Logs you in. It does not open your key.',
@@ -144,7 +144,7 @@ const en = {
   // approval
   approvalTitle: 'Approve on your phone',
   approvalOpen: 'Open this address on your phone and log in there:',
-  approvalThere: 'Find the request of this terminal, and type this code there:',
+  approvalThere: 'Find the request of this terminal there, and type this code:',
   approvalFor: {
     read: 'It then reads mail here for 15 minutes; signing needs an approval of its own.',
     sign: 'It then reads and signs here.',
@@ -311,6 +311,8 @@ const en = {
     sign: 'to sign',
     'wrong-passphrase': 'wrong passphrase',
     'wrong-passkey': 'passkey not accepted',
+    'passkey-counter': 'perhaps a copied passkey: its counter fell back',
+    'passkey-backup': 'passkey not accepted: it says now that it can be copied',
     'wrong-code': 'wrong code at an approval',
     locked: 'locked by you',
     idle: 'not used any more',
@@ -457,7 +459,7 @@ const ja: Words = {
   storeByPasskey: '別のパスキーで示す',
   tryPasskey: 'パスキーを試して保存',
   passkeyCanPrf:
-    'このパスキーは秘密を保てます。鍵そのものを開きます。これもパスフレーズもない人は、サーバーの全データがあっても鍵を開けません。',
+    'このパスキーは秘密を保てます。鍵そのものを開き、サーバーにも、運営者にも、データを奪った人にも、あなたなしで鍵を開く手段を与えません。',
   passkeyCannotPrf:
     '警告: このパスキーは秘密を保てません。これで鍵を開くには、鍵を開くものをサーバー自身が持つ必要があります。運営者や、サーバーのデータを奪った人は、あなたなしで鍵を開けます。',
   passkeyConsent: '理解しました。それでもこのパスキーで鍵を開きます。',
@@ -465,7 +467,7 @@ const ja: Words = {
     'このパスキーは秘密を保てません。このサーバーは秘密を保てるものだけを受け入れます。保存しませんでした。機器から削除してください。',
   withoutConsent: 'チェックしなければ、ログイン専用として保存します。',
   passkeyPolicyAllows: 'このサーバーの運営者はこれを許可しています。',
-  opensItself: '鍵そのものを開きます。このパスキーが手元になければ、サーバーも運営者も開けません。',
+  opensItself: '鍵そのものを開きます。サーバーや運営者に、あなたなしで開く手段を与えません。',
   opensHeld:
     '鍵を開くものを持つサーバーを通じて開きます。運営者や、サーバーのデータを奪った人は、あなたなしで開けます。',
   opensNothing: 'ログイン用です。鍵は開きません。',
@@ -648,6 +650,8 @@ const ja: Words = {
     sign: '署名のため',
     'wrong-passphrase': 'パスフレーズ違い',
     'wrong-passkey': 'パスキー不承認',
+    'passkey-counter': '複製されたパスキーの疑い(カウンターが戻った)',
+    'passkey-backup': 'パスキー不承認(複製の可否が変わった)',
     'wrong-code': '承認コード違い',
     locked: '自分で閉じた',
     idle: '使われなかった',
