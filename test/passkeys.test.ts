@@ -200,6 +200,7 @@ test('P87: a passkey that keeps no secret opens the key only after consent, is t
   const logsInOnly = await register(at)
   assert.deepEqual([logsInOnly.prf, logsInOnly.slot], [false, null])
   await refusedAs('not-found', unlockOptions(at), 'it is not offered for unlocking')
+  await refusedAs('wrong-passphrase', at.passkeys.remove(at.session, logsInOnly.id, { passphrase: 'guess' }))
   await at.passkeys.remove(at.session, logsInOnly.id, byPassphrase)
   const held = await register(at, { consent: true })
   assert.deepEqual([held.prf, held.slot], [false, 'held'])
@@ -602,6 +603,11 @@ test('D5: an unlock that is refused at the last moment leaves the slot as it was
   const opens = await at.passkeys.opensBy(at.session, asserted, 'unlock')
   assert.equal((await other.unlock()).status, 201)
   await refusedAs('key-in-use', at.allowances.grantByPasskey(at.session, opens))
+  await refusedAs(
+    'key-in-use',
+    at.allowances.grantByPasskey(at.session, { response: 'not looked at' }),
+    'before any assertion',
+  )
   assert.deepEqual(table(), before)
   await other.delete('/allowance')
   // Further in: two terminals touch at once, each with a passkey of its own, and one of them is too late.
