@@ -1,7 +1,7 @@
 /**
  * Builds what runs: dist/wafer.js (commands and server), dist/child.js (the process that works with keys and
- * hostile mail) and dist/enhance-HASH.js (htmx for the browsers that can use it). Nothing is built when no source
- * is newer than the last build, so that every command may ask for it.
+ * hostile mail), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
+ * ask for a passkey). Nothing is built when no source is newer than the last build, so that every command may ask.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -50,20 +50,22 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     outdir: next,
     absWorkingDir: root,
   })
-  const { outputFiles } = await build({
-    ...common,
-    entryPoints: ['web/enhance.ts'],
-    absWorkingDir: root,
-    minify: true,
-    target: 'es2020',
-    format: 'iife',
-    write: false,
-  })
-  const script = outputFiles[0].contents
-  const name = `enhance-${createHash('sha256').update(script).digest('hex').slice(0, 8)}.js`
-  writeFileSync(join(next, name), script)
-  writeFileSync(join(next, `${name}.br`), brotliCompressSync(script))
-  writeFileSync(join(next, `${name}.gz`), gzipSync(script, { level: 9 }))
+  for (const script of ['enhance', 'passkey']) {
+    const { outputFiles } = await build({
+      ...common,
+      entryPoints: [`web/${script}.ts`],
+      absWorkingDir: root,
+      minify: true,
+      target: 'es2020',
+      format: 'iife',
+      write: false,
+    })
+    const octets = outputFiles[0].contents
+    const name = `${script}-${createHash('sha256').update(octets).digest('hex').slice(0, 8)}.js`
+    writeFileSync(join(next, name), octets)
+    writeFileSync(join(next, `${name}.br`), brotliCompressSync(octets))
+    writeFileSync(join(next, `${name}.gz`), gzipSync(octets, { level: 9 }))
+  }
   // A server that runs keeps the files it knows: each file is replaced whole, older script names stay.
   mkdirSync(dist, { recursive: true })
   for (const file of readdirSync(next)) renameSync(join(next, file), join(dist, file))

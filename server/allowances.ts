@@ -11,13 +11,13 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { and, eq, gt, sql } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import type { CryptoPool } from './crypto-pool.ts'
+import type { CryptoPool, Turn } from './crypto-pool.ts'
 import { allowances, type Database, immediate, ledger, sessions } from './database.ts'
-import type { Guesses } from './guesses.ts'
-import type { Keyrings } from './keyrings.ts'
+import { byPassphrase, type Keyrings } from './keyrings.ts'
 import type { Ledger, LedgerEntry } from './ledger.ts'
+import type { Asserted, Passkeys } from './passkeys.ts'
 import { Refusal } from './refusal.ts'
-import type { Opening } from './secret-keys.ts'
+import type { Opening, Opens } from './secret-keys.ts'
 import type { Epoch } from './server-secret.ts'
 import type { Session, Sessions } from './sessions.ts'
 
@@ -25,7 +25,7 @@ export type Scope = 'read' | 'sign'
 
 /** Times are Unix milliseconds. */
 export type Allowance = {
-  method: 'passphrase' | 'recovery'
+  method: 'passphrase' | 'passkey' | 'approval' | 'recovery'
   scope: Scope
   grantedAt: number
   usedAt: number
@@ -40,9 +40,14 @@ export type KeyState =
 
 type Row = typeof allowances.$inferSelect
 
+/** An allowance that may come to be: what the DEK is to be sealed to, and what the seal is bound to. */
+export type Waiting = { id: string; publicHalf: Uint8Array }
+
 /** Stopping another's allowance: at most this often in this time, so that it is no weapon. */
 const stopLimit = 3
 const stopWindowMs = 10 * 60_000
+/** The longest time for which an approval opens the key for reading. */
+const approvedReadingMs = 15 * 60_000
 
 export class Allowances {
   readonly #db: Database
@@ -51,7 +56,7 @@ export class Allowances {
   readonly #epoch: Epoch
   readonly #sessions: Sessions
   readonly #keyrings: Keyrings
-  readonly #guesses: Guesses
+  readonly #passkeys: Passkeys
   readonly #ledger: Ledger
   readonly #pool: CryptoPool
 
@@ -62,7 +67,7 @@ export class Allowances {
     epoch: Epoch
     sessions: Sessions
     keyrings: Keyrings
-    guesses: Guesses
+    passkeys: Passkeys
     ledger: Ledger
     pool: CryptoPool
   }) {
@@ -72,7 +77,7 @@ export class Allowances {
     this.#epoch = options.epoch
     this.#sessions = options.sessions
     this.#keyrings = options.keyrings
-    this.#guesses = options.guesses
+    this.#passkeys = options.passkeys
     this.#ledger = options.ledger
     this.#pool = options.pool
     this.#sessions.onAllowanceEnd = (userId) => this.#pool.endFor(userId)
@@ -105,29 +110,81 @@ export class Allowances {
     session: Session,
     passphrase: string,
   ): Promise<{ keyToken: string; allowance: Allowance }> {
-    const guess = { what: 'passphrase', user: session.user.address, address: session.address } as const
-    const admit = async () => {
-      this.#refuseOtherHolder(session)
-      await this.#guesses.admit(guess)
-    }
-    await admit()
+    const opens = byPassphrase(passphrase)
+    this.#refuseOtherHolder(session)
+    return this.#keyrings.guarded(session, opens, (turn) => this.#grant(session, opens, 'passphrase', turn))
+  }
+
+  /**
+   * Grants this session the key by passkey (P87): the assertion is verified first, then opens its slot.
+   *
+   * @param asserted of a challenge for unlocking; or what {@link Passkeys.logIn} returned for one that said both
+   * @returns as {@link grantByPassphrase}
+   * @throws Refusal `key-in-use` before the assertion is looked at; `wrong-passkey`, also for a missing PRF result;
+   *   `busy`, `no-session`, `not-found`
+   */
+  async grantByPasskey(
+    session: Session,
+    asserted: Asserted | Opens,
+  ): Promise<{ keyToken: string; allowance: Allowance }> {
+    this.#refuseOtherHolder(session)
+    const opens =
+      'response' in asserted ? await this.#passkeys.opensBy(session, asserted, 'unlock') : asserted
+    return this.#keyrings.guarded(session, opens, (turn) => this.#grant(session, opens, 'passkey', turn))
+  }
+
+  /** A key token for a session that waits for an approval; it opens nothing before {@link grantWaiting}. */
+  async prepare(session: Session): Promise<{ keyToken: string; waiting: Waiting }> {
+    this.#refuseOtherHolder(session)
+    if (this.#keyrings.methods(session.user.id).length === 0)
+      throw new Refusal('not-found', 'You have no key yet. The operator of this server can make one for you.')
     const keyToken = randomBytes(32)
     const id = randomBytes(16).toString('base64url')
     const publicHalf = await this.#epoch.publicHalf(keyToken, session.id)
-    try {
-      const seal = { recipient: publicHalf, binding: this.#binding(session.user.id, session.id, id) }
-      // Asked again when its turn has come: others went through while this one waited.
-      const sealedDek = await this.#keyrings.unlock(session.user.id, passphrase, seal, admit)
-      await this.#guesses.right(guess)
-      const row = this.#insert(session, { id, publicHalf, sealedDek, method: 'passphrase', scope: 'sign' })
-      return { keyToken: keyToken.toString('base64url'), allowance: toAllowance(row) }
-    } catch (error) {
-      if (error instanceof Refusal && error.code === 'wrong-passphrase') {
-        await this.#guesses.wrong(guess)
-        this.#note(session, { event: 'refused', method: 'passphrase', reason: 'wrong-passphrase' })
-      }
-      throw error
-    }
+    return { keyToken: keyToken.toString('base64url'), waiting: { id, publicHalf } }
+  }
+
+  /**
+   * Grants a waiting session the key that somebody opens elsewhere: the DEK is sealed to the waiting terminal alone.
+   *
+   * @param session the one that waits
+   * @param by the session that opens the keyring; it gets nothing
+   * @param settle called in the transaction that grants; what it throws undoes everything
+   * @throws Refusal `key-in-use` if another session holds the key by now, `no-session` if the waiting one ended, and
+   *   as {@link Keyrings.unlock} does
+   */
+  async grantWaiting(
+    session: Session,
+    waiting: Waiting,
+    opens: Opens,
+    approved: { by: Session; scope: Scope; settle: () => void },
+  ): Promise<void> {
+    await this.#keyrings.guarded(approved.by, opens, async (turn) => {
+      const { by, scope } = approved
+      this.#refuseOtherHolder(session)
+      const binding = this.#binding(session.user.id, session.id, waiting.id)
+      const seal = { recipient: waiting.publicHalf, binding }
+      const { sealedDek, settle } = await this.#keyrings.unlock(session.user.id, opens, seal, turn)
+      const maxMs = scope === 'read' ? approvedReadingMs : Number.POSITIVE_INFINITY
+      this.#insert(session, { ...waiting, sealedDek, method: 'approval', scope }, [approved.settle, settle], {
+        maxMs,
+        reason: `${scope}, approved on ${by.terminal}`,
+      })
+    })
+  }
+
+  async #grant(session: Session, opens: Opens, method: 'passphrase' | 'passkey', turn: Turn) {
+    const { keyToken, waiting } = await this.prepare(session)
+    const binding = this.#binding(session.user.id, session.id, waiting.id)
+    const seal = { recipient: waiting.publicHalf, binding }
+    const { sealedDek, settle } = await this.#keyrings.unlock(session.user.id, opens, seal, (run) =>
+      turn(async () => {
+        this.#refuseOtherHolder(session) // others went through while this one waited
+        return run()
+      }),
+    )
+    const row = this.#insert(session, { ...waiting, sealedDek, method, scope: 'sign' }, [settle])
+    return { keyToken, allowance: toAllowance(row) }
   }
 
   /**
@@ -267,7 +324,13 @@ export class Allowances {
   }
 
   /** One statement decides who holds: it writes where the session lives and no other live holder stands. */
-  #insert(session: Session, grant: Pick<Row, 'id' | 'publicHalf' | 'sealedDek' | 'method' | 'scope'>): Row {
+  #insert(
+    session: Session,
+    grant: Pick<Row, 'id' | 'publicHalf' | 'sealedDek' | 'method' | 'scope'>,
+    settle: (() => void)[],
+    { maxMs = Number.POSITIVE_INFINITY, reason = grant.scope as string } = {},
+  ): Row {
+    const endsAt = this.#clock() + Math.min(maxMs, this.#config.allowanceMaxMs)
     const now = this.#clock()
     const userId = session.user.id
     return this.#db.transaction((tx) => {
@@ -280,7 +343,7 @@ export class Allowances {
       const granted = tx.all<{ id: string }>(sql`
         INSERT INTO ${allowances} (user_id, id, session_id, epoch_id, method, scope, granted_at, used_at, ends_at, public_half, sealed_dek)
         SELECT ${userId}, ${grant.id}, ${sessions.id}, ${this.#epoch.id}, ${grant.method}, ${grant.scope},
-          ${now}, ${now}, ${now + this.#config.allowanceMaxMs}, ${Buffer.from(grant.publicHalf)}, ${Buffer.from(grant.sealedDek)}
+          ${now}, ${now}, ${endsAt}, ${Buffer.from(grant.publicHalf)}, ${Buffer.from(grant.sealedDek)}
         FROM ${sessions} WHERE ${sessions.id} = ${session.id} AND ${this.#sessions.live()}
         ON CONFLICT (user_id) DO UPDATE SET
           id = excluded.id, session_id = excluded.session_id, epoch_id = excluded.epoch_id, method = excluded.method,
@@ -298,7 +361,8 @@ export class Allowances {
         .set({ stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null })
         .where(eq(sessions.id, session.id))
         .run()
-      this.#note(session, { event: 'granted', method: grant.method, reason: grant.scope })
+      for (const each of settle) each()
+      this.#note(session, { event: 'granted', method: grant.method, reason })
       return tx.select().from(allowances).where(eq(allowances.id, grant.id)).get()!
     }, immediate)
   }
@@ -307,12 +371,9 @@ export class Allowances {
     this.#refuseOtherHolder(session)
     const row = this.#liveHolder(session.user.id)?.row
     if (!row || row.sessionId !== session.id || !(await this.#fits(row, session, keyToken)))
-      throw await this.#allowanceRequired(session)
+      throw this.#allowanceRequired(session)
     if (scope === 'sign' && row.scope !== 'sign')
-      throw await this.#allowanceRequired(
-        session,
-        'This allowance is for reading only. Unlock the key to sign.',
-      )
+      throw this.#allowanceRequired(session, 'This allowance is for reading only. Unlock the key to sign.')
     return row
   }
 
@@ -337,7 +398,7 @@ export class Allowances {
       'allowance-required',
       'The key was locked before this was done. Unlock it and try again.',
       {
-        detail: { methods: ['passphrase'] },
+        detail: { methods: this.#keyrings.methods(session.user.id) },
       },
     )
   }
@@ -368,10 +429,9 @@ export class Allowances {
     )
   }
 
-  async #allowanceRequired(session: Session, sentence = 'Unlock your key first.'): Promise<Refusal> {
-    const methods = await this.#keyrings.methods(session.user.id)
+  #allowanceRequired(session: Session, sentence = 'Unlock your key first.'): Refusal {
     return new Refusal('allowance-required', sentence, {
-      detail: { methods: methods.filter((method) => method !== 'recovery') },
+      detail: { methods: this.#keyrings.methods(session.user.id) },
     })
   }
 

@@ -34,6 +34,7 @@ const bodies = {
   marks: z.strictObject({ seen: z.boolean(), flagged: z.boolean(), folder: z.string() }).partial(),
   decrypt: z.strictObject({ part: z.string().optional() }),
   passphrase: z.strictObject({ passphrase: z.string().max(1024) }),
+  approval: z.strictObject({ scope: z.enum(['read', 'sign']) }),
   stop: z.strictObject({ confirm: z.literal(true).optional() }),
   sign: z.strictObject({ text: z.string() }),
   letter: z.strictObject({
@@ -66,7 +67,8 @@ const bodies = {
 }
 
 export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => {
-  const { sessions, users, allowances, keyrings, mailboxes, reading, letters, ledger, config } = services
+  const { sessions, users, allowances, passkeys, approvals, keyrings } = services
+  const { mailboxes, reading, letters, ledger, config } = services
 
   /** Who asks, with a live session. @throws Refusal `no-session` */
   const authenticated = async (c: Context) => {
@@ -213,6 +215,33 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       await allowances.stop(session)
       return c.body(null, 204)
     })
+    .get('/passkeys', async (c) => {
+      const { userId } = await authenticated(c)
+      const list = (await passkeys.list(userId)).map(
+        ({ id, name, createdAt, usedAt, prf, backedUp, slot }) => ({
+          id,
+          name,
+          created_at: time(createdAt),
+          used_at: usedAt === null ? null : time(usedAt),
+          prf,
+          backed_up: backedUp,
+          slot,
+        }),
+      )
+      return c.json({ passkeys: list })
+    })
+    .post('/approval', async (c) => {
+      const { session } = await authenticated(c)
+      const { scope } = await body(c, bodies.approval)
+      const { address, code, keyToken, expiresAt } = await approvals.ask(session, scope)
+      return c.json({ address, code, key_token: keyToken, expires_at: time(expiresAt) }, 201)
+    })
+    .get('/approval', async (c) => {
+      const { session } = await authenticated(c)
+      const state = await approvals.state(session)
+      if (!state) throw new Refusal('not-found', 'This session has not asked for an approval.')
+      return c.json({ state })
+    })
     .post('/sign', async (c) => {
       const { session, keyToken } = await authenticated(c)
       const { text } = await body(c, bodies.sign)
@@ -243,7 +272,8 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
 
     .get('/keys', async (c) => {
       const { userId } = await authenticated(c)
-      const methods = await keyrings.methods(userId)
+      // Of the key itself: an approval opens it by one of these.
+      const methods = keyrings.methods(userId).filter((method) => method !== 'approval')
       const keys = (await keyrings.list(userId)).map((key) => ({
         id: key.fingerprint,
         fingerprint: key.fingerprint,

@@ -19,14 +19,16 @@ const operations = {
   encrypt: (task: { entity: Uint8Array; encryptTo: Uint8Array[] }) =>
     encryptedMail.protect(task.entity, { sign: null, encryptTo: task.encryptTo }),
 
-  // with a passphrase
+  // with a passphrase, a passkey or a recovery code
   createKeyring: secretKeys.createKeyring,
-  unlock: (task: { proof: secretKeys.Passphrase; recipient: Uint8Array; binding: string }) =>
+  unlock: (task: { proof: secretKeys.Proof; recipient: Uint8Array; binding: string }) =>
     secretKeys.unlock(task.proof, task.recipient, task.binding),
-  addKey: (task: { proof: secretKeys.Passphrase; key: secretKeys.NewKey }) =>
+  changeSlots: (task: { proof: secretKeys.Proof; change: { remove: string[]; add: secretKeys.NewSlot[] } }) =>
+    secretKeys.changeSlots(task.proof, task.change),
+  addKey: (task: { proof: secretKeys.Proof; key: secretKeys.NewKey }) =>
     secretKeys.addKey(task.proof, task.key),
   exportSecret: (task: {
-    proof: secretKeys.Passphrase
+    proof: secretKeys.Proof
     keys: secretKeys.SealedKey[]
     copyPassphrase: Uint8Array
   }) => secretKeys.exportSecret(task.proof, task.keys, task.copyPassphrase),

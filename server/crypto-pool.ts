@@ -40,7 +40,7 @@ const nodeOptions = [
 /** Whose keys a process may see, or the kind of its work without any: a hostile mail that comes in delays no reader. */
 type Owner = number | 'intake' | 'reading'
 /** When a task's turn comes: for work that costs more than a process. */
-type Turn = <T>(work: () => Promise<T>) => Promise<T>
+export type Turn = <T>(work: () => Promise<T>) => Promise<T>
 
 export class CryptoPool {
   readonly #children = new Set<Child>()

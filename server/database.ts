@@ -115,8 +115,8 @@ export const keySlots = sqliteTable(
     userId: integer('user_id')
       .notNull()
       .references(() => keyrings.userId, { onDelete: 'cascade' }),
-    kind: text('kind', { enum: ['passphrase', 'recovery'] }).notNull(),
-    /** Key derivation parameters, JSON. */
+    kind: text('kind', { enum: ['passphrase', 'prf', 'held', 'recovery'] }).notNull(),
+    /** Key derivation parameters, JSON; of a passkey's slot its credential id too. */
     params: text('params').notNull(),
     /** The keyring's generation when this slot was wrapped. */
     generation: integer('generation').notNull(),
@@ -165,7 +165,7 @@ export const allowances = sqliteTable('allowances', {
     .unique()
     .references(() => sessions.id, { onDelete: 'cascade' }),
   epochId: text('epoch_id').notNull(),
-  method: text('method', { enum: ['passphrase', 'recovery'] }).notNull(),
+  method: text('method', { enum: ['passphrase', 'passkey', 'approval', 'recovery'] }).notNull(),
   scope: text('scope', { enum: ['read', 'sign'] }).notNull(),
   grantedAt: integer('granted_at').notNull(),
   usedAt: integer('used_at').notNull(),
@@ -175,6 +175,96 @@ export const allowances = sqliteTable('allowances', {
   /** The DEK, HPKE-sealed to the public half. */
   sealedDek: bytes('sealed_dek').notNull(),
 })
+
+// ---- owner: passkeys.ts
+
+export const passkeys = sqliteTable(
+  'passkeys',
+  {
+    /** The credential id, base64url. */
+    id: text('id').primaryKey(),
+    userId: integer('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    name: text('name').notNull(),
+    /** COSE_Key (RFC 9052 §7). */
+    publicKey: bytes('public_key').notNull(),
+    /** The signature counter that came last; 0 from authenticators that do not count. */
+    counter: integer('counter').notNull(),
+    /** JSON. */
+    transports: text('transports').notNull(),
+    backupEligible: flag('backup_eligible').notNull(),
+    backedUp: flag('backed_up').notNull(),
+    /** Whether it gave a PRF result, the same one twice, when it was registered. */
+    prf: flag('prf').notNull(),
+    createdAt: integer('created_at').notNull(),
+    usedAt: integer('used_at'),
+  },
+  (table) => [index('passkeys_user').on(table.userId)],
+)
+
+/** Challenges that were given out and not answered yet; the answer takes the row away. */
+export const challenges = sqliteTable('challenges', {
+  /** SHA-256 of the challenge. */
+  hash: bytes('hash').primaryKey(),
+  purpose: text('purpose', {
+    enum: ['register', 'check', 'unlock', 'login', 'login+unlock', 'approve', 'proof'],
+  }).notNull(),
+  /** The challenge is a hash of this and of what it is bound to; what that was, the answer must know. */
+  nonce: bytes('nonce').notNull(),
+  sessionId: text('session_id').references(() => sessions.id, { onDelete: 'cascade' }),
+  /** The salt of the second PRF evaluation, base64url: the next one of whichever slot opens. */
+  nextSalt: text('next_salt').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+})
+
+/** A passkey that was made in this session, and is not registered before its PRF was evaluated twice. */
+export const pendingPasskeys = sqliteTable('pending_passkeys', {
+  sessionId: text('session_id')
+    .primaryKey()
+    .references(() => sessions.id, { onDelete: 'cascade' }),
+  id: text('id').notNull(),
+  publicKey: bytes('public_key').notNull(),
+  counter: integer('counter').notNull(),
+  transports: text('transports').notNull(),
+  backupEligible: flag('backup_eligible').notNull(),
+  backedUp: flag('backed_up').notNull(),
+  /** The salt of its first evaluation, base64url. */
+  salt: text('salt').notNull(),
+  /** SHA-256 of the first evaluation's result; null while there was none. */
+  firstHash: bytes('first_hash'),
+  expiresAt: integer('expires_at').notNull(),
+})
+
+// ---- owner: approvals.ts
+
+/** A terminal's request that the key be opened for it on another device. No row holds anything that opens a key. */
+export const approvals = sqliteTable(
+  'approvals',
+  {
+    id: text('id').primaryKey(),
+    userId: integer('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    /** Who asks; without the session nothing can be granted, but the row still counts against the limit. */
+    sessionId: text('session_id').references(() => sessions.id, { onDelete: 'set null' }),
+    epochId: text('epoch_id').notNull(),
+    scope: text('scope', { enum: ['read', 'sign'] }).notNull(),
+    state: text('state', { enum: ['pending', 'granted', 'denied', 'expired'] }).notNull(),
+    /** HMAC of the six digits under a key that is not in the database. */
+    codeMac: bytes('code_mac').notNull(),
+    wrongCodes: integer('wrong_codes').notNull(),
+    /** The allowance that it will be, and the public half of the key token that waits for it. */
+    allowanceId: text('allowance_id').notNull(),
+    publicHalf: bytes('public_half').notNull(),
+    askedAt: integer('asked_at').notNull(),
+    endsAt: integer('ends_at').notNull(),
+  },
+  (table) => [
+    index('approvals_user').on(table.userId, table.askedAt),
+    uniqueIndex('approvals_pending').on(table.sessionId).where(sql`state = 'pending'`),
+  ],
+)
 
 // ---- owner: ledger.ts
 
@@ -316,6 +406,10 @@ const schema = {
   keySlots,
   keyPairs,
   allowances,
+  passkeys,
+  challenges,
+  pendingPasskeys,
+  approvals,
   ledger,
   ledgerHeads,
   folders,

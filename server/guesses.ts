@@ -11,7 +11,8 @@ import { RateLimiterSQLite } from 'rate-limiter-flexible'
 import { type Database, rateLimits } from './database.ts'
 import { Refusal } from './refusal.ts'
 
-export type Guessed = { what: 'password' | 'passphrase'; user: string; address: string }
+export type Guessed = { what: (typeof guessed)[number]; user: string; address: string }
+const guessed = ['password', 'passphrase', 'recovery code'] as const
 
 const dayS = 24 * 60 * 60
 const limits = {
@@ -77,7 +78,7 @@ export class Guesses {
 
   /** Forgets a user's failures from everywhere: what the operator does with a new password. */
   async forgive(user: string): Promise<void> {
-    for (const what of ['password', 'passphrase'] as const) {
+    for (const what of guessed) {
       const { user: key } = keysOf({ what, user, address: '' })
       for (const name of Object.keys(limits)) {
         const prefix = `${name}:${key}`

@@ -1,17 +1,34 @@
 /**
  * Keyrings: where each user's key pairs lie, sealed, and the slots that open them. This module knows rows and asks
- * a child process (secret-keys.ts) for everything that needs a passphrase; it never sees a DEK or a secret key.
+ * a child process (secret-keys.ts) for everything that opens one; it never sees a DEK or a secret key.
+ *
+ * The slot table changes as a whole: a change names the generation that it was made from, and is written where that
+ * generation still stands, in one transaction with whatever depends on it.
  */
 import { randomBytes } from 'node:crypto'
-import { asc, desc, eq } from 'drizzle-orm'
+import { and, asc, desc, eq } from 'drizzle-orm'
 import { armor } from './armor.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import type { CryptoPool } from './crypto-pool.ts'
+import type { CryptoPool, Turn } from './crypto-pool.ts'
 import { type Database, immediate, keyPairs, keyrings, keySlots } from './database.ts'
+import type { Guesses } from './guesses.ts'
+import type { Ledger } from './ledger.ts'
 import { Refusal } from './refusal.ts'
-import type { KeyPair, NewKey, Passphrase, SealedKey, SlotSecret } from './secret-keys.ts'
+import type {
+  KeyPair,
+  Keyring,
+  NewKey,
+  NewSlot,
+  Opens,
+  PrfParams,
+  Proof,
+  SealedKey,
+  SlotSecret,
+  SlotTable,
+} from './secret-keys.ts'
 import type { ServerSecret } from './server-secret.ts'
+import type { Session, Sessions } from './sessions.ts'
 import type { Turnstile } from './turnstile.ts'
 import type { User } from './users.ts'
 
@@ -26,6 +43,19 @@ export type OwnKey = {
   createdAt: number
   expiresAt: number | null
 }
+
+/** A passkey's slot, as far as WebAuthn needs it; `salt` and `recipient` of a PRF slot only, base64url. */
+export type PasskeySlot =
+  | ({ kind: 'prf'; slotId: string } & PrfParams)
+  | { kind: 'held'; slotId: string; credential: string }
+
+export type NewPasskeySlot =
+  | { kind: 'prf'; credential: string; next: { salt: string; publicKey: Uint8Array } }
+  | { kind: 'held'; credential: string }
+
+/** Ways in which a keyring opens, in the order in which they are offered. */
+export const methods = ['passphrase', 'passkey', 'approval', 'recovery'] as const
+export type Method = (typeof methods)[number]
 
 const own = {
   fingerprint: keyPairs.fingerprint,
@@ -42,10 +72,13 @@ export class Keyrings {
   readonly #pool: CryptoPool
   readonly #secret: ServerSecret
   readonly #turnstile: Turnstile
+  readonly #guesses: Guesses
+  readonly #ledger: Ledger
+  readonly #sessions: Sessions
   readonly #cost: Config['argon2']
 
   /** Argon2 takes memory: it runs when a process stands ready, and few at once. */
-  readonly #turn = <T>(work: () => Promise<T>) => this.#turnstile.pass(work)
+  readonly #turn: Turn = (work) => this.#turnstile.pass(work)
 
   constructor(options: {
     db: Database
@@ -53,6 +86,9 @@ export class Keyrings {
     pool: CryptoPool
     secret: ServerSecret
     turnstile: Turnstile
+    guesses: Guesses
+    ledger: Ledger
+    sessions: Sessions
     cost: Config['argon2']
   }) {
     this.#db = options.db
@@ -60,6 +96,9 @@ export class Keyrings {
     this.#pool = options.pool
     this.#secret = options.secret
     this.#turnstile = options.turnstile
+    this.#guesses = options.guesses
+    this.#ledger = options.ledger
+    this.#sessions = options.sessions
     this.#cost = options.cost
   }
 
@@ -78,14 +117,30 @@ export class Keyrings {
     return (await this.list(userId))[0] ?? null
   }
 
-  /** Ways in which the user's keyring opens. */
-  async methods(userId: number): Promise<('passphrase' | 'recovery')[]> {
+  /** Ways in which the user's keyring opens; synchronous, so that a refusal within a transaction can name them. */
+  methods(userId: number): Method[] {
     const rows = this.#db
       .select({ kind: keySlots.kind })
       .from(keySlots)
       .where(eq(keySlots.userId, userId))
       .all()
-    return [...new Set(rows.map(({ kind }) => kind))].sort()
+    const present = new Set<Method>(
+      rows.map(({ kind }) => (kind === 'prf' || kind === 'held' ? 'passkey' : kind)),
+    )
+    // Whoever approves may do so with the passphrase: so it can always be asked for.
+    if (rows.length > 0) present.add('approval')
+    return methods.filter((method) => present.has(method))
+  }
+
+  /** The slots that passkeys open, by credential id. */
+  async passkeySlots(userId: number): Promise<Map<string, PasskeySlot>> {
+    const slots = new Map<string, PasskeySlot>()
+    for (const { id: slotId, kind, params } of this.#record(userId)?.keyring.slots ?? []) {
+      if (kind !== 'prf' && kind !== 'held') continue
+      const known = JSON.parse(params) as PrfParams
+      slots.set(known.credential, { kind, slotId, ...known })
+    }
+    return slots
   }
 
   /**
@@ -101,7 +156,7 @@ export class Keyrings {
   ): Promise<{ key: OwnKey; recoveryCode: string | null }> {
     const existing = this.#record(user.id)
     if (!existing) return this.#create(user, passphrase, key)
-    const proof = { passphrase: utf8(passphrase), ...existing }
+    const proof = { opens: byPassphrase(passphrase), ...existing }
     const pair = await this.#pool.run(user.id, 'addKey', { proof, key }, { turn: this.#turn })
     const added = this.#db
       .insert(keyPairs)
@@ -142,27 +197,163 @@ export class Keyrings {
   }
 
   /**
-   * Proves the passphrase and seals the keyring's DEK to a terminal (see allowances.ts, the only caller).
+   * Runs what a person's secret opens, slowly and not too often: wrong ones are counted and put on the ledger, few
+   * run at once. What needs no guessing (a passkey) runs straight away.
    *
-   * @param atTurn asked when the turn has come, after whatever waiting; what it throws ends the try before it is made
-   * @throws Refusal `wrong-passphrase`; `not-found` if the user has no key
+   * @param work gives `turn` to the pool, where it is asked when a process stands ready: who waits for a process of
+   *   their own takes nobody's place
+   * @throws Refusal `slow-down`, `busy`, and as the work does
+   */
+  async guarded<T>(session: Session, opens: Opens, work: (turn: Turn) => Promise<T>): Promise<T> {
+    const method = opens.kind === 'prf' || opens.kind === 'held' ? 'passkey' : opens.kind
+    const note = (reason: string) =>
+      this.#ledger.append({
+        userId: session.user.id,
+        event: 'refused',
+        terminal: session.terminal,
+        address: session.address,
+        method,
+        reason,
+      })
+    if (method === 'passkey')
+      return work((run) => run()).catch((error: unknown) => {
+        if (error instanceof Refusal && error.code === 'wrong-passkey') note(error.code)
+        throw error
+      })
+    const what = method === 'recovery' ? 'recovery code' : 'passphrase'
+    const guess = { what, user: session.user.address, address: session.address } as const
+    await this.#guesses.admit(guess)
+    const turn: Turn = (run) =>
+      this.#turn(async () => {
+        await this.#guesses.admit(guess) // others may have failed while this one waited
+        return run()
+      })
+    try {
+      const result = await work(turn)
+      await this.#guesses.right(guess)
+      return result
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'wrong-passphrase') {
+        await this.#guesses.wrong(guess)
+        note(error.code)
+      }
+      throw error
+    }
+  }
+
+  /**
+   * Opens the keyring and seals its DEK to a terminal (see allowances.ts, the only caller, within {@link guarded}).
+   *
+   * @returns `settle` is to be called in the transaction that grants: it writes the slot as it is from now on, and
+   *   throws Refusal `busy` if that slot was changed or removed meanwhile
+   * @throws Refusal `wrong-passphrase`, `wrong-passkey`; `not-found` if the user has no key
    */
   async unlock(
     userId: number,
-    passphrase: string,
+    opens: Opens,
     seal: { recipient: Uint8Array; binding: string },
-    atTurn: () => Promise<void>,
-  ): Promise<Uint8Array> {
-    const proof = { passphrase: utf8(passphrase), ...this.#existing(userId) }
-    const turn = <T>(work: () => Promise<T>) =>
-      this.#turn(async () => {
-        await atTurn()
-        return work()
-      })
-    const { sealedDek } = await this.#pool.run(userId, 'unlock', { proof, ...seal }, { turn })
-    const slot = proof.keyring.slots.find(({ kind }) => kind === 'passphrase')!
-    this.#db.update(keySlots).set({ usedAt: this.#clock() }).where(eq(keySlots.id, slot.id)).run()
-    return sealedDek
+    turn: Turn,
+  ): Promise<{ sealedDek: Uint8Array; settle: () => void }> {
+    const proof = { opens, ...this.#existing(userId) }
+    const slot = slotThatOpens(proof)
+    const { sealedDek, changed } = await this.#pool.run(userId, 'unlock', { proof, ...seal }, { turn })
+    return { sealedDek, settle: () => this.#settle(proof.keyring, slot, changed) }
+  }
+
+  /**
+   * Adds a passkey's slot to the keyring, or takes one away.
+   *
+   * @returns `settle` as of {@link unlock}
+   * @throws Refusal `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`; `not-found` if the user has no key
+   */
+  async changePasskeySlot(
+    session: Session,
+    opens: Opens,
+    change: { add: NewPasskeySlot } | { remove: string } | null,
+  ): Promise<{ settle: () => void }> {
+    const add = change && 'add' in change ? [{ ...change.add, share: this.#newSlot() }] : []
+    const remove = change && 'remove' in change ? [change.remove] : []
+    const { settle } = await this.#change(session, opens, () => ({ add, remove }))
+    return { settle }
+  }
+
+  /**
+   * A new passphrase in the place of the old one; the key itself is not touched. The user's other sessions end: who
+   * changes a passphrase may have been watched.
+   *
+   * @param opens what the form's proof opens the keyring with (passkeys.ts, `prove`)
+   * @throws Refusal `bad-request` for an empty one, `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`
+   */
+  async changePassphrase(session: Session, opens: Opens, passphrase: string): Promise<void> {
+    const { settle } = await this.#change(session, opens, (keyring) => ({
+      remove: idsOf(keyring, 'passphrase'),
+      add: [this.#passphraseSlot(passphrase)],
+    }))
+    this.#db.transaction(settle, immediate)
+    await this.#sessions.endOthers(session)
+  }
+
+  /**
+   * Opens the keyring with the recovery code, which is used up by it: a new passphrase and a new code take the places
+   * of the old ones, and the user's other sessions end.
+   *
+   * @returns the new code, which is stored nowhere
+   * @throws Refusal `bad-request`, `wrong-passphrase` for a wrong code, `slow-down`, `busy`
+   */
+  async recover(session: Session, code: string, passphrase: string): Promise<{ recoveryCode: string }> {
+    const { settle, recoveryCode } = await this.#change(session, { kind: 'recovery', code }, (keyring) => ({
+      remove: [...idsOf(keyring, 'passphrase'), ...idsOf(keyring, 'recovery')],
+      add: [this.#passphraseSlot(passphrase), { kind: 'recovery', share: this.#newSlot() }],
+    }))
+    this.#db.transaction(settle, immediate)
+    await this.#sessions.endOthers(session)
+    return { recoveryCode: recoveryCode! }
+  }
+
+  async #change(
+    session: Session,
+    opens: Opens,
+    wanted: (keyring: Keyring) => { remove: string[]; add: NewSlot[] },
+  ) {
+    const userId = session.user.id
+    const proof = { opens, ...this.#existing(userId) }
+    const slot = slotThatOpens(proof)
+    const task = { proof, change: wanted(proof.keyring) }
+    const { changed, recoveryCode } = await this.guarded(session, opens, (turn) =>
+      this.#pool.run(userId, 'changeSlots', task, { turn }),
+    )
+    return { settle: () => this.#settle(proof.keyring, slot, changed), recoveryCode }
+  }
+
+  /** Synchronous, for the caller's transaction: compares the generation, and swaps the table. */
+  #settle(keyring: Keyring, opened: { id: string; generation: number }, changed: SlotTable | null) {
+    const now = this.#clock()
+    const stands = and(eq(keySlots.id, opened.id), eq(keySlots.generation, opened.generation))
+    if (!this.#db.update(keySlots).set({ usedAt: now }).where(stands).run().changes) throw changedMeanwhile()
+    if (!changed) return
+    const { userId } = keyring
+    const swapped = this.#db
+      .update(keyrings)
+      .set({ generation: changed.generation, mac: changed.mac })
+      .where(and(eq(keyrings.userId, userId), eq(keyrings.generation, keyring.generation)))
+      .run().changes
+    if (!swapped) throw changedMeanwhile()
+    const kept = new Set(changed.slots.map(({ id }) => id))
+    for (const { id } of keyring.slots)
+      if (!kept.has(id)) this.#db.delete(keySlots).where(eq(keySlots.id, id)).run()
+    for (const slot of changed.slots) {
+      const { params, generation, wrapped } = slot
+      this.#db
+        .insert(keySlots)
+        .values({ ...slot, userId, createdAt: now })
+        .onConflictDoUpdate({ target: keySlots.id, set: { params, generation, wrapped } })
+        .run()
+    }
+  }
+
+  #passphraseSlot(passphrase: string): NewSlot {
+    if (passphrase === '') throw new Refusal('bad-request', 'The passphrase is empty.')
+    return { kind: 'passphrase', share: this.#newSlot(), passphrase: utf8(passphrase), argon2: this.#cost }
   }
 
   /** What an allowance needs beside its DEK: the sealed keys, the one that signs first. */
@@ -183,7 +374,7 @@ export class Keyrings {
    */
   async exportSecret(user: User, passphrase: string, copyPassphrase: string): Promise<string[]> {
     if (copyPassphrase === '') throw new Refusal('bad-request', 'The passphrase for the copy is empty.')
-    const proof = { passphrase: utf8(passphrase), ...this.#existing(user.id) }
+    const proof = { opens: byPassphrase(passphrase), ...this.#existing(user.id) }
     const { keys } = await this.sealedKeys(user.id)
     const task = { proof, keys, copyPassphrase: utf8(copyPassphrase) }
     return this.#pool.run(user.id, 'exportSecret', task, { turn: this.#turn })
@@ -204,7 +395,7 @@ export class Keyrings {
     return record
   }
 
-  #record(userId: number): Omit<Passphrase, 'passphrase'> | null {
+  #record(userId: number): Omit<Proof, 'opens'> | null {
     const row = this.#db.select().from(keyrings).where(eq(keyrings.userId, userId)).get()
     if (!row) return null
     const slots = this.#db
@@ -235,6 +426,28 @@ const shown = (key: Omit<OwnKey, 'armored'>): OwnKey => ({
   ...key,
   armored: armor('PUBLIC KEY', key.publicKey),
 })
+
+/** What a typed passphrase opens a keyring with. */
+export const byPassphrase = (passphrase: string): Opens => ({
+  kind: 'passphrase',
+  passphrase: utf8(passphrase),
+})
+
+const slotThatOpens = ({ opens, keyring }: Proof): { id: string; generation: number } => {
+  const slot = keyring.slots.find(({ id, kind }) =>
+    'slotId' in opens ? id === opens.slotId && kind === opens.kind : kind === opens.kind,
+  )
+  if (!slot) throw new Refusal('wrong-passkey', 'What you brought does not open your key any more.')
+  return { id: slot.id, generation: slot.generation }
+}
+
+const idsOf = ({ slots }: Keyring, wanted: string) =>
+  slots.filter(({ kind }) => kind === wanted).map(({ id }) => id)
+
+const changedMeanwhile = () =>
+  new Refusal('busy', 'What opens your key was changed at the same moment. Please try again.', {
+    detail: { retry_after_s: 1 },
+  })
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text.normalize('NFC'))
 

@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import pino from 'pino'
 import { Allowances } from './allowances.ts'
+import { Approvals } from './approvals.ts'
 import { type Clock, steadyClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { Correspondents } from './correspondents.ts'
@@ -19,6 +20,7 @@ import { Letters } from './letters.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { Outbox } from './outbox.ts'
 import { ParkedForms } from './parked-forms.ts'
+import { Passkeys } from './passkeys.ts'
 import { Reading } from './reading.ts'
 import { Refusal } from './refusal.ts'
 import { type Epoch, openEpoch, openServerSecret } from './server-secret.ts'
@@ -28,10 +30,12 @@ import { Setup } from './setup.ts'
 import { startSmtpIn } from './smtp-in.ts'
 import { Turnstile } from './turnstile.ts'
 import { Users } from './users.ts'
-import { startWebServer } from './web-server.ts'
+import { localOrigin, startWebServer } from './web-server.ts'
 
 export type Services = {
   config: Config
+  /** The public origin; its port is known once the web server listens. */
+  site: { origin: string }
   clock: Clock
   log: Logger
   db: Database
@@ -39,6 +43,8 @@ export type Services = {
   keyrings: Keyrings
   sessions: Sessions
   allowances: Allowances
+  passkeys: Passkeys
+  approvals: Approvals
   ledger: Ledger
   mailboxes: Mailboxes
   reading: Reading
@@ -94,11 +100,16 @@ export const openServices = async (
   const guesses = new Guesses(db)
   const ledger = new Ledger({ db, secret, clock })
   const users = new Users({ db, clock, guesses, turnstile, cost })
-  const keyrings = new Keyrings({ db, clock, pool, secret, turnstile, cost })
   const sessions = new Sessions({ db, clock, config, ledger })
+  const opened = { db, clock, pool, secret, turnstile, guesses, ledger, sessions, cost }
+  const keyrings = new Keyrings(opened)
+  const site = { origin: config.origin?.origin ?? localOrigin(config, config.port) }
+  const passkeys = new Passkeys({ db, clock, config, secret, site, keyrings, sessions, ledger })
   const epoch = options.epoch ?? openEpoch(null)
-  const held = { db, clock, config, epoch, sessions, keyrings, guesses, ledger, pool }
+  const held = { db, clock, config, epoch, sessions, keyrings, passkeys, ledger, pool }
   const allowances = new Allowances(held)
+  const asked = { db, clock, secret, epoch, site, sessions, allowances, passkeys, ledger }
+  const approvals = new Approvals(asked)
   const mailboxes = new Mailboxes({ db, clock, pool })
   const correspondents = new Correspondents({ db, clock, pool, users, keyrings })
   const reading = new Reading({ mailboxes, correspondents, allowances, pool })
@@ -117,6 +128,7 @@ export const openServices = async (
   const setup = new Setup({ clock, users, keyrings, letters, mailboxes })
   return {
     config,
+    site,
     clock,
     log,
     db,
@@ -124,6 +136,8 @@ export const openServices = async (
     keyrings,
     sessions,
     allowances,
+    passkeys,
+    approvals,
     ledger,
     mailboxes,
     reading,
@@ -193,10 +207,12 @@ export const serve = async (
   }
 }
 
-const sweep = async ({ allowances, sessions, parkedForms, guesses, log }: Services) => {
+const sweep = async ({ allowances, sessions, passkeys, approvals, parkedForms, guesses, log }: Services) => {
   try {
     await allowances.sweep()
     await sessions.sweep()
+    await passkeys.sweep()
+    await approvals.sweep()
     await parkedForms.sweep()
     await guesses.sweep()
   } catch (error) {

@@ -12,6 +12,8 @@ export const refusalStatus = {
   forbidden: 403,
   'allowance-required': 403,
   'wrong-passphrase': 403,
+  'wrong-passkey': 403,
+  'wrong-code': 403,
   'not-encrypted': 403,
   'not-found': 404,
   exists: 409,

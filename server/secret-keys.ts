@@ -23,16 +23,22 @@ import * as openpgp from 'openpgp'
 import { algorithmName } from './openpgp-packets.ts'
 import { Refusal } from './refusal.ts'
 
-/** A slot as it lies in the database. `secret` is the server's own share of its wrapping key. */
+/** A slot as it lies in the database. */
 export type Slot = {
   id: string
-  kind: 'passphrase' | 'recovery'
-  /** JSON: `{memoryKiB, passes, salt}` of Argon2id, or `{}` */
+  kind: 'passphrase' | 'prf' | 'held' | 'recovery'
+  /**
+   * JSON. Of a passphrase `{memoryKiB, passes, salt}` of Argon2id; of a passkey with PRF {@link PrfParams}; of a held
+   * one `{credential}`; of a recovery code `{}`.
+   */
   params: string
   generation: number
   wrapped: Uint8Array
 }
+/** The server's own share of a slot's wrapping key. */
 export type SlotSecret = { slotId: string; secret: Uint8Array }
+/** `salt` is evaluated to open the slot, `recipient` the X25519 public key that the result makes; base64url. */
+export type PrfParams = { credential: string; salt: string; recipient: string }
 export type Keyring = { userId: number; id: string; generation: number; mac: Uint8Array; slots: Slot[] }
 export type SealedKey = { fingerprint: string; sealedSecret: Uint8Array }
 export type KeyPair = SealedKey & {
@@ -43,8 +49,26 @@ export type KeyPair = SealedKey & {
   expiresAt: number | null
 }
 
-/** What a passphrase opens: the keyring as stored and the server's shares. */
-export type Passphrase = { passphrase: Uint8Array; keyring: Keyring; slotSecrets: SlotSecret[] }
+/** What opens a keyring: what the person brings, the keyring as stored, and the server's shares. */
+export type Proof = { opens: Opens; keyring: Keyring; slotSecrets: SlotSecret[] }
+export type Opens =
+  | { kind: 'passphrase'; passphrase: Uint8Array }
+  | { kind: 'recovery'; code: string }
+  /** PRF output of the slot's salt, and the public key that the output of `nextSalt` makes. */
+  | { kind: 'prf'; slotId: string; output: Uint8Array; next: { salt: string; publicKey: Uint8Array } }
+  /** An assertion that was verified, which is all that such a slot asks for. */
+  | { kind: 'held'; slotId: string }
+
+/** The slot table as it is to lie in the database from now on. */
+export type SlotTable = Pick<Keyring, 'generation' | 'mac' | 'slots'>
+
+/** A slot to be made. */
+export type NewSlot =
+  | { kind: 'passphrase'; share: SlotSecret; passphrase: Uint8Array; argon2: Argon2Cost }
+  | { kind: 'prf'; share: SlotSecret; credential: string; next: { salt: string; publicKey: Uint8Array } }
+  | { kind: 'held'; share: SlotSecret; credential: string }
+  | { kind: 'recovery'; share: SlotSecret }
+type Argon2Cost = { memoryKiB: number; passes: number }
 
 /** What a key token opens, for one piece of work. Keys in order of trial; the first one signs. */
 export type Opening = {
@@ -89,7 +113,7 @@ export type NewKeyring = {
   passphrase: Uint8Array
   /** Ids and server's shares for the slots to be made. */
   slots: { passphrase: SlotSecret; recovery: SlotSecret }
-  argon2: { memoryKiB: number; passes: number }
+  argon2: Argon2Cost
   key: NewKey
 }
 export type NewKey =
@@ -104,57 +128,67 @@ export const createKeyring = async (
   const dek = randomBytes(32)
   try {
     const key = await sealedPair(dek, wanted.userId, wanted.keyringId, await openpgpKey(wanted.key))
-    const code = randomBytes(16)
-    const common = { userId: wanted.userId, keyringId: wanted.keyringId, generation: 1, dek }
-    const params = JSON.stringify({ ...wanted.argon2, salt: randomBytes(16).toString('base64url') })
-    const slots = [
-      await wrapSlot({
-        ...common,
-        kind: 'passphrase',
-        params,
-        secret: wanted.passphrase,
-        share: wanted.slots.passphrase,
-      }),
-      await wrapSlot({
-        ...common,
-        kind: 'recovery',
-        params: '{}',
-        secret: code,
-        share: wanted.slots.recovery,
-      }),
-    ]
-    const keyring = { userId: wanted.userId, id: wanted.keyringId, generation: 1, slots }
-    return { keyring: { ...keyring, mac: slotTableMac(dek, keyring) }, key, recoveryCode: printedCode(code) }
+    const { passphrase, slots, argon2: cost } = wanted
+    const whose = { userId: wanted.userId, keyringId: wanted.keyringId, generation: 1 }
+    const made = await madeSlots(dek, whose, [
+      { kind: 'passphrase', share: slots.passphrase, passphrase, argon2: cost },
+      { kind: 'recovery', share: slots.recovery },
+    ])
+    const keyring = { userId: wanted.userId, id: wanted.keyringId, generation: 1, slots: made.slots }
+    const mac = slotTableMac(dek, keyring)
+    return { keyring: { ...keyring, mac }, key, recoveryCode: made.recoveryCode! }
   } finally {
     dek.fill(0)
   }
 }
 
 /**
- * Opens the keyring with the passphrase and seals its DEK to a waiting terminal's public half.
+ * Opens the keyring and seals its DEK to a waiting terminal's public half.
  *
- * @throws Refusal `wrong-passphrase`
+ * @returns with a PRF the slot table too, for the slot that opened is sealed to another key now
+ * @throws Refusal `wrong-passphrase`, `wrong-passkey`
  */
 export const unlock = async (
-  proof: Passphrase,
+  proof: Proof,
   recipient: Uint8Array,
-  binding: string,
-): Promise<{ sealedDek: Uint8Array }> =>
-  withPassphrase(proof, async (dek) => ({ sealedDek: await seal(recipient, binding, dek) }))
+  bound: string,
+): Promise<{ sealedDek: Uint8Array; changed: SlotTable | null }> =>
+  withProof(proof, async (dek) => {
+    const changed = proof.opens.kind === 'prf' ? (await changedTable(dek, proof, [])).table : null
+    return { sealedDek: await seal(recipient, bound, dek), changed }
+  })
+
+/**
+ * Takes slots away and adds others; the DEK stays, and no key is touched.
+ *
+ * @returns null where nothing changes; `recoveryCode` where a slot for one was made
+ * @throws Refusal `wrong-passphrase`, `wrong-passkey`
+ */
+export const changeSlots = async (
+  proof: Proof,
+  change: { remove: string[]; add: NewSlot[] },
+): Promise<{ changed: SlotTable | null; recoveryCode: string | null }> =>
+  withProof(proof, async (dek) => {
+    const { remove, add } = change
+    if (remove.length + add.length === 0 && proof.opens.kind !== 'prf')
+      return { changed: null, recoveryCode: null }
+    const { table, recoveryCode } = await changedTable(dek, proof, add, remove)
+    return { changed: table, recoveryCode }
+  })
 
 /** Adds a key to a keyring that exists. @throws Refusal `wrong-passphrase`, `bad-key` */
-export const addKey = (proof: Passphrase, key: NewKey): Promise<KeyPair> =>
-  withPassphrase(proof, async (dek) =>
+export const addKey = (proof: Proof, key: NewKey): Promise<KeyPair> =>
+  withProof(proof, async (dek) =>
     sealedPair(dek, proof.keyring.userId, proof.keyring.id, await openpgpKey(key)),
   )
 
 /** The secret keys, armored, protected with a passphrase of their own. @throws Refusal `wrong-passphrase` */
 export const exportSecret = (
-  proof: Passphrase,
+  proof: Proof,
   keys: SealedKey[],
   copyPassphrase: Uint8Array,
 ): Promise<string[]> =>
-  withPassphrase(proof, async (dek) => {
+  withProof(proof, async (dek) => {
     const passphrase = Buffer.from(copyPassphrase).toString('utf8')
     const armored: string[] = []
     for (const key of keys) {
@@ -218,14 +252,59 @@ type Wrapping = {
   params: string
   share: SlotSecret
 }
+type Whose = Pick<Wrapping, 'userId' | 'keyringId' | 'generation'>
 
-const wrapSlot = async (slot: Wrapping & { secret: Uint8Array; dek: Uint8Array }): Promise<Slot> => ({
+const madeSlots = async (dek: Uint8Array, whose: Whose, wanted: NewSlot[]) => {
+  const slots: Slot[] = []
+  let recoveryCode: string | null = null
+  for (const slot of wanted) {
+    const { kind, share } = slot
+    if (kind === 'passphrase') {
+      const params = JSON.stringify({ ...slot.argon2, salt: randomBytes(16).toString('base64url') })
+      slots.push(await wrapSlot({ ...whose, kind, params, share }, slot.passphrase, dek))
+    } else if (kind === 'prf') {
+      slots.push(await sealSlot({ ...whose, kind, share }, slot.credential, slot.next, dek))
+    } else if (kind === 'held') {
+      const params = JSON.stringify({ credential: slot.credential })
+      slots.push(await wrapSlot({ ...whose, kind, params, share }, Buffer.from(slot.credential), dek))
+    } else {
+      const code = randomBytes(16)
+      recoveryCode = printedCode(code)
+      slots.push(await wrapSlot({ ...whose, kind, params: '{}', share }, code, dek))
+      code.fill(0)
+    }
+  }
+  return { slots, recoveryCode }
+}
+
+const wrapSlot = async (slot: Wrapping, secret: Uint8Array, dek: Uint8Array): Promise<Slot> => ({
   id: slot.share.slotId,
   kind: slot.kind,
   params: slot.params,
   generation: slot.generation,
-  wrapped: encrypt(await wrappingKey(slot, slot.secret), slot.dek, slotBinding(slot)),
+  wrapped: encrypt(await wrappingKey(slot, secret), dek, slotBinding(slot)),
 })
+
+/**
+ * The next generation of the slot table. A slot that a PRF opened is sealed to the next output's key whatever else
+ * changes: the output that travelled opens nothing any more.
+ */
+const changedTable = async (dek: Uint8Array, proof: Proof, add: NewSlot[], remove: string[] = []) => {
+  const { keyring, opens } = proof
+  const generation = keyring.generation + 1
+  const whose = { userId: keyring.userId, keyringId: keyring.id, generation }
+  const kept: Slot[] = []
+  for (const slot of keyring.slots.filter(({ id }) => !remove.includes(id)))
+    if (opens.kind === 'prf' && slot.id === opens.slotId) {
+      const share = shareOf(proof, slot.id)
+      const { credential } = JSON.parse(slot.params) as PrfParams
+      kept.push(await sealSlot({ ...whose, kind: 'prf', share }, credential, opens.next, dek))
+    } else kept.push(slot)
+  const { slots, recoveryCode } = await madeSlots(dek, whose, add)
+  const next = { userId: keyring.userId, id: keyring.id, generation, slots: [...kept, ...slots] }
+  const table: SlotTable = { generation, slots: next.slots, mac: slotTableMac(dek, next) }
+  return { table, recoveryCode }
+}
 
 const slotBinding = (slot: Wrapping) =>
   binding('slot', slot.userId, slot.keyringId, slot.share.slotId, slot.kind, slot.params, slot.generation)
@@ -258,17 +337,105 @@ const stretch = async (passphrase: Uint8Array, params: string): Promise<Buffer> 
   })
 }
 
-const withPassphrase = async <T>(proof: Passphrase, work: (dek: Uint8Array) => Promise<T>): Promise<T> => {
+/** A PRF slot: HPKE in PSK mode (RFC 9180 §5.1.2), the server's share as the pre-shared key. */
+const sealSlot = async (
+  slot: Omit<Wrapping, 'params'>,
+  credential: string,
+  next: { salt: string; publicKey: Uint8Array },
+  dek: Uint8Array,
+): Promise<Slot> => {
+  const recipient = Buffer.from(next.publicKey).toString('base64url')
+  const params = JSON.stringify({ credential, salt: next.salt, recipient } satisfies PrfParams)
+  const info = exact(Buffer.from(slotBinding({ ...slot, params })))
+  try {
+    const recipientPublicKey = await hpke.kem.deserializePublicKey(exact(next.publicKey))
+    const sealed = await hpke.seal({ recipientPublicKey, info, psk: preShared(slot.share) }, exact(dek))
+    const wrapped = Buffer.concat([Buffer.from(sealed.enc), Buffer.from(sealed.ct)])
+    return { id: slot.share.slotId, kind: slot.kind, params, generation: slot.generation, wrapped }
+  } catch (cause) {
+    // A point of small order (RFC 9180 §7.1.4) makes a shared secret that everybody knows.
+    throw new Refusal('wrong-passkey', 'The browser sent a key that cannot be used.', { cause })
+  }
+}
+
+const preShared = ({ slotId, secret }: SlotSecret) => ({
+  id: exact(Buffer.from(slotId)),
+  key: exact(secret),
+})
+
+/** @returns null if the output is not that of the slot's salt */
+const openPrfSlot = async (
+  wrapping: Wrapping,
+  slot: Slot,
+  output: Uint8Array,
+): Promise<Uint8Array | null> => {
+  const scalar = hkdfSync('sha256', output, '', 'wafer/prf/v1', 32)
+  try {
+    const recipientKey = await hpke.kem.importKey('raw', scalar, false) // RFC 7748 §5
+    const context = {
+      recipientKey,
+      enc: exact(slot.wrapped.subarray(0, encLength)),
+      info: exact(Buffer.from(slotBinding(wrapping))),
+      psk: preShared(wrapping.share),
+    }
+    return new Uint8Array(await hpke.open(context, exact(slot.wrapped.subarray(encLength))))
+  } catch {
+    return null
+  } finally {
+    new Uint8Array(scalar).fill(0)
+  }
+}
+
+const shareOf = (proof: Proof, slotId: string): SlotSecret => {
+  const share = proof.slotSecrets.find((each) => each.slotId === slotId)
+  if (!share) throw new Error(`expected the server's share of slot ${slotId}, got none`)
+  return share
+}
+
+const openSlot = async (proof: Proof): Promise<Uint8Array> => {
+  const { keyring, opens } = proof
+  // The kind is the database's, whatever was asked for: nothing opens a slot of another kind.
+  const slot = keyring.slots.find(({ id, kind }) =>
+    'slotId' in opens ? id === opens.slotId && kind === opens.kind : kind === opens.kind,
+  )
+  if (!slot) throw new Error(`expected a ${opens.kind} slot in keyring ${keyring.id}, got none`)
+  const wrapping = { ...slot, userId: keyring.userId, keyringId: keyring.id, share: shareOf(proof, slot.id) }
+  const unwrapped = async (secret: Uint8Array) =>
+    decrypt(await wrappingKey(wrapping, secret), slot.wrapped, slotBinding(wrapping))
+  switch (opens.kind) {
+    case 'passphrase': {
+      const dek = await unwrapped(opens.passphrase)
+      opens.passphrase.fill(0)
+      if (dek) return dek
+      throw new Refusal('wrong-passphrase', 'This is not the passphrase of your key.')
+    }
+    case 'recovery': {
+      const code = codeOctets(opens.code)
+      const dek = code && (await unwrapped(code))
+      if (dek) return dek
+      throw new Refusal('wrong-passphrase', 'This is not the recovery code of your key.')
+    }
+    case 'prf': {
+      const dek = await openPrfSlot(wrapping, slot, opens.output)
+      opens.output.fill(0)
+      if (dek) return dek
+      throw new Refusal(
+        'wrong-passkey',
+        'This passkey was right, but what it computed does not open your key.',
+      )
+    }
+    case 'held': {
+      const { credential } = JSON.parse(slot.params) as { credential: string }
+      const dek = await unwrapped(Buffer.from(credential))
+      if (dek) return dek
+      throw new Refusal('wrong-passkey', 'What the server kept for this passkey does not open your key.')
+    }
+  }
+}
+
+const withProof = async <T>(proof: Proof, work: (dek: Uint8Array) => Promise<T>): Promise<T> => {
   const { keyring } = proof
-  const slot = keyring.slots.find(({ kind }) => kind === 'passphrase')
-  const share = proof.slotSecrets.find(({ slotId }) => slotId === slot?.id)
-  if (!slot || !share)
-    throw new Error(`expected a passphrase slot with its share in keyring ${keyring.id}, got none`)
-  const wrapping = { ...slot, userId: keyring.userId, keyringId: keyring.id, share }
-  const key = await wrappingKey(wrapping, proof.passphrase)
-  proof.passphrase.fill(0)
-  const dek = decrypt(key, slot.wrapped, slotBinding(wrapping))
-  if (!dek) throw new Refusal('wrong-passphrase', 'This is not the passphrase of your key.')
+  const dek = await openSlot(proof)
   try {
     if (!timingSafeEqual(slotTableMac(dek, keyring), keyring.mac))
       throw new Error(`expected the slot table that keyring ${keyring.id} was closed with, got another`)
@@ -298,12 +465,24 @@ const slotTableMac = (dek: Uint8Array, keyring: Omit<Keyring, 'mac'>): Buffer =>
 const printedCode = (code: Uint8Array): string => {
   let bits = BigInt(`0x${Buffer.from(code).toString('hex')}`) << 2n
   let text = ''
-  for (let place = 0; place < 26; place += 1, bits >>= 5n)
-    text = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'[Number(bits & 31n)] + text
+  for (let place = 0; place < 26; place += 1, bits >>= 5n) text = digits[Number(bits & 31n)] + text
   return text.match(/.{1,5}/g)!.join('-')
 }
 
+/** The octets of a printed code, with the letters that are easily taken for others read as what they are. */
+const codeOctets = (text: string): Buffer | null => {
+  const letters = text.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
+  if (!/^[0-9A-HJKMNP-TV-Z]{26}$/.test(letters)) return null
+  let bits = 0n
+  for (const letter of letters) bits = (bits << 5n) | BigInt(digits.indexOf(letter))
+  return Buffer.from((bits >> 2n).toString(16).padStart(32, '0').slice(-32), 'hex')
+}
+
+const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+
 // ---- the seal between a keyring and a terminal
+
+const encLength = 32 // X25519, RFC 9180 §7.1
 
 const seal = async (recipient: Uint8Array, bound: string, dek: Uint8Array): Promise<Uint8Array> => {
   const recipientPublicKey = await hpke.kem.deserializePublicKey(exact(recipient))
@@ -314,7 +493,6 @@ const seal = async (recipient: Uint8Array, bound: string, dek: Uint8Array): Prom
 const unseal = async (opening: Opening): Promise<Uint8Array> => {
   const recipientKey = await hpke.kem.deriveKeyPair(exact(opening.keyMaterial))
   opening.keyMaterial.fill(0)
-  const encLength = 32 // X25519, RFC 9180 §7.1
   const context = {
     recipientKey,
     enc: exact(opening.sealedDek.subarray(0, encLength)),

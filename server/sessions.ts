@@ -4,7 +4,7 @@
  * allowance that belongs to it ends with it, by a foreign key (P39).
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { and, asc, eq, gt, lte, or, type SQL } from 'drizzle-orm'
+import { and, asc, eq, gt, lte, ne, or, type SQL } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { allowances, type Database, immediate, sessionEnds, sessions, users } from './database.ts'
@@ -126,6 +126,11 @@ export class Sessions {
   async endOwn(user: User, id: string): Promise<void> {
     if (this.#endWhere(and(eq(sessions.id, id), eq(sessions.userId, user.id))!, 'ended') === 0)
       throw new Refusal('not-found', 'That terminal is logged out already.')
+  }
+
+  /** After a change of what opens the key: whoever else is logged in as this user is not any more (ASVS 7.4.3). */
+  async endOthers(session: Session): Promise<void> {
+    this.#endWhere(and(eq(sessions.userId, session.user.id), ne(sessions.id, session.id))!, 'ended')
   }
 
   async endAllOf(user: User): Promise<void> {

@@ -41,6 +41,8 @@ export type Visit = {
   htmx: boolean
   /** Path of the browser script; empty on pages that must not load it. */
   script: string
+  /** Path of the script for pages that ask for a passkey. */
+  passkeyScript: string
   /** Goes into each form as its field `t`. */
   formToken: string
   form: Form
@@ -48,6 +50,9 @@ export type Visit = {
   logIn(begun: { token: string; session: Session }): void
   logOut(): void
   keepKey(token: string | null): void
+  /** The key token of an approval that was asked for; it opens nothing before that is granted. */
+  pendingToken: string | null
+  keepPending(token: string | null): void
   setLanguage(language: Language): void
   /** Whose session it was that is no longer, for a form that was interrupted. */
   formerUserId(): Promise<number | null>
@@ -68,7 +73,7 @@ const fieldLimit = 500
 
 /** Paths that are for everybody; all others need a session. */
 const isPublic = (path: string) =>
-  path === '/login' || path.startsWith('/setup/') || path.startsWith('/enhance-')
+  path === '/login' || path.startsWith('/setup/') || /^\/(enhance|passkey)-/.test(path)
 
 export type WebServer = {
   /** The public origin. */
@@ -80,8 +85,8 @@ export type WebServer = {
 export const startWebServer = async (services: Services): Promise<WebServer> => {
   const { config } = services
   const sockets = new Set<Socket>()
-  const site: { origin: string } = { origin: '' }
-  const listener = application(services, site)
+  const { site } = services
+  const listener = application(services)
   const main = config.tls
     ? createHttpsServer({ ...config.tls, ...serverOptions, minVersion: 'TLSv1.2' }, listener)
     : createHttpServer(serverOptions, listener)
@@ -99,7 +104,7 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
     front.listen(config.port, config.host, resolve)
   })
   const { port } = front.address() as AddressInfo
-  site.origin = config.origin?.origin ?? `${config.tls ? 'https' : 'http'}://localhost:${port}`
+  site.origin = config.origin?.origin ?? localOrigin(config, port)
   return {
     address: site.origin,
     port,
@@ -113,6 +118,10 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
       }),
   }
 }
+
+/** Where a server is that was not told its public name. */
+export const localOrigin = ({ tls }: Services['config'], port: number) =>
+  `${tls ? 'https' : 'http'}://localhost:${port}`
 
 /** How long a connection may say nothing at all. */
 const firstByteLimitMs = 10_000
@@ -171,8 +180,8 @@ const pageHeaders = {
 
 // ---- before Hono: what node:http lets through
 
-const application = (services: Services, site: { origin: string }) => {
-  const app = routes(services, site)
+const application = (services: Services) => {
+  const app = routes(services)
   const handle = getRequestListener((request, env) => app.fetch(request, env))
   return (request: IncomingMessage, response: ServerResponse) => {
     const problem = framingProblem(request)
@@ -198,9 +207,9 @@ const framingProblem = (request: IncomingMessage): number | null => {
 
 // ---- one application for pages and API
 
-const routes = (services: Services, site: { origin: string }) => {
-  const { config, log } = services
-  const script = browserScript()
+const routes = (services: Services) => {
+  const { config, site, log } = services
+  const scripts = { enhance: browserScript('enhance'), passkey: browserScript('passkey') }
   const page = pages(services)
   const app = new Hono<Env>()
 
@@ -222,7 +231,7 @@ const routes = (services: Services, site: { origin: string }) => {
     api(services, (c) => asker(c, services)),
   )
 
-  if (script)
+  for (const script of Object.values(scripts))
     app.get(script.path, (c) => {
       const accepted = c.req.header('accept-encoding') ?? ''
       const encoding = /\bbr\b/.test(accepted) ? 'br' : /\bgzip\b/.test(accepted) ? 'gzip' : null
@@ -235,7 +244,10 @@ const routes = (services: Services, site: { origin: string }) => {
     })
 
   app.use(async (c, next) => {
-    const visit = await beginVisit(c, services, script?.path ?? '')
+    const visit = await beginVisit(c, services, {
+      script: scripts.enhance.path,
+      passkeyScript: scripts.passkey.path,
+    })
     c.set('visit', visit)
     if (c.req.method === 'POST') {
       refuseForeignOrigin(c, services, site.origin)
@@ -273,7 +285,7 @@ const routes = (services: Services, site: { origin: string }) => {
   })
 
   const refused = async (c: Context<Env>, refusal: Refusal): Promise<Response> => {
-    if (!c.get('visit')) c.set('visit', await beginVisit(c, services, ''))
+    if (!c.get('visit')) c.set('visit', await beginVisit(c, services, { script: '', passkeyScript: '' }))
     const response = await whole(
       await page.refused(c as unknown as Context<PageEnv>, refusal),
       c.env.incoming,
@@ -337,8 +349,13 @@ const isOwnHost = (host: string, { host: bound }: Services['config'], origin: st
 
 const cookieNames = (https: boolean) =>
   https
-    ? { session: '__Host-wafer', key: '__Host-wafer-key', before: '__Host-wafer-pre' }
-    : { session: 'wafer', key: 'wafer-key', before: 'wafer-pre' }
+    ? {
+        session: '__Host-wafer',
+        key: '__Host-wafer-key',
+        pending: '__Host-wafer-pending',
+        before: '__Host-wafer-pre',
+      }
+    : { session: 'wafer', key: 'wafer-key', pending: 'wafer-pending', before: 'wafer-pre' }
 
 /** A cookie's value; of two with one name, none counts. */
 const cookie = (c: Context<Env>, name: string): string | null => {
@@ -365,7 +382,11 @@ const asker = async (c: Context<Env>, services: Services) => {
   }
 }
 
-const beginVisit = async (c: Context<Env>, services: Services, script: string): Promise<Visit> => {
+const beginVisit = async (
+  c: Context<Env>,
+  services: Services,
+  scripts: Pick<Visit, 'script' | 'passkeyScript'>,
+): Promise<Visit> => {
   const { config, sessions } = services
   const { address, secure } = connection(c, services)
   const names = cookieNames(secure.https)
@@ -382,11 +403,12 @@ const beginVisit = async (c: Context<Env>, services: Services, script: string): 
   const visit: Visit = {
     session,
     keyToken: session ? cookie(c, names.key) : null,
+    pendingToken: session ? cookie(c, names.pending) : null,
     address,
     terminal: terminalOf(c.req.header('user-agent') ?? ''),
     language: languageOf(c.req.header('accept-language'), cookie(c, 'lang')),
     htmx,
-    script,
+    ...scripts,
     formToken: services.formToken(before ?? ''),
     form: emptyForm,
     logIn: (begun) => {
@@ -402,11 +424,16 @@ const beginVisit = async (c: Context<Env>, services: Services, script: string): 
     logOut: () => {
       deleteCookie(c, names.session, common)
       deleteCookie(c, names.key, common)
+      deleteCookie(c, names.pending, common)
       c.header('Clear-Site-Data', '"cache", "storage"')
     },
     keepKey: (value) => {
       if (value) setCookie(c, names.key, value, { ...common, sameSite: 'Strict' })
       else deleteCookie(c, names.key, common)
+    },
+    keepPending: (value) => {
+      if (value) setCookie(c, names.pending, value, { ...common, sameSite: 'Strict' })
+      else deleteCookie(c, names.pending, common)
     },
     setLanguage: (language) =>
       setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: 31_536_000 }),
@@ -542,15 +569,15 @@ const occurrences = (octets: Buffer, wanted: string): number => {
   return count
 }
 
-// ---- the browser script, as esbuild.config.js left it
+// ---- the browser scripts, as esbuild.config.js left them
 
-const browserScript = () => {
+const browserScript = (name: 'enhance' | 'passkey') => {
   const dist = join(import.meta.dirname, '..', 'dist')
   const newest = readdirSync(dist)
-    .filter((name) => /^enhance-[0-9a-f]{8}\.js$/.test(name))
-    .map((name) => ({ name, mtimeMs: statSync(join(dist, name)).mtimeMs }))
+    .filter((file) => file.startsWith(`${name}-`) && /-[0-9a-f]{8}\.js$/.test(file))
+    .map((file) => ({ file, mtimeMs: statSync(join(dist, file)).mtimeMs }))
     .sort((a, b) => b.mtimeMs - a.mtimeMs)[0]
-  if (!newest) return null
-  const read = (ending: string) => readFileSync(join(dist, newest.name + ending))
-  return { path: `/${newest.name}`, plain: read(''), encoded: { br: read('.br'), gzip: read('.gz') } }
+  if (!newest) throw new Error(`expected dist/${name}-HASH.js, got none: build first`)
+  const read = (ending: string) => readFileSync(join(dist, newest.file + ending))
+  return { path: `/${newest.file}`, plain: read(''), encoded: { br: read('.br'), gzip: read('.gz') } }
 }

@@ -18,7 +18,7 @@ test('S1200 S1240 C2: a session without an allowance is told to unlock, and how'
   const refused = await terminal.post(`/messages/${await encryptedMessage(terminal)}/decrypt`)
   assert.equal(refused.status, 403)
   assert.equal(problem(refused), 'allowance-required')
-  assert.deepEqual(refused.body.methods, ['passphrase'])
+  assert.deepEqual(refused.body.methods, ['passphrase', 'approval', 'recovery'])
 })
 
 test('S1280 C3: a wrong passphrase is said to be wrong and changes nothing', async (t) => {

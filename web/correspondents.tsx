@@ -56,7 +56,16 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
               </li>
             ))}
           </ul>
-          {own.length > 0 && <p>{words.recoveryHint}</p>}
+          {own.length > 0 && (
+            <ul>
+              <li>
+                <a href="/p">{words.passkeys}</a>
+              </li>
+              <li>
+                <a href="/s">{words.passphraseTitle}</a>
+              </li>
+            </ul>
+          )}
           <p>
             <b>{words.correspondents}</b>
           </p>

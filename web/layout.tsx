@@ -24,6 +24,8 @@ export type Content = {
   current?: 'inbox' | 'sent' | 'drafts' | 'compose' | 'more'
   /** A window that stands alone: no navigation, no script. */
   isWindow?: boolean
+  /** Another script than the usual one: that which asks for a passkey; or none, as what it leads to asks for one. */
+  script?: 'passkey' | 'none'
   /** @param open whether this terminal holds the key, asked after the page's work was done */
   body: (open: boolean) => Child
 }
@@ -51,8 +53,8 @@ export const show = async (
 ): Promise<Response> => {
   const visit = c.get('visit')
   const { session } = visit
-  if (content.isWindow && visit.htmx && c.req.method === 'GET') {
-    // Passphrases are typed into a document that never had a script.
+  if ((content.isWindow || content.script) && visit.htmx && c.req.method === 'GET') {
+    // Passphrases are typed into a document that never had a script; a passkey is asked for by one of its own.
     c.header('HX-Redirect', pathOf(c))
     return c.body('')
   }
@@ -64,18 +66,31 @@ export const show = async (
   const stopped = session?.stopped
   const told =
     stopped && words.stopped(moment(visit.language, stopped.at), stopped.by.terminal, stopped.by.address)
-  const happened = told || content.status
+  // A terminal that waits for this user's approval comes first, on any page but its own.
+  const waits =
+    session &&
+    !content.isWindow &&
+    c.req.path !== '/a' &&
+    (await services.approvals.pending(session.user)).some(({ sessionId }) => sessionId !== session.id)
+  const happened = told || waits || content.status
+  const usual = session && !content.isWindow && !content.script ? visit.script : ''
+  const script = content.script === 'passkey' ? visit.passkeyScript : usual
   const page = (
     <html lang={visit.language}>
       <meta name="viewport" content="width=device-width" />
       <title>{content.title}</title>
       <link rel="icon" href="data:," />
       <style>{raw(style)}</style>
-      {visit.script && session && !content.isWindow && <script type="module" src={visit.script} />}
+      {script && <script type="module" src={script} />}
       {session && !content.isWindow && <Navigation words={words} current={content.current} />}
       <main>
         <div role="status" class={happened ? 's' : undefined}>
           {told && <p>{told}</p>}
+          {waits && (
+            <p>
+              {words.approvalWaits} <a href="/a">{words.lookAtIt}</a>
+            </p>
+          )}
           {content.status}
         </div>
         <h1>{content.title}</h1>
@@ -166,8 +181,20 @@ const Ending = (props: {
 // ---- what pages are made of
 
 /** A form that changes something: it proves where it comes from by its token. */
-export const Form = (props: { visit: Visit; action: string; files?: boolean; children?: Child }) => (
-  <form method="post" action={props.action} enctype={props.files ? 'multipart/form-data' : undefined}>
+export const Form = (props: {
+  visit: Visit
+  action: string
+  files?: boolean
+  /** For a script: attributes whose names begin with `data-`. */
+  data?: Record<`data-${string}`, string | number | undefined>
+  children?: Child
+}) => (
+  <form
+    method="post"
+    action={props.action}
+    enctype={props.files ? 'multipart/form-data' : undefined}
+    {...props.data}
+  >
     <Hidden name="t" value={props.visit.formToken} />
     {props.children}
   </form>
@@ -190,6 +217,8 @@ export const Field = (props: {
   type?: string
   complete?: string
   note?: string
+  /** Digits: a phone shows its keys for them. */
+  numeric?: boolean
 }) => (
   <p>
     <label>
@@ -199,6 +228,7 @@ export const Field = (props: {
         name={props.name}
         value={props.value || undefined}
         autocomplete={props.complete}
+        inputmode={props.numeric ? 'numeric' : undefined}
         autocapitalize={props.type === 'password' ? 'none' : undefined}
       />
     </label>
@@ -276,6 +306,9 @@ const time = formats({ hour: '2-digit', minute: '2-digit' })
 const day = formats({ day: 'numeric', month: 'short' })
 const date = formats({ day: 'numeric', month: 'short', year: 'numeric' })
 const full = formats({ dateStyle: 'medium', timeStyle: 'short' })
+
+/** Hours and minutes. */
+export const timeOf = (language: Language, at: number): string => time[language].format(at)
 
 export const moment = (language: Language, at: number): string => full[language].format(at)
 

@@ -5,6 +5,7 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Services } from '../server/main.ts'
+import type { Opens } from '../server/passkeys.ts'
 import type { RefusalCode } from '../server/refusal.ts'
 import { parkedLetterOf, type UseOfKey } from './compose.tsx'
 import {
@@ -22,9 +23,10 @@ import {
   show,
   wordsOf,
 } from './layout.tsx'
+import { assertedOf, PasskeyForm } from './passkey-form.tsx'
 
 export const loginPages = (services: Services, letters: UseOfKey) => {
-  const { users, sessions, allowances, refusalOf } = services
+  const { users, sessions, allowances, passkeys, refusalOf } = services
 
   const login = (
     c: PageContext,
@@ -45,10 +47,11 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
           <Form visit={visit} action="/login">
             <Hidden name="next" value={next} />
             <Hidden name="park" value={park} />
-            <Field label={words.user} name="user" value={user} complete="username" />
+            <Field label={words.user} name="user" value={user} complete="username webauthn" />
             <Field label={words.password} name="pass" type="password" complete="current-password" />
             <p>
-              <button type="submit">{words.login}</button> <button type="reset">{words.clear}</button>
+              <button type="submit">{words.login}</button> <button type="reset">{words.clear}</button>{' '}
+              <Button a="passkey">{words.usePasskey}</Button>
             </p>
             <Links links={[<a href={`/login?l=${other.code}`}>{other.name}</a>]} />
           </Form>
@@ -56,6 +59,56 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       },
       code,
     )
+  }
+
+  /**
+   * Log-in by passkey, a page of its own, as it needs the script. With a User ID the passkeys of that user are asked
+   * for at once, and the same touch opens the key; an unknown user gets passkeys that nobody has, not to be told
+   * apart. Without it the browser suggests what it has for this site.
+   */
+  const passkeyLogin = async (
+    c: PageContext,
+    given: { status?: Child; user: string; next: string; park: string },
+  ) => {
+    const words = wordsOf(c)
+    const visit = c.get('visit')
+    const { status, user, next, park } = given
+    const who = { preSession: visit.formToken, ...(user ? { user } : {}) }
+    const { options } = await services.passkeys.assertionOptions(user ? 'login+unlock' : 'login', who)
+    return show(c, services, {
+      title: words.passkeyLogin,
+      status: status && <p>{status}</p>,
+      isWindow: true,
+      script: 'passkey',
+      body: () => (
+        <PasskeyForm
+          visit={visit}
+          words={words}
+          action="/login"
+          kind={user ? 'get' : 'discover'}
+          options={options}
+          once={Boolean(user) && !status}
+          otherwise={words.otherwisePassword}
+        >
+          <Hidden name="next" value={next} />
+          <Hidden name="park" value={park} />
+          {user ? (
+            <p>
+              {words.user}: <b>{user}</b>
+              <Hidden name="user" value={user} />
+            </p>
+          ) : (
+            <>
+              <p>{words.passkeyLoginWhat}</p>
+              <Field label={words.user} name="user" complete="username webauthn" />
+            </>
+          )}
+          <p>
+            <Button a="passkey">{words.usePasskey}</Button> <Button a="window">{words.withPassword}</Button>
+          </p>
+        </PasskeyForm>
+      ),
+    })
   }
 
   /** Where the session is missing: to the log-in, and back. A letter is kept meanwhile (design: Mail). */
@@ -73,6 +126,18 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
     const park =
       form.get('park') && c.req.path !== '/c' ? form.get('park') : await parkedLetterOf(services, former, c)
     return login(c, { status: words.loginParked, park })
+  }
+
+  /** The touch that logged in opens the key as well. Where it cannot, the person is logged in without it. */
+  const openToo = async (c: PageContext, opens: Opens) => {
+    const visit = c.get('visit')
+    try {
+      const { keyToken } = await allowances.grantByPasskey(sessionOf(c), opens)
+      visit.keepKey(keyToken)
+      visit.keyToken = keyToken
+    } catch (error) {
+      if (!refusalOf(error)) throw error
+    }
   }
 
   const app = new Hono<PageEnv>()
@@ -94,12 +159,20 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       const { form } = visit
       const [user, next, park] = [form.get('user').trim(), ownPath(form.get('next'), ''), form.get('park')]
       if (form.get('t') === '') return login(c, { status: words.loginOld, user })
+      const a = form.get('a')
+      if (a === 'window') return login(c, { user, next, park })
+      const asserted = assertedOf(services, form)
       try {
-        const known = await users.logIn(user, form.get('pass'), visit.address)
+        if (a === 'passkey') return await passkeyLogin(c, { user, next, park })
+        const pre = { preSession: visit.formToken, address: visit.address }
+        const { user: known, opens } = asserted
+          ? await passkeys.logIn(asserted, pre)
+          : { user: await users.logIn(user, form.get('pass'), visit.address), opens: null }
         // One session a terminal (S1080): the one that this terminal had ends.
         if (visit.session) await sessions.end(visit.session.id, 'logout')
         visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
         visit.keepKey(null)
+        if (opens) await openToo(c, opens)
         // A letter comes back in this very answer: its ticket belongs in no address.
         return park ? letters.comeBack(c, park) : c.redirect(next || '/f/inbox', 303)
       } catch (error) {
@@ -110,6 +183,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
           refusal.code
         ]
         if (code) c.header('Retry-After', String(refusal.detail.retry_after_s ?? 60))
+        if (asserted) return passkeyLogin(c, { status: words.passkeyLoginWrong, user, next, park })
         return login(c, { status, user, next, park, code })
       }
     })

@@ -54,6 +54,8 @@ export const mailboxPages = (services: Services) => {
               <a href="/t">{words.terminals}</a>,
               <a href="/log">{words.keyLog}</a>,
               <a href="/k">{words.keys}</a>,
+              <a href="/p">{words.passkeys}</a>,
+              <a href="/s">{words.passphrase}</a>,
             ]}
           />
           <ul>

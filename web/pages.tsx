@@ -4,12 +4,15 @@ import { raw } from 'hono/html'
 import type { Services } from '../server/main.ts'
 import type { Refusal } from '../server/refusal.ts'
 import type { Language } from '../server/web-server.ts'
+import { approvalPages } from './approval.tsx'
 import { composePages } from './compose.tsx'
 import { correspondentPages } from './correspondents.tsx'
 import { type PageContext, type PageEnv, sentenceOf, show, style, wordsOf } from './layout.tsx'
 import { loginPages } from './login.tsx'
 import { mailboxPages } from './mailbox.tsx'
 import { messagePages } from './message.tsx'
+import { passkeyPages } from './passkeys.tsx'
+import { passphrasePages } from './passphrase.tsx'
 import { setupPages } from './setup.tsx'
 import { terminalPages } from './terminals.tsx'
 import { keyWindows, unlockPages } from './unlock.tsx'
@@ -21,13 +24,17 @@ export const pages = (services: Services) => {
   const windows = keyWindows(services)
   const compose = composePages(services, windows)
   const login = loginPages(services, compose)
+  const approval = approvalPages(services, windows, compose)
   const app = new Hono<PageEnv>()
     .route('/', login.app)
     .route('/', setupPages(services))
     .route('/', mailboxPages(services))
     .route('/', messagePages(services, windows))
     .route('/', compose.app)
-    .route('/', unlockPages(services, windows, compose))
+    .route('/', unlockPages(services, windows, compose, approval.askPhone))
+    .route('/', approval.app)
+    .route('/', passkeyPages(services))
+    .route('/', passphrasePages(services))
     .route('/', correspondentPages(services, windows))
     .route('/', terminalPages(services))
 

@@ -1,7 +1,7 @@
 /**
- * The unlock window "Secret key use" (C2, F6) and the three screens that lead to it when another session holds the
- * key (S2000-S2100). What was asked for waits behind a path (`next`), a letter behind a ticket (`park`); whatever
- * happens here, it comes back.
+ * The unlock window "Secret key use" (C2, F6), with its ways in (passphrase, passkey, approval on a phone), and the
+ * three screens that lead to it when another session holds the key (S2000-S2100). What was asked for waits behind a
+ * path (`next`), a letter behind a ticket (`park`); whatever happens here, it comes back.
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
@@ -23,6 +23,7 @@ import {
   show,
   wordsOf,
 } from './layout.tsx'
+import { assertedOf, PasskeyForm } from './passkey-form.tsx'
 
 /** What the key is wanted for: a path, or a letter. */
 export type Wanted = {
@@ -62,9 +63,53 @@ export const keyWindows = (services: Services) => {
           />
           <p>
             <Button a="ok">{words.ok}</Button> <button type="reset">{words.clear}</button>{' '}
+            <Button a="passkey">{words.usePasskey}</Button> <Button a="phone">{words.byPhone}</Button>{' '}
             <Button a="cancel">{words.cancel}</Button>
           </p>
+          <p>
+            <a href="/s">{words.forgotten}</a>
+          </p>
         </Form>
+      ),
+    })
+  }
+
+  /**
+   * The same window for a passkey: a page of its own, as it needs the script. The passkey is asked for at once;
+   * without script the page says why it cannot, and what else there is.
+   */
+  const passkeyWindow = async (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> => {
+    const words = wordsOf(c)
+    const session = sessionOf(c)
+    if (!(await services.passkeys.forUnlock(session.user.id)))
+      return unlockWindow(c, wanted, words.passkeyNone)
+    const { options } = await services.passkeys.assertionOptions('unlock', { session })
+    return show(c, services, {
+      title: words.useTitle,
+      status: status && <p>{status}</p>,
+      isWindow: true,
+      script: 'passkey',
+      body: () => (
+        <PasskeyForm
+          visit={c.get('visit')}
+          words={words}
+          action="/unlock"
+          kind="get"
+          options={options}
+          once={!status}
+          otherwise={words.otherwiseUnlock}
+        >
+          {wanted.about && (
+            <p>
+              {words.useIsFor} <b>{wanted.about}</b>
+            </p>
+          )}
+          <Waiting wanted={wanted} />
+          <p>
+            <Button a="passkey">{words.usePasskey}</Button> <Button a="window">{words.usePassphrase}</Button>{' '}
+            <Button a="phone">{words.byPhone}</Button> <Button a="cancel">{words.cancel}</Button>
+          </p>
+        </PasskeyForm>
       ),
     })
   }
@@ -119,30 +164,48 @@ export const keyWindows = (services: Services) => {
       : elsewhere(c, wanted, refusal.detail.by)
   }
 
-  return { unlockWindow, elsewhere, confirm, forRefusal }
+  return { unlockWindow, passkeyWindow, elsewhere, confirm, forRefusal }
 }
 export type KeyWindows = ReturnType<typeof keyWindows>
 
-export const unlockPages = (services: Services, windows: KeyWindows, letters: UseOfKey) => {
-  const { allowances, refusalOf } = services
+/** What the key is wanted for, as the windows carry it. */
+export const wantedOf = (c: PageContext): Wanted => {
+  const { form } = c.get('visit')
+  const words = wordsOf(c)
+  const verb = form.get('v') === 's' ? 'sign' : 'decrypt'
+  const park = form.get('park')
+  const next = park ? '' : ownPath(form.get('next'), '/f/inbox')
+  const reason = park
+    ? words.useToSign
+    : next.startsWith('/m/')
+      ? words.useToOpen
+      : next.startsWith('/c')
+        ? words.useToDraft
+        : undefined
+  return { next, back: ownPath(form.get('back'), '/f/inbox'), park, verb, reason, about: form.get('about') }
+}
 
-  const wantedOf = (c: PageContext): Wanted => {
-    const { form } = c.get('visit')
-    const words = wordsOf(c)
-    const verb = form.get('v') === 's' ? 'sign' : 'decrypt'
-    const park = form.get('park')
-    const next = park ? '' : ownPath(form.get('next'), '/f/inbox')
-    const reason = park
-      ? words.useToSign
-      : next.startsWith('/m/')
-        ? words.useToOpen
-        : next.startsWith('/c')
-          ? words.useToDraft
-          : undefined
-    return { next, back: ownPath(form.get('back'), '/f/inbox'), park, verb, reason, about: form.get('about') }
-  }
-  const cancel = (c: PageContext, wanted: Wanted) =>
-    wanted.park ? letters.comeBack(c, wanted.park) : c.redirect(wanted.back, 303)
+/** Ways out of the windows: what was asked for happens, or all is as it was. */
+export const waysOut = (services: Services, letters: UseOfKey) => ({
+  goOn: (c: PageContext, wanted: Wanted, keyToken: string): Promise<Response> | Response => {
+    const visit = c.get('visit')
+    visit.keepKey(keyToken)
+    visit.keyToken = keyToken
+    return wanted.park ? letters.goOn(c, wanted.park) : c.redirect(unseen(wanted.next, services.clock()), 303)
+  },
+  cancel: (c: PageContext, wanted: Wanted): Promise<Response> | Response =>
+    wanted.park ? letters.comeBack(c, wanted.park) : c.redirect(wanted.back, 303),
+})
+
+/** @param askPhone begins an approval (approval.tsx) */
+export const unlockPages = (
+  services: Services,
+  windows: KeyWindows,
+  letters: UseOfKey,
+  askPhone: (c: PageContext, wanted: Wanted) => Promise<Response>,
+) => {
+  const { allowances, refusalOf } = services
+  const { goOn, cancel } = waysOut(services, letters)
 
   return new Hono<PageEnv>()
     .post('/unlock', async (c) => {
@@ -150,14 +213,21 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
       const session = sessionOf(c)
       const words = wordsOf(c)
       const wanted = wantedOf(c)
-      if (visit.form.get('a') === 'cancel') return cancel(c, wanted)
+      const a = visit.form.get('a')
+      if (a === 'cancel') return cancel(c, wanted)
+      if (a === 'window') return windows.unlockWindow(c, wanted)
+      const asserted = assertedOf(services, visit.form)
+      const byPasskey = asserted !== null || a === 'passkey'
       const [passphrase, check] = [visit.form.get('passphrase'), visit.form.get('passphrase2')]
-      if (check !== '' && check !== passphrase)
-        return windows.unlockWindow(c, wanted, words.passphrasesDiffer)
+      let keyToken: string
       try {
-        const { keyToken } = await allowances.grantByPassphrase(session, passphrase)
-        visit.keepKey(keyToken)
-        visit.keyToken = keyToken
+        if (a === 'phone') return await askPhone(c, wanted)
+        if (byPasskey && !asserted) return await windows.passkeyWindow(c, wanted)
+        if (check !== '' && check !== passphrase)
+          return windows.unlockWindow(c, wanted, words.passphrasesDiffer)
+        ;({ keyToken } = asserted
+          ? await allowances.grantByPasskey(session, asserted)
+          : await allowances.grantByPassphrase(session, passphrase))
       } catch (error) {
         const refusal = refusalOf(error)
         if (!refusal) throw error
@@ -165,11 +235,11 @@ export const unlockPages = (services: Services, windows: KeyWindows, letters: Us
         if (refusal.code === 'no-session') throw error
         if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
         const sentence = refusal.code === 'wrong-passphrase' ? words.passphraseWrong : sentenceOf(c, refusal)
-        return windows.unlockWindow(c, wanted, sentence)
+        return byPasskey
+          ? windows.passkeyWindow(c, wanted, sentence)
+          : windows.unlockWindow(c, wanted, sentence)
       }
-      return wanted.park
-        ? letters.goOn(c, wanted.park)
-        : c.redirect(unseen(wanted.next, services.clock()), 303)
+      return goOn(c, wanted, keyToken)
     })
     .post('/stop', async (c) => {
       const session = sessionOf(c)
@@ -214,7 +284,8 @@ export const wantedPath = (c: PageContext): string =>
     .replace(/(?<=[?&])(again=1|k=\w*)(&|$)/g, '')
     .replace(/[?&]$/, '')
 
-const Waiting = ({ wanted }: { wanted: Wanted }) => (
+/** What waits, in hidden fields. */
+export const Waiting = ({ wanted }: { wanted: Wanted }) => (
   <>
     <Hidden name="park" value={wanted.park} />
     <Hidden name="next" value={wanted.next} />

@@ -35,6 +35,12 @@ const en = {
   loginAgain: 'Please log in.',
   loginParked: 'Your session has ended. Log in, and what you wrote comes back.',
   loggedOut: 'You are logged out.',
+  passkeyLogin: 'Log in with a passkey',
+  passkeyLoginWhat:
+    'With your User ID the same touch opens your key too. Without it, choose a passkey of this site; that logs you in.',
+  passkeyLoginWrong: 'No user could be logged in with this passkey. Please try again, or use the password.',
+  otherwisePassword: 'Log in with the password instead.',
+  withPassword: 'Use password',
 
   // unlock and takeover
   useTitle: 'Secret key use',
@@ -46,6 +52,9 @@ const en = {
   passphraseAgain: 'Passphrase again',
   optional: '(may stay empty)',
   ok: 'OK',
+  usePasskey: 'Use passkey',
+  byPhone: 'Approve on phone',
+  forgotten: 'Passphrase forgotten?',
   cancel: 'Cancel',
   passphraseWrong: 'The passphrase is wrong. The key stays closed.',
   passphrasesDiffer: 'The two passphrases differ. The key stays closed.',
@@ -56,6 +65,114 @@ const en = {
   stopTitle: 'Stop the other use?',
   stop: (terminal: string, since: string, lastUsed: string) =>
     `OK stops at once the use of your key by ${terminal} (since ${since}, last use ${lastUsed}). Then your passphrase is asked for here. Cancel changes nothing.`,
+
+  // passkeys, wherever they are asked for
+  passkeyNoScript: 'This browser runs no script here, so it cannot use a passkey.',
+  passkeyReady:
+    'Press the button below; your browser then asks for your finger, your face, a PIN or a security key.',
+  passkeyAsks: 'Your browser asks for your passkey now: finger, face, PIN or security key.',
+  passkeyFailed: 'That did not work, or was cancelled. Nothing was changed; please try again.',
+  useIsFor: 'The key is wanted for',
+  passkeyNone: 'You have no passkey yet that opens the key. You may add one under More, Passkeys.',
+  otherwiseUnlock: 'Type the passphrase instead, or approve on your phone.',
+  usePassphrase: 'Use passphrase',
+
+  // passkeys, as settings
+  passkeys: 'Passkeys',
+  passkeysWhat:
+    'A passkey opens your key with a finger, a face, a PIN or a security key instead of the passphrase. It also logs you in.',
+  noPasskeys: 'You have none yet.',
+  addPasskey: 'Add a passkey',
+  addPasskeyWhat:
+    'First your browser makes the passkey. Then it is tried out, and you prove by your passphrase that the key is yours. That is two or three touches.',
+  otherwiseAdd: 'Add the passkey with a browser that runs scripts, such as that of your phone.',
+  makePasskey: 'Make passkey',
+  storePasskey: 'Store passkey',
+  storeByPasskey: 'Prove by another passkey',
+  tryPasskey: 'Try out and store the passkey',
+  passkeyCanPrf:
+    'This passkey can keep a secret: it opens your key itself, and gives neither the server, nor its operator, nor whoever takes its data a way to open the key without you.',
+  passkeyCannotPrf:
+    'Warning: this passkey cannot keep a secret. To open your key with it, this server itself must keep what opens the key: its operator, or whoever takes the data of the server, could then open your key without you.',
+  passkeyConsent: 'I understand, and want to open my key with this passkey all the same.',
+  passkeyDenied:
+    'This passkey cannot keep a secret, and the operator of this server accepts only those that can. It was not stored; remove it from your device.',
+  withoutConsent: 'Without the tick it is stored all the same, and only logs you in.',
+  passkeyPolicyAllows: 'The operator of this server permits that.',
+  opensItself:
+    'Opens your key itself. It gives the server and its operator no way to open the key without you.',
+  opensHeld:
+    'Opens your key through the server, which keeps what opens it. Its operator, or whoever takes the data of the server, could open the key without you.',
+  opensNothing: 'Logs you in. It does not open your key.',
+  isSynced: 'Copied to your other devices by its maker’s cloud.',
+  isHere: 'On one device only.',
+  added: 'added',
+  used: 'last used',
+  neverUsed: 'not used yet',
+  reachedBy: 'reached by',
+  transports: {
+    internal: 'this device',
+    usb: 'USB',
+    nfc: 'NFC',
+    ble: 'Bluetooth',
+    hybrid: 'phone',
+  } as Record<string, string>,
+  change: 'Change',
+  removePasskey: 'Remove passkey',
+  removePasskeyWhat:
+    'Removing it here means that it no longer opens your key or logs you in. Prove by your passphrase, or by a passkey, that it is you.',
+  proveByPasskey: 'Prove by a passkey instead',
+  proveByPassphrase: 'Prove by the passphrase instead',
+  otherwiseProve: 'Prove by the passphrase instead.',
+
+  // passphrase and recovery code
+  passphraseTitle: 'Passphrase and recovery code',
+  passphraseChange: 'Change the passphrase',
+  passphraseChangeWhat:
+    'The key stays the same, only what opens it changes. Your other terminals are logged out. Older backups of this server still open with the old passphrase.',
+  newPassphrase: 'New passphrase',
+  newPassphraseAgain: 'New passphrase again',
+  changePassphrase: 'Change passphrase',
+  newPassphrasesDiffer: 'The two new passphrases differ. Nothing was changed.',
+  recover: 'Use the recovery code',
+  recoverWhat:
+    'The recovery code that was printed when the key was made sets a new passphrase. It works once: you get a new code.',
+  recoverDo: 'Set new passphrase',
+  recoveredTitle: 'New recovery code',
+  recovered: 'The new passphrase is set. The old passphrase and the old recovery code open nothing any more.',
+
+  // approval
+  approvalTitle: 'Approve on your phone',
+  approvalOpen: 'Open this address on your phone and log in there:',
+  approvalThere: 'Find the request of this terminal there, and type this code:',
+  approvalFor: {
+    read: 'It then reads mail here for 15 minutes; signing needs an approval of its own.',
+    sign: 'It then reads and signs here.',
+  },
+  approvalUntil: (time: string, seconds: number) =>
+    `The code is valid until ${time}, ${seconds} seconds from now. Approve, then press Check again.`,
+  checkAgain: 'Check again',
+  notYet: 'Not approved yet.',
+  approvalDenied:
+    'The request was denied on the phone, or the code was wrong three times. The key stays closed.',
+  approvalExpired: 'The request is over: nobody approved it in time. The key stays closed.',
+  approvals: 'Requests for your key',
+  approvalWaits: 'A terminal asks to use your key.',
+  lookAtIt: 'Look at the request',
+  noApprovals: 'No terminal asks to use your key.',
+  approvalScope: {
+    read: 'Read mail for 15 minutes',
+    sign: 'Read and sign mail',
+  },
+  askedBy: (terminal: string, address: string, at: string) => `Asked by ${terminal} at ${address}, ${at}.`,
+  approvalElse:
+    'If you are not sitting at that terminal, press the button: it is logged out at once, and nothing is opened.',
+  notMe: 'I did not ask for this',
+  approvalHow: 'To approve, type the code that the terminal shows, then your passphrase; or use a passkey.',
+  code: 'Code',
+  approve: 'Approve',
+  otherwiseApprove: 'Go back and type the passphrase instead.',
+  approvalPasskeyWhat: (scope: string, terminal: string) => `You approve: ${scope}, for ${terminal}.`,
 
   // lists
   count: (unread: number, total: number) => (unread ? `${unread} new of ${total}` : String(total)),
@@ -100,6 +217,13 @@ const en = {
     renamed: () => 'The folder has its new name.',
     gone: () => 'The folder is deleted; its mail is in the Trash.',
     empty: (n: number) => `The Trash is empty: ${n} deleted for good.`,
+    'passkey-stored': () => 'The passkey is stored. It was tried out, and works.',
+    'passkey-renamed': () => 'The passkey has its new name.',
+    'passkey-removed': () =>
+      'The passkey is removed: it opens nothing here any more. Remove it from your device as well.',
+    'passphrase-changed': () => 'The new passphrase is set. Your other terminals are logged out.',
+    approved: () => 'Approved. The terminal that asked may go on; this phone holds nothing.',
+    denied: () => 'Denied. The terminal that asked is logged out, and nothing was opened.',
   },
   /** @param isWaiting it has not left for all of them */
   sent: (to: string, isWaiting: boolean) =>
@@ -201,6 +325,10 @@ const en = {
   } as Record<string, string>,
   reasons: {
     'wrong-passphrase': 'wrong passphrase',
+    'wrong-passkey': 'passkey not accepted',
+    'passkey-counter': 'perhaps a copied passkey: its counter fell back',
+    'passkey-backup': 'passkey not accepted: it says now that it can be copied',
+    'wrong-code': 'wrong code at an approval',
     locked: 'locked by you',
     idle: 'not used any more',
     max: 'its time was over',
@@ -215,8 +343,6 @@ const en = {
   ownKey: 'Your key',
   noKey: 'You have no key yet. The operator of this server can make one for you.',
   publicKey: 'Public key (file)',
-  recoveryHint:
-    'Forgot your passphrase? The recovery code that was printed when the key was made opens it; ask the operator.',
   correspondents: 'Accepted keys of others',
   noneAccepted: 'None yet. People of this server need none: their keys count as accepted.',
   remove: 'Remove',
@@ -278,6 +404,8 @@ const japaneseRefusals: Partial<Record<RefusalCode, (detail: RefusalDetail) => s
   'slow-down': ({ retry_after_s }) =>
     `試行が多すぎます。${retry_after_s ? `${retry_after_s}秒` : 'しばらく'}待ってください。`,
   'not-found': () => '見つかりません。',
+  'wrong-passkey': () => 'このパスキーでは開けません。何も変わっていません。',
+  'wrong-code': () => '端末に表示されたコードと違います。三回間違えると要求は終わります。',
   'bad-key': () => '使える公開鍵がありません。BEGINからENDまで全部貼り付けてください。',
   forbidden: () => 'このフォームは古いか、別のサイトから送られました。戻って再読み込みしてください。',
   busy: () => 'サーバーが混み合っています。もう一度お試しください。',
@@ -307,6 +435,12 @@ const ja: Words = {
   loginAgain: 'ログインしてください。',
   loginParked: 'セッションが終了しました。ログインすると、書いた内容が戻ります。',
   loggedOut: 'ログアウトしました。',
+  passkeyLogin: 'パスキーでログイン',
+  passkeyLoginWhat:
+    'ユーザーIDを入れると、同じ操作で鍵も開きます。入れなければ、このサイトのパスキーを選ぶとログインします。',
+  passkeyLoginWrong: 'このパスキーではログインできませんでした。もう一度試すか、パスワードを使ってください。',
+  otherwisePassword: '代わりにパスワードでログインしてください。',
+  withPassword: 'パスワードを使う',
   useTitle: '秘密鍵の使用',
   useToOpen: 'このメールを開くには鍵のパスフレーズが必要です:',
   useToDraft: 'この下書きを開くには鍵のパスフレーズが必要です:',
@@ -316,6 +450,9 @@ const ja: Words = {
   passphraseAgain: 'パスフレーズ(確認)',
   optional: '(空でも可)',
   ok: 'OK',
+  usePasskey: 'パスキーを使う',
+  byPhone: '電話で承認',
+  forgotten: 'パスフレーズを忘れましたか?',
   cancel: '取消',
   passphraseWrong: 'パスフレーズが違います。鍵は閉じたままです。',
   passphrasesDiffer: '二つのパスフレーズが一致しません。鍵は閉じたままです。',
@@ -326,6 +463,94 @@ const ja: Words = {
   stopTitle: '他での使用を停止しますか?',
   stop: (terminal, since, lastUsed) =>
     `OKを押すと、${terminal}での鍵の使用(${since}から、最後の使用 ${lastUsed})を直ちに停止し、ここでパスフレーズを求めます。取消なら何も変わりません。`,
+  passkeyNoScript: 'このブラウザーではスクリプトが動かないため、パスキーを使えません。',
+  passkeyReady: '下のボタンを押すと、ブラウザーが指紋、顔、PIN、セキュリティキーのどれかを求めます。',
+  passkeyAsks: 'ブラウザーがパスキーを求めています(指紋、顔、PIN、セキュリティキー)。',
+  passkeyFailed: 'できなかったか、取り消されました。何も変わっていません。もう一度お試しください。',
+  useIsFor: '鍵を使う対象:',
+  passkeyNone: '鍵を開くパスキーがまだありません。「その他」の「パスキー」で追加できます。',
+  otherwiseUnlock: '代わりにパスフレーズを入力するか、電話で承認してください。',
+  usePassphrase: 'パスフレーズを使う',
+  passkeys: 'パスキー',
+  passkeysWhat:
+    'パスキーは、パスフレーズの代わりに指紋、顔、PIN、セキュリティキーで鍵を開きます。ログインにも使えます。',
+  noPasskeys: 'まだありません。',
+  addPasskey: 'パスキーを追加',
+  addPasskeyWhat:
+    '最初にブラウザーがパスキーを作ります。次にそれを試し、鍵があなたのものであることをパスフレーズで示します。操作は二、三回です。',
+  otherwiseAdd: '電話など、スクリプトが動くブラウザーで追加してください。',
+  makePasskey: 'パスキーを作る',
+  storePasskey: 'パスキーを保存',
+  storeByPasskey: '別のパスキーで示す',
+  tryPasskey: 'パスキーを試して保存',
+  passkeyCanPrf:
+    'このパスキーは秘密を保てます。鍵そのものを開き、サーバーにも、運営者にも、データを奪った人にも、あなたなしで鍵を開く手段を与えません。',
+  passkeyCannotPrf:
+    '警告: このパスキーは秘密を保てません。これで鍵を開くには、鍵を開くものをサーバー自身が持つ必要があります。運営者や、サーバーのデータを奪った人は、あなたなしで鍵を開けます。',
+  passkeyConsent: '理解しました。それでもこのパスキーで鍵を開きます。',
+  passkeyDenied:
+    'このパスキーは秘密を保てません。このサーバーは秘密を保てるものだけを受け入れます。保存しませんでした。機器から削除してください。',
+  withoutConsent: 'チェックしなければ、ログイン専用として保存します。',
+  passkeyPolicyAllows: 'このサーバーの運営者はこれを許可しています。',
+  opensItself: '鍵そのものを開きます。サーバーや運営者に、あなたなしで開く手段を与えません。',
+  opensHeld:
+    '鍵を開くものを持つサーバーを通じて開きます。運営者や、サーバーのデータを奪った人は、あなたなしで開けます。',
+  opensNothing: 'ログイン用です。鍵は開きません。',
+  isSynced: '製造元のクラウドで他の機器にも複製されます。',
+  isHere: '一つの機器だけにあります。',
+  added: '追加',
+  used: '最後の使用',
+  neverUsed: '未使用',
+  reachedBy: '接続:',
+  transports: { internal: 'この機器', usb: 'USB', nfc: 'NFC', ble: 'Bluetooth', hybrid: '電話' },
+  change: '変更',
+  removePasskey: 'パスキーを削除',
+  removePasskeyWhat:
+    'ここで削除すると、このパスキーでは鍵もログインも開きません。本人であることをパスフレーズかパスキーで示してください。',
+  proveByPasskey: 'パスキーで示す',
+  proveByPassphrase: 'パスフレーズで示す',
+  otherwiseProve: '代わりにパスフレーズで示してください。',
+  passphraseTitle: 'パスフレーズと回復コード',
+  passphraseChange: 'パスフレーズの変更',
+  passphraseChangeWhat:
+    '鍵は変わらず、開くものだけが変わります。他の端末はログアウトされます。サーバーの古いバックアップは古いパスフレーズで開きます。',
+  newPassphrase: '新しいパスフレーズ',
+  newPassphraseAgain: '新しいパスフレーズ(確認)',
+  changePassphrase: 'パスフレーズを変更',
+  newPassphrasesDiffer: '二つの新しいパスフレーズが一致しません。何も変わっていません。',
+  recover: '回復コードを使う',
+  recoverWhat:
+    '鍵を作ったときの回復コードで、新しいパスフレーズを設定できます。一度だけ使え、新しいコードが出ます。',
+  recoverDo: '新しいパスフレーズを設定',
+  recoveredTitle: '新しい回復コード',
+  recovered: '新しいパスフレーズを設定しました。古いパスフレーズと回復コードではもう何も開きません。',
+  approvalTitle: '電話で承認',
+  approvalOpen: '電話でこのアドレスを開き、ログインしてください:',
+  approvalThere: 'この端末の要求を探し、そこに次のコードを入力してください:',
+  approvalFor: {
+    read: 'この端末で15分間メールを読めるようになります。署名には別の承認が要ります。',
+    sign: 'この端末で読むことと署名ができるようになります。',
+  },
+  approvalUntil: (time, seconds) =>
+    `コードは${time}まで(あと${seconds}秒)有効です。承認してから「もう一度確認」を押してください。`,
+  checkAgain: 'もう一度確認',
+  notYet: 'まだ承認されていません。',
+  approvalDenied: '電話で拒否されたか、コードが三回間違っていました。鍵は閉じたままです。',
+  approvalExpired: '時間内に承認されませんでした。鍵は閉じたままです。',
+  approvals: '鍵の使用の要求',
+  approvalWaits: '端末が鍵の使用を求めています。',
+  lookAtIt: '要求を見る',
+  noApprovals: '鍵の使用を求めている端末はありません。',
+  approvalScope: { read: '15分間メールを読む', sign: 'メールを読み、署名する' },
+  askedBy: (terminal, address, at) => `要求した端末: ${terminal} (${address})、${at}。`,
+  approvalElse:
+    'その端末の前にいるのがあなたでなければ、このボタンを押してください。直ちにログアウトさせ、何も開きません。',
+  notMe: '私は求めていません',
+  approvalHow: '承認するには、端末に表示されたコードとパスフレーズを入力するか、パスキーを使ってください。',
+  code: 'コード',
+  approve: '承認',
+  otherwiseApprove: '戻って、パスフレーズを入力してください。',
+  approvalPasskeyWhat: (scope, terminal) => `承認する内容: ${scope} (${terminal})。`,
   count: (unread, total) => (unread ? `未読${unread}/${total}` : String(total)),
   legend: 'N 未読、F 旗、A 返信済み、@ 添付、E 暗号、S 署名',
   noMail: 'メールはありません。',
@@ -367,6 +592,13 @@ const ja: Words = {
     renamed: () => 'フォルダーの名前を変えました。',
     gone: () => 'フォルダーを削除しました。メールはごみ箱にあります。',
     empty: (n) => `ごみ箱を空にしました(${n}件)。`,
+    'passkey-stored': () => 'パスキーを保存しました。試して動作を確かめました。',
+    'passkey-renamed': () => 'パスキーの名前を変えました。',
+    'passkey-removed': () =>
+      'パスキーを削除しました。ここではもう何も開けません。機器からも削除してください。',
+    'passphrase-changed': () => '新しいパスフレーズを設定しました。他の端末はログアウトされました。',
+    approved: () => '承認しました。求めた端末は続けられます。この電話には何も残りません。',
+    denied: () => '拒否しました。求めた端末をログアウトさせました。何も開かれていません。',
   },
   sent: (to, isWaiting) => `${isWaiting ? '送信中です' : '送信しました'}${to && `: ${to}`}。`,
   moreTitle: 'フォルダーとその他',
@@ -453,6 +685,10 @@ const ja: Words = {
   },
   reasons: {
     'wrong-passphrase': 'パスフレーズ違い',
+    'wrong-passkey': 'パスキー不承認',
+    'passkey-counter': '複製されたパスキーの疑い(カウンターが戻った)',
+    'passkey-backup': 'パスキー不承認(複製の可否が変わった)',
+    'wrong-code': '承認コード違い',
     locked: '自分で閉じた',
     idle: '使われなかった',
     max: '時間切れ',
@@ -465,7 +701,6 @@ const ja: Words = {
   ownKey: 'あなたの鍵',
   noKey: 'まだ鍵がありません。サーバーの管理者に頼んでください。',
   publicKey: '公開鍵(ファイル)',
-  recoveryHint: 'パスフレーズを忘れたときは、鍵を作ったときの回復コードで開けます。管理者に尋ねてください。',
   correspondents: '承認した他の人の鍵',
   noneAccepted: 'まだありません。このサーバーの人の鍵は承認済みとして扱われます。',
   remove: '削除',

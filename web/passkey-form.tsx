@@ -1,0 +1,75 @@
+/**
+ * A form with one WebAuthn step, for every page that has one. Its text says what can be done where no script runs;
+ * the script (passkey.ts), where it does run, replaces that text and fills the form in.
+ */
+import type { Child } from 'hono/jsx'
+import type { Services } from '../server/main.ts'
+import type { Proof } from '../server/passkeys.ts'
+import type { Form as Fields, Visit } from '../server/web-server.ts'
+import { Form } from './layout.tsx'
+import type { Words } from './words.ts'
+
+/**
+ * @param kind `get` asks for one of the passkeys in the options; `discover` for any of this site, also by the
+ * browser's own suggestions; `create` makes one
+ */
+export const PasskeyForm = (props: {
+  visit: Visit
+  words: Words
+  action: string
+  kind: 'get' | 'discover' | 'create'
+  /** As the server made them, for the script. */
+  options: string
+  /** Options of a second assertion: another passkey as proof. */
+  proof?: string
+  /** Asks as soon as the page is there. */
+  once?: boolean
+  /** What else can be done where no script runs. */
+  otherwise: string
+  children?: Child
+}) => {
+  const { visit, words, action, kind, options, proof, once, otherwise, children } = props
+  const data = {
+    'data-kind': kind,
+    'data-options': options,
+    'data-proof': proof,
+    'data-once': once ? 1 : undefined,
+  }
+  return (
+    <Form visit={visit} action={action} data={data}>
+      <p>
+        {/* not the paragraph itself: its end is not written, so what follows would count as part of it */}
+        <span
+          id="said"
+          aria-live="polite"
+          data-ready={words.passkeyReady}
+          data-asks={words.passkeyAsks}
+          data-failed={words.passkeyFailed}
+        >
+          {words.passkeyNoScript} {otherwise}
+        </span>
+      </p>
+      {children}
+    </Form>
+  )
+}
+
+/**
+ * The assertion that the script put into a form; null if there is none.
+ *
+ * @throws Refusal `bad-request` if it is not of that shape
+ */
+export const assertedOf = (services: Services, form: Fields, name: 'asserted' | 'proof' = 'asserted') => {
+  const text = form.get(name)
+  return text ? services.passkeys.asserted(text) : null
+}
+
+/** Who sends the form proves to be the user: by a passkey, or by the passphrase in it. */
+export const proofOf = (services: Services, form: Fields, name?: 'asserted' | 'proof'): Proof => {
+  const asserted = assertedOf(services, form, name)
+  return asserted ? { asserted } : { passphrase: form.get('passphrase') }
+}
+
+/** The user's passkeys that open the key. */
+export const openingPasskeys = async (services: Services, userId: number) =>
+  (await services.passkeys.list(userId)).filter(({ slot }) => slot !== null)
