@@ -795,7 +795,6 @@ test('The recovery code opens the keyring once: a new passphrase and a new code 
     keyrings.recover(session, made.recoveryCode!, 'fresh'),
     'guessing is slow here too',
   )
-  server.pass(0)
   const elsewhere = { ...session, address: '192.0.2.9' }
   const typed = made
     .recoveryCode!.toLowerCase()
