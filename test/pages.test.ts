@@ -879,7 +879,8 @@ test('B6: each address of an offered key stands on a line of its own, only those
     certificates.map(({ addresses }) => addresses),
     [[ann], ['eve@evil.example', carol], [carol]],
   )
-  const from = (address: string, text: string) => `From: <${address}>\nTo: ${ann}\nSubject: ${address}\n\n${text}`
+  const from = (address: string, text: string) =>
+    `From: <${address}>\nTo: ${ann}\nSubject: ${address}\n\n${text}`
   await made.deliver(ann, from(ann, await evil.signed('I am you')))
   await made.deliver(ann, from('eve@evil.example', await evil.signed('I am I')))
   await lynx.go('/f/inbox')
@@ -944,7 +945,11 @@ test('what turns the writing direction around, or controls a terminal, is in no 
   const id = lynx.page.html.match(/\/m\/(\d+)/)![1]
   for (const path of ['/f/inbox', `/m/${id}`, `/c?re=${id}`, `/c?fw=${id}`]) {
     await lynx.go(path)
-    assert.doesNotMatch(lynx.page.html, /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|(?![\n\t])\p{Cc}/u, path)
+    assert.doesNotMatch(
+      lynx.page.html,
+      /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|(?![\n\t])\p{Cc}/u,
+      path,
+    )
   }
   await lynx.go(`/m/${id}`)
   assert.match(lynx.page.html, /Te\[2Jxt\tand<br>more/)

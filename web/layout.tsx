@@ -335,7 +335,11 @@ export const readable = (text: string): string =>
 /** The same on one line of ours, and not too long. */
 export const oneLine = (text: string, limit = 80): string => {
   // Of a code unit or two each: what lies behind the limit is not looked at.
-  const characters = [...readable(text.slice(0, 4 * limit + 100)).replace(/\s+/g, ' ').trim()]
+  const characters = [
+    ...readable(text.slice(0, 4 * limit + 100))
+      .replace(/\s+/g, ' ')
+      .trim(),
+  ]
   return characters.length > limit ? `${characters.slice(0, limit - 1).join('')}…` : characters.join('')
 }
 

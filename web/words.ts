@@ -226,8 +226,7 @@ const en = {
     denied: () => 'Denied. The terminal that asked is logged out, and nothing was opened.',
   },
   /** @param isWaiting it has not left for all of them */
-  sent: (to: string, isWaiting: boolean) =>
-    `${isWaiting ? 'On its way' : 'Sent'}${to && ` to ${to}`}.`,
+  sent: (to: string, isWaiting: boolean) => `${isWaiting ? 'On its way' : 'Sent'}${to && ` to ${to}`}.`,
 
   // folders and more
   moreTitle: 'Folders and more',
@@ -555,7 +554,8 @@ const ja: Words = {
   legend: 'N 未読、F 旗、A 返信済み、@ 添付、E 暗号、S 署名',
   noMail: 'メールはありません。',
   nothingFound: '見つかりません。',
-  found: (folder, count, more) => `${folder}: ${count ? `${count}件${more ? '以上' : ''}見つかりました` : '見つかりません'}`,
+  found: (folder, count, more) =>
+    `${folder}: ${count ? `${count}件${more ? '以上' : ''}見つかりました` : '見つかりません'}`,
   notSearched: 'このフォルダーだけを検索し、暗号メールの本文は検索しません。',
   noSubject: '(件名なし)',
   nobody: '(差出人なし)',
