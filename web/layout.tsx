@@ -30,7 +30,7 @@ export type Content = {
 
 /** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
 export const style =
-  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 8px;overflow-wrap:anywhere}nav{background:#135;padding:0 4px}nav,nav a{color:#fff}.k{font-weight:bold;border:double}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,textarea{font:inherit}textarea{width:98%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 8px}p input,.m a{flex:9em;min-width:0}.m label{width:13em}.s{border-left:solid #b60;padding:0 8px}.t{white-space:pre-wrap}'
+  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 8px;overflow-wrap:anywhere}nav,nav a{background:#135;color:#fff}.k{border:solid}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,p label>*{font:inherit;max-width:100%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 8px}p label>*{width:34em;margin-left:auto;box-sizing:border-box}.m a{flex:9em}.m label{width:16em}.s{border-left:solid;padding:0 8px}.t{white-space:pre-wrap}'
 
 /** What the visitor reads, in their language. */
 export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]
@@ -98,7 +98,7 @@ const thin = (html: string) =>
     .replaceAll('/>', '>')
     .replaceAll(' type="submit"', '')
     .replaceAll('=""', '')
-    .replace(/="([\w./-]*[\w-])"/g, '=$1')
+    .replace(/="([\w./:-]*[\w,-])"/g, '=$1')
     .replace(/<\/(?:p|li|option|html)>/g, '')
 
 const Navigation = ({ words, current }: { words: Words; current: Content['current'] }) => {
@@ -178,7 +178,7 @@ export const Hidden = ({ name, value }: { name: string; value: string | number |
 
 /** One of a form's verbs, sent as field `a`. */
 export const Button = (props: { a?: string; open?: boolean; children?: Child }) => (
-  <button type="submit" name="a" value={props.a} class={props.open ? 'k' : undefined}>
+  <button type="submit" name={props.a && 'a'} value={props.a} class={props.open ? 'k' : undefined}>
     {props.children}
   </button>
 )
@@ -302,7 +302,11 @@ export const readable = (text: string): string =>
 /** The same on one line of ours, and not too long. */
 export const oneLine = (text: string, limit = 80): string => {
   // Of a code unit or two each: what lies behind the limit is not looked at.
-  const characters = [...readable(text.slice(0, 4 * limit + 100)).replace(/\s+/g, ' ').trim()]
+  const characters = [
+    ...readable(text.slice(0, 4 * limit + 100))
+      .replace(/\s+/g, ' ')
+      .trim(),
+  ]
   return characters.length > limit ? `${characters.slice(0, limit - 1).join('')}…` : characters.join('')
 }
 

@@ -281,7 +281,8 @@ const Verdict = ({ c, view }: { c: PageContext; view: View }) => {
  */
 const protectionOf = (c: PageContext, { folder, mail }: View): 'none' | 'sign' | null => {
   const [from, another] = mail.from
-  if (folder.kind !== 'sent' || another || from?.address.toLowerCase() !== sessionOf(c).user.address) return null
+  if (folder.kind !== 'sent' || another || from?.address.toLowerCase() !== sessionOf(c).user.address)
+    return null
   const left = mail.headers['x-wafer-protection']?.trim()
   return left === 'none' || left === 'sign' ? left : null
 }
