@@ -21,6 +21,10 @@ export type Correspondent = {
   acceptedAt: number
 }
 
+const addressLimit = 20
+/** An address that a page shows whole and as it is. */
+const isReadable = (address: string) => address.length <= 254 && !/[\s\p{C}]/u.test(address)
+
 export class Correspondents {
   readonly #db: Database
   readonly #clock: Clock
@@ -37,12 +41,20 @@ export class Correspondents {
   }
 
   /**
-   * The usable public keys in pasted text or in an attachment.
+   * The usable public keys in pasted text or in an attachment, each with all the addresses that it is to count for.
    *
    * @throws Refusal `bad-key` if there is none
    */
   async offered(octets: Uint8Array): Promise<OfferedKey[]> {
-    const keys = (await this.#pool.run('reading', 'inspectKeys', { octets })).filter((key) => !key.revoked)
+    const usable = (await this.#pool.run('reading', 'inspectKeys', { octets }))
+      .filter((key) => !key.revoked)
+      .map((key) => ({ ...key, addresses: key.addresses.filter(isReadable) }))
+    const keys = usable.filter(({ addresses }) => addresses.length <= addressLimit)
+    if (usable.length > 0 && keys.length === 0)
+      throw new Refusal(
+        'bad-key',
+        `The key names more than ${addressLimit} addresses. Nobody can look through so many, so it is not taken.`,
+      )
     if (keys.length === 0)
       throw new Refusal(
         'bad-key',
@@ -51,7 +63,22 @@ export class Correspondents {
     return keys
   }
 
-  /** Accepts what {@link offered} showed. Accepting a key again brings it up to date. */
+  /** What stands in an offered key's way: its addresses that a user of this server has, or another accepted key. */
+  async conflicts(
+    userId: number,
+    { fingerprint, addresses }: OfferedKey,
+  ): Promise<{ address: string; with: 'user' | 'accepted' }[]> {
+    const others = (await this.list(userId)).filter((accepted) => accepted.fingerprint !== fingerprint)
+    const found: { address: string; with: 'user' | 'accepted' }[] = []
+    for (const address of addresses) {
+      if ((await this.#keysOfUser(address)).length > 0) found.push({ address, with: 'user' })
+      else if (others.some((other) => other.addresses.includes(address)))
+        found.push({ address, with: 'accepted' })
+    }
+    return found
+  }
+
+  /** Accepts what {@link offered} showed, for the addresses shown. Accepting a key again brings it up to date. */
   async accept(userId: number, key: OfferedKey): Promise<void> {
     const { fingerprint, publicKey } = key
     const row = { publicKey, addresses: JSON.stringify(key.addresses), acceptedAt: this.#clock() }
@@ -79,21 +106,32 @@ export class Correspondents {
   }
 
   /**
-   * The keys that a signature may be by: the user's own, the accepted ones, and those of this server's users who are
-   * named as the sender. A key of this server vouches for its owner's address only, whatever its user ids say.
+   * The keys that a signature may be by: the user's own, those of this server's users who are named as the sender, and
+   * the accepted ones. A key of this server vouches for its owner's address only, whatever its user ids say; an accepted
+   * one for the addresses that were shown when it was accepted, but never for a user of this server with keys.
    *
    * @param sender the From field as lists show it
    */
   async certificates(user: User, sender: string): Promise<Certificate[]> {
-    const accepted = (await this.list(user.id)).map(({ publicKey }) => ({ publicKey, addresses: null }))
     const named = (sender.match(/[^\s<>,;:"()]+@[^\s<>,;:"()]+/g) ?? []).slice(0, 5)
     const local: Certificate[] = []
     for (const address of new Set([user.address, ...named.map((found) => found.toLowerCase())])) {
-      const owner = await this.#users.byAddress(address)
-      const keys = owner ? await this.#keyrings.list(owner.id) : []
-      for (const { publicKey } of keys) local.push({ publicKey, addresses: [address] })
+      for (const { publicKey } of await this.#keysOfUser(address))
+        local.push({ publicKey, addresses: [address] })
+    }
+    const accepted: Certificate[] = []
+    for (const { publicKey, addresses } of await this.list(user.id)) {
+      const vouchedFor: string[] = []
+      for (const address of addresses)
+        if ((await this.#keysOfUser(address)).length === 0) vouchedFor.push(address)
+      accepted.push({ publicKey, addresses: vouchedFor })
     }
     return [...local, ...accepted]
+  }
+
+  async #keysOfUser(address: string) {
+    const owner = await this.#users.byAddress(address)
+    return owner ? this.#keyrings.list(owner.id) : []
   }
 
   /** The key to encrypt to for each address, and the addresses that have none. */

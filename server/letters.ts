@@ -93,6 +93,7 @@ export class Letters {
     options: { draft?: number | null; holdMs?: number } = {},
   ): Promise<Sent> {
     const { user } = session
+    const draft = await this.#draftOf(user, options.draft)
     if (letter.sign) await this.#allowances.require(session, keyToken, 'sign')
     const addressed = parseRecipients(letter)
     if (addressed.all.length === 0)
@@ -102,7 +103,7 @@ export class Letters {
       await this.#outbox.resolve(addressed.all)
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== 'no-relay') throw error
-      const { id } = await this.saveDraft(session, letter, options.draft)
+      const { id } = await this.saveDraft(session, letter, draft)
       throw new Refusal('no-relay', error.message, { detail: { ...error.detail, draft: id } })
     }
 
@@ -122,7 +123,7 @@ export class Letters {
     const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
     const id = await this.#mailboxes.store(user.id, folder.id, copy, {
       seen: true,
-      replaces: options.draft ?? null,
+      replaces: draft,
     })
     return { id, folder, ...result }
   }
@@ -152,7 +153,7 @@ export class Letters {
     const { user } = session
     const folder = await this.#mailboxes.fixedFolder(user.id, 'drafts')
     const octets = await this.#compose(user, letter, parseRecipients(letter, 'as typed'), 'draft')
-    const options = { seen: true, replaces: replaces ?? null }
+    const options = { seen: true, replaces: await this.#draftOf(user, replaces) }
     const id = await this.#mailboxes.store(user.id, folder.id, await this.toSelf(user, octets), options)
     return { id, folder }
   }
@@ -163,6 +164,8 @@ export class Letters {
    * @throws Refusal `not-found`, `key-in-use`, `allowance-required`
    */
   async draft(session: Session, keyToken: string | null, id: number): Promise<Letter> {
+    if ((await this.#draftOf(session.user, id)) === null)
+      throw new Refusal('not-found', 'There is no such draft.')
     const { security } = await this.#mailboxes.message(session.user.id, id)
     const { mail } =
       security === 'encrypted'
@@ -184,6 +187,18 @@ export class Letters {
       inReplyTo: replied ? { messageId: replied, references: mail.references } : null,
       sign: protection.includes('sign'),
       encrypt: protection.includes('encrypt'),
+    }
+  }
+
+  /** The id if a draft has it, or null: what a letter takes the place of is deleted for good, so no other mail may be that. */
+  async #draftOf(user: User, id: number | null | undefined): Promise<number | null> {
+    if (!id) return null
+    const drafts = await this.#mailboxes.fixedFolder(user.id, 'drafts')
+    try {
+      return (await this.#mailboxes.message(user.id, id)).folderId === drafts.id ? id : null
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'not-found') return null
+      throw error
     }
   }
 

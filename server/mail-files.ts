@@ -3,8 +3,8 @@
  * line ends included; only what mbox itself put in is taken out again (the From_ line, one `>` of each quoted one,
  * the empty line at the end: mboxrd, of which mboxo is read as the same).
  */
-import { createReadStream } from 'node:fs'
-import { open, readdir, readFile, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, lstat, open, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { dateOf } from './mime.ts'
 import { Refusal } from './refusal.ts'
@@ -13,7 +13,7 @@ import { Refusal } from './refusal.ts'
 export type MailFile = { path: string; kind: 'mail' | 'mbox'; seen: boolean; flagged: boolean }
 export type FiledMail = { octets: Buffer; arrivedAt: number; seen: boolean; flagged: boolean }
 
-const sizeLimit = 64 * 1024 * 1024
+const sizeLimit = 25 * 1024 * 1024 // as of mail that comes in by SMTP
 
 /**
  * The mail files that a path stands for: itself, or those of a Maildir in order of their names, which begin with
@@ -22,11 +22,14 @@ const sizeLimit = 64 * 1024 * 1024
  * @throws Refusal if there is nothing that could be mail
  */
 export const mailFilesAt = async (path: string): Promise<MailFile[]> => {
-  const info = await stat(path).catch((cause) => {
+  const info = await lstat(path).catch((cause) => {
     throw cannotRead(path, cause)
   })
   if (!info.isDirectory()) return [{ path, kind: await kindOf(path), seen: false, flagged: false }]
-  const folders = await Promise.all(['cur', 'new'].map((name) => readdir(join(path, name)).catch(() => null)))
+  // A Maildir may be another's: its links could lead to any file that this command may read.
+  const entries = async (folder: string) =>
+    (await lstat(folder)).isDirectory() ? await readdir(folder) : null
+  const folders = await Promise.all(['cur', 'new'].map((name) => entries(join(path, name)).catch(() => null)))
   if (folders.every((names) => names === null))
     throw new Refusal('bad-request', `${path} is a folder, but no Maildir: it has neither cur nor new in it.`)
   return folders
@@ -42,21 +45,50 @@ export const mailFilesAt = async (path: string): Promise<MailFile[]> => {
  * @throws Refusal naming the file if it is not mail; what came before was whole
  */
 export async function* mailsIn(file: MailFile): AsyncGenerator<FiledMail> {
+  let handle: FileHandle | null = null
   try {
-    const { mtimeMs, size } = await stat(file.path)
+    handle = await openPlain(file.path)
+    const { mtimeMs } = await handle.stat()
     if (file.kind === 'mbox') {
-      for await (const mail of mailsInMbox(file.path)) yield filed(mail.octets, mail.arrivedAt ?? mtimeMs)
+      for await (const mail of mailsInMbox(handle, file.path))
+        yield filed(mail.octets, mail.arrivedAt ?? mtimeMs)
       return
     }
-    if (size > sizeLimit) throw tooLarge(file.path)
-    const octets = await readFile(file.path)
+    const octets = await readAtMost(handle, sizeLimit)
+    if (octets === null) throw tooLarge(file.path)
     if (!beginsHeader(octets)) throw notMail(file.path)
     const { seen, flagged } = file
     yield { ...filed(octets, mtimeMs), seen, flagged }
   } catch (error) {
     throw error instanceof Refusal ? error : cannotRead(file.path, error)
+  } finally {
+    await handle?.close()
   }
 }
+
+/** Opens a regular file: no link, no device, and no pipe, which one could wait at for ever. */
+const openPlain = async (path: string): Promise<FileHandle> => {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+  const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  if ((await handle.stat()).isFile()) return handle
+  await handle.close()
+  throw new Refusal('bad-request', `${path} is not a regular file.`)
+}
+
+/** @returns null if the file has more, whatever its size was a moment ago */
+const readAtMost = async (handle: FileHandle, limit: number): Promise<Buffer | null> => {
+  const pieces: Buffer[] = []
+  let size = 0
+  for await (const piece of chunks(handle)) {
+    size += piece.length
+    if (size > limit) return null
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces)
+}
+
+const chunks = (handle: FileHandle) =>
+  handle.createReadStream({ start: 0, autoClose: false }) as AsyncIterable<Buffer>
 
 /** One mail for an mbox; a last line without an end gets one, for mbox has no way to say that there was none. */
 export const toMbox = (octets: Uint8Array, arrivedAt: number): Buffer => {
@@ -77,7 +109,10 @@ export const toMbox = (octets: Uint8Array, arrivedAt: number): Buffer => {
 const datedFromLine =
   /^From .*\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? .*\b\d{1,2}:\d\d\b.*\b\d{4}\b|^From .*\b\d{4} \d{1,2}:\d\d/
 
-async function* mailsInMbox(path: string): AsyncGenerator<{ octets: Buffer; arrivedAt: number | null }> {
+async function* mailsInMbox(
+  handle: FileHandle,
+  path: string,
+): AsyncGenerator<{ octets: Buffer; arrivedAt: number | null }> {
   let mail: { pieces: Buffer[]; size: number; arrivedAt: number | null } | null = null
   /** A From_ line, until the next line has shown that a header begins there: text may begin with "From " too. */
   let fromLine: Buffer | null = null
@@ -89,7 +124,7 @@ async function* mailsInMbox(path: string): AsyncGenerator<{ octets: Buffer; arri
     if (mail.size > sizeLimit) throw tooLarge(path)
     mail.pieces.push(piece)
   }
-  for await (const piece of lines(path)) {
+  for await (const piece of lines(handle)) {
     const isLine = lineBegins
     lineBegins = piece.at(-1) === 0x0a
     if (fromLine) {
@@ -120,9 +155,9 @@ const closed = ({ pieces, arrivedAt }: { pieces: Buffer[]; arrivedAt: number | n
 }
 
 /** The lines of a file with their ends; an overlong one in several pieces, of which only the last has an end. */
-async function* lines(path: string): AsyncGenerator<Buffer> {
+async function* lines(handle: FileHandle): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0)
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+  for await (const chunk of chunks(handle)) {
     const octets = rest.length ? Buffer.concat([rest, chunk]) : chunk
     let at = 0
     for (let end = octets.indexOf(0x0a); end >= 0; end = octets.indexOf(0x0a, at)) {
@@ -155,7 +190,7 @@ const fromLineDate = (line: Buffer): number | null => {
 const kindOf = async (path: string): Promise<MailFile['kind']> => {
   let start: Buffer
   try {
-    const file = await open(path)
+    const file = await openPlain(path)
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(5), 0, 5, 0)
       start = buffer.subarray(0, bytesRead)
@@ -163,7 +198,7 @@ const kindOf = async (path: string): Promise<MailFile['kind']> => {
       await file.close()
     }
   } catch (cause) {
-    throw cannotRead(path, cause)
+    throw cause instanceof Refusal ? cause : cannotRead(path, cause)
   }
   return isFromLine(start) || start.length === 0 ? 'mbox' : 'mail' // an empty file is an mbox without mail
 }
@@ -194,9 +229,12 @@ const maildirFlags = (path: string) => {
 
 const notMail = (path: string) =>
   new Refusal('bad-request', `${path} is not a mail: it does not begin with a header.`)
-const tooLarge = (path: string) => new Refusal('too-large', `${path} holds a mail of more than 64 MiB.`)
+const tooLarge = (path: string) => new Refusal('too-large', `${path} holds a mail of more than 25 MiB.`)
 const cannotRead = (path: string, cause: unknown) => {
   const code = (cause as NodeJS.ErrnoException).code
-  const why = code === 'ENOENT' ? 'does not exist' : code === 'EACCES' ? 'may not be read' : 'cannot be read'
+  const why =
+    { ENOENT: 'does not exist', EACCES: 'may not be read', ELOOP: 'is a link: name the file itself' }[
+      code ?? ''
+    ] ?? 'cannot be read'
   return new Refusal('bad-request', `${path} ${why}.`, { cause })
 }

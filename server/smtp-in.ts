@@ -49,8 +49,16 @@ export const smtpLimits = {
   /** NOOP, RSET, VRFY and HELP without a mail. */
   junkCommands: 100,
   idleMs: 300_000,
+  /** All of a mail's data must be here after this time, however lively it drips in. */
+  dataMs: 10 * 60_000,
   /** Octets of mails that are being received at one time, over all connections. */
   octetsAtOnce: 256 * 1024 * 1024,
+  /** Mails that have grown larger than `largeOctets`, at one time, from one address. */
+  largePerClient: 2,
+  largeOctets: 1_000_000,
+  /** Who has sent less than `stallOctets` for so long gives way when memory runs short. */
+  stallMs: 10_000,
+  stallOctets: 65_536,
 }
 
 /** @throws Error with one sentence if the port or the socket cannot be opened */
@@ -58,7 +66,14 @@ export const startSmtpIn = async (services: Services): Promise<SmtpIn> => {
   const { config } = services
   const limits = { ...smtpLimits, ...services.limits }
   const reception = new Reception(services, limits)
-  const smtp = new StrictServer(reception.options(false), limits)
+  const begin = (lmtp: boolean): StrictServer => {
+    const server: StrictServer = new StrictServer(
+      reception.options(lmtp, (session, answer) => server.hangUp(session, answer)),
+      limits,
+    )
+    return server
+  }
+  const smtp = begin(false)
   try {
     await listening(smtp, () => smtp.listen(config.smtpPort, config.smtpHost))
   } catch (error) {
@@ -69,7 +84,7 @@ export const startSmtpIn = async (services: Services): Promise<SmtpIn> => {
   }
   const servers = [smtp]
   if (config.lmtpSocket !== null) {
-    const lmtp = new StrictServer(reception.options(true), limits)
+    const lmtp = begin(true)
     try {
       await listenOnSocket(lmtp, config.lmtpSocket)
     } catch (error) {
@@ -98,20 +113,72 @@ class Answer extends Error {
   }
 }
 
+/** A mail that is being received. */
+class Incoming {
+  readonly client: string
+  /** Ends its connection. */
+  readonly drop: (answer: Answer) => void
+  octets = 0
+  hasBareLineEnd = false
+  isWhole = false
+  #pieces: Buffer[] = []
+  /** So many at the front are put together: one piece for each dot that was taken out would cost more than the mail. */
+  #settled = 0
+  #last = 0
+  #strideAt = performance.now()
+  #strideOctets = 0
+
+  constructor(client: string, drop: (answer: Answer) => void) {
+    this.client = client
+    this.drop = drop
+  }
+
+  add(chunk: Buffer, strideOctets: number) {
+    // Chunk by chunk: looked for in a whole mail at once, line ends would keep everybody else waiting.
+    this.hasBareLineEnd ||= hasBareLineEnd(chunk, this.#last)
+    this.#last = chunk.at(-1) ?? this.#last
+    this.octets += chunk.length
+    this.#pieces.push(chunk)
+    if (this.#pieces.length - this.#settled >= 500)
+      this.#pieces.push(Buffer.concat(this.#pieces.splice(this.#settled++)))
+    this.#strideOctets += chunk.length
+    if (this.#strideOctets < strideOctets) return
+    this.#strideAt = performance.now()
+    this.#strideOctets = 0
+  }
+
+  /** For how long it has not come forward. */
+  get stalledMs() {
+    return performance.now() - this.#strideAt
+  }
+
+  forget() {
+    this.#pieces = []
+    this.#settled = 0
+    this.octets = 0
+  }
+
+  /** @param trace goes before it */
+  whole(trace: Buffer) {
+    return Buffer.concat([trace, ...this.#pieces])
+  }
+}
+
 /** What is decided about a client, a recipient and a mail. */
 class Reception {
   readonly #services: Services
   readonly #limits: typeof smtpLimits
   /** The user of each RCPT that was answered with 250, in their order: LMTP answers each of them (RFC 2033 §4.2). */
   readonly #recipients = new WeakMap<SMTPServerSession, number[]>()
-  #octetsHeld = 0
+  readonly #incoming = new Set<Incoming>()
 
   constructor(services: Services, limits: typeof smtpLimits) {
     this.#services = services
     this.#limits = limits
   }
 
-  options(lmtp: boolean): SMTPServerOptions {
+  /** @param hangUp ends the connection of a session */
+  options(lmtp: boolean, hangUp: (session: SMTPServerSession, answer: Answer) => void): SMTPServerOptions {
     const { config, log } = this.#services
     return {
       lmtp,
@@ -147,7 +214,7 @@ class Reception {
       },
       onData: (stream, session, callback) => {
         const recipients = this.#recipients.get(session) ?? []
-        this.#receive(stream, session, recipients).then(
+        this.#receive(stream, session, recipients, (answer) => hangUp(session, answer)).then(
           () =>
             callback(null, recipients.map(() => 'OK: mail is in the mailbox').slice(0, lmtp ? undefined : 1)),
           (error) => {
@@ -186,39 +253,75 @@ class Reception {
     return 'unknown' as const
   }
 
-  async #receive(stream: SMTPServerDataStream, session: SMTPServerSession, recipients: number[]) {
+  async #receive(
+    stream: SMTPServerDataStream,
+    session: SMTPServerSession,
+    recipients: number[],
+    hangUp: (answer: Answer) => void,
+  ) {
     const { mailboxes, log } = this.#services
-    const chunks: Buffer[] = []
-    let octetsHeld = 0
-    let crowded = false
+    const limits = this.#limits
+    const incoming = new Incoming(session.remoteAddress, (answer) => {
+      incoming.forget()
+      this.#incoming.delete(incoming)
+      hangUp(answer)
+    })
+    const deadline = setTimeout(
+      () => incoming.drop(new Answer(421, '4.4.2 The mail took too long')),
+      limits.dataMs,
+    )
+    this.#incoming.add(incoming)
+    let refusal: Answer | null = null
     try {
       // Read to the end whatever is wrong: a client listens to the answer only after CRLF.CRLF. The loop throws if the
       // connection ends before.
       for await (const chunk of stream as AsyncIterable<Buffer>) {
-        crowded ||= this.#octetsHeld + chunk.length > this.#limits.octetsAtOnce
-        if (stream.sizeExceeded || crowded) {
-          chunks.length = 0
-          continue
-        }
-        chunks.push(chunk)
-        octetsHeld += chunk.length
-        this.#octetsHeld += chunk.length
+        if (stream.sizeExceeded)
+          refusal = new Answer(552, `5.3.4 The mail is larger than ${limits.messageOctets} octets`)
+        refusal ??= this.#refusalOf(incoming, chunk.length)
+        if (refusal || !this.#incoming.has(incoming)) incoming.forget()
+        else incoming.add(chunk, limits.stallOctets)
       }
-      if (stream.sizeExceeded)
-        throw new Answer(552, `5.3.4 The mail is larger than ${this.#limits.messageOctets} octets`)
-      if (crowded) throw new Answer(452, '4.3.1 Too much mail at one time, try again later')
-      const octets = Buffer.concat(chunks)
-      if (hasBareLineEnd(octets)) throw new Answer(550, bareLineEnd)
-      if (hopsOf(octets) > this.#limits.hops)
+      clearTimeout(deadline)
+      incoming.isWhole = true
+      if (refusal) throw refusal
+      if (!this.#incoming.has(incoming)) throw new Answer(421, '4.3.1 Given up')
+      if (incoming.hasBareLineEnd) throw new Answer(550, bareLineEnd)
+      const trace = this.#trace(session)
+      const octets = incoming.whole(trace)
+      if (hopsOf(octets.subarray(trace.length)) > limits.hops)
         throw new Answer(554, '5.4.6 Too many hops: the mail goes round in circles')
-      await mailboxes.deliver([...new Set(recipients)], Buffer.concat([this.#trace(session), octets]))
+      await mailboxes.deliver([...new Set(recipients)], octets)
       log.info(
         { client: session.remoteAddress, recipients: recipients.length, octets: octets.length },
         'mail accepted',
       )
     } finally {
-      this.#octetsHeld -= octetsHeld
+      clearTimeout(deadline)
+      this.#incoming.delete(incoming)
     }
+  }
+
+  /** Why no more of a mail is taken; null if it is. Before a new mail is refused, those that stand still give way. */
+  #refusalOf(incoming: Incoming, more: number): Answer | null {
+    const { octetsAtOnce, largePerClient, largeOctets, stallMs } = this.#limits
+    const others = [...this.#incoming].filter((other) => other !== incoming)
+    const isLarge = (octets: number) => octets > largeOctets
+    if (incoming.client && !isLarge(incoming.octets) && isLarge(incoming.octets + more)) {
+      const large = others.filter(({ client, octets }) => client === incoming.client && isLarge(octets))
+      if (large.length >= largePerClient)
+        return new Answer(452, '4.3.2 Too many large mails at one time from your address, try again later')
+    }
+    const held = () => [...this.#incoming].reduce((sum, { octets }) => sum + octets, 0)
+    const stalled = others
+      .filter(({ isWhole, octets, stalledMs }) => !isWhole && octets > 0 && stalledMs >= stallMs)
+      .sort((a, b) => a.stalledMs - b.stalledMs)
+    while (held() + more > octetsAtOnce) {
+      const slowest = stalled.pop()
+      if (!slowest) return new Answer(452, '4.3.1 Too much mail at one time, try again later')
+      slowest.drop(new Answer(421, '4.3.1 Too much mail at one time, and yours stood still'))
+    }
+    return null
   }
 
   #explain(error: unknown): Answer {
@@ -264,9 +367,12 @@ const hasBareLineEnd = (octets: Buffer, before = 0) => {
 const CR = 0x0d
 const LF = 0x0a
 
+/** Trace fields stand at the front; a mail may consist of a header only. */
+const headerLimit = 1_000_000
+
 const hopsOf = (octets: Buffer) => {
-  const end = octets.indexOf('\r\n\r\n')
-  const header = octets.toString('latin1', 0, end === -1 ? undefined : end)
+  const end = octets.subarray(0, headerLimit).indexOf('\r\n\r\n')
+  const header = octets.toString('latin1', 0, end === -1 ? headerLimit : end)
   return header.match(/^received[ \t]*:/gim)?.length ?? 0
 }
 
@@ -295,6 +401,12 @@ class StrictServer extends SMTPServer {
     // A client without an address is the mail server at the LMTP socket.
     if (address && ofClient > this.limits.connectionsPerClient)
       connection.send(421, '4.7.0 Too many connections from your address', false)
+  }
+
+  hangUp(session: SMTPServerSession, { responseCode, message }: Answer) {
+    for (const connection of this.connections)
+      if (connection instanceof StrictConnection && connection.session === session)
+        connection.hangUp(responseCode, message)
   }
 
   /** Takes no more mail; what is being received is finished, for five seconds at most. */

@@ -15,6 +15,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
   writeSync,
@@ -542,6 +543,29 @@ describe('mail files', () => {
       stored(place, 'big').map(({ octets }) => String(octets)),
       bodies.map((body) => `Subject: s\n\n${body.replaceAll('>From', 'From')}\n`),
     )
+  })
+
+  it('links, pipes and mails that are too large are not imported', () => {
+    const place = new Place().withAnn()
+    const mail = place.file('true.eml', 'From: a@example.org\nSubject: x\n\nx\n')
+    const at = (...names: string[]) => join(place.folder, ...names)
+    const importing = (path: string) => place.run(['mail', 'import', ann, path])
+    symlinkSync(mail, at('link.eml'))
+    failed(importing(at('link.eml')), /link\.eml is not a regular file|link\.eml is a link/)
+    assert.equal(spawnSync('mkfifo', [at('pipe.eml')]).status, 0)
+    failed(importing(at('pipe.eml')), /pipe\.eml is not a regular file/)
+    failed(importing('/dev/zero'), /not a regular file/)
+    for (const name of ['linked', 'outer']) mkdirSync(at(name))
+    mkdirSync(at('linked', 'new'))
+    symlinkSync(mail, at('linked', 'new', '1.a'))
+    failed(importing(at('linked')), /1\.a is a link/)
+    symlinkSync(at('linked', 'new'), at('outer', 'cur'))
+    failed(importing(at('outer')), /no Maildir/)
+    const head = Buffer.from('From: a@example.org\n\n')
+    const limit = 25 * 1024 * 1024
+    const sized = (size: number) => Buffer.concat([head, Buffer.alloc(size - head.length, 'x')])
+    failed(importing(place.file('over.eml', sized(limit + 1))), /over\.eml holds a mail of more than 25 MiB/)
+    assert.match(place.did(['mail', 'import', ann, place.file('just.eml', sized(limit))]), /^1 message/)
   })
 
   it('a Maildir comes in with what its file names say', () => {

@@ -272,7 +272,7 @@ test('S1190-S1340, C2, C3, C7, P57: Decrypt asks once, says what was wrong, show
   await lynx.press('OK', { passphrase, passphrase2: passphrase })
   assert.match(lynx.page.path, /^\/m\/\d+\/open\b/)
   assert.ok(lynx.page.text.includes(secret))
-  assert.match(lynx.page.text, /Signed by bob@example\.org, with the accepted key/)
+  assert.match(lynx.page.text, /Signed by bob@example\.org on \d+ \w+ \d{4}, with the accepted key/)
   for (const name of ['Decrypt, key open', 'Sign, key open', 'Lock key']) assert.ok(lynx.page.has(name), name)
   assert.match(lynx.page.text, /Session ends in \d+ min\. Key open for 5 min, at most 60\./)
   await lynx.follow('Inbox')
@@ -599,7 +599,13 @@ test('ticked mail is deleted, taken back, marked and moved; a list is paged both
   await lynx.go('/f/inbox?q=body17')
   assert.deepEqual(ids().length, 1)
   assert.match(lynx.page.text, /Mail 17\./)
+  assert.equal(lynx.page.heading, 'Inbox: 1 found')
+  assert.match(lynx.page.text, /Only this folder is searched/)
+  assert.equal((await lynx.go('/f/inbox?q=nowhere')).heading, 'Inbox: nothing found')
+  assert.equal((await lynx.go('/f/inbox?q=body')).heading, 'Inbox: more than 20 found')
   await lynx.go('/folders')
+  await lynx.press('Create', { name: 'a/b' })
+  assert.equal(lynx.page.value('name'), 'a/b', 'a refused name stays')
   await lynx.press('Create', { name: 'Garden' })
   const garden = lynx.page.link('Garden')!.split('/').at(-1)!
   await lynx.follow('Inbox')
@@ -710,7 +716,7 @@ test('terminals are listed and can be logged out; every use of the key is in the
   await lynx.press('Log it out')
   assert.match((await old.go('/f/inbox')).path, /^\/login/)
   await lynx.go('/log')
-  assert.match(lynx.page.text, /Used to read, Lynx.*Opened to sign, Lynx/)
+  assert.match(lynx.page.text, /Decrypted \. Lynx \(.*\) mail .*Opened \. Lynx \(/)
 })
 
 test('the set-up link makes the first user with a key, once', async (t) => {
@@ -719,14 +725,17 @@ test('the set-up link makes the first user with a key, once', async (t) => {
   const lynx = new Browser(made)
   await lynx.go(link)
   const typed = { address: ann, name: 'Ann', pass: password, passphrase }
+  await lynx.press('Begin', { ...typed, address: 'ann', pass: 'short', passphrase2: 'other' })
+  assert.match(lynx.page.happened, /must be one.*8 characters.*differ\. Type both again/)
+  assert.equal(lynx.page.value('name'), 'Ann')
   await lynx.press('Begin', { ...typed, passphrase2: 'other' })
-  assert.match(lynx.page.happened, /differ/)
-  await lynx.press('Begin', { ...typed, pass: 'short', passphrase2: passphrase })
-  assert.match(lynx.page.happened, /8 characters/)
+  assert.match(lynx.page.happened, /^The two passphrases differ/)
   await lynx.press('Begin', { ...typed, passphrase2: passphrase })
   assert.match(lynx.page.text, /Recovery code: \S{20,}/)
+  await lynx.follow('Inbox')
+  assert.match(lynx.page.heading, /^Inbox/, 'one is logged in')
   assert.equal((await lynx.go(link)).status, 404)
-  await lynx.logIn()
+  await lynx.go('/f/inbox')
   await lynx.press('Decrypt')
   await lynx.unlock()
   assert.match(lynx.page.text, /first encrypted mail/)
@@ -766,9 +775,13 @@ test('thin pages: each keeps its budget of bytes, is whole, and hides nothing', 
   const withBreaks = text.length + 20 * 4
   await lynx.unlock()
   atMost(2_000, withBreaks)
-  await lynx.go('/c')
-  atMost(2_000)
-  await lynx.press('Send', { to: bob, subject: 'x', text: 'y' })
+  for (const language of ['ja', 'en'])
+    for (const path of ['/c', '/c?sign=1']) {
+      lynx.cookies.set('lang', language)
+      await lynx.go(path)
+      atMost(2_000)
+    }
+  await lynx.press('Send', { to: bob, subject: 'x', text: 'y', prot: 'plain' })
   atMost(6_000)
   await lynx.go('/folders')
   atMost(2_000)
@@ -1016,4 +1029,66 @@ test('B2: an opened encrypted mail is forwarded in plain only after a warning, a
   assert.match(lynx.page.happened, /unencrypted/)
   await lynx.press('Send')
   assert.equal(lynx.page.happened, 'Sent to bob@example.org.')
+})
+
+test('a copy in Sent says how the letter left, and nobody else’s mail can say so', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  for (const [prot, subject] of [
+    ['plain', 'Openly'],
+    ['sign', 'By my hand'],
+    ['encrypt', 'Closed'],
+  ] as const) {
+    await lynx.go('/c')
+    await lynx.press('Send', { to: bob, subject, text: 'x', prot })
+    if (prot === 'sign') await lynx.unlock()
+    assert.equal(lynx.page.happened, 'Sent to bob@example.org.')
+  }
+  const opened = async (subject: string) => {
+    await lynx.go('/f/sent')
+    const came = (await lynx.follow(subject)).text
+    await lynx.follow('Decrypt, key open')
+    return [came, lynx.page.text] as const
+  }
+  const [came, open] = await opened('Openly')
+  assert.match(came, /Sent in plain\. This copy is kept encrypted to you; press Decrypt/)
+  assert.match(open, /Sent in plain\. This copy is kept encrypted to you\./)
+  assert.match((await opened('By my hand'))[0], /Sent signed\. This copy/)
+  assert.match((await opened('Closed'))[1], /Was encrypted\./)
+  await made.deliver(ann, mail('Forged', 'x', `X-Wafer-Protection: sign\n`))
+  const forged = (await lynx.go('/f/inbox')).link('Forged')!
+  assert.doesNotMatch((await lynx.go(forged)).text, /Sent signed/)
+  const sent = await made.services.mailboxes.fixedFolder(1, 'sent')
+  await made.services.mailboxes.mark(1, [Number(forged.split('/').at(-1))], { folderId: sent.id })
+  assert.doesNotMatch((await lynx.go(forged)).text, /Sent signed/, 'not from one’s own address')
+})
+
+test('a text that was changed after it was signed is sent only after a warning', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.go('/c')
+  await lynx.press('Sign', { to: bob, subject: 'Price', text: 'It costs 10.' })
+  await lynx.unlock()
+  await lynx.press('Send', { text: lynx.page.value('text').replace('10', '99') })
+  assert.match(lynx.page.happened, /You changed the text after you signed it/)
+  assert.match(lynx.page.value('text'), /99/)
+  await lynx.press('Send')
+  assert.equal(lynx.page.happened, 'Sent to bob@example.org.')
+})
+
+test('a letter that has not left yet is said to be on its way', async (t) => {
+  const made = await world(t, { WAFER_RELAY: 'smtp://127.0.0.1:1' })
+  await people(made)
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.go('/c')
+  await lynx.press('Send', { to: 'x@elsewhere.example', subject: 'Out', text: 'x' })
+  assert.equal(lynx.page.happened, 'On its way to x@elsewhere.example.')
+  const other = new Browser(made)
+  await other.logIn(bob)
+  assert.equal((await other.go(lynx.page.path)).happened, '', 'another user’s letter is none of theirs')
 })

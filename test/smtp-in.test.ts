@@ -332,6 +332,60 @@ test('mails that together are too much for the memory are put off', async () => 
   assert.equal(delivered().length, 3)
 })
 
+test('before a new mail is put off, one that stands still gives way (B16)', async () => {
+  const { port, delivered } = await serverWith({ limits: { octetsAtOnce: 3000, stallMs: 100 } })
+  const [still, lively] = [await Peer.greeted(port), await Peer.greeted(port)]
+  await still.envelope()
+  still.write(`Subject: still\r\n\r\n${'x'.repeat(2000)}`)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  await lively.envelope()
+  assert.match(await lively.ask(`Subject: lively\r\n\r\n${'x'.repeat(2000)}\r\n.`), /^250 /)
+  assert.match(await still.reply(), /^421 4\.3\.1 /)
+  assert.deepEqual(await still.rest(), [])
+  assert.equal(delivered().length, 1)
+})
+
+test('a mail whose data takes too long is given up, however it drips in (B16)', async () => {
+  const { port, delivered } = await serverWith({ limits: { dataMs: 300 } })
+  const peer = await Peer.greeted(port)
+  await peer.envelope()
+  const drip = setInterval(() => peer.write('x'), 20)
+  after(() => clearInterval(drip))
+  assert.match(await peer.reply(), /^421 4\.4\.2 /)
+  clearInterval(drip)
+  assert.deepEqual(await peer.rest(), [])
+  assert.equal(delivered().length, 0)
+})
+
+test('two large mails at one time from one address are taken, a third is put off, small ones never (B16)', async () => {
+  const { port, delivered } = await serverWith({ limits: { largeOctets: 1000 } })
+  const peers = [await Peer.greeted(port), await Peer.greeted(port), await Peer.greeted(port)]
+  const large = `Subject: large\r\n\r\n${'x'.repeat(1500)}\r\n`
+  for (const peer of peers.slice(0, 2)) {
+    await peer.envelope()
+    peer.write(large)
+  }
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const third = peers[2]!
+  await third.envelope()
+  assert.match(await third.ask(`${large}.`), /^452 4\.3\.2 /)
+  await third.envelope()
+  assert.match(await third.ask('Subject: small\r\n\r\nx\r\n.'), /^250 /)
+  assert.match(await peers[0]!.ask('.'), /^250 /)
+  await third.envelope()
+  assert.match(await third.ask(`${large}.`), /^250 /)
+  assert.match(await peers[1]!.ask('.'), /^250 /)
+  assert.equal(delivered().length, 4)
+})
+
+test('a mail of nothing but lines with dots comes in whole', async () => {
+  const { port, delivered } = await serverWith()
+  const peer = await Peer.greeted(port)
+  await peer.envelope()
+  assert.match(await peer.ask(`Subject: dots\r\n\r\n${'..\r\n'.repeat(5000)}.`), /^250 /)
+  assert.ok(delivered()[0]!.mail.endsWith(`dots\r\n\r\n${'.\r\n'.repeat(5000)}`))
+})
+
 test('250 is said only when the mail is in the mailbox (B15)', async () => {
   const { promise: stored, resolve: store } = Promise.withResolvers<void>()
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>()

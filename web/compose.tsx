@@ -19,8 +19,10 @@ import {
   Hidden,
   idOf,
   moment,
+  oneLine,
   type PageContext,
   type PageEnv,
+  readable,
   sentenceOf,
   sessionOf,
   show,
@@ -44,9 +46,12 @@ type Typed = {
   /** The draft that it was, or 0. */
   draft: number
   files: UploadedFile[]
-  /** The user has read that an encrypted mail would be answered in plain. */
-  isSure: boolean
+  /** Something in it came encrypted: the mail that is answered or forwarded, or it was to go so as a draft. */
+  isSecret: boolean
+  /** Doubts that the user has read of, and sends it all the same. */
+  sure: string
 }
+type Doubt = 'plainAnswer' | 'signatureBroken'
 /** A letter as it is parked, with what is to happen once the key is open. */
 type Parked = Omit<Typed, 'files'> & {
   files: { name: string; type: string; base64: string }[]
@@ -79,7 +84,8 @@ export const composePages = (services: Services, windows: KeyWindows) => {
           <Hidden name="d" value={typed.draft} />
           <Hidden name="re" value={typed.re} />
           <Hidden name="th" value={typed.thread.join(' ')} />
-          <Hidden name="sure" value={typed.isSure ? 1 : ''} />
+          <Hidden name="sec" value={typed.isSecret ? 1 : ''} />
+          <Hidden name="sure" value={typed.sure} />
           <Field label={words.to} name="to" value={typed.to} />
           <Field label={words.cc} name="cc" value={typed.cc} />
           <Field label={words.bcc} name="bcc" value={typed.bcc} />
@@ -88,7 +94,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
             <label>
               {words.text}
               <br />
-              <textarea name="text" rows={12} cols={36}>{`\n${typed.text}`}</textarea>
+              <textarea name="text" rows={9} cols={36}>{`\n${typed.text}`}</textarea>
             </label>
           </p>
           <p>
@@ -96,7 +102,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
               {words.protection}{' '}
               <select name="prot">
                 {(Object.keys(words.protections) as Protection[]).map((each) => (
-                  <option value={each} selected={each === typed.protection}>
+                  <option value={each} selected={each === typed.protection && each !== 'plain'}>
                     {words.protections[each]}
                   </option>
                 ))}
@@ -109,7 +115,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
                 <li>
                   <label>
                     <input type="checkbox" name="keep" value={String(place)} checked /> {words.keep}{' '}
-                    {file.name} ({sizeOf(file.octets.length)})
+                    {oneLine(file.name)} ({sizeOf(file.octets.length)})
                   </label>
                 </li>
               ))}
@@ -163,15 +169,21 @@ export const composePages = (services: Services, windows: KeyWindows) => {
     const { user } = session
     const answered = typed.re ? await messageOrNull(user.id, typed.re) : null
     const inPlain = typed.protection === 'plain' || typed.protection === 'sign'
-    if (answered?.security === 'encrypted' && inPlain && !typed.isSure)
-      return compose(c, { ...typed, isSure: true }, words.plainAnswer)
+    const doubts: Doubt[] = []
+    if (typed.isSecret && inPlain) doubts.push('plainAnswer')
+    if (isSigned(typed.text) && !(await letters.signatureFits(session, typed.text)))
+      doubts.push('signatureBroken')
+    if (doubts.some((doubt) => !typed.sure.split(' ').includes(doubt))) {
+      const sentences = doubts.map((doubt) => words[doubt])
+      return compose(c, { ...typed, sure: doubts.join(' ') }, `${sentences.join(' ')} ${words.sendAgain}`)
+    }
     try {
-      const { delivered, queued } = await letters.send(session, c.get('visit').keyToken, letterOf(typed), {
+      const { id, queued } = await letters.send(session, c.get('visit').keyToken, letterOf(typed), {
         draft: typed.draft || null,
       })
       if (answered) await mailboxes.mark(user.id, [answered.id], { answered: true })
-      const notice = await parkedForms.park(user.id, { sent: { delivered, queued } })
-      return c.redirect(`/f/${answered?.folderId ?? 'inbox'}?sent=${notice}`, 303)
+      const isWaiting = queued.length > 0
+      return c.redirect(`/f/${answered?.folderId ?? 'inbox'}?sent=${id}${isWaiting ? '&w=1' : ''}`, 303)
     } catch (error) {
       const refusal = refusalOf(error)
       if (!refusal) throw error
@@ -209,7 +221,8 @@ export const composePages = (services: Services, windows: KeyWindows) => {
   /** What of a mail may be quoted: the text of its root message as it was shown, nothing of an unopened one. */
   const quotable = (c: PageContext, mail: Mail): string | null => {
     if (mail.security === 'encrypted' && !c.req.query('o')) return null
-    return mail.text.length > quoteLimit ? `${mail.text.slice(0, quoteLimit)}\n[...]` : mail.text
+    const text = readable(mail.text.slice(0, quoteLimit))
+    return mail.text.length > quoteLimit ? `${text}\n[...]` : text
   }
 
   const reply = async (c: PageContext, id: number): Promise<Response> => {
@@ -218,7 +231,11 @@ export const composePages = (services: Services, windows: KeyWindows) => {
     const { message, mail } = await sourceOf(c, id)
     const own = (each: Address) => each.address.toLowerCase() === user.address
     const isMine = mail.from.length > 0 && mail.from.every(own)
-    const answerTo = isMine ? mail.to : mail.replyTo.length ? mail.replyTo : mail.from
+    const senders = new Set(mail.from.map(({ address }) => address.toLowerCase()))
+    const elsewhere = mail.replyTo.filter(({ address }) => !senders.has(address.toLowerCase()))
+    // Who changes a mail on its way must not have the answer, with the text in it, sent to themselves.
+    const isTrap = message.security === 'encrypted' && !isMine && elsewhere.length > 0
+    const answerTo = isMine ? mail.to : mail.replyTo.length && !isTrap ? mail.replyTo : mail.from
     const all = Boolean(c.req.query('all'))
     const to = distinct([...answerTo, ...(all && !isMine ? mail.to.filter((each) => !own(each)) : [])])
     const cc = all
@@ -244,8 +261,14 @@ export const composePages = (services: Services, windows: KeyWindows) => {
         protection: message.security === 'encrypted' ? 'both' : 'plain',
         thread: threadOf(mail),
         re: id,
+        isSecret: message.security === 'encrypted',
       },
-      quoted === null ? words.notQuoted : undefined,
+      [
+        isTrap && words.replyTo(oneLine(elsewhere.map(({ address }) => address).join(', '))),
+        quoted === null && words.notQuoted,
+      ]
+        .filter(Boolean)
+        .join(' '),
     )
   }
 
@@ -258,7 +281,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
       [words.from, mail.from.map(written).join(', ')],
       [words.date, dateOf(c, message)],
       [words.to, mail.to.map(written).join(', ')],
-      [words.subject, message.subject],
+      [words.subject, oneLine(message.subject, 300)],
     ]
     const text = `\n\n${words.forwarded}\n${head.map(([name, value]) => `${name}: ${value}`).join('\n')}\n\n${quoted}`
     const files: UploadedFile[] = []
@@ -272,6 +295,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
         subject: `Fwd: ${bare(message.subject, /^\s*((fwd?|wg|転送)\s*[:：]\s*)+/i)}`,
         text: quoted === null ? '' : text,
         protection: message.security === 'encrypted' ? 'both' : 'plain',
+        isSecret: message.security === 'encrypted',
         files,
       },
       quoted === null ? words.notQuoted : undefined,
@@ -283,7 +307,20 @@ export const composePages = (services: Services, windows: KeyWindows) => {
     const { to, cc, bcc, subject, text, attachments: files, sign: signs, encrypt } = letter
     const protection = encrypt ? (signs ? 'both' : 'encrypt') : signs ? 'sign' : 'plain'
     const thread = letter.inReplyTo ? [...letter.inReplyTo.references, letter.inReplyTo.messageId] : []
-    return compose(c, { ...blank, to, cc, bcc, subject, text, files, protection, thread, draft: id })
+    const isSecret = encrypt
+    return compose(c, {
+      ...blank,
+      to,
+      cc,
+      bcc,
+      subject,
+      text,
+      files,
+      protection,
+      thread,
+      draft: id,
+      isSecret,
+    })
   }
 
   const comeBack = async (c: PageContext, ticket: string): Promise<Response> => {
@@ -359,7 +396,8 @@ const blank: Typed = {
   re: 0,
   draft: 0,
   files: [],
-  isSure: false,
+  isSecret: false,
+  sure: '',
 }
 
 /** The compose form, with the files that were attached before and are still ticked. */
@@ -383,7 +421,8 @@ const typedIn = async (services: Services, userId: number, c: PageContext): Prom
       type: /^[\w.+-]+\/[\w.+-]+$/.test(type) ? type : 'application/octet-stream',
       octets,
     })),
-    isSure: form.get('sure') === '1',
+    isSecret: form.get('sec') === '1',
+    sure: form.get('sure'),
   }
 }
 
@@ -444,7 +483,7 @@ const threadOf = (mail: Mail): string[] => {
   return ids.length > 10 ? [ids[0]!, ...ids.slice(-9)] : ids
 }
 
-const bare = (subject: string, prefix: RegExp) => subject.replace(prefix, '')
+const bare = (subject: string, prefix: RegExp) => oneLine(subject, 500).replace(prefix, '')
 
 const distinct = (addresses: Address[], without: Address[] = []): Address[] => {
   const seen = new Set(without.map(({ address }) => address.toLowerCase()))
@@ -455,11 +494,14 @@ const distinct = (addresses: Address[], without: Address[] = []): Address[] => {
 
 /** As it is typed into an address field; a name with specials is quoted (RFC 5322 §3.2.4). */
 const written = ({ name, address }: Address): string => {
-  if (!name || name === address) return address
-  return `${/[^\p{L}\p{N}\p{M} _-]/u.test(name) ? `"${name.replace(/["\\]/g, '')}"` : name} <${address}>`
+  if (!name || name === address) return readable(address)
+  const shown = oneLine(name, 120)
+  const quoted = /[^\p{L}\p{N}\p{M} _-]/u.test(shown) ? `"${shown.replace(/["\\]/g, '')}"` : shown
+  return `${quoted} <${readable(address)}>`
 }
 
-const whoOf = (mail: Mail): string => mail.from.map(({ name, address }) => name || address).join(', ') || '?'
+const whoOf = (mail: Mail): string =>
+  oneLine(mail.from.map(({ name, address }) => name || address).join(', '), 120) || '?'
 
 const dateOf = (c: PageContext, message: Listed): string =>
   moment(c.get('visit').language, message.sentAt ?? message.arrivedAt)

@@ -100,6 +100,13 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
   const offer = async (c: PageContext, found: { key: OfferedKey; park: string }[], status?: string) => {
     const visit = c.get('visit')
     const words = wordsOf(c)
+    const { user } = sessionOf(c)
+    const offers = await Promise.all(
+      found.slice(0, shownLimit).map(async (each) => ({
+        ...each,
+        conflicts: await correspondents.conflicts(user.id, each.key),
+      })),
+    )
     return show(c, services, {
       title: words.offered,
       current: 'more',
@@ -108,12 +115,29 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
         <>
           <p>{words.compare}</p>
           <ul>
-            {found.slice(0, shownLimit).map(({ key, park }) => (
+            {offers.map(({ key, park, conflicts }) => (
               <li>
                 <Form visit={visit} action="/k">
                   <Hidden name="park" value={park} />
                   <Hidden name="f" value={key.fingerprint} />
-                  <b>{oneLine(key.userIds.join(', '), 200)}</b>
+                  {oneLine(key.userIds[0] ?? '', 120)}
+                  <br />
+                  {key.addresses.length ? words.countsFor : words.countsForNone}
+                  {/* a line for each: a long one must not push another out of sight */}
+                  {key.addresses.map((address) => (
+                    <>
+                      <br />
+                      <b>{address}</b>
+                    </>
+                  ))}
+                  {conflicts.map((conflict) => (
+                    <>
+                      <br />
+                      {conflict.with === 'user'
+                        ? words.isOwnUser(conflict.address)
+                        : words.hasOther(conflict.address)}
+                    </>
+                  ))}
                   <br />
                   {words.fingerprint}: {grouped(key.fingerprint)}
                   <br />

@@ -32,7 +32,7 @@ export type Content = {
 
 /** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
 export const style =
-  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 8px;overflow-wrap:anywhere}nav{background:#135;padding:0 4px}nav,nav a{color:#fff}.k{font-weight:bold;border:double}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,textarea{font:inherit}textarea{width:98%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 8px}p input,.m a{flex:9em;min-width:0}.m label{width:13em}.s{border-left:solid #b60;padding:0 8px}.t{white-space:pre-wrap}'
+  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 8px;overflow-wrap:anywhere}nav,nav a{background:#135;color:#fff}.k{border:solid}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,p label>*{font:inherit;max-width:100%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 8px}p label>*{width:34em;margin-left:auto;box-sizing:border-box}.m a{flex:9em}.m label{width:16em}.s{border-left:solid;padding:0 8px}.t{white-space:pre-wrap}'
 
 /** What the visitor reads, in their language. */
 export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]
@@ -113,7 +113,7 @@ const thin = (html: string) =>
     .replaceAll('/>', '>')
     .replaceAll(' type="submit"', '')
     .replaceAll('=""', '')
-    .replace(/="([\w./-]*[\w-])"/g, '=$1')
+    .replace(/="([\w./:-]*[\w,-])"/g, '=$1')
     .replace(/<\/(?:p|li|option|html)>/g, '')
 
 const Navigation = ({ words, current }: { words: Words; current: Content['current'] }) => {
@@ -205,7 +205,7 @@ export const Hidden = ({ name, value }: { name: string; value: string | number |
 
 /** One of a form's verbs, sent as field `a`. */
 export const Button = (props: { a?: string; open?: boolean; children?: Child }) => (
-  <button type="submit" name="a" value={props.a} class={props.open ? 'k' : undefined}>
+  <button type="submit" name={props.a && 'a'} value={props.a} class={props.open ? 'k' : undefined}>
     {props.children}
   </button>
 )

@@ -28,7 +28,7 @@ import { unseen } from './unlock.tsx'
 const rows = 20
 
 export const mailboxPages = (services: Services) => {
-  const { mailboxes, parkedForms, clock, refusalOf } = services
+  const { mailboxes, clock, refusalOf } = services
 
   const folderOf = async (
     c: PageContext,
@@ -39,7 +39,8 @@ export const mailboxPages = (services: Services) => {
     return folder ? { folder, folders } : null
   }
 
-  const folders = async (c: PageContext, status?: string) => {
+  /** @param refused what was typed where it was refused: a new folder's name (id 0), or a new name for one */
+  const folders = async (c: PageContext, status?: string, refused?: { id: number; name: string }) => {
     const words = wordsOf(c)
     const visit = c.get('visit')
     const list = await mailboxes.folders(sessionOf(c).user.id)
@@ -67,7 +68,7 @@ export const mailboxPages = (services: Services) => {
             ))}
           </ul>
           <Form visit={visit} action="/folders">
-            <Field label={words.newFolder} name="name" />
+            <Field label={words.newFolder} name="name" value={refused?.id === 0 ? refused.name : ''} />
             <Button a="create">{words.create}</Button>
           </Form>
           {list
@@ -75,7 +76,11 @@ export const mailboxPages = (services: Services) => {
             .map(({ id, name }) => (
               <Form visit={visit} action="/folders">
                 <Hidden name="id" value={id} />
-                <Field label={`${name}: ${words.newName}`} name="name" />
+                <Field
+                  label={`${name}: ${words.newName}`}
+                  name="name"
+                  value={refused?.id === id ? refused.name : ''}
+                />
                 <Button a="rename">{words.rename}</Button> <Button a="delete">{words.delete}</Button>
               </Form>
             ))}
@@ -87,12 +92,18 @@ export const mailboxPages = (services: Services) => {
 
   /** What has happened on the page before: a fixed sentence, or who has the letter that was sent. */
   const happened = async (c: PageContext) => {
-    const { sent } = c.req.query()
-    if (!sent) return didOf(c)
-    const parked = (await parkedForms.open(sessionOf(c).user.id, sent)) as {
-      sent?: { delivered: string[]; queued: string[] }
-    } | null
-    return parked?.sent && wordsOf(c).sent(parked.sent.delivered, parked.sent.queued)
+    const id = idOf(c.req.query('sent'))
+    if (!id) return didOf(c)
+    const { user } = sessionOf(c)
+    const sent = await mailboxes.fixedFolder(user.id, 'sent')
+    try {
+      const { folderId, recipients } = await mailboxes.message(user.id, id)
+      if (folderId !== sent.id) return
+      const addresses = recipients.match(/[^\s<>,;:"()]+@[^\s<>,;:"()]+/g) ?? []
+      return wordsOf(c).sent(oneLine(addresses.join(', '), 300), c.req.query('w') === '1')
+    } catch (error) {
+      if (refusalOf(error)?.code !== 'not-found') throw error
+    }
   }
 
   return new Hono<PageEnv>()
@@ -115,7 +126,9 @@ export const mailboxPages = (services: Services) => {
       const current = folder.kind === 'user' || folder.kind === 'trash' ? undefined : folder.kind
       const now = clock()
       return show(c, services, {
-        title: `${nameOf(c, folder)} (${words.count(folder.unread, folder.total)})`,
+        title: q
+          ? words.found(nameOf(c, folder), before ? rows : messages.length, Boolean(before || older))
+          : `${nameOf(c, folder)} (${words.count(folder.unread, folder.total)})`,
         current,
         status: did && (
           <>
@@ -132,28 +145,18 @@ export const mailboxPages = (services: Services) => {
         body: (open) => (
           <>
             <Form visit={visit} action={withQuery(path, { before, q })}>
-              <p>
-                <Button a="decrypt" open={open}>
-                  {words.decrypt}
-                  {open && words.keyOpen}
-                </Button>{' '}
-                <Button a="sign" open={open}>
-                  {words.sign}
-                  {open && words.keyOpen}
-                </Button>
-              </p>
-              {messages.length === 0 && <p>{q ? words.nothingFound : words.noMail}</p>}
+              {messages.length === 0 && !q && <p>{words.noMail}</p>}
               <ul class="m">
                 {messages.map((message) => (
                   <li>
                     <label>
                       <input type="checkbox" name="m" value={String(message.id)} /> {lettersOf(message)}
-                      {(isOwn ? nameIn(message.recipients) : nameIn(message.sender)) || words.nobody}
+                      {(isOwn ? nameIn(message.recipients) : nameIn(message.sender)) || words.nobody},{' '}
+                      {shortDate(visit.language, message.arrivedAt, now)}
                     </label>{' '}
                     <a href={folder.kind === 'drafts' ? `/c?d=${message.id}` : `/m/${message.id}`}>
                       {oneLine(message.subject) || words.noSubject}
-                    </a>{' '}
-                    {shortDate(visit.language, message.arrivedAt, now)}
+                    </a>
                   </li>
                 ))}
               </ul>
@@ -173,6 +176,16 @@ export const mailboxPages = (services: Services) => {
                   ),
                 ]}
               />
+              <p>
+                <Button a="decrypt" open={open}>
+                  {words.decrypt}
+                  {open && words.keyOpen}
+                </Button>{' '}
+                <Button a="sign" open={open}>
+                  {words.sign}
+                  {open && words.keyOpen}
+                </Button>
+              </p>
               {messages.length > 0 && (
                 <>
                   <p>
@@ -278,7 +291,7 @@ export const mailboxPages = (services: Services) => {
       } catch (error) {
         const refusal = refusalOf(error)
         if (!refusal) throw error
-        return folders(c, sentenceOf(c, refusal))
+        return folders(c, sentenceOf(c, refusal), { id, name })
       }
     })
 }

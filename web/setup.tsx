@@ -2,10 +2,10 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Services } from '../server/main.ts'
-import { Field, Form, type PageContext, type PageEnv, sentenceOf, show, wordsOf } from './layout.tsx'
+import { Field, Form, Links, type PageContext, type PageEnv, sentenceOf, show, wordsOf } from './layout.tsx'
 
 export const setupPages = (services: Services) => {
-  const { setup, refusalOf } = services
+  const { setup, sessions, refusalOf } = services
 
   const form = (c: PageContext, typed: { address?: string; name?: string; status?: Child }) => {
     const words = wordsOf(c)
@@ -47,17 +47,24 @@ export const setupPages = (services: Services) => {
     )
     .post('/setup/:token', async (c) => {
       const words = wordsOf(c)
-      const typed = c.get('visit').form
+      const visit = c.get('visit')
+      const typed = visit.form
       const wanted = {
         address: typed.get('address'),
         name: typed.get('name'),
         password: typed.get('pass'),
         passphrase: typed.get('passphrase'),
       }
-      if (wanted.passphrase !== typed.get('passphrase2'))
-        return form(c, { ...wanted, status: words.passphrasesDiffer })
+      const wrong = [
+        !/^\s*[^\s@]+@[^\s@]+\s*$/.test(wanted.address) && words.addressWrong,
+        [...wanted.password].length < 8 && words.passwordShort,
+        wanted.passphrase === '' && words.passphraseEmpty,
+        wanted.passphrase !== typed.get('passphrase2') && words.passphrasesDifferHere,
+      ].filter(Boolean)
+      if (wrong.length > 0) return form(c, { ...wanted, status: wrong.join(' ') })
       try {
-        const { recoveryCode } = await setup.use(c.req.param('token'), wanted)
+        const { user, recoveryCode } = await setup.use(c.req.param('token'), wanted)
+        visit.logIn(await sessions.begin(user, visit.terminal, visit.address))
         // Not behind a redirect: the code is shown once and is in no address.
         return show(c, services, {
           title: words.setupDone,
@@ -68,9 +75,7 @@ export const setupPages = (services: Services) => {
                 {words.recoveryCode}: <b>{recoveryCode}</b>
               </p>
               <p>{words.recoveryKeep}</p>
-              <p>
-                <a href="/login">{words.login}</a>
-              </p>
+              <Links links={[<a href="/f/inbox">{words.folder.inbox}</a>]} />
             </>
           ),
         })

@@ -14,6 +14,7 @@ import {
   Form,
   Hidden,
   moment,
+  oneLine,
   ownPath,
   type PageContext,
   type PageEnv,
@@ -50,7 +51,7 @@ export const keyWindows = (services: Services) => {
       body: () => (
         <Form visit={c.get('visit')} action="/unlock">
           <p>
-            {wanted.reason ?? words.useFor} {wanted.about && <b>{wanted.about}</b>}
+            {wanted.reason ?? words.useFor} {wanted.about && <b>{oneLine(wanted.about)}</b>}
           </p>
           <Waiting wanted={wanted} />
           <Field label={words.passphrase} name="passphrase" type="password" complete="off" />

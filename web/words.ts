@@ -413,16 +413,15 @@ const japaneseRefusals: Partial<Record<RefusalCode, (detail: RefusalDetail) => s
 }
 
 const ja: Words = {
-  folder: { inbox: '受信箱', sent: '送信済み', drafts: '下書き', trash: 'ごみ箱', user: '' },
+  folder: { inbox: '受信箱', sent: '送信済', drafts: '下書き', trash: 'ごみ箱', user: '' },
   compose: '作成',
   more: 'その他',
   decrypt: '復号',
   sign: '署名',
-  keyOpen: '(鍵使用中)',
+  keyOpen: '、鍵使用中',
   lockKey: '鍵を閉じる',
   logOut: 'ログアウト',
-  clocks: (session, key) =>
-    `セッション終了まで${session}分。${key ? `鍵はあと${key.idle}分、最長${key.most}分使えます。` : ''}`,
+  clocks: (session, key) => `接続は${session}分。${key ? `鍵は${key.idle}分、最長${key.most}分。` : ''}`,
   stopped: (at, terminal, address) =>
     `${at}に${terminal} (${address})がこの端末での鍵の使用を停止しました。心当たりがなければ「端末」を確認し、パスワードを変えてください。`,
   user: 'ユーザーID',
@@ -645,11 +644,11 @@ const ja: Words = {
   copyWasKept: 'この控えはあなた宛てに暗号化されています。',
   protection: '保護',
   protections: { plain: 'なし', sign: '署名', both: '暗号と署名', encrypt: '暗号' },
-  file: 'ファイル',
-  attach: '添付する',
+  file: '添付',
+  attach: '追加',
   keep: '残す',
   send: '送信',
-  saveDraft: '下書き保存',
+  saveDraft: '保存',
   signed: '署名しました。このまま送信できます。本文を変えると署名が合わなくなります。',
   textOnly: '署名は本文だけで、添付ファイルには及びません。保護で「署名」を選ぶと両方に及びます。',
   alreadySigned: '本文は署名済みです。',
