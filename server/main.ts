@@ -148,7 +148,8 @@ export const openServices = async (
     guesses,
     setup,
     pool,
-    formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 22),
+    // 96 bits: each is in every form, and bytes count.
+    formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 16),
     refusalOf: (error) => (error instanceof Refusal ? error : null),
     close: async () => {
       pool.close()

@@ -32,7 +32,7 @@ export type Content = {
 
 /** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
 export const style =
-  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 8px;overflow-wrap:anywhere}nav,nav a{background:#135;color:#fff}.k{border:solid}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,p label>*{font:inherit;max-width:100%}p label,.m li{display:flex;flex-wrap:wrap;gap:0 8px}p label>*{width:34em;margin-left:auto;box-sizing:border-box}.m a{flex:9em}.m label{width:16em}.s{border-left:solid;padding:0 8px}.t{white-space:pre-wrap}'
+  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 8px;overflow-wrap:anywhere}nav,nav a{background:#135;color:#fff}.k{border:solid}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,p label>*{font:inherit;max-width:100%;min-height:2em}p label,.m li{display:flex;flex-wrap:wrap;gap:4px}p label>*{width:34em;margin-left:auto;box-sizing:border-box}.m a{flex:9em}.m label{width:16em}.s{border-left:solid;padding:4px}.t{white-space:pre-wrap}'
 
 /** What the visitor reads, in their language. */
 export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]
