@@ -272,7 +272,7 @@ test('S1190-S1340, C2, C3, C7, P57: Decrypt asks once, says what was wrong, show
   await lynx.press('OK', { passphrase, passphrase2: passphrase })
   assert.match(lynx.page.path, /^\/m\/\d+\/open\b/)
   assert.ok(lynx.page.text.includes(secret))
-  assert.match(lynx.page.text, /Signed by bob@example\.org on \d+ \w+ \d{4}, with the accepted key/)
+  assert.match(lynx.page.text, /Signed by bob@example\.org on \d+ \w+ \d{4}, accepted key/)
   for (const name of ['Decrypt, key open', 'Sign, key open', 'Lock key']) assert.ok(lynx.page.has(name), name)
   assert.match(lynx.page.text, /Session ends in \d+ min\. Key open for 5 min, at most 60\./)
   await lynx.follow('Inbox')
@@ -901,7 +901,7 @@ test('B6: each address of an offered key stands on a line of its own, only those
   assert.match(lynx.page.text, /do NOT rely on it/)
   await lynx.go('/f/inbox')
   await lynx.follow('eve@evil.example')
-  assert.match(lynx.page.text, /Signed by eve@evil\.example on \d+ \w+ \d{4}, with the accepted key/)
+  assert.match(lynx.page.text, /Signed by eve@evil\.example on \d+ \w+ \d{4}, accepted key/)
 })
 
 test('a key that names twenty addresses is offered, one that names more is not', async (t) => {

@@ -51,32 +51,39 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
     const subject = view.as === 'came' ? message.subject : (mail.headers.subject ?? message.subject)
     const did = view.status ?? didOf(c)
     const hasKeys = mail.attachments.some(mayBeKey)
+    // To this user alone, as most mail is: not worth a line of a small screen.
+    const [only, another] = [...mail.to, ...mail.cc]
+    const isForOne = only?.address.toLowerCase() === sessionOf(c).user.address && !another
+    // Of an opened mail the text comes first: on a small screen it is what is seen.
+    const Key = ({ open }: { open: boolean }) => (
+      <Links
+        links={[
+          <a
+            href={open ? unseen(`/m/${id}/open`, services.clock()) : `/m/${id}/open`}
+            class={open ? 'k' : undefined}
+          >
+            {words.decrypt}
+            {open && words.keyOpen}
+          </a>,
+          <a href="/c?sign=1" class={open ? 'k' : undefined}>
+            {words.sign}
+            {open && words.keyOpen}
+          </a>,
+          view.as === 'part' && <a href={`/m/${id}`}>{words.backToMail}</a>,
+        ]}
+      />
+    )
     return show(c, services, {
       title: oneLine(subject, 300) || words.noSubject,
       current: folder.kind === 'user' || folder.kind === 'trash' ? undefined : folder.kind,
       status: did && <p>{did}</p>,
       body: (open) => (
         <>
-          <Links
-            links={[
-              <a
-                href={open ? unseen(`/m/${id}/open`, services.clock()) : `/m/${id}/open`}
-                class={open ? 'k' : undefined}
-              >
-                {words.decrypt}
-                {open && words.keyOpen}
-              </a>,
-              <a href="/c?sign=1" class={open ? 'k' : undefined}>
-                {words.sign}
-                {open && words.keyOpen}
-              </a>,
-              view.as === 'part' && <a href={`/m/${id}`}>{words.backToMail}</a>,
-            ]}
-          />
+          {view.as === 'came' && <Key open={open} />}
           <Verdict c={c} view={view} />
           <p>
             <Named label={words.from} people={mail.from} />
-            <Named label={words.to} people={mail.to} />
+            {!isForOne && <Named label={words.to} people={mail.to} />}
             <Named label={words.cc} people={mail.cc} />
             {words.date}: {moment(visit.language, message.sentAt ?? message.arrivedAt)}
           </p>
@@ -109,6 +116,7 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
               </ul>
             </>
           )}
+          {view.as !== 'came' && <Key open={open} />}
           {view.as === 'came' &&
             mail.isolated.map((part) => (
               <p>
@@ -290,7 +298,8 @@ const protectionOf = (c: PageContext, { folder, mail }: View): 'none' | 'sign' |
 const signedBy = (c: PageContext, { status, key, by, at, reason }: Signature): string[] => {
   const { verdict } = wordsOf(c)
   const { language } = c.get('visit')
-  const [who, which] = [by ? oneLine(by) : '?', key ? grouped(key) : '?']
+  // The last 64 bits tell accepted keys apart; the whole fingerprint stands on the page of keys.
+  const [who, which] = [by ? oneLine(by) : '?', key ? grouped(key.slice(-16)) : '?']
   if (status === 'none') return []
   if (status === 'valid') return [verdict.valid(who, which, at === null ? null : dayOf(language, at))]
   if (status === 'expired') return [verdict.expired(who, which)]

@@ -264,7 +264,7 @@ const en = {
   verdict: {
     none: '',
     valid: (by: string, key: string, on: string | null) =>
-      `Signed by ${by}${on ? ` on ${on}` : ''}, with the accepted key ${key}.`,
+      `Signed by ${by}${on ? ` on ${on}` : ''}, accepted key ${key}.`,
     invalid: 'The signature is WRONG: this mail was changed, or it was not signed by this key.',
     'unknown-key': (key: string) =>
       `Signed, but nobody vouches for the key ${key}: you have not accepted it.`,
