@@ -219,6 +219,7 @@ export class Approvals {
         : await this.#passkeys.prove(phone, proof)
     const waiting = { id: row.allowanceId, publicHalf: row.publicHalf }
     const settle = () => {
+      this.#sessions.requireLive(phone)
       const still = and(eq(approvals.id, id), this.#answerable())
       if (!this.#db.update(approvals).set({ state: 'granted' }).where(still).run().changes) throw noSuch()
     }

@@ -66,6 +66,9 @@ const own = {
   expiresAt: keyPairs.expiresAt,
 }
 
+/** What the ledger calls a change of what opens a key. */
+type SlotChange = 'passphrase-changed' | 'recovered' | 'passkey-added' | 'passkey-removed'
+
 export class Keyrings {
   readonly #db: Database
   readonly #clock: Clock
@@ -270,10 +273,11 @@ export class Keyrings {
     session: Session,
     opens: Opens,
     change: { add: NewPasskeySlot } | { remove: string } | null,
+    reason: SlotChange,
   ): Promise<{ settle: () => void }> {
     const add = change && 'add' in change ? [{ ...change.add, share: this.#newSlot() }] : []
     const remove = change && 'remove' in change ? [change.remove] : []
-    const { settle } = await this.#change(session, opens, () => ({ add, remove }))
+    const { settle } = await this.#change(session, opens, reason, () => ({ add, remove }))
     return { settle }
   }
 
@@ -285,7 +289,7 @@ export class Keyrings {
    * @throws Refusal `bad-request` for an empty one, `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`
    */
   async changePassphrase(session: Session, opens: Opens, passphrase: string): Promise<void> {
-    const { settle } = await this.#change(session, opens, (keyring) => ({
+    const { settle } = await this.#change(session, opens, 'passphrase-changed', (keyring) => ({
       remove: idsOf(keyring, 'passphrase'),
       add: [this.#passphraseSlot(passphrase)],
     }))
@@ -301,10 +305,15 @@ export class Keyrings {
    * @throws Refusal `bad-request`, `wrong-passphrase` for a wrong code, `slow-down`, `busy`
    */
   async recover(session: Session, code: string, passphrase: string): Promise<{ recoveryCode: string }> {
-    const { settle, recoveryCode } = await this.#change(session, { kind: 'recovery', code }, (keyring) => ({
-      remove: [...idsOf(keyring, 'passphrase'), ...idsOf(keyring, 'recovery')],
-      add: [this.#passphraseSlot(passphrase), { kind: 'recovery', share: this.#newSlot() }],
-    }))
+    const { settle, recoveryCode } = await this.#change(
+      session,
+      { kind: 'recovery', code },
+      'recovered',
+      (keyring) => ({
+        remove: [...idsOf(keyring, 'passphrase'), ...idsOf(keyring, 'recovery')],
+        add: [this.#passphraseSlot(passphrase), { kind: 'recovery', share: this.#newSlot() }],
+      }),
+    )
     this.#db.transaction(settle, immediate)
     await this.#sessions.endOthers(session)
     return { recoveryCode: recoveryCode! }
@@ -313,6 +322,7 @@ export class Keyrings {
   async #change(
     session: Session,
     opens: Opens,
+    reason: SlotChange,
     wanted: (keyring: Keyring) => { remove: string[]; add: NewSlot[] },
   ) {
     const userId = session.user.id
@@ -322,7 +332,14 @@ export class Keyrings {
     const { changed, recoveryCode } = await this.guarded(session, opens, (turn) =>
       this.#pool.run(userId, 'changeSlots', task, { turn }),
     )
-    return { settle: () => this.#settle(proof.keyring, slot, changed), recoveryCode }
+    const { terminal, address } = session
+    const method = opens.kind === 'prf' || opens.kind === 'held' ? 'passkey' : opens.kind
+    const settle = () => {
+      this.#sessions.requireLive(session)
+      this.#settle(proof.keyring, slot, changed)
+      this.#ledger.append({ userId, event: 'used', terminal, address, method, reason })
+    }
+    return { settle, recoveryCode }
   }
 
   /** Synchronous, for the caller's transaction: compares the generation, and swaps the table. */

@@ -155,7 +155,7 @@ export class Passkeys {
     const slot = (await this.#keyrings.passkeySlots(session.user.id)).get(id)
     const opens = await this.prove(session, proof)
     const change = slot ? { remove: slot.slotId } : null
-    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change)
+    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change, 'passkey-removed')
     this.#db.transaction((tx) => {
       settle()
       tx.delete(passkeys).where(own).run()
@@ -205,6 +205,10 @@ export class Passkeys {
     const { challenge, nextSalt: salt } = this.#take(made, this.#within(session, 'register'))
     const attested = await verifiedAttestation(made, { ...this.#site, challenge })
     const { id } = attested
+    // Shorter ones are no random names (WebAuthn L3, credential id: at least 16 octets, at most 1023).
+    const idLength = Buffer.from(id, 'base64url').length
+    if (idLength < 16 || idLength > 1023)
+      throw new Refusal('bad-request', 'This passkey names itself in a way that is not permitted.')
     if (this.#db.select({ id: passkeys.id }).from(passkeys).where(eq(passkeys.id, id)).get())
       throw new Refusal('exists', 'This passkey is registered already.')
     const firstHash = prfHash ? Buffer.from(prfHash, 'base64url') : null
@@ -260,7 +264,7 @@ export class Passkeys {
     const credential = pending.id
     const next = { salt: taken.nextSalt, publicKey: decoded(prf?.next ?? '') }
     const add = kind && (kind === 'prf' ? { kind, credential, next } : { kind, credential })
-    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, add && { add })
+    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, add && { add }, 'passkey-added')
     const row = {
       ...pending,
       ...state,

@@ -128,6 +128,17 @@ export class Sessions {
       throw new Refusal('not-found', 'That terminal is logged out already.')
   }
 
+  /**
+   * Asked in the transaction that changes what opens the key: work that outlived its session changes nothing.
+   *
+   * @throws Refusal `no-session`
+   */
+  requireLive(session: Session) {
+    const which = and(eq(sessions.id, session.id), this.live())
+    if (!this.#db.select({ id: sessions.id }).from(sessions).where(which).get())
+      throw new Refusal('no-session', 'This session has ended. Please log in again.')
+  }
+
   /** After a change of what opens the key: whoever else is logged in as this user is not any more (ASVS 7.4.3). */
   async endOthers(session: Session): Promise<void> {
     this.#endWhere(and(eq(sessions.userId, session.user.id), ne(sessions.id, session.id))!, 'ended')

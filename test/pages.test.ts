@@ -716,7 +716,7 @@ test('terminals are listed and can be logged out; every use of the key is in the
   await lynx.press('Log it out')
   assert.match((await old.go('/f/inbox')).path, /^\/login/)
   await lynx.go('/log')
-  assert.match(lynx.page.text, /Decrypted \. Lynx \(.*\) mail .*Opened \. Lynx \(/)
+  assert.match(lynx.page.text, /Decrypted \. Lynx \(.*\) mail .*Opened by passphrase\. Lynx \(/)
 })
 
 test('the set-up link makes the first user with a key, once', async (t) => {
@@ -1091,4 +1091,28 @@ test('a letter that has not left yet is said to be on its way', async (t) => {
   const other = new Browser(made)
   await other.logIn(bob)
   assert.equal((await other.go(lynx.page.path)).happened, '', 'another user’s letter is none of theirs')
+})
+
+test('the password is changed by whoever knows the old one; it ends the other sessions, and opens no key', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const [desk, other] = [new Browser(made), new Browser(made)]
+  await desk.logIn(ann)
+  await other.logIn(ann)
+  const change = async (old: string, fresh: string, again = fresh) => {
+    const page = await desk.go('/s?of=password')
+    const t = page.html.match(/name=t value=([\w-]+)/)![1]!
+    return desk.go(
+      '/s?of=password',
+      new URLSearchParams({ t, a: 'password', password: old, new: fresh, new2: again }),
+    )
+  }
+  assert.match((await change(password, 'a new password', 'another one')).happened, /differ/)
+  assert.match((await change('not the password', 'a new password')).happened, /wrong/)
+  assert.match((await change(password, 'short')).happened, /8 characters/)
+  assert.match((await change(password, 'a new password')).happened, /new password is set/)
+  assert.equal((await desk.go('/t')).heading, 'Terminals')
+  assert.notEqual((await other.go('/t')).heading, 'Terminals')
+  await assert.rejects(made.services.users.logIn(ann, password, '127.0.0.1'), { code: 'bad-credentials' })
+  assert.equal((await made.services.users.logIn(ann, 'a new password', '127.0.0.1')).address, ann)
 })

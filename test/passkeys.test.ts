@@ -640,7 +640,12 @@ test('D5: of two changes of the slot table from the same state one is written, t
   const at = await desk(t)
   const { keyrings, session } = at
   const change = (credential: string) =>
-    keyrings.changePasskeySlot(session, opensByPassphrase(passphrase), { add: { kind: 'held', credential } })
+    keyrings.changePasskeySlot(
+      session,
+      opensByPassphrase(passphrase),
+      { add: { kind: 'held', credential } },
+      'passkey-added',
+    )
   const [one, two] = [await change('one'), await change('two')]
   one.settle()
   const busy = { name: 'Refusal', code: 'busy' }
@@ -997,4 +1002,21 @@ test('WA-16: the PRF of the tests is that of WebAuthn Level 3', { skip }, () => 
     if (prf_eval_second)
       assert.equal(prf(secret, Buffer.from(prf_eval_second, 'hex')).toString('hex'), prf_results_second)
   }
+})
+
+test('a session that ended during the work changes nothing of what opens the key; what was changed is on the ledger', async (t) => {
+  const at = await desk(t)
+  const { keyrings, session, user } = at
+  const { sessions, ledger } = at.server.services
+  const other = (await sessions.begin(user, 'other', '127.0.0.1')).session
+  const late = keyrings.changePassphrase(other, opensByPassphrase(passphrase), 'of the intruder')
+  await sessions.end(other.id, 'ended')
+  await assert.rejects(late, { name: 'Refusal', code: 'no-session' })
+  assert.equal((await sessions.list(user)).length, 1, 'and the owner stays logged in')
+  await keyrings.changePassphrase(session, opensByPassphrase(passphrase), 'another')
+  const [newest] = await ledger.list(user.id, null, 1)
+  assert.deepEqual(
+    [newest?.event, newest?.reason, newest?.method],
+    ['used', 'passphrase-changed', 'passphrase'],
+  )
 })

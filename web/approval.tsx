@@ -210,7 +210,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
         if (!refusal || refusal.code === 'no-session') throw error
         if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
         const wrong = refusal.code === 'wrong-passphrase'
-        return requests(c, wrong ? wordsOf(c).passphraseWrong : sentenceOf(c, refusal))
+        return requests(c, wrong ? wordsOf(c).proofWrong : sentenceOf(c, refusal))
       }
     })
   return { app, askPhone }

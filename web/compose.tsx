@@ -78,7 +78,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
       title: words.compose,
       status: status && <p>{status}</p>,
       current: 'compose',
-      body: (open) => (
+      body: (_open, signs) => (
         <Form visit={c.get('visit')} action="/c" files>
           <Hidden name="park" value={park} />
           <Hidden name="d" value={typed.draft} />
@@ -128,9 +128,9 @@ export const composePages = (services: Services, windows: KeyWindows) => {
             <Button>{words.attach}</Button>
           </p>
           <p>
-            <Button a="sign" open={open}>
+            <Button a="sign" open={signs}>
               {words.sign}
-              {open && words.keyOpen}
+              {signs && words.keyOpen}
             </Button>{' '}
             <Button a="send">{words.send}</Button> <Button a="save">{words.saveDraft}</Button>
           </p>

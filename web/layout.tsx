@@ -26,8 +26,11 @@ export type Content = {
   isWindow?: boolean
   /** Another script than the usual one: that which asks for a passkey; or none, as what it leads to asks for one. */
   script?: 'passkey' | 'none'
-  /** @param open whether this terminal holds the key, asked after the page's work was done */
-  body: (open: boolean) => Child
+  /**
+   * @param open whether this terminal holds the key, asked after the page's work was done
+   * @param signs whether it may sign with it, too: an approval may be for reading only
+   */
+  body: (open: boolean, signs: boolean) => Child
 }
 
 /** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
@@ -94,7 +97,7 @@ export const show = async (
           {content.status}
         </div>
         <h1>{content.title}</h1>
-        {content.body(open)}
+        {content.body(open, open && key.allowance.scope === 'sign')}
       </main>
       {session && <Ending services={services} visit={visit} session={session} words={words} keyState={key} />}
     </html>

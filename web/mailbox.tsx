@@ -142,7 +142,7 @@ export const mailboxPages = (services: Services) => {
             )}
           </>
         ),
-        body: (open) => (
+        body: (open, signs) => (
           <>
             <Form visit={visit} action={withQuery(path, { before, q })}>
               {messages.length === 0 && !q && <p>{words.noMail}</p>}
@@ -181,9 +181,9 @@ export const mailboxPages = (services: Services) => {
                   {words.decrypt}
                   {open && words.keyOpen}
                 </Button>{' '}
-                <Button a="sign" open={open}>
+                <Button a="sign" open={signs}>
                   {words.sign}
-                  {open && words.keyOpen}
+                  {signs && words.keyOpen}
                 </Button>
               </p>
               {messages.length > 0 && (

@@ -55,7 +55,7 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
     const [only, another] = [...mail.to, ...mail.cc]
     const isForOne = only?.address.toLowerCase() === sessionOf(c).user.address && !another
     // Of an opened mail the text comes first: on a small screen it is what is seen.
-    const Key = ({ open }: { open: boolean }) => (
+    const Key = ({ open, signs }: { open: boolean; signs: boolean }) => (
       <Links
         links={[
           <a
@@ -65,9 +65,9 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
             {words.decrypt}
             {open && words.keyOpen}
           </a>,
-          <a href="/c?sign=1" class={open ? 'k' : undefined}>
+          <a href="/c?sign=1" class={signs ? 'k' : undefined}>
             {words.sign}
-            {open && words.keyOpen}
+            {signs && words.keyOpen}
           </a>,
           view.as === 'part' && <a href={`/m/${id}`}>{words.backToMail}</a>,
         ]}
@@ -77,9 +77,9 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
       title: oneLine(subject, 300) || words.noSubject,
       current: folder.kind === 'user' || folder.kind === 'trash' ? undefined : folder.kind,
       status: did && <p>{did}</p>,
-      body: (open) => (
+      body: (open, signs) => (
         <>
-          {view.as === 'came' && <Key open={open} />}
+          {view.as === 'came' && <Key open={open} signs={signs} />}
           <Verdict c={c} view={view} />
           <p>
             <Named label={words.from} people={mail.from} />
@@ -116,7 +116,7 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
               </ul>
             </>
           )}
-          {view.as !== 'came' && <Key open={open} />}
+          {view.as !== 'came' && <Key open={open} signs={signs} />}
           {view.as === 'came' &&
             mail.isolated.map((part) => (
               <p>

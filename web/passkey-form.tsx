@@ -72,4 +72,6 @@ export const proofOf = (services: Services, form: Fields, name?: 'asserted' | 'p
 
 /** The user's passkeys that open the key. */
 export const openingPasskeys = async (services: Services, userId: number) =>
-  (await services.passkeys.list(userId)).filter(({ slot }) => slot !== null)
+  (await services.passkeys.list(userId)).filter(
+    ({ slot }) => slot === 'prf' || (slot === 'held' && services.config.passkeyWithoutPrf !== 'deny'),
+  )

@@ -211,7 +211,7 @@ export const passkeyPages = (services: Services) => {
     const refusal = refusalOf(error)
     if (!refusal || refusal.code === 'no-session') throw error
     if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
-    return refusal.code === 'wrong-passphrase' ? wordsOf(c).passphraseWrong : sentenceOf(c, refusal)
+    return refusal.code === 'wrong-passphrase' ? wordsOf(c).proofWrong : sentenceOf(c, refusal)
   }
 
   return new Hono<PageEnv>()

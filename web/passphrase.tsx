@@ -1,4 +1,7 @@
-/** The passphrase and the recovery code: changed here, they open the same key anew; the key itself is not touched. */
+/**
+ * What a user knows: the passphrase and the recovery code, which, changed here, open the same key anew (the key itself
+ * is not touched); and the password, which opens nothing.
+ */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Services } from '../server/main.ts'
@@ -18,7 +21,7 @@ import {
 import { openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
 
 export const passphrasePages = (services: Services) => {
-  const { keyrings, passkeys, refusalOf } = services
+  const { keyrings, passkeys, users, sessions, refusalOf } = services
 
   const page = async (c: PageContext, status?: Child): Promise<Response> => {
     const words = wordsOf(c)
@@ -34,6 +37,23 @@ export const passphrasePages = (services: Services) => {
         <Field label={words.newPassphraseAgain} name="new2" type="password" complete="new-password" />
       </>
     )
+    if (c.req.query('of') === 'password')
+      return show(c, services, {
+        title: words.passwordChange,
+        current: 'more',
+        status: status && <p>{status}</p>,
+        body: () => (
+          <Form visit={visit} action="/s?of=password">
+            <p>{words.passwordChangeWhat}</p>
+            <Field label={words.password} name="password" type="password" complete="current-password" />
+            <Field label={words.newPassword} name="new" type="password" complete="new-password" />
+            <Field label={words.newPasswordAgain} name="new2" type="password" complete="new-password" />
+            <p>
+              <Button a="password">{words.changePassword}</Button>
+            </p>
+          </Form>
+        ),
+      })
     return show(c, services, {
       title: words.passphraseTitle,
       current: 'more',
@@ -87,9 +107,13 @@ export const passphrasePages = (services: Services) => {
                 <Button a="recover">{words.recoverDo}</Button>
               </p>
             </Form>
+            <Links links={[<a href="/s?of=password">{words.passwordChange}</a>]} />
           </>
         ) : (
-          <p>{words.noKey}</p>
+          <>
+            <p>{words.noKey}</p>
+            <Links links={[<a href="/s?of=password">{words.passwordChange}</a>]} />
+          </>
         ),
     })
   }
@@ -102,7 +126,14 @@ export const passphrasePages = (services: Services) => {
       const { form } = c.get('visit')
       const [a, passphrase] = [form.get('a'), form.get('new')]
       try {
-        if (passphrase !== form.get('new2')) return await page(c, words.newPassphrasesDiffer)
+        if (passphrase !== form.get('new2'))
+          return await page(c, a === 'password' ? words.newPasswordsDiffer : words.newPassphrasesDiffer)
+        if (a === 'password') {
+          const user = await users.logIn(session.user.address, form.get('password'), session.address)
+          await users.setPassword(user, passphrase)
+          await sessions.endOthers(session)
+          return c.redirect('/s?of=password&ok=password-changed', 303)
+        }
         if (a === 'recover') {
           const { recoveryCode } = await keyrings.recover(session, form.get('code'), passphrase)
           return await show(c, services, {
@@ -130,7 +161,7 @@ export const passphrasePages = (services: Services) => {
         if (!refusal || refusal.code === 'no-session') throw error
         if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
         const wrong = refusal.code === 'wrong-passphrase' && a !== 'recover'
-        return page(c, wrong ? words.passphraseWrong : sentenceOf(c, refusal))
+        return page(c, wrong ? words.proofWrong : sentenceOf(c, refusal))
       }
     })
 }

@@ -78,9 +78,10 @@ export const terminalPages = (services: Services) => {
           <>
             <p>{words.ledgerOf}</p>
             <ul>
-              {events.slice(0, rows).map(({ at, event, reason, messageId, terminal, address }) => (
+              {events.slice(0, rows).map(({ at, event, method, reason, messageId, terminal, address }) => (
                 <li>
                   {moment(language, at)}: <b>{words.events[`${event} ${reason}`] ?? words.events[event]}</b>
+                  {event === 'granted' && method && ` ${words.openedBy[method] ?? method}`}
                   {reason && !words.events[`${event} ${reason}`] && `: ${words.reasons[reason] ?? reason}`}.{' '}
                   {terminal} ({address})
                   {messageId !== null && <> {<a href={`/m/${messageId}`}>{words.mail}</a>}</>}
