@@ -394,3 +394,14 @@ test('A malformed request is refused, and one without a session or without a key
   const carol = await at.server.terminal('carol@wafer.test')
   assert.equal(problem(await carol.post('/approval', { scope: 'read' })), 'not-found')
 })
+
+test('B20: a terminal that presses Lock takes back what it asked for', async (t) => {
+  const at = await pair(t)
+  const request = await at.ask('sign')
+  assert.equal((await at.desk.delete('/allowance')).status, 204)
+  assert.deepEqual(await at.approvals.pending(at.user), [])
+  await refusedAs(
+    'not-found',
+    at.approvals.approve(at.phoneSession, request.id, request.code, { passphrase }),
+  )
+})

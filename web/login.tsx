@@ -26,7 +26,7 @@ import {
 import { assertedOf, PasskeyForm } from './passkey-form.tsx'
 
 export const loginPages = (services: Services, letters: UseOfKey) => {
-  const { users, sessions, allowances, passkeys, refusalOf } = services
+  const { users, sessions, allowances, approvals, passkeys, refusalOf } = services
 
   const login = (
     c: PageContext,
@@ -192,6 +192,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       const session = sessionOf(c)
       const a = visit.form.get('a')
       if (a === 'lock') {
+        await approvals.cancel(session) // nor by a late approval
         await allowances.lock(session)
         visit.keepKey(null)
         return c.redirect('/f/inbox?ok=locked', 303)
