@@ -208,7 +208,7 @@ export class Keyrings {
    * @throws Refusal `slow-down`, `busy`, and as the work does
    */
   async guarded<T>(session: Session, opens: Opens, work: (turn: Turn) => Promise<T>): Promise<T> {
-    const method = opens.kind === 'prf' || opens.kind === 'held' ? 'passkey' : opens.kind
+    const method = methodOf(opens)
     const note = (reason: string) =>
       this.#ledger.append({
         userId: session.user.id,
@@ -333,7 +333,7 @@ export class Keyrings {
       this.#pool.run(userId, 'changeSlots', task, { turn }),
     )
     const { terminal, address } = session
-    const method = opens.kind === 'prf' || opens.kind === 'held' ? 'passkey' : opens.kind
+    const method = methodOf(opens)
     const settle = () => {
       this.#sessions.requireLive(session)
       this.#settle(proof.keyring, slot, changed)
@@ -449,6 +449,9 @@ export const byPassphrase = (passphrase: string): Opens => ({
   kind: 'passphrase',
   passphrase: utf8(passphrase),
 })
+
+/** What a person calls it. */
+const methodOf = ({ kind }: Opens) => (kind === 'prf' || kind === 'held' ? 'passkey' : kind)
 
 const slotThatOpens = ({ opens, keyring }: Proof): { id: string; generation: number } => {
   const slot = keyring.slots.find(({ id, kind }) =>

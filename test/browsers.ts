@@ -15,8 +15,6 @@ import nodemailer from 'nodemailer'
 import { Gpg } from './gpg.ts'
 import { type World, world } from './world.ts'
 
-export { needs } from './programs.ts'
-
 const run = promisify(execFile)
 
 /** How long anything may take before the test gives up. */

@@ -5,21 +5,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
-import { ann, bob, needs, portOf, secrets, story } from './browsers.ts'
+import { ann, bob, portOf, secrets, story } from './browsers.ts'
 import { faults } from './page-faults.ts'
+import { executablePath, flags, needs } from './programs.ts'
 import { passphrase, password } from './world.ts'
 
 const [first, second] = secrets
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const flags = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
 
 type Seen = {
   page: Page

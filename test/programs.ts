@@ -13,3 +13,15 @@ export const needs = (t: TestContext, ...programs: string[]): boolean => {
 }
 const packageOf = (program: string) =>
   ({ Xvfb: 'xvfb', import: 'imagemagick', convert: 'imagemagick', gpg: 'gnupg' })[program] ?? program
+
+/** Chromium, as playwright starts it: nothing that it does by itself leaves this machine. */
+export const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+export const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]

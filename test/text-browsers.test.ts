@@ -11,7 +11,6 @@ import {
   ann,
   bob,
   edbrowse,
-  needs,
   type OpenOptions,
   portOf,
   Screen,
@@ -23,6 +22,7 @@ import {
   tap,
   until,
 } from './browsers.ts'
+import { needs } from './programs.ts'
 import { passphrase, password, world } from './world.ts'
 
 const [first, second] = secrets
