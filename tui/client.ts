@@ -1,0 +1,621 @@
+/**
+ * The JSON API as the terminal client speaks it, typed from the server's routes. One request after the other goes over
+ * connections that are kept; nothing is sent before the other end has shown that it may be trusted (S1040): over TLS
+ * with a certificate of a known authority, of one that was named, or with the fingerprint that was given; in plain
+ * HTTP only to this machine.
+ *
+ * Three kinds of failure: a `Problem` is the server's no, an `Unreachable` is no answer (or none of a Wafer server), an
+ * `Untrusted` is a server that nothing was said to. Their messages are sentences for people and hold no secrets.
+ */
+import { readFileSync } from 'node:fs'
+import http from 'node:http'
+import https from 'node:https'
+import net, { type Socket } from 'node:net'
+import tls from 'node:tls'
+import type { ExtractSchema } from 'hono/types'
+import type { Api } from '../server/api.ts'
+import { harmless } from './text.ts'
+
+type Routes = ExtractSchema<Api>
+type Answers<Path extends keyof Routes, Method extends string> = Routes[Path] extends {
+  [M in Method]: { output: infer Answer }
+}
+  ? Answer
+  : never
+
+export type NewSession = Answers<'/session', '$post'>
+export type SessionView = Answers<'/session', '$get'>
+export type Folder = Answers<'/folders', '$get'>['folders'][number]
+export type Page = Answers<'/folders/:name/messages', '$get'>
+export type Row = Page['messages'][number]
+export type Message = Answers<'/messages/:id', '$get'>
+export type Opened = Answers<'/messages/:id/decrypt', '$post'>
+export type Allowance = Answers<'/allowance', '$post'>
+export type Approval = Answers<'/approval', '$post'>
+export type ApprovalState = Answers<'/approval', '$get'>['state']
+export type Key = Answers<'/keys', '$get'>['keys'][number]
+export type Passkey = Answers<'/passkeys', '$get'>['passkeys'][number]
+export type LogPage = Answers<'/log', '$get'>
+export type Sent = {
+  id: number
+  folder: string
+  delivered: string[]
+  queued: string[]
+  held_until: string | null
+}
+export type TerminalView = {
+  id: string
+  terminal: string
+  address: string
+  since: string
+  last_contact: string
+  holds_key: boolean
+  this: boolean
+}
+export type KnownAddress = { name: string; address: string; key: boolean }
+export type Recipient = { address: string; key: boolean }
+export type Correspondent = { fingerprint: string; addresses: string[]; accepted_at: string }
+export type OfferedKey = { fingerprint: string; addresses: string[] }
+
+/** What `POST /messages` takes. Addresses as one types them: `Ben <ben@example.org>, eve@example.org`. */
+export type Letter = {
+  to?: string
+  cc?: string
+  bcc?: string
+  subject?: string
+  text?: string
+  /** `content` is base64. */
+  attachments?: { name: string; type?: string; content: string }[]
+  /** One of the user's messages, or a Message-ID. */
+  in_reply_to?: number | string | null
+  sign?: boolean
+  encrypt?: boolean
+  draft?: boolean
+  hold_s?: number
+  /** The draft that this one takes the place of. */
+  replaces?: number
+}
+
+/** The server's no: an RFC 9457 problem document. The message is its title, a sentence. */
+export class Problem extends Error {
+  override name = 'Problem'
+  readonly status: number
+  /** The last word of the problem's type, such as `key-in-use`. */
+  readonly code: string
+  readonly methods?: string[]
+  readonly by?: { terminal: string; since: string; last_used: string }
+  readonly addresses?: string[]
+  readonly retry_after_s?: number
+  readonly draft?: number
+  readonly reason?: string
+  readonly parts?: string[]
+
+  constructor(status: number, document: Record<string, unknown>, retryAfter?: string) {
+    super(harmless(String(document.title)))
+    this.status = status
+    this.code = /[\w-]*$/.exec(String(document.type))![0]
+    const { methods, by, addresses, draft, reason, parts } = document
+    if (isTexts(methods)) this.methods = methods
+    if (isTexts(addresses)) this.addresses = addresses
+    if (isTexts(parts)) this.parts = parts
+    if (typeof draft === 'number') this.draft = draft
+    if (typeof reason === 'string') this.reason = reason
+    if (/^\d{1,6}$/.test(retryAfter ?? '')) this.retry_after_s = Number(retryAfter)
+    if (isRecord(by)) {
+      const { terminal, since, last_used } = by
+      this.by = { terminal: String(terminal), since: String(since), last_used: String(last_used) }
+    }
+  }
+}
+
+/** No answer, or none of a Wafer server. Whether a call that changes something took effect is then not known. */
+export class Unreachable extends Error {
+  override name = 'Unreachable'
+}
+
+/** The other end is not known to be the server: nothing was sent to it. */
+export class Untrusted extends Error {
+  override name = 'Untrusted'
+  /** Why, as the end of a sentence without its full stop. */
+  readonly reason: string
+
+  constructor(host: string, reason: string) {
+    super(`No encrypted communication was established with ${host}: ${reason}.`)
+    this.reason = reason
+  }
+}
+
+export type ClientOptions = {
+  /** Such as `https://mail.example.org`; without a scheme HTTPS is meant, for this machine HTTP. */
+  server: string
+  /** PEM file with authorities that are trusted besides those of the system. */
+  ca?: string | undefined
+  /** SHA-256 of the certificate in hexadecimal, with or without colons: only this certificate is accepted then. */
+  fingerprint?: string | undefined
+}
+
+const patienceMs = 30_000
+/** A letter of 25 MiB is that long in JSON at the most; parts are smaller. */
+const mostOctets = 96 * 1024 * 1024
+
+export class Client {
+  readonly server: URL
+  /** Of the session; sent with each call. */
+  token: string | null = null
+  /** Of the allowance; what was unlocked in this client, until it is locked. */
+  keyToken: string | null = null
+  /** Becomes the key token when the approval that was asked for is granted. */
+  #askedToken: string | null = null
+  readonly #agent: http.Agent
+  readonly #authorities: string[]
+  readonly #fingerprint: string | null
+
+  /** @throws Untrusted for plain HTTP beyond this machine, and for a CA file or fingerprint that is none */
+  constructor({ server, ca, fingerprint }: ClientOptions) {
+    this.server = addressOf(server)
+    const { host, hostname, protocol } = this.server
+    if (protocol === 'http:' && !isThisMachine(hostname))
+      throw new Untrusted(host, 'plain HTTP is spoken to servers on this machine only; use https://')
+    this.#authorities = ca === undefined ? [] : authoritiesIn(ca, host)
+    this.#fingerprint = fingerprint === undefined ? null : fingerprint.replace(/[:\s]/g, '').toUpperCase()
+    if (this.#fingerprint !== null && !/^[0-9A-F]{64}$/.test(this.#fingerprint))
+      throw new Untrusted(host, 'the fingerprint given is not that of a certificate (64 hexadecimal digits)')
+    if (protocol === 'http:' && (ca !== undefined || fingerprint !== undefined))
+      throw new Untrusted(host, 'plain HTTP has no certificate that could be checked; use https://')
+    const Agent = protocol === 'https:' ? https.Agent : http.Agent
+    this.#agent = new Agent({ keepAlive: true, maxSockets: 4 })
+    // The socket is handed over when it is trusted, so that no request can be on its way before.
+    this.#agent.createConnection = (_options, done) => {
+      this.#connect().then(
+        (socket) => done!(null, socket),
+        (error) => done!(error, undefined as never),
+      )
+      return undefined as never
+    }
+  }
+
+  // ---- sessions
+
+  /** @throws Problem `bad-credentials`, `slow-down` */
+  async logIn(user: string, password: string, terminal: string, heartbeat_s?: number): Promise<NewSession> {
+    this.token = null
+    this.keyToken = null
+    const asked = { user, password, terminal, ...(heartbeat_s === undefined ? {} : { heartbeat_s }) }
+    const session = await this.#json<NewSession>('POST', '/session', asked, { token: 'text' })
+    this.token = session.token
+    return session
+  }
+
+  session() {
+    return this.#json<SessionView>('GET', '/session', undefined, { user: 'text' })
+  }
+
+  async logOut(): Promise<void> {
+    await this.#call('DELETE', '/session')
+    this.token = null
+    this.keyToken = null
+  }
+
+  async terminals() {
+    return (
+      await this.#json<{ terminals: TerminalView[] }>('GET', '/terminals', undefined, { terminals: 'list' })
+    ).terminals
+  }
+
+  async endTerminal(id: string): Promise<void> {
+    await this.#call('DELETE', `/terminals/${encodeURIComponent(id)}`)
+  }
+
+  // ---- mail
+
+  async folders(): Promise<Folder[]> {
+    return (await this.#json<{ folders: Folder[] }>('GET', '/folders', undefined, { folders: 'list' }))
+      .folders
+  }
+
+  createFolder(name: string) {
+    return this.#json<{ name: string; kind: string }>('POST', '/folders', { name }, { name: 'text' })
+  }
+
+  /** @param options.offset position from the newest; not together with `before`, which is a page's `next` */
+  messages(
+    folder: string,
+    options: { limit?: number; before?: string | null; offset?: number; q?: string | null } = {},
+  ): Promise<Page> {
+    const query = queryOf(options)
+    const path = `/folders/${encodeURIComponent(folder)}/messages${query}`
+    return this.#json<Page>('GET', path, undefined, { messages: 'list' })
+  }
+
+  message(id: number) {
+    return this.#json<Message>('GET', `/messages/${id}`, undefined, { text: 'text', headers: 'record' })
+  }
+
+  /** @throws Problem `allowance-required`, `key-in-use`, `cannot-decrypt` */
+  decrypt(id: number, part?: string) {
+    const asked = part === undefined ? {} : { part }
+    return this.#json<Opened>('POST', `/messages/${id}/decrypt`, asked, { text: 'text', headers: 'record' })
+  }
+
+  /** An attachment. Its name is what the sender calls it: not a path to write to. */
+  async part(id: number, part: string, within?: string): Promise<{ name: string; octets: Uint8Array }> {
+    const path = `/messages/${id}/parts/${encodeURIComponent(part)}${queryOf({ within })}`
+    const { octets, headers } = await this.#call('GET', path)
+    const encoded = /filename\*=UTF-8''([^;\s]*)/i.exec(headers['content-disposition'] ?? '')?.[1] ?? ''
+    return { name: decoded(encoded), octets }
+  }
+
+  /** The octets that were received. */
+  async raw(id: number): Promise<Uint8Array> {
+    return (await this.#call('GET', `/messages/${id}/raw`)).octets
+  }
+
+  /** All or none. @returns how many were changed */
+  async mark(ids: number[], marks: { seen?: boolean; flagged?: boolean; folder?: string }): Promise<number> {
+    return (await this.#json<{ changed: number }>('PATCH', '/messages', { ids, ...marks })).changed
+  }
+
+  async remove(id: number): Promise<void> {
+    await this.#call('DELETE', `/messages/${id}`)
+  }
+
+  /** @throws Problem as decrypt where it signs; `no-key-for` with `addresses`, `no-relay`, `bad-address` */
+  send(letter: Letter) {
+    return this.#json<Sent>('POST', '/messages', letter, { folder: 'text' })
+  }
+
+  /** Takes a held letter back into Drafts. @throws Problem `too-late` once it has left */
+  recall(id: number) {
+    return this.#json<{ id: number; folder: string }>(
+      'POST',
+      `/messages/${id}/recall`,
+      {},
+      { folder: 'text' },
+    )
+  }
+
+  async sign(text: string): Promise<string> {
+    return (await this.#json<{ signed: string }>('POST', '/sign', { text }, { signed: 'text' })).signed
+  }
+
+  // ---- the key
+
+  /** @throws Problem `wrong-passphrase`, `key-in-use`, `slow-down` */
+  async unlock(passphrase: string): Promise<Allowance> {
+    const allowance = await this.#json<Allowance>('POST', '/allowance', { passphrase }, { key_token: 'text' })
+    this.keyToken = allowance.key_token
+    this.#askedToken = null
+    return allowance
+  }
+
+  async lock(): Promise<void> {
+    await this.#call('DELETE', '/allowance')
+    this.keyToken = null
+    this.#askedToken = null
+  }
+
+  /** Ends the key's use in whichever session has it. */
+  async stop(): Promise<void> {
+    await this.#call('POST', '/allowance/stop', { confirm: true })
+  }
+
+  /** @throws Problem `key-in-use`, `slow-down` */
+  async askApproval(scope: 'read' | 'sign'): Promise<Approval> {
+    const approval = await this.#json<Approval>('POST', '/approval', { scope }, { key_token: 'text' })
+    this.#askedToken = approval.key_token
+    return approval
+  }
+
+  /** Once it is `granted` this client has the key. */
+  async approval(): Promise<ApprovalState> {
+    const { state } = await this.#json<{ state: ApprovalState }>('GET', '/approval', undefined, {
+      state: 'text',
+    })
+    if (state === 'granted' && this.#askedToken !== null) this.keyToken = this.#askedToken
+    if (state !== 'pending') this.#askedToken = null
+    return state
+  }
+
+  async keys(): Promise<Key[]> {
+    return (await this.#json<{ keys: Key[] }>('GET', '/keys', undefined, { keys: 'list' })).keys
+  }
+
+  async passkeys(): Promise<Passkey[]> {
+    return (await this.#json<{ passkeys: Passkey[] }>('GET', '/passkeys', undefined, { passkeys: 'list' }))
+      .passkeys
+  }
+
+  /** @param before a page's `next` */
+  log(before?: string | null, limit?: number): Promise<LogPage> {
+    return this.#json<LogPage>('GET', `/log${queryOf({ before, limit })}`, undefined, { events: 'list' })
+  }
+
+  // ---- correspondents
+
+  /** At most ten, the likeliest first. */
+  async addresses(q: string): Promise<KnownAddress[]> {
+    return (
+      await this.#json<{ addresses: KnownAddress[] }>('GET', `/addresses${queryOf({ q })}`, undefined, {
+        addresses: 'list',
+      })
+    ).addresses
+  }
+
+  /** Whether there is a key for each. @throws Problem `bad-address` */
+  async recipients(letter: { to?: string; cc?: string; bcc?: string }): Promise<Recipient[]> {
+    const { to = '', cc = '', bcc = '' } = letter
+    return (
+      await this.#json<{ recipients: Recipient[] }>(
+        'POST',
+        '/recipients',
+        { to, cc, bcc },
+        { recipients: 'list' },
+      )
+    ).recipients
+  }
+
+  async correspondents(): Promise<Correspondent[]> {
+    return (
+      await this.#json<{ correspondents: Correspondent[] }>('GET', '/correspondents', undefined, {
+        correspondents: 'list',
+      })
+    ).correspondents
+  }
+
+  /** The keys in an armored block, shown before one of them is accepted. */
+  async offeredKeys(armored: string): Promise<OfferedKey[]> {
+    return (
+      await this.#json<{ offered: OfferedKey[] }>('POST', '/correspondents', { armored }, { offered: 'list' })
+    ).offered
+  }
+
+  async acceptKey(armored: string, fingerprint: string): Promise<void> {
+    await this.#call('POST', '/correspondents', { armored, accept: fingerprint })
+  }
+
+  async forgetKey(fingerprint: string): Promise<void> {
+    await this.#call('DELETE', `/correspondents/${encodeURIComponent(fingerprint)}`)
+  }
+
+  /** Ends the connections that are kept. */
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  // ---- one call
+
+  /** @param members what the answer must have, so that no other server's JSON passes for an answer */
+  async #json<Answer>(
+    method: string,
+    path: string,
+    body?: object,
+    members: Record<string, 'text' | 'list' | 'record'> = {},
+  ): Promise<Answer> {
+    const { octets, headers } = await this.#call(method, path, body)
+    const answer = jsonOf(octets, headers)
+    const isThere = ([name, kind]: [string, string]) => {
+      const member = (answer as Record<string, unknown>)[name]
+      if (kind === 'list') return Array.isArray(member)
+      return kind === 'text' ? typeof member === 'string' : isRecord(member)
+    }
+    if (!isRecord(answer) || !Object.entries(members).every(isThere)) throw this.#noWaferServer()
+    return answer as Answer
+  }
+
+  async #call(method: string, path: string, body?: object) {
+    const octets = body === undefined ? null : Buffer.from(JSON.stringify(body))
+    const answer = await this.#exchange(method, path, octets)
+    if (answer.status >= 200 && answer.status < 300) return answer
+    const document = jsonOf(answer.octets, answer.headers)
+    if (isRecord(document) && typeof document.type === 'string' && typeof document.title === 'string')
+      throw new Problem(answer.status, document, answer.headers['retry-after'])
+    if (answer.status === 426 && this.server.protocol === 'http:')
+      throw new Untrusted(this.server.host, 'this server speaks TLS; use https://')
+    throw this.#noWaferServer()
+  }
+
+  #exchange(method: string, path: string, body: Buffer | null, isSecondTry = false): Promise<Exchange> {
+    const { host, hostname, port, protocol } = this.server
+    return new Promise((resolve, reject) => {
+      const headers: http.OutgoingHttpHeaders = { Host: host, Accept: 'application/json' }
+      if (body) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': body.length })
+      if (this.token !== null) headers.Authorization = `Bearer ${this.token}`
+      if (this.token !== null && this.keyToken !== null) headers['Wafer-Key'] = this.keyToken
+      const request = (protocol === 'https:' ? https : http).request({
+        agent: this.#agent,
+        // Part of the name under which the agent keeps connections.
+        host: bare(hostname),
+        port: port || (protocol === 'https:' ? 443 : 80),
+        method,
+        path: `/api${path}`,
+        headers,
+      })
+      request.setTimeout(patienceMs, () =>
+        request.destroy(new Unreachable(`${host} does not answer; please try again later.`)),
+      )
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // The server may close a kept connection just when it is used again. What changes nothing may be asked twice.
+        const wasClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? '')
+        if (wasClosed && method === 'GET' && !isSecondTry)
+          return resolve(this.#exchange(method, path, body, true))
+        reject(this.#failure(error))
+      })
+      request.on('response', (response) => {
+        const chunks: Buffer[] = []
+        let length = 0
+        response.on('data', (chunk: Buffer) => {
+          length += chunk.length
+          if (length > mostOctets)
+            return response.destroy(new Unreachable(`${host} answers with more than a message may be.`))
+          chunks.push(chunk)
+        })
+        response.on('error', (error) => reject(this.#failure(error)))
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            octets: Buffer.concat(chunks),
+          }),
+        )
+      })
+      request.end(body ?? undefined)
+    })
+  }
+
+  // ---- the connection
+
+  #connect(): Promise<Socket> {
+    const { host, hostname, port, protocol } = this.server
+    const isEncrypted = protocol === 'https:'
+    const to = {
+      host: bare(hostname),
+      port: Number(port || (isEncrypted ? 443 : 80)),
+      autoSelectFamily: true,
+    }
+    return new Promise((resolve, reject) => {
+      const socket = isEncrypted ? tls.connect({ ...to, ...this.#trust(to.host) }) : net.connect(to)
+      const give = (outcome: () => void) => {
+        clearTimeout(timer)
+        socket.removeAllListeners('error')
+        outcome()
+      }
+      const refuse = (error: Error) =>
+        give(() => {
+          socket.on('error', () => {}) // what else goes wrong with it is of no interest
+          socket.destroy()
+          reject(error)
+        })
+      const timer = setTimeout(
+        () => refuse(new Unreachable(`There is no connection to ${host}: it does not answer.`)),
+        patienceMs,
+      )
+      socket.on('error', (error) => refuse(this.#failure(error)))
+      socket.on(isEncrypted ? 'secureConnect' : 'connect', () => {
+        const reason = socket instanceof tls.TLSSocket ? this.#pinFails(socket) : null
+        if (reason !== null) refuse(new Untrusted(host, reason))
+        else give(() => resolve(socket))
+      })
+    })
+  }
+
+  /** How the certificate is judged. With a fingerprint neither authority nor name count, see `#pinFails`. */
+  #trust(host: string): tls.ConnectionOptions {
+    return {
+      ...(net.isIP(host) ? {} : { servername: host }),
+      ALPNProtocols: ['http/1.1'],
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: this.#fingerprint === null,
+      ...(this.#authorities.length === 0
+        ? {}
+        : { ca: [...tls.getCACertificates('default'), ...this.#authorities] }),
+    }
+  }
+
+  /** Why the certificate is not the one whose fingerprint was given; null where it is, or where none was given. */
+  #pinFails(socket: tls.TLSSocket): string | null {
+    if (this.#fingerprint === null) return null
+    const certificate = socket.getPeerX509Certificate()
+    if (certificate?.fingerprint256.replaceAll(':', '') !== this.#fingerprint)
+      return 'its certificate has another fingerprint than the one given'
+    // A key is not looked after any more when its certificate has run out, whoever vouched for it.
+    if (certificate.validToDate.getTime() < Date.now()) return reasons.CERT_HAS_EXPIRED!
+    if (certificate.validFromDate.getTime() > Date.now()) return reasons.CERT_NOT_YET_VALID!
+    return null
+  }
+
+  #noWaferServer() {
+    return new Unreachable(`${this.server.host} does not answer like a Wafer server.`)
+  }
+
+  #failure(error: NodeJS.ErrnoException): Error {
+    if (error instanceof Unreachable || error instanceof Untrusted) return error
+    const { host } = this.server
+    const { code = '' } = error
+    if (Object.hasOwn(reasons, code)) return new Untrusted(host, reasons[code]!)
+    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+      return new Untrusted(host, 'its certificate is for another name')
+    if (code === 'EPROTO' || /^ERR_(SSL|TLS|OSSL)_/.test(code))
+      return new Untrusted(host, 'it does not speak TLS as it should')
+    if (/^(CERT_|UNABLE_TO_|INVALID_|ERROR_IN_|CRL_|PATH_LENGTH|HOSTNAME_MISMATCH)/.test(code))
+      return new Untrusted(host, `its certificate is not acceptable (${code})`)
+    if (code.startsWith('HPE_')) return this.#noWaferServer()
+    const none = `There is no connection to ${host}`
+    if (code === 'ENOTFOUND') return new Unreachable(`${none}: no such name is known.`)
+    if (code === 'EAI_AGAIN') return new Unreachable(`${none}: names cannot be looked up just now.`)
+    if (code === 'ECONNREFUSED') return new Unreachable(`${none}: nothing answers there.`)
+    if (/^E(NETUNREACH|HOSTUNREACH|NETDOWN)$/.test(code))
+      return new Unreachable(`${none}: the network does not reach it.`)
+    if (code === 'ETIMEDOUT') return new Unreachable(`${none}: it does not answer.`)
+    return new Unreachable(`The connection to ${host} broke off${code && ` (${code})`}.`)
+  }
+}
+
+type Exchange = { status: number; headers: http.IncomingHttpHeaders; octets: Buffer }
+
+/** OpenSSL's words for what is wrong with a certificate, in ours. */
+const reasons: Record<string, string> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is signed by itself and by no authority known here',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by an authority that is not known here',
+  UNABLE_TO_GET_ISSUER_CERT: 'its certificate is signed by an authority that is not known here',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is signed by an authority that is not known here',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is signed by an authority that is not known here',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  CERT_REVOKED: 'its certificate was revoked',
+}
+
+const addressOf = (server: string): URL => {
+  const text = server.trim()
+  const scheme = /^(\[::1\]|localhost|127(\.\d+){3})(:\d+)?\/?$/i.test(text) ? 'http://' : 'https://'
+  const url = URL.parse(/^[a-z]+:\/\//i.test(text) ? text : `${scheme}${text}`)
+  const isWhole = url?.hostname && /^https?:$/.test(url.protocol) && url.pathname === '/'
+  if (!url || !isWhole || url.search || url.hash || url.username || url.password)
+    throw new Unreachable('This is not the address of a server, such as https://mail.example.org.')
+  return url
+}
+
+const isThisMachine = (hostname: string) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+
+/** Without the brackets of an IPv6 address. */
+const bare = (hostname: string) => hostname.replace(/^\[|\]$/g, '')
+
+const authoritiesIn = (file: string, host: string): string[] => {
+  let text = ''
+  try {
+    text = readFileSync(file, 'latin1')
+  } catch {
+    throw new Untrusted(host, `the file with the authority, ${harmless(file)}, cannot be read`)
+  }
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g)
+  if (!blocks) throw new Untrusted(host, `there is no certificate in ${harmless(file)}`)
+  return blocks
+}
+
+const queryOf = (members: Record<string, string | number | null | undefined>): string => {
+  const given = Object.entries(members).filter(([, value]) => value !== undefined && value !== null)
+  if (given.length === 0) return ''
+  return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`
+}
+
+const jsonOf = (octets: Buffer, headers: http.IncomingHttpHeaders): unknown => {
+  if (!/^application\/([a-z.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) return null
+  try {
+    return JSON.parse(octets.toString('utf8'))
+  } catch {
+    return null
+  }
+}
+
+const decoded = (text: string) => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string')

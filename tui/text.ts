@@ -1,0 +1,196 @@
+/**
+ * Where text enters a screen. Whatever a server or a mail says is made harmless here before a terminal sees it: no
+ * control characters, no escape sequences, nothing that reorders, hides or overprints. And measured, cut and wrapped
+ * by the cells that it takes on a screen, as `wcwidth` counts them: ambiguous widths are narrow.
+ *
+ * Letters written from right to left stay. A terminal with bidirectional text puts them in order itself, row by row,
+ * and draws spaces and digits that follow them into that order (UAX #9, N1 and W2): a name could so change places with
+ * the column behind it. Therefore `column` ends a field that holds such letters with U+2800, a blank whose direction
+ * is left to right (bidi class L), which ends the reordering; it takes a cell like any other, and no mark of
+ * direction is ever sent to a terminal. What stands before a field is a letter of ours, so nothing reaches leftwards.
+ */
+import stringWidth from 'string-width'
+
+const plain = /^[\x20-\x7e]*$/
+/** Characters that stand alone, of one cell below U+3000 and of two above: the everyday ones. */
+const simple =
+  /^[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0391-\u03a1\u03a3-\u03ff\u0400-\u0482\u2010-\u2027\u20ac\u3000-\u3029\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff60]*$/
+
+/** CSI with its parameters (ECMA-48 §5.4), of seven bits or eight. */
+const escapeSequences = /(?:\x1b\[|\x9b)[\x30-\x3f]{0,64}[\x20-\x2f]{0,8}[\x40-\x7e]/g
+const breaks = /\r\n|[\t\n\v\f\r\x85\u2028\u2029]/g
+const controls = /[\x00-\x1f\x7f-\x9f]/g
+/** Format characters, bidi controls, tags, fillers, variation selectors; skin tones, whose width terminals dispute. */
+const unseen = /[\p{Cf}\p{Default_Ignorable_Code_Point}\p{Variation_Selector}\p{Me}\p{Emoji_Modifier}]/gu
+const blanks = /[\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800]/g
+const unknown = /[\p{Cn}\p{Co}\p{Cs}]/gu
+const piles = /(\p{M}{4})\p{M}+/gu
+const loose = /^(?=\p{M})/u
+const replacement = '\ufffd'
+
+/**
+ * One line that a terminal may be given. Line breaks and tabs become spaces; a control character or an escape sequence
+ * is shown as U+FFFD, so that one sees that something was there, and what an escape sequence carries stays readable
+ * text; characters that are seen by nobody are left out.
+ */
+export const harmless = (text: string): string => {
+  if (plain.test(text)) return text
+  const line = text.toWellFormed().replace(breaks, ' ')
+  if (plain.test(line)) return line
+  return (
+    line
+      .replace(escapeSequences, replacement)
+      .replace(controls, replacement)
+      .replace(unseen, '')
+      // Composed: a decomposed letter or syllable is then one character of known width.
+      .normalize('NFC')
+      .replace(blanks, ' ')
+      .replace(unknown, replacement)
+      .replace(piles, '$1')
+      .replace(loose, '\u25cc') // a mark without a letter would sit on a letter of ours
+  )
+}
+
+/** Several lines: what `harmless` does, line by line. Tabs go to the next of every eighth cell. */
+export const harmlessLines = (text: string): string[] =>
+  text.split(/\r\n|[\n\v\f\r\x85\u2028\u2029]/).map((line) => (plain.test(line) ? line : untabbed(line)))
+
+const untabbed = (line: string): string => {
+  const [first = '', ...rest] = line.split('\t').map(harmless)
+  let whole = first
+  let width = rest.length > 0 ? cells(first) : 0
+  for (const each of rest) {
+    const gap = 8 - (width % 8)
+    whole += ' '.repeat(gap) + each
+    width += gap + cells(each)
+  }
+  return whole
+}
+
+/** How many cells harmless text takes. */
+export const cells = (text: string): number => {
+  if (plain.test(text)) return text.length
+  if (simple.test(text)) {
+    let width = 0
+    for (let place = 0; place < text.length; place += 1) width += text.charCodeAt(place) < 0x3000 ? 1 : 2
+    return width
+  }
+  let width = 0
+  for (const { segment } of segmenter.segment(text)) width += cellsOf(segment)
+  return width
+}
+
+const segmenter = new Intl.Segmenter('en')
+/** Measured ones: a screen shows the same few hundred again and again. */
+const known = new Map<string, number>()
+
+/** Of one character as people count them. */
+const cellsOf = (segment: string): number => {
+  const before = known.get(segment)
+  if (before !== undefined) return before
+  const width = stringWidth(segment)
+  if (known.size >= 4096) known.clear()
+  known.set(segment, width)
+  return width
+}
+
+/** The beginning of the text that fits, by whole characters as people count them, and the cells that it takes. */
+const fitting = (text: string, columns: number): { end: number; width: number } => {
+  let width = 0
+  if (simple.test(text)) {
+    let end = 0
+    for (; end < text.length; end += 1) {
+      const next = text.charCodeAt(end) < 0x3000 ? 1 : 2
+      if (width + next > columns) break
+      width += next
+    }
+    return { end, width }
+  }
+  for (const { segment, index } of segmenter.segment(text)) {
+    const next = cellsOf(segment)
+    if (width + next > columns) return { end: index, width }
+    width += next
+  }
+  return { end: text.length, width }
+}
+
+/** At most that many cells of harmless text; what is left out is shown as `…`. */
+export const cut = (text: string, columns: number): string => {
+  if (columns <= 0) return ''
+  if (text.length <= columns && plain.test(text)) return text
+  // A character has at most a letter and four marks on it, in at most two units each.
+  const begin = text.length > columns * 12 ? text.slice(0, columns * 12).toWellFormed() : text
+  if (begin === text && cells(text) <= columns) return text
+  return `${begin.slice(0, fitting(begin, columns - 1).end)}…`
+}
+
+/** Exactly that many cells. */
+export const pad = (text: string, columns: number): string => {
+  const short = cut(text, columns)
+  return short + ' '.repeat(Math.max(0, columns - cells(short)))
+}
+
+const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
+
+/**
+ * A foreign text as a column of exactly that many cells: made harmless, cut, padded, and closed where its letters run
+ * from right to left (see above).
+ */
+export const column = (text: string, columns: number): string => {
+  // Not all of a subject of a megabyte, for each row and each key.
+  const line = harmless(text.length > columns * 24 ? text.slice(0, columns * 24) : text)
+  if (plain.test(line) || !rightToLeft.test(line) || columns < 2) return pad(line, columns)
+  const short = cut(line, columns - 1)
+  return `${short}\u2800${' '.repeat(columns - 1 - cells(short))}`
+}
+
+/**
+ * Foreign text of several lines as rows of at most that many cells: broken at spaces, beside wide characters, and hard
+ * where a word is longer than a row.
+ *
+ * @param most how many UTF-16 units are looked at; a last row says how many were not
+ */
+export const wrapped = (text: string, columns: number, most = 1024 * 1024): string[] => {
+  const width = Math.max(2, columns)
+  const rows: string[] = []
+  const rest = text.length - most
+  for (const line of harmlessLines(rest > 0 ? text.slice(0, most) : text)) wrapLine(line, width, rows)
+  if (rest > 0) wrapLine(`[${rest} more characters are not shown here]`, width, rows)
+  return rows
+}
+
+const wrapLine = (line: string, columns: number, rows: string[]): void => {
+  let start = 0
+  const isPlain = plain.test(line)
+  while (start < line.length) {
+    if (isPlain && line.length - start <= columns) break
+    // Twelve units a cell are enough, as in `cut`; and a long line is not measured again for each of its rows.
+    const ahead = line.slice(start, start + columns * 12)
+    const { end } = isPlain ? { end: columns } : fitting(ahead, columns)
+    if (start + end >= line.length) break
+    const length = breakBefore(ahead, end)
+    rows.push(ahead.slice(0, length).trimEnd())
+    start += length
+    while (line[start] === ' ') start += 1 // the spaces at which a line was broken
+    if (start >= line.length) return
+  }
+  rows.push(line.slice(start).trimEnd())
+}
+
+const wide = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/
+/** May not begin a row (JIS X 4051, the common ones). */
+const closing =
+  /[、。，．・：；？！゛゜ヽヾゝゞ々ー’”）〕］｝〉》」』】ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ]/
+
+/** Where to break what does not fit: behind the last space or between wide characters, if that is not at the start. */
+const breakBefore = (text: string, end: number): number => {
+  if (text[end] === ' ') return end
+  const indent = /^[> ]*/.exec(text)![0].length
+  for (let place = end; place > indent; place -= 1) {
+    const before = text[place - 1]!
+    if (before === ' ') return place
+    const next = text[place] ?? ''
+    if ((wide.test(before) || wide.test(next)) && !closing.test(next) && !/\p{M}/u.test(next)) return place
+  }
+  return Math.max(1, end)
+}
