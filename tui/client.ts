@@ -36,26 +36,12 @@ export type ApprovalState = Answers<'/approval', '$get'>['state']
 export type Key = Answers<'/keys', '$get'>['keys'][number]
 export type Passkey = Answers<'/passkeys', '$get'>['passkeys'][number]
 export type LogPage = Answers<'/log', '$get'>
-export type Sent = {
-  id: number
-  folder: string
-  delivered: string[]
-  queued: string[]
-  held_until: string | null
-}
-export type TerminalView = {
-  id: string
-  terminal: string
-  address: string
-  since: string
-  last_contact: string
-  holds_key: boolean
-  this: boolean
-}
-export type KnownAddress = { name: string; address: string; key: boolean }
-export type Recipient = { address: string; key: boolean }
-export type Correspondent = { fingerprint: string; addresses: string[]; accepted_at: string }
-export type OfferedKey = { fingerprint: string; addresses: string[] }
+export type Sent = Answers<'/messages', '$post'>
+export type TerminalView = Answers<'/terminals', '$get'>['terminals'][number]
+export type KnownAddress = Answers<'/addresses', '$get'>['addresses'][number]
+export type Recipient = Answers<'/recipients', '$post'>['recipients'][number]
+export type Correspondent = Answers<'/correspondents', '$get'>['correspondents'][number]
+export type OfferedKey = Extract<Answers<'/correspondents', '$post'>, { offered: unknown }>['offered'][number]
 
 /** What `POST /messages` takes. Addresses as one types them: `Ben <ben@example.org>, eve@example.org`. */
 export type Letter = {
