@@ -8,7 +8,7 @@
  * before the result is released: work that outlived its allowance is not handed out.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { and, eq, gt, sql } from 'drizzle-orm'
+import { and, eq, gt, not, sql } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { CryptoPool, Turn } from './crypto-pool.ts'
@@ -39,6 +39,7 @@ export type KeyState =
   | { state: 'elsewhere'; by: { terminal: string; since: number; last_used: number } }
 
 type Row = typeof allowances.$inferSelect
+type SessionRow = typeof sessions.$inferSelect
 
 /** An allowance that may come to be: what the DEK is to be sealed to, and what the seal is bound to. */
 export type Waiting = { id: string; publicHalf: Uint8Array }
@@ -81,6 +82,7 @@ export class Allowances {
     this.#ledger = options.ledger
     this.#pool = options.pool
     this.#sessions.onAllowanceEnd = (userId) => this.#pool.endFor(userId)
+    this.#sessions.onLateContact = (sessionId) => this.#endOutOfContact(sessionId)
   }
 
   /** Whether this session holds the key, nobody does, or who else. */
@@ -285,7 +287,7 @@ export class Allowances {
       .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
       .all()
     for (const { row, session } of rows) {
-      if (this.#endReason(row) === null) continue
+      if (this.#endReason(row, session) === null) continue
       this.#db.transaction((tx) => {
         const gone = tx.delete(allowances).where(eq(allowances.id, row.id)).run().changes
         if (gone) this.#noteEnd(row, session)
@@ -296,13 +298,13 @@ export class Allowances {
 
   // ---- the row
 
-  /** The live holder: of this epoch, within both its clocks, in a live session. */
+  /** The live holder: of this epoch, within both its clocks, in a live session whose terminal keeps contact. */
   #liveHolder(userId: number): { row: Row; terminal: string } | null {
     const found = this.#db
       .select({ row: allowances, terminal: sessions.terminal })
       .from(allowances)
       .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
-      .where(and(eq(allowances.userId, userId), this.#live(), this.#sessions.live()))
+      .where(and(eq(allowances.userId, userId), this.#live(), this.#sessions.inContact()))
       .get()
     return found ?? null
   }
@@ -316,11 +318,27 @@ export class Allowances {
     )!
   }
 
-  #endReason(row: Row): 'epoch' | 'max' | 'idle' | null {
+  #endReason(row: Row, session: SessionRow): 'epoch' | 'max' | 'idle' | 'contact-lost' | null {
     const now = this.#clock()
     if (row.epochId !== this.#epoch.id) return 'epoch'
     if (row.endsAt <= now) return 'max'
-    return row.usedAt <= now - this.#config.allowanceIdleMs ? 'idle' : null
+    if (row.usedAt <= now - this.#config.allowanceIdleMs) return 'idle'
+    const { contactAt, heartbeatMs } = session
+    return heartbeatMs !== null && contactAt + heartbeatMs <= now ? 'contact-lost' : null
+  }
+
+  /** Part of the caller's transaction: another process may have noted a contact, and a new grant, before it. */
+  #endOutOfContact(sessionId: string) {
+    const lost = this.#db
+      .select({ row: allowances, session: sessions })
+      .from(allowances)
+      .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
+      .where(and(eq(sessions.id, sessionId), not(this.#sessions.inContact())))
+      .get()
+    if (!lost) return
+    this.#db.delete(allowances).where(eq(allowances.id, lost.row.id)).run()
+    this.#noteEnd(lost.row, lost.session)
+    this.#pool.endFor(lost.row.userId)
   }
 
   /** One statement decides who holds: it writes where the session lives and no other live holder stands. */
@@ -350,7 +368,7 @@ export class Allowances {
           scope = excluded.scope, granted_at = excluded.granted_at, used_at = excluded.used_at,
           ends_at = excluded.ends_at, public_half = excluded.public_half, sealed_dek = excluded.sealed_dek
         WHERE session_id = excluded.session_id OR NOT (${this.#live()} AND EXISTS (
-          SELECT 1 FROM ${sessions} WHERE ${sessions.id} = ${allowances.sessionId} AND ${this.#sessions.live()}))
+          SELECT 1 FROM ${sessions} WHERE ${sessions.id} = ${allowances.sessionId} AND ${this.#sessions.inContact()}))
         RETURNING id`)
       if (granted.length === 0) {
         this.#refuseOtherHolder(session)
@@ -448,15 +466,16 @@ export class Allowances {
     })
   }
 
-  #noteEnd(row: Row, { terminal, address }: { terminal: string; address: string }) {
+  #noteEnd(row: Row, session: SessionRow) {
     const { userId, method } = row
+    const { terminal, address } = session
     this.#ledger.append({
       userId,
       event: 'ended',
       terminal,
       address,
       method,
-      reason: this.#endReason(row) ?? 'expired',
+      reason: this.#endReason(row, session) ?? 'expired',
     })
   }
 }

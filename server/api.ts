@@ -5,7 +5,7 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
-import type { Mail, Part, Signature } from './encrypted-mail.ts'
+import type { Address, Mail, Part, Signature } from './encrypted-mail.ts'
 import type { Letter } from './letters.ts'
 import type { Listed } from './mailboxes.ts'
 import type { Services } from './main.ts'
@@ -14,9 +14,17 @@ import type { Session } from './sessions.ts'
 
 export type Asker = { session: Session | null; keyToken: string | null; address: string }
 
-/** A letter of 25 MiB with its attachments in base64; a text to be signed; every other call. */
-const bodyLimits: Record<string, number> = { '/api/messages': 36 * 1024 * 1024, '/api/sign': 2 * 1024 * 1024 }
+/** A letter of 25 MiB with its attachments in base64; a text to be signed; keys; many addresses; every other call. */
+const bodyLimits: Record<string, number> = {
+  '/api/messages': 36 * 1024 * 1024,
+  '/api/sign': 2 * 1024 * 1024,
+  '/api/correspondents': 1024 * 1024,
+  '/api/recipients': 256 * 1024,
+}
 const usualBodyLimit = 16 * 1024
+
+/** Of the keys in one text, those that anybody would look at. */
+const offeredLimit = 20
 
 const addresses = z.union([z.string(), z.array(z.string()).transform((list) => list.join(', '))]).default('')
 const base64 = z
@@ -24,14 +32,19 @@ const base64 = z
   .or(z.base64url())
   .transform((text) => new Uint8Array(Buffer.from(text, 'base64')))
 
+const marks = z.strictObject({ seen: z.boolean(), flagged: z.boolean(), folder: z.string() })
+
 const bodies = {
   session: z.strictObject({
     user: z.string().max(254),
     password: z.string().max(1024),
     terminal: z.string().max(200).optional(),
+    /** The terminal makes contact at least twice in this time, or loses the key. */
+    heartbeat_s: z.number().int().min(5).max(900).optional(),
   }),
   folder: z.strictObject({ name: z.string() }),
-  marks: z.strictObject({ seen: z.boolean(), flagged: z.boolean(), folder: z.string() }).partial(),
+  marks: marks.partial(),
+  manyMarks: marks.partial().extend({ ids: z.array(z.number().int().min(1)).max(1000) }),
   decrypt: z.strictObject({ part: z.string().optional() }),
   passphrase: z.strictObject({ passphrase: z.string().max(1024) }),
   approval: z.strictObject({ scope: z.enum(['read', 'sign']) }),
@@ -63,12 +76,16 @@ const bodies = {
     encrypt: z.boolean().default(false),
     draft: z.boolean().default(false),
     hold_s: z.number().int().min(0).max(3600).default(0),
+    /** The draft that it takes the place of. */
+    replaces: z.number().int().nullish(),
   }),
+  recipients: z.strictObject({ to: addresses, cc: addresses, bcc: addresses }),
+  correspondent: z.strictObject({ armored: z.string(), accept: z.string().optional() }),
 }
 
 export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => {
   const { sessions, users, allowances, passkeys, approvals, keyrings } = services
-  const { mailboxes, reading, letters, ledger, config } = services
+  const { mailboxes, reading, letters, correspondents, ledger, config } = services
 
   /** Who asks, with a live session. @throws Refusal `no-session` */
   const authenticated = async (c: Context) => {
@@ -81,16 +98,32 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     const key = await keyrings.present(session.user.id)
     const state = await allowances.state(session)
     if (state.state !== 'open' || !key) return null
-    const { method, scope, grantedAt, endsAt } = state.allowance
+    const { method, scope, grantedAt, usedAt, endsAt } = state.allowance
     return {
       key: key.fingerprint,
       method,
       scope,
       granted_at: time(grantedAt),
+      used_at: time(usedAt),
       expires_at: time(endsAt),
       idle_s: config.allowanceIdleMs / 1000,
     }
   }
+
+  /** Who else has the key open. */
+  const holderElsewhere = async (session: Session) => {
+    const state = await allowances.state(session)
+    if (state.state !== 'elsewhere') return null
+    const { terminal, since, last_used } = state.by
+    return { terminal, since: time(since), last_used: time(last_used) }
+  }
+
+  /** What a call changes of its messages. @throws Refusal `not-found` if there is no such folder */
+  const marksOf = async (userId: number, { seen, flagged, folder }: Partial<z.output<typeof marks>>) => ({
+    ...(seen === undefined ? {} : { seen }),
+    ...(flagged === undefined ? {} : { flagged }),
+    ...(folder === undefined ? {} : { folderId: (await mailboxes.folderNamed(userId, folder)).id }),
+  })
 
   return new Hono()
     .use((c, next) => {
@@ -99,10 +132,11 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
 
     .post('/session', async (c) => {
-      const { user, password, terminal } = await body(c, bodies.session)
+      const { user, password, terminal, heartbeat_s } = await body(c, bodies.session)
       const { address } = await ask(c)
       const known = await users.logIn(user, password, address)
-      const { token, session } = await sessions.begin(known, terminal ?? 'API client', address)
+      const heartbeatMs = heartbeat_s === undefined ? null : heartbeat_s * 1000
+      const { token, session } = await sessions.begin(known, terminal ?? 'API client', address, heartbeatMs)
       const idle_s = config.sessionIdleMs / 1000
       return c.json({ token, user: known.address, idle_s, expires_at: time(session.endsAt) }, 201)
     })
@@ -115,6 +149,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         idle_s: config.sessionIdleMs / 1000,
         expires_at: time(session.endsAt),
         allowance: await allowanceOf(session),
+        in_use: await holderElsewhere(session),
         stopped: stopped && { at: time(stopped.at), by: stopped.by },
       })
     })
@@ -139,8 +174,12 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .get('/folders/:name/messages', async (c) => {
       const { userId } = await authenticated(c)
       const folder = await mailboxes.folderNamed(userId, c.req.param('name'))
+      const [before, offset] = [c.req.query('before'), c.req.query('offset')]
+      if (before !== undefined && offset !== undefined)
+        throw new Refusal('bad-request', 'A page begins either before another or at an offset, not both.')
       const page = await mailboxes.page(userId, folder.id, {
-        before: c.req.query('before') ?? null,
+        before: before ?? null,
+        offset: offsetOf(offset),
         limit: limitOf(c.req.query('limit'), 50, 500),
         query: c.req.query('q') ?? null,
       })
@@ -160,13 +199,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .patch('/messages/:id', async (c) => {
       const { userId } = await authenticated(c)
       const { id } = await mailboxes.message(userId, idOf(c))
-      const { seen, flagged, folder } = await body(c, bodies.marks)
-      const folderId = folder === undefined ? undefined : (await mailboxes.folderNamed(userId, folder)).id
-      await mailboxes.mark(userId, [id], {
-        ...(seen === undefined ? {} : { seen }),
-        ...(flagged === undefined ? {} : { flagged }),
-        ...(folderId === undefined ? {} : { folderId }),
-      })
+      await mailboxes.mark(userId, [id], await marksOf(userId, await body(c, bodies.marks)))
       const message = await mailboxes.message(userId, id)
       return c.json({ ...listed(message), folder: (await mailboxes.folder(userId, message.folderId)).name })
     })
@@ -251,7 +284,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
 
     .post('/messages', async (c) => {
       const { session, keyToken } = await authenticated(c)
-      const { draft, hold_s, in_reply_to, attachments, ...written } = await body(c, bodies.letter)
+      const { draft, hold_s, replaces, in_reply_to, attachments, ...written } = await body(c, bodies.letter)
       const letter: Letter = {
         ...written,
         attachments: attachments.map(({ name, type, content, data }) => {
@@ -262,13 +295,104 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         inReplyTo: await repliedTo(services, session, in_reply_to ?? null),
       }
       if (draft) {
-        const { id, folder } = await letters.saveDraft(session, letter)
-        return c.json({ id, folder: folder.name, delivered: [] as string[], queued: [] as string[] }, 201)
+        const { id, folder } = await letters.saveDraft(session, letter, replaces ?? null)
+        const nobody = {
+          delivered: [] as string[],
+          queued: [] as string[],
+          held_until: null as string | null,
+        }
+        return c.json({ id, folder: folder.name, ...nobody }, 201)
       }
-      const { id, folder, delivered, queued } = await letters.send(session, keyToken, letter, {
+      const { id, folder, delivered, queued, heldUntil } = await letters.send(session, keyToken, letter, {
+        draft: replaces ?? null,
         holdMs: hold_s * 1000,
       })
-      return c.json({ id, folder: folder.name, delivered, queued }, 201)
+      if (/^\d+$/.test(String(in_reply_to)))
+        await mailboxes.mark(session.user.id, [Number(in_reply_to)], { answered: true })
+      const held_until = heldUntil === null ? null : time(heldUntil)
+      return c.json({ id, folder: folder.name, delivered, queued, held_until }, 201)
+    })
+    .patch('/messages', async (c) => {
+      const { userId } = await authenticated(c)
+      const { ids, ...changes } = await body(c, bodies.manyMarks)
+      return c.json({ changed: await mailboxes.mark(userId, ids, await marksOf(userId, changes)) })
+    })
+    .post('/messages/:id/recall', async (c) => {
+      const { session } = await authenticated(c)
+      const { id, folder } = await letters.recall(session, idOf(c))
+      return c.json({ id, folder: folder.name })
+    })
+    .get('/addresses', async (c) => {
+      const { session } = await authenticated(c)
+      return c.json({ addresses: await letters.suggestions(session.user, c.req.query('q') ?? '') })
+    })
+    .post('/recipients', async (c) => {
+      const { session } = await authenticated(c)
+      const typed = await body(c, bodies.recipients)
+      return c.json({ recipients: await letters.recipients(session.user, typed) })
+    })
+
+    .get('/terminals', async (c) => {
+      const { session } = await authenticated(c)
+      const terminals = []
+      for (const each of await sessions.list(session.user))
+        terminals.push({
+          id: each.id,
+          terminal: each.terminal,
+          address: each.address,
+          since: time(each.createdAt),
+          last_contact: time(each.contactAt),
+          holds_key: (await allowances.state(each)).state === 'open',
+          this: each.id === session.id,
+        })
+      return c.json({ terminals })
+    })
+    .delete('/terminals/:id', async (c) => {
+      const { session } = await authenticated(c)
+      await sessions.endOwn(session.user, c.req.param('id'))
+      return c.body(null, 204)
+    })
+
+    .get('/correspondents', async (c) => {
+      const { userId } = await authenticated(c)
+      return c.json({
+        correspondents: (await correspondents.list(userId)).map(({ fingerprint, addresses, acceptedAt }) => ({
+          fingerprint,
+          addresses,
+          accepted_at: time(acceptedAt),
+        })),
+      })
+    })
+    .post('/correspondents', async (c) => {
+      const { userId } = await authenticated(c)
+      const { armored, accept } = await body(c, bodies.correspondent)
+      const keys = (await correspondents.offered(Buffer.from(armored))).slice(0, offeredLimit)
+      if (accept === undefined) {
+        const offered = []
+        for (const key of keys)
+          offered.push({
+            fingerprint: key.fingerprint,
+            addresses: key.addresses,
+            names: key.userIds,
+            algorithm: key.algorithm,
+            created: time(key.createdAt),
+            expires: key.expiresAt === null ? null : time(key.expiresAt),
+            can_encrypt: key.canEncrypt,
+            conflicts: await correspondents.conflicts(userId, key),
+          })
+        return c.json({ offered })
+      }
+      const key = keys.find(({ fingerprint }) => fingerprint === accept.toLowerCase())
+      if (!key)
+        throw new Refusal('bad-key', 'There is no key with that fingerprint in it. Nothing was accepted.')
+      await correspondents.accept(userId, key)
+      return c.json({ fingerprint: key.fingerprint, addresses: key.addresses }, 201)
+    })
+    .delete('/correspondents/:fingerprint', async (c) => {
+      const { userId } = await authenticated(c)
+      if (!(await correspondents.remove(userId, c.req.param('fingerprint').toLowerCase())))
+        throw new Refusal('not-found', 'There is no such accepted key.')
+      return c.body(null, 204)
     })
 
     .get('/keys', async (c) => {
@@ -369,6 +493,11 @@ const limitOf = (text: string | undefined, usual: number, most: number): number 
   return Math.min(Number(text), most)
 }
 
+const offsetOf = (text = '0'): number => {
+  if (!/^\d{1,9}$/.test(text)) throw new Refusal('bad-request', 'The offset is not a number.')
+  return Number(text)
+}
+
 const listed = (message: Listed) => ({
   id: message.id,
   from: message.sender,
@@ -378,6 +507,7 @@ const listed = (message: Listed) => ({
   size: message.size,
   seen: message.seen,
   flagged: message.flagged,
+  answered: message.answered,
   attachments: message.attachments,
   security: message.security,
 })
@@ -386,6 +516,10 @@ const content = (
   mail: Mail,
 ): {
   headers: Record<string, string>
+  from: Address[]
+  to: Address[]
+  cc: Address[]
+  reply_to: Address[]
   text: string
   html?: string
   attachments: Part[]
@@ -393,6 +527,10 @@ const content = (
   signature: Omit<Signature, 'at'> & { at: string | null }
 } => ({
   headers: mail.headers,
+  from: mail.from,
+  to: mail.to,
+  cc: mail.cc,
+  reply_to: mail.replyTo,
   text: mail.text,
   ...(mail.html === null ? {} : { html: mail.html }),
   attachments: mail.attachments,

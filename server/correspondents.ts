@@ -100,9 +100,10 @@ export class Correspondents {
       .map((row) => ({ ...row, addresses: JSON.parse(row.addresses) as string[] }))
   }
 
-  async remove(userId: number, fingerprint: string): Promise<void> {
+  /** @returns whether there was one */
+  async remove(userId: number, fingerprint: string): Promise<boolean> {
     const which = and(eq(correspondents.userId, userId), eq(correspondents.fingerprint, fingerprint))
-    this.#db.delete(correspondents).where(which).run()
+    return this.#db.delete(correspondents).where(which).run().changes > 0
   }
 
   /**

@@ -69,6 +69,8 @@ export const sessions = sqliteTable(
     stoppedAt: integer('stopped_at'),
     stoppedByTerminal: text('stopped_by_terminal'),
     stoppedByAddress: text('stopped_by_address'),
+    /** How long after a contact the session may still hold the key, of a terminal that promised to keep contact. */
+    heartbeatMs: integer('heartbeat_ms'),
   },
   (table) => [index('sessions_user').on(table.userId)],
 )
@@ -392,8 +394,10 @@ export const outbox = sqliteTable(
     createdAt: integer('created_at').notNull(),
     nextAt: integer('next_at').notNull(),
     lastError: text('last_error'),
+    /** The copy in Sent of a letter that can be taken back: null from when the first of its mails is claimed. */
+    messageId: integer('message_id').references(() => messages.id, { onDelete: 'set null' }),
   },
-  (table) => [index('outbox_due').on(table.nextAt)],
+  (table) => [index('outbox_due').on(table.nextAt), index('outbox_message').on(table.messageId)],
 )
 
 const schema = {

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import addressparser from 'nodemailer/lib/addressparser/index.js'
 import MailComposer from 'nodemailer/lib/mail-composer/index.js'
+import MimeNode from 'nodemailer/lib/mime-node/index.js'
 import type { Allowances } from './allowances.ts'
 import type { Clock } from './clock.ts'
 import type { Correspondents } from './correspondents.ts'
@@ -31,7 +32,17 @@ export type Letter = {
   sign: boolean
   encrypt: boolean
 }
-export type Sent = { id: number; folder: Folder; delivered: string[]; queued: string[] }
+export type Sent = {
+  id: number
+  folder: Folder
+  delivered: string[]
+  queued: string[]
+  /** Until when it can be taken back; null if it cannot. */
+  heldUntil: number | null
+}
+
+/** Whom a letter could be to; the name may be empty. */
+export type Suggestion = { name: string; address: string; key: boolean }
 
 /** One address field, parsed. */
 type Mailbox = { name: string; address: string }
@@ -82,7 +93,7 @@ export class Letters {
    * Sends a letter.
    *
    * @param options.draft the draft that it was, which goes away
-   * @param options.holdMs how long it waits before it leaves
+   * @param options.holdMs how long it waits before it leaves; until then {@link recall} takes it back
    * @throws Refusal `key-in-use`, `allowance-required` where it signs; `bad-address`, `no-key-for`; `no-relay`, and
    * then the letter is in Drafts
    */
@@ -109,23 +120,100 @@ export class Letters {
 
     const message = await this.#compose(user, letter, addressed)
     const envelopes = await this.#protect(session, keyToken, letter, message, addressed, keys)
-    const result: Omit<Sent, 'id' | 'folder'> = { delivered: [], queued: [] }
-    for (const { recipients, octets } of envelopes) {
-      const mail = { userId: user.id, sender: user.address, recipients, octets, holdMs: options.holdMs ?? 0 }
-      const { delivered, queued } = await this.#outbox.submit(mail)
-      result.delivered.push(...delivered)
-      result.queued.push(...queued)
-    }
-    const [first] = envelopes
-    const copy = letter.encrypt
-      ? first!.octets
-      : await this.toSelf(user, withProtection(first!.octets, letter))
+    const mails = envelopes.map((envelope) => ({ ...envelope, userId: user.id, sender: user.address }))
+    const holdMs = options.holdMs ?? 0
+    const result = { delivered: [] as string[], queued: [] as string[] }
+    if (holdMs > 0) result.queued.push(...addressed.all)
+    else
+      for (const mail of mails) {
+        const { delivered, queued } = await this.#outbox.submit(mail)
+        result.delivered.push(...delivered)
+        result.queued.push(...queued)
+      }
+    const copy = withCopyFields(mails[0]!.octets, letter, addressed.bcc)
+    // What is encrypted to others alone, by a user without a key, could not be opened again as a draft.
+    const canBeRecalled = !letter.encrypt || (await this.#ownKey(user)).length > 0
     const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
-    const id = await this.#mailboxes.store(user.id, folder.id, copy, {
-      seen: true,
-      replaces: draft,
-    })
-    return { id, folder, ...result }
+    let heldUntil: number | null = null
+    const id = await this.#mailboxes.store(
+      user.id,
+      folder.id,
+      letter.encrypt ? copy : await this.toSelf(user, copy),
+      {
+        seen: true,
+        replaces: draft,
+        settle: (copyId) => {
+          if (holdMs === 0) return
+          const leavesAt = this.#outbox.hold(mails, holdMs, canBeRecalled ? copyId : null)
+          if (canBeRecalled) heldUntil = leavesAt
+        },
+      },
+    )
+    return { id, folder, heldUntil, ...result }
+  }
+
+  /**
+   * Takes back a letter that is held: nothing of it leaves, and its copy lies in Drafts, a draft like any other.
+   *
+   * @param id of its copy in Sent
+   * @throws Refusal `not-found`; `too-late` if it has left, and then nothing is changed
+   */
+  async recall(session: Session, id: number): Promise<{ id: number; folder: Folder }> {
+    const userId = session.user.id
+    await this.#mailboxes.message(userId, id)
+    const folder = await this.#mailboxes.fixedFolder(userId, 'drafts')
+    await this.#outbox.recall(userId, id, () => this.#mailboxes.move(userId, id, folder))
+    return { id, folder }
+  }
+
+  /**
+   * Whom a letter could be to, for somebody who types: at first whom the user wrote to, then who wrote, then whose key
+   * was accepted, the user's own address last. Nobody else: the other users of this server are not given away.
+   *
+   * @param typed the beginning of an address, or of a word of a name
+   * @returns at most ten
+   */
+  async suggestions(user: User, typed: string): Promise<Suggestion[]> {
+    const known = new Map<string, Acquaintance>()
+    const note = ({ name, address }: Mailbox, as: 'written' | 'received' | 'named') => {
+      const one = known.get(address) ?? { name: '', address, written: 0, received: 0, named: 0 }
+      one[as] += 1
+      if (!one.name && name.toLowerCase() !== address) one.name = name
+      known.set(address, one)
+    }
+    for (const { recipients } of await this.#mailboxes.newestParties(user.id, 'sent', 2000))
+      for (const each of shownMailboxes(recipients)) note(each, 'written')
+    for (const { sender } of await this.#mailboxes.newestParties(user.id, 'inbox', 1000)) {
+      const one = shownMailbox(sender)
+      if (one) note(one, 'received')
+    }
+    for (const { addresses } of await this.#correspondents.list(user.id))
+      for (const address of addresses) note({ name: '', address }, 'named')
+    known.delete(user.address)
+    const best = [...known.values()]
+      .sort((a, b) => b.written - a.written || b.received - a.received)
+      .concat({ name: user.name, address: user.address, written: 0, received: 0, named: 0 })
+      .filter(beginsWith(typed))
+      .slice(0, 10)
+    const { keys } = await this.#correspondents.keysFor(
+      user.id,
+      best.map(({ address }) => address),
+    )
+    return best.map(({ name, address }) => ({ name, address, key: keys.has(address) }))
+  }
+
+  /**
+   * The recipients of a letter, and whether it can be encrypted to each.
+   *
+   * @throws Refusal `bad-address`
+   */
+  async recipients(
+    user: User,
+    typed: Pick<Letter, 'to' | 'cc' | 'bcc'>,
+  ): Promise<{ address: string; key: boolean }[]> {
+    const { all } = parseRecipients(typed)
+    const { keys } = await this.#correspondents.keysFor(user.id, all)
+    return all.map((address) => ({ address, key: keys.has(address) }))
   }
 
   /**
@@ -306,8 +394,20 @@ export class Letters {
 /** In drafts and in copies, never in what is sent: how the letter is to leave, or left. */
 export const protectionField = 'X-Wafer-Protection'
 
-const withProtection = (message: Uint8Array, letter: Letter) =>
-  Buffer.concat([Buffer.from(`${protectionField}: ${protectionOf(letter)}\r\n`), message])
+/** The copy of a letter, which may become a draft again: with what its sender alone knows of it. */
+const withCopyFields = (message: Uint8Array, letter: Letter, bcc: Mailbox[]): Uint8Array => {
+  const fields = `${protectionField}: ${protectionOf(letter)}\r\n${bcc.length ? bccField(bcc) : ''}`
+  return Buffer.concat([Buffer.from(fields), message])
+}
+
+/** The field with its line end, as drafts have it. */
+const bccField = (bcc: Mailbox[]): string => {
+  const node = new MimeNode('text/plain', { newline: '\r\n', keepBcc: true })
+  node.setHeader('Bcc', bcc)
+  const field = node.buildHeaders().match(/^Bcc:.*(?:\r\n[ \t].*)*\r\n/m)
+  if (!field) throw new Error('expected a Bcc field, got none')
+  return field[0]
+}
 
 const protectionOf = ({ sign, encrypt }: Letter) =>
   [sign && 'sign', encrypt && 'encrypt'].filter(Boolean).join(' ') || 'none'
@@ -316,7 +416,10 @@ const protectionOf = ({ sign, encrypt }: Letter) =>
  * @param mode `as typed` keeps what is no address yet, for a draft
  * @throws Refusal `bad-address` with the addresses that are none
  */
-const parseRecipients = (letter: Letter, mode: 'strict' | 'as typed' = 'strict'): Addressed => {
+const parseRecipients = (
+  letter: Pick<Letter, 'to' | 'cc' | 'bcc'>,
+  mode: 'strict' | 'as typed' = 'strict',
+): Addressed => {
   const bad: string[] = []
   const field = (text: string): Mailbox[] =>
     addressparser(text.replace(/[\r\n]+/g, ' '), { flatten: true }).flatMap(({ name, address }) => {
@@ -334,6 +437,56 @@ const parseRecipients = (letter: Letter, mode: 'strict' | 'as typed' = 'strict')
     })
   return { to, cc, bcc, all: [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))] }
 }
+
+// ---- whom one knows
+
+type Acquaintance = Mailbox & { written: number; received: number; named: number }
+
+/**
+ * One mailbox as lists show it, `Name <address>` or the address alone. What stands in a name is no address, and a name
+ * that looks like one is none: who writes can call themselves as they like.
+ */
+const shownMailbox = (shown: string): Mailbox | null => {
+  const [, name = '', address = shown] = shown.match(/^([^<>]*)<([^<>]*)>$/) ?? []
+  try {
+    return { name: name.normalize('NFKC').includes('@') ? '' : name.trim(), address: mailAddress(address) }
+  } catch {
+    return null
+  }
+}
+
+/** Several, of one's own letters. A name may have commas in it; a last one that was cut off is left out. */
+const shownMailboxes = (shown: string): Mailbox[] => {
+  const found: Mailbox[] = []
+  let begun = ''
+  for (const piece of shown.split(', ')) {
+    const text = begun ? `${begun}, ${piece}` : piece
+    const one = text.endsWith('>') || !begun ? shownMailbox(text) : null
+    if (one) found.push(one)
+    begun = one ? '' : text
+  }
+  return found
+}
+
+/** Whether an address begins with what was typed, or a word of the name does. */
+const beginsWith = (typed: string) => {
+  const wanted = typed.normalize('NFKC').trim().toLowerCase()
+  const words = wanted.includes('@') ? '' : wordsOf(wanted)
+  const isUnspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u.test(words)
+  return ({ name, address }: Mailbox) =>
+    address.startsWith(wanted) ||
+    (words !== '' && wordsOf(name).includes(isUnspaced ? words.trimStart() : words))
+}
+
+/** Each word with a blank before it. */
+const wordsOf = (text: string) =>
+  text
+    .normalize('NFKC')
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}\p{M}ー]+/u)
+    .filter(Boolean)
+    .map((word) => ` ${word}`)
+    .join('')
 
 /** Splits a built message: what stays outside, and the MIME entity (Content-* fields and body) to be protected. */
 const takeApart = (message: Uint8Array): { outer: Buffer; entity: Buffer } => {

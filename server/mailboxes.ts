@@ -86,19 +86,28 @@ export class Mailboxes {
    * Stores one message.
    *
    * @param replaces a message of the same user that this one takes the place of, such as a draft
+   * @param settle called in the transaction that stores it; what it throws undoes everything
    * @throws Refusal `not-found` if the folder is not the user's
    */
   async store(
     userId: number,
     folderId: number,
     message: Uint8Array,
-    options: { seen?: boolean; flagged?: boolean; arrivedAt?: number; replaces?: number | null } = {},
+    options: {
+      seen?: boolean
+      flagged?: boolean
+      arrivedAt?: number
+      replaces?: number | null
+      settle?: (id: number) => void
+    } = {},
   ): Promise<number> {
     const folder = await this.folder(userId, folderId)
     const summary = await this.#summary(message, 'reading', userId)
     return this.#db.transaction(() => {
       if (options.replaces) this.#delete(userId, [options.replaces])
-      return this.#insert(userId, folder.id, message, summary, options)
+      const id = this.#insert(userId, folder.id, message, summary, options)
+      options.settle?.(id)
+      return id
     }, immediate)
   }
 
@@ -239,13 +248,14 @@ export class Mailboxes {
    * A page of a folder, newest first.
    *
    * @param before the `next` of the page before
+   * @param offset instead of `before`, how many newer ones are left out
    * @param query words that all have to occur, in header fields or in the text of mail that is not encrypted
    * @throws Refusal `not-found`
    */
   async page(
     userId: number,
     folderId: number,
-    options: { before?: string | null; limit: number; query?: string | null },
+    options: { before?: string | null; offset?: number; limit: number; query?: string | null },
   ): Promise<Page> {
     await this.folder(userId, folderId)
     const [arrivedAt, id] = cursorOf(options.before ?? null)
@@ -266,10 +276,29 @@ export class Mailboxes {
       )
       .orderBy(desc(messages.arrivedAt), desc(messages.id))
       .limit(options.limit + 1)
+      .offset(options.offset ?? 0)
       .all()
     const page = rows.slice(0, options.limit)
     const last = page.at(-1)
     return { messages: page, next: rows.length > page.length && last ? `${last.arrivedAt}-${last.id}` : null }
+  }
+
+  /** Who wrote the newest messages of a folder, and to whom, as lists show it; the newest first. */
+  async newestParties(
+    userId: number,
+    kind: 'inbox' | 'sent',
+    most: number,
+  ): Promise<{ sender: string; recipients: string }[]> {
+    return this.#db
+      .select({
+        sender: messages.sender,
+        recipients: sql<string>`substr(${messages.recipients}, 1, ${partiesLength})`,
+      })
+      .from(messages)
+      .where(eq(messages.folderId, this.#fixed(userId, kind).id))
+      .orderBy(desc(messages.arrivedAt), desc(messages.id))
+      .limit(most)
+      .all()
   }
 
   /** @throws Refusal `not-found` */
@@ -318,6 +347,15 @@ export class Mailboxes {
     if (marks.folderId !== undefined) await this.folder(userId, marks.folderId)
     if (ids.length === 0 || Object.values(marks).every((value) => value === undefined)) return 0
     return this.#db.update(messages).set(marks).where(this.#own(userId, ids)).run().changes
+  }
+
+  /** Moves one message; synchronous, so that it can be part of the caller's transaction. */
+  move(userId: number, id: number, folder: Folder) {
+    this.#db
+      .update(messages)
+      .set({ folderId: folder.id })
+      .where(this.#own(userId, [id]))
+      .run()
   }
 
   /** Moves messages to the Trash; those that are there already are deleted for good. */
@@ -389,6 +427,9 @@ export class Mailboxes {
     return find()!
   }
 }
+
+/** Of a letter to very many, not all of them. */
+const partiesLength = 1000
 
 const unreadable: Summary = {
   sender: '',

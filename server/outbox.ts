@@ -3,17 +3,20 @@
  * `outbox`, of which this module is the only writer) and leave through the relay. Mail that cannot be delivered comes
  * back to its sender as a report (RFC 3464).
  *
+ * A letter may be held for a while before it leaves. As long as no process has claimed any of its mails, all of them
+ * can be taken back; claiming one forgets the others' copy in the same transaction, so that it is one or the other.
+ *
  * A row belongs to the process that moved its `next_at` ahead, until then; `attempts` has grown with it, so that one
  * who comes back too late changes nothing. A mail is sent at least once: after a crash between the relay's 250 and our
  * note of it, a second time.
  */
 import { randomUUID } from 'node:crypto'
-import { and, asc, eq, gt, lte, min, sql } from 'drizzle-orm'
+import { and, asc, eq, lte, min, sql } from 'drizzle-orm'
 import SMTPConnection, { type SMTPError } from 'nodemailer/lib/smtp-connection'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import { type Config, isLoopback } from './config.ts'
-import { type Database, outbox } from './database.ts'
+import { type Database, immediate, outbox } from './database.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import { recipientOf } from './recipients.ts'
 import { Refusal } from './refusal.ts'
@@ -25,8 +28,6 @@ export type Outgoing = {
   sender: string
   recipients: string[]
   octets: Uint8Array
-  /** How long the mail waits, so that it can be taken back; 0 for no wait. */
-  holdMs: number
 }
 /** The row in the queue if there is one, and which recipients have the mail already. */
 export type Submitted = { id: number | null; delivered: string[]; queued: string[] }
@@ -118,16 +119,12 @@ export class Outbox {
    *
    * @throws Refusal as `resolve`; nothing was delivered or stored then
    */
-  async submit({ userId, sender, recipients, octets, holdMs }: Outgoing): Promise<Submitted> {
+  async submit({ userId, sender, recipients, octets }: Outgoing): Promise<Submitted> {
     const { local, outside } = await this.resolve(recipients)
     const here = local.map(({ address }) => address)
     const all = [...here, ...outside]
     const now = this.#clock()
     const mail = { userId, sender, octets: Buffer.from(withCleanLines(octets)) }
-    if (holdMs > 0) {
-      const id = this.#enqueue({ ...mail, recipients: all, nextAt: now + holdMs })
-      return { id, delivered: [], queued: all }
-    }
     // With outside recipients the whole mail is in the queue before the first copy is out: a crash loses none.
     let id =
       outside.length > 0
@@ -159,14 +156,36 @@ export class Outbox {
     }
   }
 
-  /** Takes back a mail that is held. @returns false if it is on its way already, or is not this user's */
-  async cancel(id: number, userId: number): Promise<boolean> {
-    const held = and(eq(outbox.attempts, 0), gt(outbox.nextAt, this.#clock()))
-    const { changes } = this.#db
-      .delete(outbox)
-      .where(and(eq(outbox.id, id), eq(outbox.userId, userId), held))
-      .run()
-    return changes > 0
+  /**
+   * Puts the mails of one letter into the queue, from which they leave later. Synchronous, so that it can be part of
+   * the transaction that stores the copy in Sent.
+   *
+   * @param mails their recipients are as `resolve` took them
+   * @param copyId the copy, by which the letter can be taken back; null for one that shall not be
+   * @returns when they leave
+   */
+  hold(mails: Outgoing[], holdMs: number, copyId: number | null): number {
+    const nextAt = this.#clock() + holdMs
+    for (const { octets, ...mail } of mails)
+      this.#enqueue({ ...mail, octets: Buffer.from(withCleanLines(octets)), nextAt, messageId: copyId })
+    this.#wake(this.#untilNextMs())
+    return nextAt
+  }
+
+  /**
+   * Takes back a letter that is held: all its mails or none.
+   *
+   * @param copyId its copy in Sent
+   * @param settle called in the transaction; what it throws undoes everything
+   * @throws Refusal `too-late` once the first of its mails is on its way, or was sent
+   */
+  async recall(userId: number, copyId: number, settle: () => void): Promise<void> {
+    this.#db.transaction((tx) => {
+      const held = and(eq(outbox.messageId, copyId), eq(outbox.userId, userId))
+      if (tx.delete(outbox).where(held).run().changes === 0)
+        throw new Refusal('too-late', 'The letter does not wait any more: it has left, or was taken back.')
+      settle()
+    }, immediate)
   }
 
   /** Sends what is due, and goes on doing so. */
@@ -234,7 +253,7 @@ export class Outbox {
     }
   }
 
-  /** One row that is due, for this process alone; one statement, so that it is so for many. */
+  /** One row that is due, for this process alone. From then on its letter cannot be taken back. */
   #claim(): Row | undefined {
     const now = this.#clock()
     const due = this.#db
@@ -243,12 +262,17 @@ export class Outbox {
       .where(lte(outbox.nextAt, now))
       .orderBy(asc(outbox.nextAt), asc(outbox.id))
       .limit(1)
-    return this.#db
-      .update(outbox)
-      .set({ nextAt: now + claimMs, attempts: sql`${outbox.attempts} + 1` })
-      .where(sql`${outbox.id} = ${due}`)
-      .returning()
-      .get()
+    return this.#db.transaction((tx) => {
+      const row = tx
+        .update(outbox)
+        .set({ nextAt: now + claimMs, attempts: sql`${outbox.attempts} + 1` })
+        .where(sql`${outbox.id} = ${due}`)
+        .returning()
+        .get()
+      if (row?.messageId)
+        tx.update(outbox).set({ messageId: null }).where(eq(outbox.messageId, row.messageId)).run()
+      return row
+    }, immediate)
   }
 
   async #process(row: Row) {
@@ -359,6 +383,7 @@ export class Outbox {
     octets: Buffer
     nextAt: number
     attempts?: number
+    messageId?: number | null
   }): number {
     const { recipients, ...rest } = mail
     // The days until a mail is given up begin when it may leave, not when it was put on hold.

@@ -18,6 +18,7 @@ export const refusalStatus = {
   'not-found': 404,
   exists: 409,
   'key-in-use': 409,
+  'too-late': 409,
   'too-large': 413,
   misdirected: 421,
   'cannot-decrypt': 422,

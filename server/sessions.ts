@@ -4,7 +4,7 @@
  * allowance that belongs to it ends with it, by a foreign key (P39).
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { and, asc, eq, gt, lte, ne, or, type SQL } from 'drizzle-orm'
+import { and, asc, eq, gt, isNull, lte, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { allowances, type Database, immediate, sessionEnds, sessions, users } from './database.ts'
@@ -36,6 +36,8 @@ export class Sessions {
   readonly #ledger: Ledger
   /** Told whose allowance ended with a session, so that processes with the key end too. */
   onAllowanceEnd: (userId: number) => void = () => {}
+  /** Called in the transaction that notes a contact which came too late to keep the key. */
+  onLateContact: (sessionId: string) => void = () => {}
 
   constructor(options: { db: Database; clock: Clock; config: Config; ledger: Ledger }) {
     this.#db = options.db
@@ -50,8 +52,22 @@ export class Sessions {
     return and(gt(sessions.contactAt, now - this.#config.sessionIdleMs), gt(sessions.endsAt, now))!
   }
 
-  /** @param terminal what the terminal calls itself; @param address where it is */
-  async begin(user: User, terminal: string, address: string): Promise<{ token: string; session: Session }> {
+  /** The condition under which a session may hold the key: alive, and in contact as its terminal promised. */
+  inContact(): SQL {
+    const inTime = sql`${sessions.contactAt} + ${sessions.heartbeatMs} > ${this.#clock()}`
+    return and(this.live(), or(isNull(sessions.heartbeatMs), inTime))!
+  }
+
+  /**
+   * @param terminal what the terminal calls itself; @param address where it is
+   * @param heartbeatMs the terminal promises contact at least twice in this time: without any, it loses the key
+   */
+  async begin(
+    user: User,
+    terminal: string,
+    address: string,
+    heartbeatMs: number | null = null,
+  ): Promise<{ token: string; session: Session }> {
     const token = randomBytes(32).toString('base64url')
     const now = this.#clock()
     const row = {
@@ -67,6 +83,7 @@ export class Sessions {
       createdAt: now,
       contactAt: now,
       endsAt: now + this.#config.sessionMaxMs,
+      heartbeatMs,
     }
     this.#db.insert(sessions).values(row).run()
     return {
@@ -85,9 +102,15 @@ export class Sessions {
       .get()
     if (!found) return null
     const now = this.#clock()
+    const { id, contactAt, heartbeatMs } = found.session
     // Not every request is worth a durable write: a tenth of the idle time is near enough.
-    if (now - found.session.contactAt >= Math.min(this.#config.sessionIdleMs / 10, 30_000)) {
-      this.#db.update(sessions).set({ contactAt: now }).where(eq(sessions.id, found.session.id)).run()
+    const nearEnoughMs = Math.min(this.#config.sessionIdleMs / 10, 30_000, (heartbeatMs ?? 90_000) / 3)
+    if (now - contactAt >= nearEnoughMs) {
+      this.#db.transaction((tx) => {
+        // What was lost meanwhile must not come to life again by this contact.
+        if (heartbeatMs !== null && now - contactAt >= heartbeatMs) this.onLateContact(id)
+        tx.update(sessions).set({ contactAt: now }).where(eq(sessions.id, id)).run()
+      }, immediate)
       found.session.contactAt = now
     }
     return toSession(found.session, found.user)
@@ -186,7 +209,10 @@ export class Sessions {
 const hash = (token: string): Uint8Array =>
   createHash('sha256').update('wafer/session/v1').update(token).digest()
 
-const toSession = (row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId'>, user: User): Session => ({
+const toSession = (
+  row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId' | 'heartbeatMs'>,
+  user: User,
+): Session => ({
   id: row.id,
   user,
   terminal: row.terminal,

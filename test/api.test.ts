@@ -117,6 +117,7 @@ test('S1190: a message is shown, marked, moved, deleted, and its octets are thos
     size: Buffer.byteLength(raw.replaceAll('\n', '\r\n')),
     seen: false,
     flagged: false,
+    answered: false,
     attachments: 0,
     security: 'plain',
   })

@@ -96,14 +96,20 @@ const worldWith = async (options: { relay?: string | null; file?: string } = {})
         .orderBy(queue.id)
         .all()
         .map((row) => ({ ...row, recipients: JSON.parse(row.recipients) as string[] })),
-    send: (recipients: string[], more: { octets?: Buffer; holdMs?: number } = {}) =>
-      outbox.submit({
-        userId: ann.id,
-        sender: ann.address,
-        recipients,
-        octets: more.octets ?? mail,
-        holdMs: more.holdMs ?? 0,
-      }),
+    send: (recipients: string[], more: { octets?: Buffer } = {}) =>
+      outbox.submit({ userId: ann.id, sender: ann.address, recipients, octets: more.octets ?? mail }),
+    /** A letter with a mail for each group, held, and its copy. */
+    hold: async (groups: string[][], holdMs: number) => {
+      const { id: sent } = await mailboxes.fixedFolder(ann.id, 'sent')
+      const copyId = await mailboxes.store(ann.id, sent, mail)
+      const letter = { userId: ann.id, sender: ann.address, octets: mail }
+      outbox.hold(
+        groups.map((recipients) => ({ ...letter, recipients })),
+        holdMs,
+        copyId,
+      )
+      return copyId
+    },
   }
 }
 const mail = Buffer.from('Message-ID: <1@wafer.example>\r\nSubject: hello\r\n\r\nText.\r\n')
@@ -199,7 +205,6 @@ test('an outside recipient without a relay is a refusal before anything is sent'
   const refusal = { code: 'no-relay', addresses: ['eve@far.example'] }
   assert.deepEqual(await refusalOf(world.outbox.resolve(to)), refusal)
   assert.deepEqual(await refusalOf(world.send(to)), refusal)
-  assert.deepEqual(await refusalOf(world.send(to, { holdMs: 1000 })), refusal)
   assert.deepEqual([world.mailOf(world.bob.id), world.rows()], [[], []])
 })
 
@@ -558,36 +563,102 @@ test('the outgoing smuggling sequences of the corpus are there (B16)', { skip: n
 
 // ---- held mail, and the worker
 
-test('a held mail waits, and can be taken back by its sender until it leaves', async () => {
+const tooLate = (error: unknown) => error instanceof Refusal && error.code === 'too-late'
+const nothing = () => {}
+
+test('a held letter waits, and can be taken back by its sender until it leaves', async () => {
   const relay = await relayWith()
   const world = await worldWith({ relay: relay.url })
-  const to = ['bob@wafer.example', 'eve@far.example']
-  const { id, delivered, queued } = await world.send(to, { holdMs: 10_000 })
-  assert.deepEqual({ delivered, queued }, { delivered: [], queued: to })
+  const to = [['bob@wafer.example', 'eve@far.example']]
+  const id = await world.hold(to, 10_000)
+  world.time.now += 9999
   await world.outbox.tick()
-  assert.equal(await world.outbox.cancel(id!, world.bob.id), false)
-  assert.equal(await world.outbox.cancel(id!, world.ann.id), true)
-  assert.equal(await world.outbox.cancel(id!, world.ann.id), false)
-  world.time.now += 10_000
+  await assert.rejects(world.outbox.recall(world.bob.id, id, nothing), tooLate)
+  const fault = new Error('what goes with it failed')
+  const settle = () => {
+    throw fault
+  }
+  await assert.rejects(world.outbox.recall(world.ann.id, id, settle), fault)
+  assert.equal(world.rows().length, 1)
+  await world.outbox.recall(world.ann.id, id, nothing)
+  await assert.rejects(world.outbox.recall(world.ann.id, id, nothing), tooLate)
+  world.time.now += 1
   await world.outbox.tick()
   assert.deepEqual([relay.taken, world.mailOf(world.bob.id)], [[], []])
 
-  const kept = await world.send(to, { holdMs: 10_000 })
+  const kept = await world.hold(to, 10_000)
   world.time.now += 10_000
-  assert.equal(await world.outbox.cancel(kept.id!, world.ann.id), false) // its time has come
   await world.outbox.tick()
   assert.deepEqual([relay.taken.length, world.mailOf(world.bob.id).length, world.rows().length], [1, 1, 0])
+  await assert.rejects(world.outbox.recall(world.ann.id, kept, nothing), tooLate)
+})
+
+test('once the first mail of a held letter was claimed, none of them comes back', async () => {
+  const { promise: came, resolve: come } = Promise.withResolvers<void>()
+  const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>()
+  const relay = await relayWith({
+    onRcptTo: async (_address, _session, callback) => {
+      come()
+      await goOn
+      callback()
+    },
+  })
+  const world = await worldWith({ relay: relay.url })
+  const id = await world.hold([['eve@far.example'], ['bob@wafer.example'], ['fay@far.example']], 10_000)
+  world.time.now += 10_000
+  const sent = world.outbox.tick()
+  await came
+  await assert.rejects(world.outboxOn().recall(world.ann.id, id, nothing), tooLate)
+  letGo()
+  await sent
+  assert.deepEqual([relay.taken.length, world.mailOf(world.bob.id).length, world.rows().length], [2, 1, 0])
+})
+
+test('a held letter whose copy is deleted for good leaves all the same', async () => {
+  const relay = await relayWith()
+  const world = await worldWith({ relay: relay.url })
+  const id = await world.hold([['eve@far.example']], 10_000)
+  world.db.delete(messages).where(eq(messages.id, id)).run()
+  await assert.rejects(world.outbox.recall(world.ann.id, id, nothing), tooLate)
+  world.time.now += 10_000
+  await world.outbox.tick()
+  assert.equal(relay.taken.length, 1)
+})
+
+test('of taking back and sending, one happens to the whole letter, with many processes', async (t) => {
+  const relay = await relayWith()
+  const world = await worldWith({ relay: relay.url })
+  let count = 0
+  for (let round = 0; round < 30; round += 1) {
+    const before = relay.taken.length
+    const id = await world.hold([['eve@far.example'], ['fay@far.example'], ['gus@far.example']], 10_000)
+    world.time.now += 10_000
+    const others = [world.outboxOn(), world.outboxOn()]
+    const ticks = others.map((each) => each.tick())
+    for (let wait = 0; wait < round % 5; wait += 1) await Promise.resolve()
+    const recalled = await world.outbox.recall(world.ann.id, id, nothing).then(
+      () => true,
+      (error) => {
+        assert.ok(tooLate(error))
+        return false
+      },
+    )
+    await Promise.all(ticks)
+    assert.deepEqual([relay.taken.length - before, world.rows().length], [recalled ? 0 : 3, 0])
+    count += Number(recalled)
+  }
+  t.diagnostic(`${count} of 30 were taken back`)
 })
 
 test('a mail that failed once, or is held for long, keeps its three days', async () => {
   const gone = await relayWith()
   await gone.close()
   const world = await worldWith({ relay: gone.url })
-  const { id } = await world.send(['eve@far.example'], { holdMs: 7 * dayMs })
+  const id = await world.hold([['eve@far.example']], 7 * dayMs)
   world.time.now += 7 * dayMs
   await world.outbox.tick()
   assert.equal(world.rows().length, 1)
-  assert.equal(await world.outbox.cancel(id!, world.ann.id), false)
+  await assert.rejects(world.outbox.recall(world.ann.id, id, nothing), tooLate)
 })
 
 test('the worker sends by itself what is submitted, and ends when that has arrived', async () => {

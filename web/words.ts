@@ -348,6 +348,7 @@ const en = {
     logout: 'logged out',
     expired: 'the session ended',
     ended: 'logged out from elsewhere',
+    'contact-lost': 'the terminal was not heard of any more',
   } as Record<string, string>,
   mail: 'mail',
   openedBy: {
@@ -727,6 +728,7 @@ const ja: Words = {
     logout: 'ログアウト',
     expired: 'セッション終了',
     ended: '他からログアウト',
+    'contact-lost': '端末との連絡が途絶えた',
   },
   mail: 'メール',
   openedBy: {
