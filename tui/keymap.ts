@@ -1,0 +1,174 @@
+/**
+ * Which key does what, in one table: what mutt, aerc and Gmail hands know (and alpine's arrows). Every binding can be
+ * changed in one file, a line each: `list.archive = e a`. A key that is bound anew is taken from what it was bound to.
+ */
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+/** Where bindings hold: everywhere outside fields, in lists of mail, in an opened mail, in a letter, in other lists. */
+export type Context = 'global' | 'list' | 'message' | 'compose' | 'menu' | 'key'
+type Binding = { keys: string[]; does: string }
+export type Keymap = Record<Context, Record<string, Binding>>
+
+const bind = (keys: string, does: string): Binding => ({ keys: keys.split(' '), does })
+
+export const defaults: Keymap = {
+  global: {
+    help: bind('? f1', 'help; type to narrow it'),
+    command: bind(':', 'a command by its name'),
+    back: bind('q esc', 'back; from the first screen, quit'),
+    quit: bind('Q ctrl-c', 'lock the key, log out and quit'),
+    suspend: bind('ctrl-z', 'suspend'),
+    redraw: bind('ctrl-l', 'draw the screen anew'),
+    compose: bind('c m', 'compose a mail'),
+    key: bind('z', 'unlock the key, or lock it'),
+    undo: bind('u', 'undo the last action, for 60 seconds'),
+    folder: bind('o', 'go to a folder'),
+    refresh: bind('ctrl-r', 'look for new mail'),
+    terminals: bind('ctrl-t', 'terminals that are logged in'),
+    keys: bind('ctrl-k', 'keys and passkeys'),
+    log: bind('ctrl-g', 'key log: every use of the key'),
+  },
+  list: {
+    down: bind('j down n', 'next mail'),
+    up: bind('k up p', 'mail before'),
+    pageDown: bind('space pgdn ctrl-d ctrl-f', 'next page'),
+    pageUp: bind('b pgup ctrl-u ctrl-b', 'page before'),
+    first: bind('g home', 'newest mail'),
+    last: bind('G end', 'oldest mail'),
+    open: bind('enter right', 'open the mail'),
+    decrypt: bind('D', 'open and decrypt'),
+    reply: bind('r', 'reply'),
+    replyAll: bind('R', 'reply to all'),
+    forward: bind('f', 'forward'),
+    delete: bind('d delete', 'delete; in Trash for good'),
+    archive: bind('e a', 'archive'),
+    move: bind('M', 'move to a folder'),
+    mark: bind('x t', 'mark or unmark'),
+    markRange: bind('V', 'mark from the last mark to here'),
+    markAll: bind('*', 'mark all that are listed, or none'),
+    unread: bind('N', 'unread, or read'),
+    flag: bind('s', 'flag, or unflag'),
+    search: bind('/', 'search in this folder'),
+    limit: bind('l', 'list only mails with these words'),
+    thread: bind('T', 'list this conversation'),
+    nextFolder: bind('J', 'next folder'),
+    previousFolder: bind('K', 'folder before'),
+  },
+  message: {
+    lineDown: bind('j down', 'a line down'),
+    lineUp: bind('k up', 'a line up'),
+    pageDown: bind('space pgdn ctrl-d ctrl-f', 'next page'),
+    pageUp: bind('b pgup ctrl-u ctrl-b', 'page before'),
+    first: bind('g home', 'beginning'),
+    last: bind('G end', 'end'),
+    next: bind('n J right', 'next mail'),
+    previous: bind('p K left', 'mail before'),
+    decrypt: bind('D enter', 'decrypt'),
+    reply: bind('r', 'reply'),
+    replyAll: bind('R', 'reply to all'),
+    forward: bind('f', 'forward'),
+    delete: bind('d delete', 'delete; in Trash for good'),
+    archive: bind('e a', 'archive'),
+    move: bind('M', 'move to a folder'),
+    unread: bind('N', 'unread'),
+    flag: bind('s', 'flag, or unflag'),
+    signature: bind('!', 'details of the signature'),
+    parts: bind('v', 'attachments and parts'),
+    headers: bind('h', 'all header fields, or few'),
+    source: bind('E', 'source of the mail'),
+  },
+  compose: {
+    send: bind('ctrl-x ctrl-s', 'send'),
+    sign: bind('alt-s', 'sign, or not'),
+    encrypt: bind('alt-e', 'encrypt, or not'),
+    signText: bind('alt-g', 'bring the text back signed'),
+    editor: bind('ctrl-o', 'write in your editor'),
+    attach: bind('ctrl-t', 'attach a file'),
+    detach: bind('alt-t', 'take the last attachment away'),
+    copies: bind('alt-c', 'show Cc and Bcc'),
+    save: bind('alt-d', 'keep as a draft and go on'),
+    close: bind('esc', 'close: keep as a draft'),
+  },
+  menu: {
+    down: bind('j down n', 'next'),
+    up: bind('k up p', 'before'),
+    pageDown: bind('space pgdn ctrl-d ctrl-f', 'next page'),
+    pageUp: bind('b pgup ctrl-u ctrl-b', 'page before'),
+    first: bind('g home', 'first'),
+    last: bind('G end', 'last'),
+    choose: bind('enter', 'choose'),
+    delete: bind('d delete x', 'end or remove what is selected'),
+    save: bind('s w', 'save to a file'),
+  },
+  key: {
+    ok: bind('enter', 'OK'),
+    again: bind('D S', 'press again: stop the other use'),
+    yes: bind('y', 'yes'),
+    no: bind('n', 'no'),
+  },
+}
+
+/** The file with a person's own bindings. */
+export const keymapFile = () =>
+  join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'wafer', 'keys')
+
+/**
+ * The keymap with a person's own bindings.
+ *
+ * @returns what in the file could not be used, a sentence each; the rest holds
+ */
+export const readKeymap = (file = keymapFile()): { keymap: Keymap; problems: string[] } => {
+  const keymap = structuredClone(defaults)
+  let text = ''
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    return { keymap, problems: absent ? [] : [`${file} cannot be read; the usual keys hold.`] }
+  }
+  const problems: string[] = []
+  for (const [place, line] of text.split('\n').entries()) {
+    const said = line.replace(/^\s*#.*/, '').trim()
+    if (said === '') continue
+    const [, context = '', command = '', keys = ''] = said.match(/^(\w+)\.(\w+)\s*=\s*(\S.*)$/) ?? []
+    const own = Object.hasOwn(keymap, context) ? keymap[context as Context] : null
+    if (!own || !Object.hasOwn(own, command)) {
+      problems.push(`Line ${place + 1} of ${file} is not like "list.archive = e a".`)
+      continue
+    }
+    const wanted = keys.split(/\s+/)
+    for (const binding of Object.values(own))
+      binding.keys = binding.keys.filter((key) => !wanted.includes(key))
+    own[command]!.keys = wanted
+  }
+  return { keymap, problems }
+}
+
+/** The command that a key does in a context, or everywhere; null if it does nothing. */
+export const commandOf = (keymap: Keymap, context: Context, key: string): string | null => {
+  for (const bindings of [keymap[context], keymap.global])
+    for (const [command, { keys }] of Object.entries(bindings)) if (keys.includes(key)) return command
+  return null
+}
+
+/** How a key is spelled for people. */
+export const keyName = (key: string): string =>
+  ({
+    space: 'Space',
+    enter: 'Enter',
+    esc: 'Esc',
+    up: 'Up',
+    down: 'Down',
+    left: 'Left',
+    right: 'Right',
+    pgup: 'PgUp',
+    pgdn: 'PgDn',
+    home: 'Home',
+    end: 'End',
+    delete: 'Del',
+    tab: 'Tab',
+    f1: 'F1',
+  })[key] ??
+  key.replace(/^ctrl-(.)$/, (_, letter: string) => `^${letter.toUpperCase()}`).replace(/^alt-/, 'Alt-')

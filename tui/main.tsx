@@ -1,0 +1,103 @@
+/** @jsxImportSource react */
+/**
+ * The full client: Ink on the terminal's second screen, which is put away again however the client ends. Loaded only
+ * for `wafer tui`, never by the commands for scripts.
+ */
+import { render } from 'ink'
+import { App, heartbeatS } from './app.ts'
+import { Client, Untrusted } from './client.ts'
+import { Frame } from './frame.tsx'
+import { readKeymap } from './keymap.ts'
+import { runPlain } from './plain.ts'
+import { openCompose } from './screens/compose.ts'
+import { terminalName } from './screens/login.ts'
+
+export type TuiOptions = {
+  server: string
+  ca?: string | undefined
+  fingerprint?: string | undefined
+  user?: string | undefined
+  plain: boolean
+  /** A `mailto:` link to begin a letter with. */
+  mailto?: string | undefined
+}
+
+/** Runs the client until it is left. @returns its exit code: 1 where no encrypted communication was established */
+export const run = async (options: TuiOptions): Promise<number> => {
+  const { stdin, stdout } = process
+  const isPlain =
+    options.plain ||
+    !stdin.isTTY ||
+    !stdout.isTTY ||
+    process.env.TERM === 'dumb' ||
+    process.env.INK_SCREEN_READER === 'true'
+  let client: Client
+  let distrust: Untrusted | null = null
+  try {
+    client = new Client(options)
+  } catch (error) {
+    if (!(error instanceof Untrusted) || isPlain) throw error
+    // The screen that says so needs no connection.
+    distrust = error
+    client = new Client({ server: 'http://localhost' })
+  }
+  if (isPlain)
+    return runPlain({
+      client,
+      terminal: terminalName(),
+      heartbeat_s: heartbeatS,
+      input: stdin,
+      output: stdout,
+      ...(options.user === undefined ? {} : { user: options.user }),
+      ...(options.mailto === undefined ? {} : { mailto: options.mailto }),
+    })
+
+  const { keymap, problems } = readKeymap()
+  let exitCode = 0
+  let instance: ReturnType<typeof render> | null = null
+  let suspended: (work: () => Promise<void>) => Promise<void> = (work) => work()
+  const app: App = new App({
+    client,
+    keymap,
+    surroundings: {
+      terminal: terminalName(),
+      now: Date.now,
+      suspended: (work) => suspended(work),
+      stopProcess: () =>
+        suspended(
+          () =>
+            new Promise((resolve) => {
+              process.once('SIGCONT', () => resolve())
+              // The whole group, npm before us included: else the shell would wait for it.
+              process.kill(0, 'SIGTSTP')
+            }),
+        ),
+      redraw: () => instance?.clear(),
+      exit: (code) => {
+        exitCode = code
+        instance?.unmount()
+      },
+    },
+  })
+  instance = render(<Frame app={app} onReady={(give) => (suspended = give)} />, {
+    alternateScreen: true,
+    incrementalRendering: true,
+    exitOnCtrlC: false,
+    patchConsole: true,
+  })
+  for (const signal of ['SIGHUP', 'SIGTERM', 'SIGINT'] as const) process.on(signal, () => void app.end(1))
+  if (distrust) app.refuse(distrust)
+  else {
+    const { mailto } = options
+    app.begin(options.user ?? '', mailto ? () => openCompose(app, { mailto }) : null)
+    if (problems.length) app.warn(problems.join(' '))
+  }
+  try {
+    await instance.waitUntilExit()
+  } finally {
+    instance.cleanup()
+  }
+  // The second screen is gone, and what it said with it.
+  if (app.distrust) process.stderr.write(`wafer: ${app.distrust.message}\n`)
+  return exitCode
+}

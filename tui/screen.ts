@@ -1,0 +1,46 @@
+/**
+ * What a screen is: a picture of plain lines for the state it has, and what its keys do. Screens know nothing of Ink;
+ * frame.tsx alone puts their lines on the terminal.
+ */
+import type { App } from './app.ts'
+import type { Context } from './keymap.ts'
+import type { Screen, State } from './state.ts'
+
+/** Cells. */
+export type Size = { columns: number; rows: number }
+/** One of the sixteen colours that every terminal has, never a background; what it says stands in words as well. */
+export type Segment = {
+  text: string
+  bold?: boolean
+  dim?: boolean
+  reverse?: boolean
+  colour?: 'red' | 'green' | 'yellow' | 'cyan'
+}
+export type Line = (string | Segment)[]
+export type Picture = {
+  /** At most as many as there are rows. */
+  lines: Line[]
+  /** Where the terminal's own cursor stands, from the picture's corner: screen readers and input methods go by it. */
+  cursor: { x: number; y: number } | null
+}
+
+/** A key press: its name as keymaps spell it, and the text that it types, if it types any. */
+export type Press = { name: string; text: string | null }
+
+export type ScreenKind<S extends Screen> = {
+  /** Whose bindings of the keymap hold here. */
+  context: Context
+  title(screen: S, state: State): string
+  view(screen: S, state: State, size: Size): Picture
+  /** Loads what the screen shows, when it is put up and when it comes back to the top. */
+  shown?(app: App, screen: S): void
+  /** Does a command of the keymap. */
+  run(app: App, screen: S, command: string): void
+  /** Takes a key before the keymap does, as a field; false if the key is not for it. */
+  type?(app: App, screen: S, press: Press): boolean
+  paste?(app: App, screen: S, text: string): void
+  /** What `:` offers here beside the keymap's commands, such as `go FOLDER`. */
+  commands?: string[]
+  /** The commands named at the foot of the screen, most wanted first. */
+  hints: string[]
+}

@@ -1,0 +1,76 @@
+/**
+ * The takeover, as the documents have it: the key is in use elsewhere; the same key pressed again asks whether to stop
+ * that use; OK stops it at once, and only then the passphrase is asked for (S2000-S2100). Cancel changes nothing.
+ */
+import type { App } from '../app.ts'
+import { Problem, Unreachable } from '../client.ts'
+import { keyName } from '../keymap.ts'
+import type { ScreenKind } from '../screen.ts'
+import type { InUseScreen } from '../state.ts'
+import { harmless, wrapped } from '../text.ts'
+
+type Own = InUseScreen & { id: number }
+
+export const inUse: ScreenKind<Own> = {
+  context: 'key',
+  hints: [],
+  title: ({ step }) => (step === 'error' ? 'Key in use elsewhere' : 'Stop the other use?'),
+
+  view(screen, _state, { columns }) {
+    const { terminal, since, last_used } = screen.by
+    const who = `${harmless(terminal)}${since ? `, since ${clock(since)}, last use ${clock(last_used)}` : ''}`
+    const sentences =
+      screen.step === 'error'
+        ? [
+            `Another terminal is using your key: ${who}. Only one terminal may use it at a time.`,
+            `Press ${again(screen)} again to stop that use and go on here. Esc leaves it alone.`,
+          ]
+        : [
+            `OK stops at once the use of your key by ${who}. Then your passphrase is asked for here.`,
+            'y or Enter: OK, stop it.   n or Esc: Cancel, nothing changes.',
+          ]
+    const lines = [
+      [{ text: inUse.title(screen, _state), bold: true }],
+      [''],
+      ...sentences.flatMap((sentence) => [...wrapped(sentence, columns).map((text) => [text]), ['']]),
+      ...wrapped(screen.problem, columns).map((text) => [{ text, bold: true }]),
+    ]
+    return { lines, cursor: { x: 0, y: lines.length - 1 } }
+  },
+
+  type(app, screen, press) {
+    if (press.name === 'esc' || (screen.step === 'confirm' && press.name === 'n')) {
+      app.close(screen.id)
+      app.note('Nothing was changed: the key stays where it is.')
+      return true
+    }
+    if (screen.step === 'confirm') {
+      if (press.name === 'y' || press.name === 'enter') void stop(app, screen)
+      return true
+    }
+    const isAgain = app.keymap.key.again?.keys.includes(press.name) || press.name === again(screen)
+    if (isAgain || press.name === 'enter') app.change(screen, { step: 'confirm' })
+    return true
+  },
+
+  run: () => undefined,
+}
+
+const again = ({ verb }: Own) =>
+  ({ Decrypt: 'D', Sign: 'S', Unlock: 'z', Send: keyName('enter') })[verb] ?? 'D'
+
+const stop = async (app: App, screen: Own) => {
+  try {
+    await app.client.stop()
+    app.close(screen.id, true)
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'no-session') return app.close(screen.id, true)
+    if (!(error instanceof Problem || error instanceof Unreachable)) return app.complain(error)
+    app.change(screen, { problem: error.message })
+  }
+}
+
+const clock = (at: string) => {
+  const date = new Date(at)
+  return Number.isNaN(date.getTime()) ? '?' : date.toTimeString().slice(0, 5)
+}

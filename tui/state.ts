@@ -1,0 +1,311 @@
+/**
+ * The client's state and its one reducer. Screens lie on a stack, the one on top is shown; what is under it stays as it
+ * was left, through unlocking, a takeover, a lost session. Everything here is data: what talks to the server is app.ts.
+ */
+import type { Folder, Message, Opened, Recipient, Row, SessionView } from './client.ts'
+import type { Field, Secret, TextField } from './field.ts'
+import type { Letter } from './letter.ts'
+
+export type LoginScreen = {
+  name: 'login'
+  user: Field
+  password: Secret
+  focus: 'user' | 'password'
+  busy: boolean
+  /** Whose screens lie under this one; null at the start. */
+  again: string | null
+  problem: string
+}
+
+export type ListScreen = {
+  name: 'list'
+  folder: string
+  /** Words that the listed mails hold. */
+  query: string
+  /** Only mails with this subject, reply marks aside. */
+  thread: string | null
+  /** By position from the newest; what was not asked for yet is absent. */
+  rows: ReadonlyMap<number, Row>
+  /** How many there are; of a search not known before its end is seen. */
+  total: number | null
+  cursor: number
+  /** Ids. */
+  marks: ReadonlySet<number>
+  /** Position of the last mark. */
+  anchor: number | null
+}
+
+export type MessageScreen = {
+  name: 'message'
+  row: Row
+  folder: string
+  /** Position in the list it was opened from. */
+  place: number
+  came: Message | null
+  /** Once decrypted; of the whole mail, or of one part that opens alone. */
+  opened: Opened | null
+  part: string | null
+  top: number
+  allHeaders: boolean
+  signatureDetails: boolean
+  problem: string
+}
+
+export type ComposeScreen = {
+  name: 'compose'
+  title: string
+  letter: Omit<Letter, 'to' | 'cc' | 'bcc' | 'subject' | 'text'>
+  fields: { to: Field; cc: Field; bcc: Field; subject: Field }
+  text: TextField
+  focus: 'to' | 'cc' | 'bcc' | 'subject' | 'text'
+  showCopies: boolean
+  /** Of the addresses that are whole: whether a key is there. */
+  recipients: Recipient[]
+  /** Candidates for the address that is being typed. */
+  candidates: { name: string; address: string }[]
+  /** Changed since it was kept as a draft. */
+  changed: boolean
+  problem: string
+  /** Doubts that were put to the person already. */
+  asked: string[]
+}
+
+/** The windows in which the key is asked for. `verb` is what wants it: Decrypt, Sign, Send. */
+export type UnlockScreen = {
+  name: 'unlock'
+  verb: string
+  about: string
+  passphrase: Secret
+  choice: 'passphrase' | 'read' | 'sign' | 'cancel'
+  methods: string[]
+  problem: string
+  busy: boolean
+}
+export type InUseScreen = {
+  name: 'inUse'
+  verb: string
+  by: { terminal: string; since: string; last_used: string }
+  step: 'error' | 'confirm'
+  problem: string
+}
+export type ApprovalScreen = {
+  name: 'approval'
+  verb: string
+  scope: 'read' | 'sign'
+  address: string
+  code: string
+  /** By this terminal's clock, Unix milliseconds. */
+  endsAt: number
+  qr: boolean[][]
+}
+
+export type MenuItem = {
+  text: string
+  detail?: string
+  choose?: () => void
+  remove?: () => void
+  save?: () => void
+}
+/** A list of things other than mail: terminals, keys, attachments, folders, the key log. */
+export type MenuScreen = {
+  name: 'menu'
+  title: string
+  intro: string[]
+  items: MenuItem[]
+  cursor: number
+  loading: boolean
+  load(): Promise<{ items: MenuItem[]; intro?: string[] } | null>
+}
+/** Text to read: the source of a mail. */
+export type TextScreen = { name: 'text'; title: string; text: string; top: number }
+export type HelpScreen = {
+  name: 'help'
+  filter: Field
+  top: number
+  rows: { keys: string; name: string; does: string }[]
+}
+/** S1040-S1070: no session starts. */
+export type UntrustedScreen = { name: 'untrusted'; sentences: string[] }
+
+export type AnyScreen =
+  | LoginScreen
+  | ListScreen
+  | MessageScreen
+  | ComposeScreen
+  | UnlockScreen
+  | InUseScreen
+  | ApprovalScreen
+  | MenuScreen
+  | TextScreen
+  | HelpScreen
+  | UntrustedScreen
+/** On the stack each has a number of its own, so that a late answer finds its screen or none. */
+export type Screen = AnyScreen & { id: number }
+
+/** What the bottom line asks. */
+export type Prompt =
+  | {
+      kind: 'line'
+      label: string
+      field: Field
+      complete(text: string): string[]
+      done(text: string): void
+    }
+  | { kind: 'choice'; question: string; answers: Record<string, () => void> }
+
+export type Undo = { label: string; until: number; run: () => Promise<void> }
+
+export type State = {
+  user: string | null
+  server: string
+  session: SessionView | null
+  /** When the key was used last, and ends at the latest, by this terminal's clock; null while it is not open here. */
+  key: { usedAt: number; endsAt: number; idleMs: number; scope: string } | null
+  folders: Folder[]
+  screens: Screen[]
+  prompt: Prompt | null
+  notice: { text: string; isProblem: boolean } | null
+  /** What is waited for. */
+  busy: string
+  undo: Undo | null
+  now: number
+}
+
+export type Action =
+  | { type: 'pushed'; screen: Screen }
+  | { type: 'popped'; id: number }
+  | { type: 'replaced'; screens: Screen[] }
+  | { type: 'changed'; id: number; change: Partial<AnyScreen> }
+  | { type: 'loggedIn'; user: string }
+  | { type: 'session'; session: SessionView | null; now: number }
+  | { type: 'keyUsed'; now: number }
+  | { type: 'keyClosed' }
+  | { type: 'folders'; folders: Folder[] }
+  | { type: 'rows'; id: number; offset: number; rows: Row[]; end: boolean; total: number | null }
+  | { type: 'rowsChanged'; change(row: Row): Row | null }
+  | { type: 'prompt'; prompt: Prompt | null }
+  | { type: 'notice'; text: string; isProblem?: boolean }
+  | { type: 'busy'; what: string }
+  | { type: 'undo'; undo: Undo | null }
+  | { type: 'tick'; now: number }
+
+export const start = (server: string, now: number): State => ({
+  user: null,
+  server,
+  session: null,
+  key: null,
+  folders: [],
+  screens: [],
+  prompt: null,
+  notice: null,
+  busy: '',
+  undo: null,
+  now,
+})
+
+export const reduce = (state: State, action: Action): State => {
+  switch (action.type) {
+    case 'pushed':
+      return { ...state, screens: [...state.screens, action.screen], prompt: null }
+    case 'popped':
+      return { ...state, screens: state.screens.filter(({ id }) => id !== action.id), prompt: null }
+    case 'replaced':
+      return { ...state, screens: action.screens, prompt: null }
+    case 'changed':
+      return onScreen(state, action.id, (screen) => ({ ...screen, ...action.change }) as Screen)
+    case 'loggedIn':
+      return { ...state, user: action.user, session: null, key: null }
+    case 'session':
+      return {
+        ...state,
+        session: action.session,
+        key: keyOf(state, action.session, action.now),
+        now: action.now,
+      }
+    case 'keyUsed':
+      return state.key ? { ...state, key: { ...state.key, usedAt: action.now } } : state
+    case 'keyClosed':
+      return { ...state, key: null, session: state.session && { ...state.session, allowance: null } }
+    case 'folders':
+      return { ...state, folders: action.folders }
+    case 'rows':
+      return onScreen(state, action.id, (screen) =>
+        screen.name === 'list' ? withRows(screen, action) : screen,
+      )
+    case 'rowsChanged':
+      return { ...state, screens: state.screens.map((screen) => changedRows(screen, action.change)) }
+    case 'prompt':
+      return { ...state, prompt: action.prompt, notice: null }
+    case 'notice':
+      return {
+        ...state,
+        notice: action.text ? { text: action.text, isProblem: action.isProblem ?? false } : null,
+      }
+    case 'busy':
+      return { ...state, busy: action.what }
+    case 'undo':
+      return { ...state, undo: action.undo }
+    case 'tick':
+      return {
+        ...state,
+        now: action.now,
+        undo: state.undo && state.undo.until > action.now ? state.undo : null,
+      }
+  }
+}
+
+const onScreen = (state: State, id: number, change: (screen: Screen) => Screen): State => ({
+  ...state,
+  screens: state.screens.map((screen) => (screen.id === id ? change(screen) : screen)),
+})
+
+/** The server's clock may differ from ours: what it says is taken as lengths of time, counted from now. */
+const keyOf = (state: State, session: SessionView | null, now: number): State['key'] => {
+  const allowance = session?.allowance
+  if (!allowance) return null
+  const before = state.session?.allowance
+  if (state.key && before && before.granted_at === allowance.granted_at) return state.key
+  const lengthMs = Date.parse(allowance.expires_at) - Date.parse(allowance.granted_at)
+  return { usedAt: now, endsAt: now + lengthMs, idleMs: allowance.idle_s * 1000, scope: allowance.scope }
+}
+
+/** Milliseconds until the key closes by itself; null while it is not open here. */
+export const keyLeftMs = ({ key, now }: State): number | null =>
+  key && Math.max(0, Math.min(key.endsAt, key.usedAt + key.idleMs) - now)
+
+const withRows = (
+  screen: ListScreen & { id: number },
+  { offset, rows, end, total }: Extract<Action, { type: 'rows' }>,
+): Screen => {
+  const all = new Map(screen.rows)
+  for (const [place, row] of rows.entries()) all.set(offset + place, row)
+  const known = total ?? (end ? offset + rows.length : screen.total)
+  const cursor = known === null ? screen.cursor : Math.max(0, Math.min(screen.cursor, known - 1))
+  return { ...screen, rows: all, total: known, cursor }
+}
+
+/** Applies a change to a mail wherever it is listed; null takes it out, and what follows moves up. */
+const changedRows = (screen: Screen, change: (row: Row) => Row | null): Screen => {
+  if (screen.name === 'message') {
+    const row = change(screen.row)
+    return row ? { ...screen, row } : screen
+  }
+  if (screen.name !== 'list') return screen
+  const rows = new Map<number, Row>()
+  let gone = 0
+  let goneBeforeCursor = 0
+  const marks = new Set(screen.marks)
+  for (const place of [...screen.rows.keys()].sort((a, b) => a - b)) {
+    const before = screen.rows.get(place)!
+    const row = change(before)
+    if (row) rows.set(place - gone, row)
+    else {
+      gone += 1
+      if (place < screen.cursor) goneBeforeCursor += 1
+      marks.delete(before.id)
+    }
+  }
+  const total = screen.total === null ? null : screen.total - gone
+  const last = total === null ? Number.POSITIVE_INFINITY : Math.max(0, total - 1)
+  return { ...screen, rows, total, marks, cursor: Math.min(screen.cursor - goneBeforeCursor, last) }
+}
