@@ -455,7 +455,7 @@ const shownMailbox = (shown: string): Mailbox | null => {
   }
 }
 
-/** Several, of one's own letters. A name may have commas in it; a last one that was cut off is left out. */
+/** Several, of one's own letters. A name may have commas in it. */
 const shownMailboxes = (shown: string): Mailbox[] => {
   const found: Mailbox[] = []
   let begun = ''

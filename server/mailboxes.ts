@@ -283,7 +283,7 @@ export class Mailboxes {
     return { messages: page, next: rows.length > page.length && last ? `${last.arrivedAt}-${last.id}` : null }
   }
 
-  /** Who wrote the newest messages of a folder, and to whom, as lists show it; the newest first. */
+  /** Who wrote the newest messages of a folder, and to whom, as lists show it; the newest first. Not all of very many. */
   async newestParties(
     userId: number,
     kind: 'inbox' | 'sent',
@@ -299,6 +299,11 @@ export class Mailboxes {
       .orderBy(desc(messages.arrivedAt), desc(messages.id))
       .limit(most)
       .all()
+      .map(({ sender, recipients }) => ({
+        sender,
+        recipients:
+          recipients.length < partiesLength ? recipients : recipients.slice(0, recipients.lastIndexOf(', ')),
+      }))
   }
 
   /** @throws Refusal `not-found` */
@@ -428,8 +433,8 @@ export class Mailboxes {
   }
 }
 
-/** Of a letter to very many, not all of them. */
-const partiesLength = 1000
+/** Characters; the address that this cuts is left out. */
+const partiesLength = 500
 
 const unreadable: Summary = {
   sender: '',

@@ -510,6 +510,24 @@ test('Addresses complete by their beginning or a word of the name: written to, t
   )
 })
 
+test('Of a letter to very many, the addresses that complete are whole ones', async (t) => {
+  const server = await world(t)
+  const user = await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  const sent = await server.services.mailboxes.fixedFolder(user.id, 'sent')
+  for (let longer = 0; longer < 12; longer += 1) {
+    const to = [`${'x'.repeat(longer)}y@far.example`]
+    for (let n = 10; n < 99; n += 1) to.push(`many${n}@far.example`)
+    const mail = `From: ${ann}\r\nTo: ${to.join(', ')}\r\nSubject: x\r\n\r\nx\r\n`
+    await server.services.mailboxes.store(user.id, sent.id, Buffer.from(mail))
+  }
+  for (const q of ['many1', 'many2', 'many3', 'many4']) {
+    const { addresses } = (await terminal.get(`/addresses?q=${q}`)).body
+    for (const { address } of addresses) assert.match(address, /^many\d\d@far\.example$/)
+  }
+  assert.equal((await terminal.get('/addresses?q=many1')).body.addresses.length, 10)
+})
+
 test('Recipients are parsed as typed, and each says whether a letter can be encrypted to it', async (t) => {
   const server = await world(t)
   for (const user of [ann, bob]) await server.addUser(user)
