@@ -416,6 +416,12 @@ export class App {
     })
   }
 
+  /** Mails were moved here: the counts change without new mail. */
+  async moved(): Promise<void> {
+    this.#inbox = null
+    await this.contact()
+  }
+
   /** What lists show is no longer what there is. */
   reloadLists() {
     for (const screen of this.#state.screens) if (screen.name === 'list') list.shown(this, screen)

@@ -148,20 +148,23 @@ const bottomLine = (app: App, state: State, columns: number): { line: Line; curs
       ],
       cursor: null,
     }
-  return { line: [{ text: cut(hintsOf(app, state), columns), dim: true }], cursor: null }
+  return { line: [{ text: hintsOf(app, state, columns), dim: true }], cursor: null }
 }
 
-const hintsOf = (app: App, state: State): string => {
+/** As many as fit, and the help always. */
+const hintsOf = (app: App, state: State, columns: number): string => {
   const top = state.screens.at(-1)
   if (!top) return ''
   const { context, hints } = app.kindOf(top)
-  return hints
-    .map((command) => {
-      const binding = app.keymap[context][command] ?? app.keymap.global[command]
-      return binding?.keys[0] ? `${keyName(binding.keys[0])} ${shortly[command] ?? binding.does}` : ''
-    })
-    .filter(Boolean)
-    .join('  ')
+  const said = (command: string) => {
+    const binding = app.keymap[context][command] ?? app.keymap.global[command]
+    return binding?.keys[0] ? `${keyName(binding.keys[0])} ${shortly[command] ?? binding.does}` : ''
+  }
+  const last = hints.includes('help') ? said('help') : ''
+  let line = ''
+  for (const hint of hints.filter((command) => command !== 'help').map(said))
+    if (hint && cells(line) + cells(hint) + cells(last) + 4 <= columns) line += `${hint}  `
+  return cut(line + last, columns)
 }
 
 /** What a key does, in a word, where its place is narrow. */

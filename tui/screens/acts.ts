@@ -99,10 +99,10 @@ const moveTo = (app: App, from: string, to: string, rows: Row[], verb: string) =
       app.done(`${counted(rows.length)} ${verb}.`, async () => {
         await app.client.mark(ids, { folder: from })
         app.note(`${counted(rows.length)} back in ${from}.`)
-        await app.contact()
+        await app.moved()
         app.reloadLists()
       })
-      void app.contact()
+      void app.moved()
     })
 }
 

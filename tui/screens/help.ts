@@ -36,7 +36,11 @@ export const help: ScreenKind<Own> = {
     const shown = narrowed.slice(screen.top, screen.top + room)
     const lines: Line[] = [
       [label, filter.shown],
-      [narrowed.length ? `${narrowed.length} keys. Esc closes.` : 'No key is described with these words.'],
+      [
+        narrowed.length
+          ? `${narrowed.length === 1 ? '1 entry' : `${narrowed.length} entries`}. Esc closes.`
+          : 'No key is described with these words.',
+      ],
       [''],
       ...shown.map(
         ({ keys, name, does }): Line => [

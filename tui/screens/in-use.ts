@@ -30,8 +30,6 @@ export const inUse: ScreenKind<Own> = {
             'y or Enter: OK, stop it.   n or Esc: Cancel, nothing changes.',
           ]
     const lines = [
-      [{ text: inUse.title(screen, _state), bold: true }],
-      [''],
       ...sentences.flatMap((sentence) => [...wrapped(sentence, columns).map((text) => [text]), ['']]),
       ...wrapped(screen.problem, columns).map((text) => [{ text, bold: true }]),
     ]

@@ -4,7 +4,7 @@ import { basename } from 'node:path'
 import type { App } from '../app.ts'
 import type { Line, ScreenKind } from '../screen.ts'
 import type { MenuItem, MenuScreen, MessageScreen } from '../state.ts'
-import { column, cut, harmless, pad, wrapped } from '../text.ts'
+import { cells, column, cut, harmless, pad, wrapped } from '../text.ts'
 import { openPart, sizeOf } from './message.ts'
 
 type Own = MenuScreen & { id: number }
@@ -24,10 +24,12 @@ export const menu: ScreenKind<Own> = {
       }
     const room = Math.max(1, rows - intro.length)
     const first = Math.floor(screen.cursor / room) * room
+    const longest = Math.max(...screen.items.map(({ text }) => cells(harmless(text))))
+    const widest = Math.min(longest, Math.floor(columns * 0.5))
     const lines = screen.items.slice(first, first + room).map((item, place): Line => {
       const detail = harmless(item.detail ?? '')
       // What tells the rows apart comes first; the rest has what is left.
-      const wide = detail ? Math.min(Math.max(12, Math.floor(columns * 0.45)), columns - 4) : columns
+      const wide = detail ? widest : columns
       const text = detail
         ? `${column(item.text, wide)}  ${cut(detail, columns - wide - 2)}`
         : cut(harmless(item.text), columns)
@@ -176,21 +178,25 @@ export const keyLog = (app: App) =>
     async () => {
       const { events } = await app.client.log(null, 200)
       return {
-        items: events.map((event) => ({
-          text: `${moment(event.at)}  ${eventWords[event.event] ?? event.event}`,
-          detail: [
-            event.method,
-            event.reason,
-            event.message && `mail ${event.message}`,
-            event.terminal,
-            event.address,
-          ]
-            .filter(Boolean)
-            .join(', '),
-        })),
+        items: events.map((event): MenuItem => {
+          const said = eventWords[event.event] ?? event.event
+          const details = [event.reason, event.method, event.message && `mail ${event.message}`]
+          const where = [event.terminal, event.address, moment(event.at)]
+          return {
+            text: said,
+            detail: [...details, ...where].filter(Boolean).join(', '),
+            choose: () =>
+              app.push({
+                name: 'text',
+                title: 'Key log',
+                text: [said, ...details, ...where].filter(Boolean).join('\n'),
+                top: 0,
+              }),
+          }
+        }),
       }
     },
-    ['Every use of your key, newest first.'],
+    ['Every use of your key, newest first. Enter shows all of it.'],
   )
 
 /** Attachments, and the encrypted parts that open alone. */

@@ -31,7 +31,7 @@ export const unlock: ScreenKind<Own> = {
   title: () => 'Secret key use',
 
   view(screen, _state, { columns }) {
-    const lines: Line[] = [[{ text: 'Secret key use', bold: true }], ['']]
+    const lines: Line[] = []
     const about = screen.about ? ': ' : '.'
     const asked = `${screen.verb} needs your key${about}`
     lines.push(
