@@ -110,7 +110,8 @@ export class Dialogue {
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })
-    for (const signal of ['SIGHUP', 'SIGTERM'] as const) this.#signals.on(signal, this.#end)
+    this.#signals.on('SIGHUP', this.#gone)
+    this.#signals.on('SIGTERM', this.#terminated)
     this.#signals.on('SIGINT', this.#interrupt)
     this.#output.on('error', this.#gone)
     this.#input.on('end', this.#noMore)
@@ -204,7 +205,8 @@ export class Dialogue {
     this.#input.off('data', this.#take)
     this.#input.off('end', this.#noMore)
     this.#input.pause()
-    for (const signal of ['SIGHUP', 'SIGTERM'] as const) this.#signals.off(signal, this.#end)
+    this.#signals.off('SIGHUP', this.#gone)
+    this.#signals.off('SIGTERM', this.#terminated)
     this.#signals.off('SIGINT', this.#interrupt)
     this.#settle(({ fail }) => fail(new EndOfInput()))
     // Errors of both streams stay listened to: a terminal that has gone may still say so.
@@ -288,7 +290,9 @@ export class Dialogue {
     this.#settle(({ fail }) => fail(new EndOfInput()))
   }
 
-  #gone = (): void => this.#end('SIGHUP')
+  /** The window is closed, or what showed our lines has ended. */
+  #gone = () => this.#end('SIGHUP')
+  #terminated = () => this.#end('SIGTERM')
 
   #settle(how: (waiting: Waiting) => void): void {
     const waiting = this.#waiting

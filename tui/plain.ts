@@ -1281,30 +1281,29 @@ const signatureInWords = ({ status, key, by, at, reason }: View['came']['signatu
   }
 }
 
+/** What happened, for certain reasons in words of its own. */
 const events: Record<string, string> = {
   granted: 'Opened',
+  'granted read': 'Opened, for reading only',
+  'granted sign': 'Opened',
   used: 'Used',
+  'used read': 'Decrypted',
+  'used sign': 'Signed',
   refused: 'Refused',
   ended: 'Closed',
   stopped: 'Stopped',
 }
 
-const eventInWords = ({
-  at,
-  event,
-  terminal,
-  address,
-  method,
-  message,
-  reason,
-}: LogPage['events'][number]): string => {
+const eventInWords = (entry: LogPage['events'][number]): string => {
+  const { at, event, terminal, address, method, message, reason } = entry
+  const own = events[`${event} ${reason}`]
   const details = [
     method && `by ${harmless(method)}`,
     message && `mail ${message}`,
-    reason && harmless(reason).replace(/-/g, ' '),
+    own === undefined && reason && harmless(reason).replace(/-/g, ' '),
   ].filter(Boolean)
-  const what = details.length ? `, ${details.join(', ')}` : ''
-  return `${events[event] ?? harmless(event)}${what}. ${harmless(terminal)} at ${harmless(address)}. ${moment(at)}`
+  const what = [own ?? events[event] ?? harmless(event), ...details].join(', ')
+  return `${what}. ${harmless(terminal)} at ${harmless(address)}. ${moment(at)}`
 }
 
 const grouped = (fingerprint: string) =>
