@@ -83,7 +83,7 @@ export const drawn = (
   const bottom = bottomLine(app, state, columns)
   return {
     rows: [
-      titleLine(kind.title(top, state), state, columns),
+      titleLine(kind.title(top, state), kind.place?.(top, state) ?? '', state, columns),
       ...lines,
       statusLine(state, columns),
       written(bottom.line),
@@ -95,9 +95,10 @@ export const drawn = (
   }
 }
 
-const titleLine = (title: string, { user }: State, columns: number): string => {
-  const who = user && columns >= 60 ? ` ${cut(harmless(user), 30)}` : ''
-  return written([{ text: `${pad(harmless(title), columns - cells(who))}${who}`, reverse: true }])
+const titleLine = (title: string, place: string, { user }: State, columns: number): string => {
+  const who = user && columns >= 60 ? `  ${cut(harmless(user), 30)}` : ''
+  const end = `${who}${place ? `  ${place}` : ''}`
+  return written([{ text: `${pad(harmless(title), columns - cells(end))}${end}`, reverse: true }])
 }
 
 /** The key's state stands here always, and nothing that a sender wrote. */

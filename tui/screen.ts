@@ -31,6 +31,8 @@ export type ScreenKind<S extends Screen> = {
   /** Whose bindings of the keymap hold here. */
   context: Context
   title(screen: S, state: State): string
+  /** Where one is in it. At the end of the title's row: a key press then redraws a few cells and not the row. */
+  place?(screen: S, state: State): string
   view(screen: S, state: State, size: Size): Picture
   /** Loads what the screen shows, when it is put up and when it comes back to the top. */
   shown?(app: App, screen: S): void

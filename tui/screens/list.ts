@@ -40,14 +40,11 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
     const folder = state.folders.find(({ name }) => name === screen.folder)
     const limit =
       screen.thread !== null ? ', one conversation' : screen.query ? `, with "${screen.query}"` : ''
-    const place =
-      screen.total === null
-        ? ''
-        : screen.total === 0
-          ? ': nothing'
-          : `: ${screen.cursor + 1} of ${screen.total}${folder?.unread && !screen.query ? `, ${folder.unread} unread` : ''}`
-    return `${screen.folder}${limit}${place}`
+    const unread = folder?.unread && !screen.query ? `, ${folder.unread} unread` : ''
+    return `${screen.folder}${limit}${unread}`
   },
+
+  place: ({ cursor, total }) => (total === 0 ? 'empty' : `${cursor + 1} of ${total ?? 'more'}`),
 
   view(screen, state, size) {
     const pane = paneColumns(size)

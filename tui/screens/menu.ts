@@ -12,7 +12,8 @@ type Own = MenuScreen & { id: number }
 export const menu: ScreenKind<Own> = {
   context: 'menu',
   hints: ['choose', 'delete', 'save', 'back'],
-  title: ({ title, items, cursor }) => (items.length ? `${title}: ${cursor + 1} of ${items.length}` : title),
+  title: ({ title }) => title,
+  place: ({ items, cursor }) => (items.length ? `${cursor + 1} of ${items.length}` : ''),
 
   view(screen, _state, { columns, rows }) {
     const intro: Line[] = screen.intro.flatMap((said) => wrapped(said, columns).map((text) => [text]))

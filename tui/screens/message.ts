@@ -87,10 +87,11 @@ export const message: ScreenKind<Own> = {
   context: 'message',
   hints: ['decrypt', 'reply', 'pageDown', 'next', 'delete', 'parts', 'back', 'help'],
 
-  title(screen, state) {
+  title: ({ folder }) => folder,
+
+  place(screen, state) {
     const list = listUnder(state, screen)
-    const place = list?.total ? `: ${screen.place + 1} of ${list.total}` : ''
-    return `${screen.folder}${place}`
+    return list?.total ? `${screen.place + 1} of ${list.total}` : ''
   },
 
   view(screen, _state, size) {
