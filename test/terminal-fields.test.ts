@@ -1,0 +1,308 @@
+/** What is being written in the terminal client: fields, the editor it is handed to, paths and addresses completed. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { inspect } from 'node:util'
+import {
+  edited,
+  editedText,
+  emptyField,
+  type Field,
+  field,
+  pastedText,
+  rewritten,
+  Secret,
+  type TextField,
+  textField,
+  textOf,
+  textView,
+  typed,
+  window,
+} from '../tui/field.ts'
+import { cells, harmless } from '../tui/text.ts'
+
+const key = (name: string) => ({ name, text: null })
+const letter = (text: string) => ({ name: text, text })
+const after = (from: Field, ...names: string[]): Field =>
+  names.reduce((before, name) => edited(before, key(name)) ?? assert.fail(`${name} is a key of fields`), from)
+const size = { columns: 20, rows: 6 }
+const textAfter = (from: TextField, names: string[], window_ = size): TextField =>
+  names.reduce((before, name) => editedText(before, key(name), window_) ?? assert.fail(name), from)
+
+const family = '👩‍👩‍👧'
+const accented = 'e\u0301'
+const flag = '🇯🇵'
+const hebrew = 'שָׁלוֹם'
+
+// The same sequence each time, so that what fails once fails again (Park and Miller).
+const dice = (seed: number) => {
+  let state = seed
+  return (sides: number) => {
+    state = (state * 48271) % 2147483647
+    return state % sides
+  }
+}
+
+test('The cursor of a line moves by what people call characters, whatever they are made of', () => {
+  for (const character of [accented, family, flag, '日', 'q', '각', 'क्षि', '1️⃣', 'ﾊﾞ', '\u{20bb7}']) {
+    const line = field(`a${character}b`)
+    const behind = after(line, 'left')
+    assert.equal(behind.cursor, 1 + character.length)
+    assert.equal(after(behind, 'left').cursor, 1)
+    assert.equal(after(behind, 'left', 'right').cursor, 1 + character.length)
+    assert.deepEqual(after(behind, 'backspace'), { text: 'ab', cursor: 1 })
+    assert.deepEqual(after(behind, 'left', 'delete'), { text: 'ab', cursor: 1 })
+  }
+  assert.equal(after(field(hebrew), 'backspace').text, hebrew.slice(0, -1))
+})
+
+test('What joins what is beside it leaves the cursor between characters', () => {
+  const beforeAccent = typed({ text: '\u0301x', cursor: 0 }, 'e')
+  assert.deepEqual(beforeAccent, { text: `${accented}x`, cursor: 2 })
+  // Taking the J out of J P F R leaves P F R: a flag of two and one letter alone.
+  const flags = edited({ text: '🇯🇵🇫🇷', cursor: 4 }, key('backspace'))!
+  assert.deepEqual(flags, { text: '🇫🇷', cursor: 0 })
+})
+
+test('A line takes the keys that hands know, and leaves the others to the screen', () => {
+  const line = field('ann@example.org, ben and  ')
+  assert.equal(after(line, 'home').cursor, 0)
+  assert.equal(after(line, 'ctrl-a', 'ctrl-e').cursor, line.text.length)
+  assert.equal(after(line, 'ctrl-w').text, 'ann@example.org, ben ')
+  assert.equal(after(line, 'ctrl-w', 'ctrl-w', 'ctrl-w', 'ctrl-w').text, '')
+  assert.equal(after(line, 'alt-b', 'alt-b').cursor, line.text.indexOf('ben'))
+  assert.equal(after(line, 'home', 'alt-f', 'ctrl-right').cursor, 'ann@example'.length)
+  assert.equal(after(line, 'alt-b', 'ctrl-u').text, 'and  ')
+  assert.equal(after(line, 'alt-b', 'ctrl-k').text, 'ann@example.org, ben ')
+  for (const name of ['enter', 'tab', 'esc', 'up', 'down', 'ctrl-s', 'ctrl-x', 'alt-s', 'f1'])
+    assert.equal(edited(line, key(name)), null)
+  const empty = emptyField()
+  for (const name of ['left', 'right', 'backspace', 'delete', 'ctrl-w', 'ctrl-u', 'ctrl-k'])
+    assert.equal(edited(empty, key(name)), empty)
+})
+
+test('A paste into a line becomes one line without control characters', () => {
+  assert.equal(
+    typed(emptyField(), 'ann@example.org,\r\nben@example.org\n').text,
+    'ann@example.org, ben@example.org',
+  )
+  assert.equal(typed(emptyField(), 'a\u001b[2Jb\u0007\u009bc\u0000\ud800').text, 'a[2Jbc\ufffd')
+})
+
+test('A line too long for its place is shown around the cursor, and the cursor stands on its character', () => {
+  const line = field(
+    `To日本語の${family}長い${flag}件名 and ${accented}t${accented} and ${hebrew} `.repeat(9),
+  )
+  for (const columns of [2, 3, 10, 39])
+    for (let at: Field = after(line, 'home'), passed = -1; passed !== at.cursor; at = after(at, 'right')) {
+      passed = at.cursor
+      const { shown, cursorColumn } = window(at, columns)
+      assert.ok(cells(shown) <= columns, `${cells(shown)} cells in ${columns}`)
+      assert.ok(cursorColumn >= 0 && cursorColumn < columns)
+      // What is drawn before the cursor ends where the cursor stands, and is what stands before it in the line.
+      const before = window(field(at.text.slice(0, at.cursor)), 100_000).shown
+      const places = [...before.matchAll(/(?=.)|$/gsu)].map(({ index }) => before.slice(index))
+      assert.ok(places.some((piece) => cells(piece) === cursorColumn && shown.startsWith(piece)))
+    }
+  assert.deepEqual(window(field('日本'), 80), { shown: '日本', cursorColumn: 4 })
+  assert.deepEqual(window(field('12345'), 5), { shown: '345', cursorColumn: 3 })
+})
+
+test('What would be drawn as nothing is drawn as a mark, and nothing drawn can move the cursor', () => {
+  const { shown, cursorColumn } = window(field('a\u202eb\u200bc\u2066d'), 40)
+  assert.equal(shown, 'a\ufffdb\ufffdc\ufffdd')
+  assert.equal(cursorColumn, 7)
+})
+
+test('A secret shows nothing and gives its text once', () => {
+  const secret = new Secret()
+  for (const character of 'correct hörse') assert.ok(secret.edit(letter(character)))
+  secret.paste(' bättery\n')
+  assert.ok(secret.edit(key('backspace')))
+  assert.ok(!secret.edit(key('enter')))
+  assert.equal(inspect(secret, { depth: 9, showHidden: true }).match(/h.rse/), null)
+  assert.equal(JSON.stringify({ secret }), '{"secret":{}}')
+  assert.ok(!secret.isEmpty)
+  assert.equal(secret.take(), 'correct hörse bätter')
+  assert.ok(secret.isEmpty)
+  assert.equal(secret.take(), '')
+})
+
+test('A text wraps at words and beside wide characters, and stays as it was written', () => {
+  const written =
+    'The quick brown fox jumps over the lazy dog.\n\n吾輩は猫である。名前はまだ無い。どこで生れたか'
+  const { lines } = textView(textField(written), { columns: 20, rows: 10 })
+  assert.deepEqual(lines, [
+    'The quick brown fox',
+    'jumps over the lazy',
+    'dog.',
+    '',
+    '吾輩は猫である。名',
+    '前はまだ無い。どこ',
+    'で生れたか',
+  ])
+  assert.equal(textOf(textField(written)), written)
+  assert.deepEqual(textView(textField('123456789「ab」。'), { columns: 11, rows: 3 }).lines, [
+    '123456789',
+    '「ab」。',
+  ])
+  assert.deepEqual(textView(textField(`${'x'.repeat(25)} y`), { columns: 11, rows: 4 }).lines, [
+    'xxxxxxxxxx',
+    'xxxxxxxxxx',
+    'xxxxx y',
+  ])
+  assert.deepEqual(textView(textField('a\tb'), { columns: 20, rows: 4 }).lines, ['a       b'])
+})
+
+test('Up and Down keep the column through rows that are shorter', () => {
+  let text = textField('long enough line\nab\n日本語の行です')
+  text = textAfter(text, ['end', 'left', 'down'])
+  assert.deepEqual(text.cursor, { line: 1, offset: 2 })
+  text = textAfter(text, ['down'])
+  assert.deepEqual(text.cursor, { line: 2, offset: 7 })
+  text = textAfter(text, ['up', 'up'])
+  assert.deepEqual(text.cursor, { line: 0, offset: 15 })
+  // In the middle of a wide character: on it, not behind it.
+  text = textAfter(textField('abc\n日本語'), ['end', 'down'])
+  assert.deepEqual(text.cursor, { line: 1, offset: 1 })
+})
+
+test('Up and Down go by rows as they are drawn, PgUp and PgDn by windows', () => {
+  const written = Array.from({ length: 100 }, (_, i) => `line ${i} with words that need two rows`).join('\n')
+  let text = textAfter(textField(written), ['down'])
+  assert.deepEqual(text.cursor.line, 0)
+  assert.ok(text.cursor.offset > 0)
+  text = textAfter(text, ['pgdn', 'pgdn', 'pgdn'])
+  const { lines, cursor } = textView(text, size)
+  assert.equal(lines.length, size.rows)
+  assert.ok(cursor.y >= 0 && cursor.y < size.rows)
+  text = textAfter(text, ['ctrl-end'])
+  assert.equal(textView(text, size).lines[textView(text, size).cursor.y], 'that need two rows')
+  text = textAfter(text, ['ctrl-home', 'up'])
+  assert.deepEqual(text.cursor, { line: 0, offset: 0 })
+  assert.equal(editedText(text, key('up'), size), text, 'the screen sees that it was the first row')
+})
+
+test('Enter, Backspace, Delete and Ctrl-K part and join lines', () => {
+  let text = textAfter(textField('one two'), ['ctrl-right', 'enter'])
+  assert.equal(textOf(text), 'one\n two')
+  text = textAfter(text, ['backspace'])
+  assert.equal(textOf(text), 'one two')
+  text = textAfter(textField('a\nb\nc'), ['end', 'delete', 'ctrl-k', 'ctrl-k'])
+  assert.equal(textOf(text), 'ac')
+  assert.equal(textOf(textAfter(textField('a\nb c'), ['down', 'end', 'ctrl-w', 'ctrl-w', 'ctrl-w'])), 'a')
+})
+
+test('Undo takes back a word, a paste, what Ctrl-K took', () => {
+  let text = textField('')
+  for (const character of 'hello wide world') text = editedText(text, letter(character), size)!
+  text = textAfter(text, ['ctrl-_'])
+  assert.equal(textOf(text), 'hello wide')
+  text = pastedText(text, '\r\nmany\r\nlines\u001b[31m', size)
+  assert.equal(textOf(text), 'hello wide\nmany\nlines[31m')
+  text = textAfter(text, ['ctrl-u', 'alt-u', 'alt-u'])
+  assert.equal(textOf(text), 'hello wide')
+  text = rewritten(text, 'from the editor')
+  text = textAfter(text, ['ctrl-_', 'ctrl-_', 'ctrl-_'])
+  assert.equal(textOf(text), '')
+  assert.equal(editedText(text, key('ctrl-_'), size), text)
+})
+
+test('Whatever is done to a text, its rows are those of a text written anew, and undo leads back', () => {
+  const pieces = [
+    'a',
+    'word ',
+    ' ',
+    '日本',
+    '。',
+    '「',
+    family,
+    flag,
+    '🇫',
+    accented,
+    '\u0301',
+    '\t',
+    hebrew,
+    'é',
+    'x'.repeat(30),
+  ]
+  const keys = [
+    'left',
+    'right',
+    'up',
+    'down',
+    'home',
+    'end',
+    'backspace',
+    'delete',
+    'ctrl-w',
+    'ctrl-k',
+    'ctrl-u',
+  ]
+  keys.push(
+    'pgup',
+    'pgdn',
+    'ctrl-left',
+    'ctrl-right',
+    'enter',
+    'ctrl-_',
+    'backspace',
+    'left',
+    'ctrl-home',
+    'ctrl-end',
+  )
+  const segmenter = new Intl.Segmenter('en')
+  for (let seed = 1; seed <= 40; seed++) {
+    const roll = dice(seed)
+    let text = textField('')
+    let window_ = { columns: 12, rows: 5 }
+    for (let i = 0; i < 300; i++) {
+      if (roll(60) === 0) window_ = { columns: 4 + roll(20), rows: 1 + roll(7) }
+      if (roll(30) === 0)
+        text = pastedText(
+          text,
+          Array.from({ length: 60 }, () => pieces[roll(pieces.length)]).join(''),
+          window_,
+        )
+      const next = roll(3) === 0 ? key(keys[roll(keys.length)]!) : letter(pieces[roll(pieces.length)]!)
+      text = editedText(text, next, window_)!
+      const { lines, cursor } = textView(text, window_)
+      const fresh = { ...text, lines: textField(textOf(text)).lines }
+      const anew = textView(fresh, window_)
+      assert.deepEqual({ lines, cursor }, anew, `seed ${seed}, step ${i}`)
+      assert.ok(lines.length <= window_.rows && cursor.y < lines.length && cursor.x < window_.columns)
+      for (const line of lines) assert.ok(cells(line) <= window_.columns)
+      const { text: line } = text.lines[text.cursor.line]!
+      const boundaries = [...segmenter.segment(line)].map(({ index }) => index)
+      assert.ok(
+        [...boundaries, line.length].includes(text.cursor.offset),
+        `seed ${seed}, step ${i}: inside a character`,
+      )
+    }
+    for (let i = 0; i < 400; i++) text = textAfter(text, ['ctrl-_'], window_)
+    assert.equal(textOf(text), '')
+  }
+})
+
+test('Letters taken for simple ones are drawn as they are, as wide as was assumed, and join with nothing', () => {
+  const segmenter = new Intl.Segmenter('en')
+  for (let unit = 0x20; unit < 0x10000; unit++) {
+    if (unit >= 0xd800 && unit < 0xe000) continue
+    const character = String.fromCharCode(unit)
+    const { shown, cursorColumn } = window({ text: `${character}${character}`, cursor: 1 }, 40)
+    if (shown !== `${character}${character}`) continue
+    assert.equal(harmless(character), character)
+    if ([...segmenter.segment(shown)].length === 2)
+      assert.equal(cursorColumn, cells(character), unit.toString(16))
+  }
+})
+
+test('A line of a megabyte is drawn after each key as if it were wrapped anew', () => {
+  const words = 'words of a long line, '.repeat(50_000)
+  let text = pastedText(textField(''), words, size)
+  text = textAfter(text, ['ctrl-home', ...Array.from({ length: 40 }, () => 'pgdn')])
+  for (const name of ['x', 'y', ' ']) text = editedText(text, letter(name), size)!
+  const { lines } = textView(text, size)
+  const anew = { ...text, lines: textField(textOf(text)).lines }
+  assert.deepEqual(textView(anew, size).lines, lines)
+  assert.equal(textOf(textAfter(text, ['ctrl-_', 'ctrl-_', 'ctrl-_'])).length, 0)
+})
