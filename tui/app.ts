@@ -3,10 +3,11 @@
  * the server refuses ends in one of three places: a window for the key, the log-in, or a sentence in the bottom line;
  * the screens under it stay as they were, so that one goes on where one was.
  */
-import { type Client, Problem, Unreachable, Untrusted } from './client.ts'
+import { type Client, heartbeatS, isProblem, Problem, Unreachable, Untrusted } from './client.ts'
 import { edited, emptyField, Secret } from './field.ts'
 import { type Context, commandOf, type Keymap, keyName } from './keymap.ts'
 import type { Press, ScreenKind, Size } from './screen.ts'
+import { keyLog, keysAndPasskeys, terminals } from './screens/account.ts'
 import { approval } from './screens/approval.ts'
 import { compose, openCompose } from './screens/compose.ts'
 import { goToFolder, openFolder } from './screens/folders.ts'
@@ -14,12 +15,13 @@ import { help, helpRows } from './screens/help.ts'
 import { inUse } from './screens/in-use.ts'
 import { list, openList } from './screens/list.ts'
 import { login } from './screens/login.ts'
-import { keyLog, keysAndPasskeys, menu, terminals } from './screens/menu.ts'
+import { menu } from './screens/menu.ts'
 import { message } from './screens/message.ts'
 import { text } from './screens/text.ts'
 import { unlock } from './screens/unlock.ts'
 import { untrusted } from './screens/untrusted.ts'
 import { type Action, type AnyScreen, keyLeftMs, reduce, type Screen, type State, start } from './state.ts'
+import { clockOf, startingWith } from './words.ts'
 
 const kinds = {
   login,
@@ -35,9 +37,7 @@ const kinds = {
   untrusted,
 } as const
 
-/** The server counts this terminal's key as left behind when it hears nothing for so long. */
-export const heartbeatS = 60
-const contactEveryMs = 15_000
+const contactEveryMs = (heartbeatS * 1000) / 4
 const undoMs = 60_000
 
 /** What the surroundings do for the client: the terminal, the editor, the end. */
@@ -243,7 +243,7 @@ export class App {
         this.client.keyToken = null
         const { terminal, address } = session.stopped.by
         this.warn(
-          `${clock(session.stopped.at)}: ${terminal} (${address}) stopped the use of your key here. If that was not you: ^T, and change your password.`,
+          `${clockOf(session.stopped.at)}: ${terminal} (${address}) stopped the use of your key here. If that was not you: ^T, and change your password.`,
         )
         this.#forgetOpened()
       } else if (hadKey && !session.allowance) {
@@ -606,18 +606,9 @@ export class App {
   }
 }
 
-export const isProblem = (error: unknown, code: string): error is Problem =>
-  error instanceof Problem && error.code === code
-
-/** Those that begin so, without regard to case. */
-export const startingWith = (names: string[], start: string) =>
-  names.filter((name) => name.toLowerCase().startsWith(start.toLowerCase()))
-
 const commonStart = (texts: string[]): string => {
   let [common = ''] = texts
   for (const text of texts)
     while (!text.toLowerCase().startsWith(common.toLowerCase())) common = common.slice(0, -1)
   return common
 }
-
-const clock = (at: string) => new Date(at).toTimeString().slice(0, 5)

@@ -4,8 +4,8 @@
  * for `wafer tui`, never by the commands for scripts.
  */
 import { render } from 'ink'
-import { App, heartbeatS } from './app.ts'
-import { Client, Untrusted } from './client.ts'
+import { App } from './app.ts'
+import { Client, heartbeatS, Untrusted } from './client.ts'
 import { Frame } from './frame.tsx'
 import { readKeymap } from './keymap.ts'
 import { runPlain } from './plain.ts'

@@ -1,7 +1,7 @@
 /** What is done to mails, one or many, from a list or an opened mail: at once on the screen, then at the server. */
-import { type App, isProblem, startingWith } from '../app.ts'
-import type { Row } from '../client.ts'
-import { counted } from './list.ts'
+import type { App } from '../app.ts'
+import { isProblem, type Row } from '../client.ts'
+import { counted, startingWith } from '../words.ts'
 
 /** Deletes: to the Trash, and from there for good, which is the one act that asks, for nothing undoes it. */
 export const remove = (app: App, folder: string, rows: Row[]) => {

@@ -1,21 +1,8 @@
-/** Folders: the pane beside a list on a wide screen, and the ways to another one. */
-import { type App, startingWith } from '../app.ts'
-import type { Line, Size } from '../screen.ts'
-import type { State } from '../state.ts'
-import { column } from '../text.ts'
+/** The ways to another folder. */
+import type { App } from '../app.ts'
+import { counted, startingWith } from '../words.ts'
 import { openList } from './list.ts'
-
-/** The pane's columns with the line beside it; 0 where the list needs them itself. */
-export const paneColumns = ({ columns }: Size) => (columns >= 100 ? 22 : 0)
-
-export const folderPane = (state: State, current: string, columns: number, rows: number): Line[] =>
-  Array.from({ length: rows }, (_, place): Line => {
-    const folder = state.folders[place]
-    if (!folder) return [`${' '.repeat(columns - 2)}| `]
-    const count = folder.unread ? ` ${folder.unread}` : ''
-    const text = `${folder.name === current ? '>' : ' '}${column(folder.name, columns - 4 - count.length)}${count} `
-    return [{ text, bold: folder.name === current || folder.unread > 0 }, '| ']
-  })
+import { openMenu } from './menu.ts'
 
 /** Asks for a folder by name; Enter alone shows them all. */
 export const goToFolder = (app: App) => {
@@ -46,22 +33,14 @@ export const openFolder = (app: App, typed: string) => {
 }
 
 const showFolders = (app: App) =>
-  app.push({
-    name: 'menu',
-    title: 'Folders',
-    intro: [],
-    items: [],
-    cursor: 0,
-    loading: true,
-    load: async () => {
-      const folders = await app.client.folders()
-      app.dispatch({ type: 'folders', folders })
-      return {
-        items: folders.map(({ name, total, unread }) => ({
-          text: name,
-          detail: `${total === 1 ? '1 mail' : `${total} mails`}${unread ? `, ${unread} unread` : ''}`,
-          choose: () => openFolder(app, name),
-        })),
-      }
-    },
+  openMenu(app, 'Folders', async () => {
+    const folders = await app.client.folders()
+    app.dispatch({ type: 'folders', folders })
+    return {
+      items: folders.map(({ name, total, unread }) => ({
+        text: name,
+        detail: `${counted(total)}${unread ? `, ${unread} unread` : ''}`,
+        choose: () => openFolder(app, name),
+      })),
+    }
   })

@@ -8,6 +8,7 @@ import { keyName } from '../keymap.ts'
 import type { ScreenKind } from '../screen.ts'
 import type { InUseScreen } from '../state.ts'
 import { harmless, wrapped } from '../text.ts'
+import { clockOf } from '../words.ts'
 
 type Own = InUseScreen & { id: number }
 
@@ -18,7 +19,7 @@ export const inUse: ScreenKind<Own> = {
 
   view(screen, _state, { columns }) {
     const { terminal, since, last_used } = screen.by
-    const who = `${harmless(terminal)}${since ? `, since ${clock(since)}, last use ${clock(last_used)}` : ''}`
+    const who = `${harmless(terminal)}${since ? `, since ${clockOf(since)}, last use ${clockOf(last_used)}` : ''}`
     const sentences =
       screen.step === 'error'
         ? [
@@ -66,9 +67,4 @@ const stop = async (app: App, screen: Own) => {
     if (!(error instanceof Problem || error instanceof Unreachable)) return app.complain(error)
     app.change(screen, { problem: error.message })
   }
-}
-
-const clock = (at: string) => {
-  const date = new Date(at)
-  return Number.isNaN(date.getTime()) ? '?' : date.toTimeString().slice(0, 5)
 }

@@ -7,9 +7,9 @@ import type { Row } from '../client.ts'
 import type { Line, Picture, ScreenKind, Size } from '../screen.ts'
 import type { ListScreen, State } from '../state.ts'
 import { column } from '../text.ts'
+import { bareSubject, counted, nameOf, shortDate } from '../words.ts'
 import { archive, flag, move, remove, unread } from './acts.ts'
 import { forward, reply } from './compose.ts'
-import { folderPane, paneColumns } from './folders.ts'
 import { openMessage } from './message.ts'
 
 type Own = ListScreen & { id: number }
@@ -160,12 +160,6 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
   },
 }
 
-export const counted = (count: number) => (count === 1 ? '1 mail' : `${count} mails`)
-
-/** A subject without marks of replying and forwarding. */
-export const bareSubject = (subject: string) =>
-  subject.replace(/^\s*((re|aw|sv|antw|fwd?|wg|返信|転送)(\[\d+\])?\s*[:：]\s*)+/i, '').trim()
-
 /** What a command is for: the marked mails, or the one under the cursor. */
 const chosenRows = (screen: Own): Row[] => {
   const marked = [...screen.rows.values()].filter(({ id }) => screen.marks.has(id))
@@ -294,18 +288,16 @@ const rowText = (
   return `${letters} ${column(who, whoColumns)} ${column(row.subject || '(no subject)', subjectColumns)}${date}`
 }
 
-/** The name of a sender, or the address where there is none. */
-export const nameOf = (from: string) => from.replace(/\s*<[^<>]*>\s*$/, '').replace(/^"(.*)"$/, '$1') || from
+// ---- the folders beside it
 
-/** Six cells: the time of today's mails, the day of this year's, the year. */
-export const shortDate = (at: number, now: number): string => {
-  const date = new Date(at)
-  if (Number.isNaN(at)) return '      '
-  const today = new Date(now)
-  if (date.toDateString() === today.toDateString()) return ` ${date.toTimeString().slice(0, 5)}`
-  if (now - at < 300 * 86_400_000 && at <= now + 86_400_000)
-    return `${months[date.getMonth()]} ${String(date.getDate()).padStart(2)}`
-  return `  ${date.getFullYear()}`.slice(-6)
-}
+/** The pane's columns with the line beside it; 0 where the list needs them itself. */
+const paneColumns = ({ columns }: Size) => (columns >= 100 ? 22 : 0)
 
-const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+const folderPane = (state: State, current: string, columns: number, rows: number): Line[] =>
+  Array.from({ length: rows }, (_, place): Line => {
+    const folder = state.folders[place]
+    if (!folder) return [`${' '.repeat(columns - 2)}| `]
+    const count = folder.unread ? ` ${folder.unread}` : ''
+    const text = `${folder.name === current ? '>' : ' '}${column(folder.name, columns - 4 - count.length)}${count} `
+    return [{ text, bold: folder.name === current || folder.unread > 0 }, '| ']
+  })

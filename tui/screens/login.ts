@@ -1,7 +1,7 @@
 /** Log-in (S1090-S1180): user and password. The password is shown by nothing, not even by its length. */
 import { hostname } from 'node:os'
-import { type App, heartbeatS } from '../app.ts'
-import { Problem, Unreachable } from '../client.ts'
+import type { App } from '../app.ts'
+import { heartbeatS, Problem, Unreachable } from '../client.ts'
 import { edited, window as fieldView, typed } from '../field.ts'
 import type { ScreenKind } from '../screen.ts'
 import type { LoginScreen } from '../state.ts'

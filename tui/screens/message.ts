@@ -2,14 +2,15 @@
  * A mail: what we know of it in a line of ours that no sender can write into, who and when, then its text, a page at a
  * time. An encrypted one is shown as it came until it is decrypted.
  */
-import { type App, isProblem } from '../app.ts'
-import type { Message, Opened, Row } from '../client.ts'
+import type { App } from '../app.ts'
+import { isProblem, type Message, type Opened, type Row } from '../client.ts'
 import type { Line, Picture, ScreenKind, Size } from '../screen.ts'
 import type { ListScreen, MessageScreen, State } from '../state.ts'
 import { column, harmless, wrapped } from '../text.ts'
+import { grouped, people, sizeOf } from '../words.ts'
 import { archive, flag, move, remove } from './acts.ts'
+import { openAttachments } from './attachments.ts'
 import { forward, reply } from './compose.ts'
-import { openAttachments } from './menu.ts'
 
 type Own = MessageScreen & { id: number }
 
@@ -76,11 +77,6 @@ const decrypt = async (app: App, screen: Own, came: Message, part?: string) => {
   if (!opened || !now || now.row.id !== id) return
   if (opened instanceof Error) return app.change(now, { problem: opened.message })
   app.change(now, { opened, part: within ?? null, top: 0, problem: '' })
-}
-
-export const openPart = (app: App, screen: Own, part: string) => {
-  const now = app.current(screen)
-  if (now?.came) void decrypt(app, now, now.came, part)
 }
 
 export const message: ScreenKind<Own> = {
@@ -176,7 +172,10 @@ export const message: ScreenKind<Own> = {
       case 'headers':
         return app.change(screen, { allHeaders: !screen.allHeaders, top: 0 })
       case 'parts':
-        return openAttachments(app, screen)
+        return openAttachments(app, screen, (part) => {
+          const now = app.current(screen)
+          if (now?.came) void decrypt(app, now, now.came, part)
+        })
       case 'source':
         return void app
           .ask(() => app.client.raw(row.id), 'Reading the source')
@@ -248,25 +247,12 @@ const headOf = (screen: Own, { columns, rows }: Size): Line[] => {
   return lines.length < rows - 3 ? lines : [...lines.slice(0, Math.max(1, rows - 4)), ['']]
 }
 
-export const people = (list: { name: string; address: string }[]) =>
-  list
-    .slice(0, 20)
-    .map(({ name, address }) => (name && name !== address ? `${harmless(name)} <${address}>` : address))
-    .join(', ') + (list.length > 20 ? ` ... (${list.length})` : '')
-
 const dateOf = (date: string) => {
   const at = new Date(date)
   return Number.isNaN(at.getTime())
     ? ''
     : at.toLocaleString('en-GB', { dateStyle: 'full', timeStyle: 'short' }).replace(' at ', ', ')
 }
-
-export const sizeOf = (octets: number) =>
-  octets < 1000
-    ? `${octets} B`
-    : octets < 1e6
-      ? `${Math.round(octets / 1000)} kB`
-      : `${(octets / 1e6).toFixed(1)} MB`
 
 /** What we know, in words: of the encryption, of the signature, of what went wrong. */
 const verdictsOf = (screen: Own): { text: string; isBad: boolean }[] => {
@@ -302,8 +288,6 @@ const verdictsOf = (screen: Own): { text: string; isBad: boolean }[] => {
   } else if ((status === 'invalid' || status === 'mismatch') && reason) bad(harmless(reason))
   return said
 }
-
-const grouped = (hex: string) => hex.toUpperCase().replace(/(.{4})(?=.)/g, '$1 ')
 
 const rowsOf = new WeakMap<Shown, { columns: number; rows: string[] }>()
 

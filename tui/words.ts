@@ -1,0 +1,59 @@
+/** How counts, sizes, times and people are said, on every screen alike. */
+import { harmless } from './text.ts'
+
+export const counted = (count: number) => (count === 1 ? '1 mail' : `${count} mails`)
+
+export const sizeOf = (octets: number) =>
+  octets < 1000
+    ? `${octets} B`
+    : octets < 1e6
+      ? `${Math.round(octets / 1000)} kB`
+      : `${(octets / 1e6).toFixed(1)} MB`
+
+/** Hexadecimal in groups of four, as fingerprints are compared. */
+export const grouped = (hex: string) => hex.toUpperCase().replace(/(.{4})(?=.)/g, '$1 ')
+
+/** The name of a sender, or the address where there is none. */
+export const nameOf = (from: string) => from.replace(/\s*<[^<>]*>\s*$/, '').replace(/^"(.*)"$/, '$1') || from
+
+export const people = (list: { name: string; address: string }[]) =>
+  list
+    .slice(0, 20)
+    .map(({ name, address }) => (name && name !== address ? `${harmless(name)} <${address}>` : address))
+    .join(', ') + (list.length > 20 ? ` ... (${list.length})` : '')
+
+/** A subject without marks of replying and forwarding. */
+export const bareSubject = (subject: string) =>
+  subject.replace(/^\s*((re|aw|sv|antw|fwd?|wg|返信|転送)(\[\d+\])?\s*[:：]\s*)+/i, '').trim()
+
+/** Those that begin so, without regard to case. */
+export const startingWith = (names: string[], start: string) =>
+  names.filter((name) => name.toLowerCase().startsWith(start.toLowerCase()))
+
+/** Of a time as the server says it: the minute by this terminal's clock. */
+export const clockOf = (at: string) => {
+  const date = new Date(at)
+  return Number.isNaN(date.getTime()) ? '?' : date.toTimeString().slice(0, 5)
+}
+
+/** Day and minute. */
+export const moment = (at: string) => {
+  const date = new Date(at)
+  if (Number.isNaN(date.getTime())) return '?'
+  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((each) =>
+    String(each).padStart(2, '0'),
+  )
+  return `${day.join('-')} ${clockOf(at)}`
+}
+
+/** Six cells: the minute of today's mails, the day of this year's, the year. */
+export const shortDate = (at: number, now: number): string => {
+  const date = new Date(at)
+  if (Number.isNaN(at)) return '      '
+  if (date.toDateString() === new Date(now).toDateString()) return ` ${date.toTimeString().slice(0, 5)}`
+  if (now - at < 300 * 86_400_000 && at <= now + 86_400_000)
+    return `${months[date.getMonth()]} ${String(date.getDate()).padStart(2)}`
+  return `  ${date.getFullYear()}`.slice(-6)
+}
+
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
