@@ -30,6 +30,13 @@ export type Command = {
   run: (rest: string) => unknown
 }
 
+export const row = (words: string, usage: string, does: string, run: Command['run']): Command => ({
+  words,
+  usage,
+  does,
+  run,
+})
+
 /**
  * The command that a line asks for, and what follows its word. Letters count as they are typed (`d` deletes, `D`
  * decrypts), words in any case, and the beginning of a word where no other begins so.
@@ -165,7 +172,7 @@ export class Dialogue {
     if (next >= lines.length) return this.say('There is no more text.')
     if (next === 0) this.say(`Text begins, ${counted(lines.length, 'line')}. ${this.word}.`)
     const end = Math.min(next + pageLines, lines.length)
-    for (const line of lines.slice(next, end)) this.#write(`  ${line}\n`)
+    for (const line of lines.slice(next, end)) this.#write(`${line && '  '}${line}\n`)
     this.#shown.next = end
     if (this.hasMore)
       this.say(`${end} of ${lines.length} lines. ${this.word}. Type more, or only press Enter, for the next.`)

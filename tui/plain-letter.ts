@@ -25,6 +25,8 @@ export type Desk = {
   /** Says what went wrong, if it is for people to know; throws the rest. */
   complain(error: unknown): void
   keyInWords(): string
+  /** Tells what happened meanwhile, if it is to be known before the next prompt. */
+  tidings(): Promise<void>
   unlock(): Promise<void>
   lock(): Promise<void>
   /** Hands a text to the editor; null if that failed, which was said. */
@@ -226,6 +228,7 @@ export class LetterTalk {
     })
     while (!isDone)
       try {
+        await this.#desk.tidings()
         const line = await talk.ask(this.#prompt())
         if (line.trim() === '') {
           if (talk.hasMore) talk.more()
