@@ -1,6 +1,7 @@
 /**
- * Builds what runs: dist/wafer.js (commands and server), dist/child.js (the process that works with keys and
- * hostile mail), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
+ * Builds what runs: dist/wafer.js (the commands; the server and the client for scripts are beside it, loaded when
+ * they are called for), dist/child.js (the process that works with keys and hostile mail), dist/tui.js (the terminal
+ * client), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
  * ask for a passkey). Nothing is built when no source is newer than the last build, so that every command may ask.
  */
 import { createHash } from 'node:crypto'
@@ -44,9 +45,37 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     sourcemap: 'linked',
     banner: { js: "import{createRequire as cR}from'node:module';const require=cR(import.meta.url);" },
   }
+  // In one file each: the child may read no other, and nobody waits for a client in pieces.
+  const tuiApart = {
+    name: 'tui-apart',
+    setup: ({ onResolve }) =>
+      onResolve({ filter: /\/tui\/main\.tsx$/ }, () => ({ path: './tui.js', external: true })),
+  }
+  // Ink asks for React's developer tools when DEV is set, and would bring them along in any case.
+  const withoutDevtools = {
+    name: 'without-devtools',
+    setup: ({ onResolve, onLoad }) => {
+      onResolve({ filter: /^\.\/devtools\.js$/ }, () => ({ path: 'devtools', namespace: 'nothing' }))
+      onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: '' }))
+    },
+  }
   await build({
     ...node,
-    entryPoints: { wafer: 'server/cli.ts', child: 'server/child.ts' },
+    entryPoints: { wafer: 'server/cli.ts', scripts: 'tui/scripts.ts' },
+    plugins: [tuiApart],
+    // A command reads only what it needs: the server is several megabytes.
+    splitting: true,
+    chunkNames: 'part-[hash]',
+    outdir: next,
+    absWorkingDir: root,
+  })
+  await build({ ...node, entryPoints: { child: 'server/child.ts' }, outdir: next, absWorkingDir: root })
+  await build({
+    ...node,
+    entryPoints: { tui: 'tui/main.tsx' },
+    minify: true,
+    define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
+    plugins: [withoutDevtools],
     outdir: next,
     absWorkingDir: root,
   })

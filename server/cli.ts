@@ -9,26 +9,36 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { armor } from './armor.ts'
-import { type Config, readConfig } from './config.ts'
+import type { run as script } from '../tui/scripts.ts'
+import type { Config } from './config.ts'
 import type { Services } from './main.ts'
 import { Refusal } from './refusal.ts'
 
-type Call = { arguments: string[]; option(name: string): string | undefined; flag(name: string): boolean }
+type Call = {
+  arguments: string[]
+  option(name: string): string | undefined
+  /** Of an option that may be given again and again. */
+  options(name: string): string[]
+  flag(name: string): boolean
+}
 type Command = {
   /** What follows the command's name. */
   usage: string
   does: string
   /** Least and greatest number of arguments. */
   arguments: [number, number]
-  options: Record<string, 'value' | 'flag'>
+  options: Record<string, 'value' | 'values' | 'flag'>
   run(call: Call): Promise<void>
 }
 
-class WrongCall extends Error {}
+class WrongCall extends Error {
+  override name = 'WrongCall'
+}
 
 const passwordIn = { 'password-stdin': 'flag' } as const
 const passphraseIn = { 'passphrase-stdin': 'flag' } as const
+const serverAt = { server: 'value', ca: 'value', fingerprint: 'value' } as const
+const asJson = { json: 'flag' } as const
 
 const commands: Record<string, Command> = {
   serve: {
@@ -152,7 +162,7 @@ const commands: Record<string, Command> = {
       const { backup } = await import('./backup.ts')
       const [file = ''] = call.arguments
       const secretFile = call.option('secret') ?? null
-      await backup(readConfig(process.env), file, secretFile)
+      await backup(await config(), file, secretFile)
       print(`The database is in ${file}.`)
       if (secretFile) print(`The server secret is in ${secretFile}: keep it apart from ${file}.`)
       else print('The server secret, without which no key in it opens, is not: copy it once with --secret.')
@@ -165,7 +175,7 @@ const commands: Record<string, Command> = {
     options: { secret: 'value' },
     run: async (call) => {
       const { restore } = await import('./backup.ts')
-      const aside = await restore(readConfig(process.env), call.arguments[0]!, call.option('secret') ?? null)
+      const aside = await restore(await config(), call.arguments[0]!, call.option('secret') ?? null)
       print(`The database is that of ${call.arguments[0]}. All keys are locked.`)
       if (aside) print(`The database before it is in ${aside}.`)
     },
@@ -177,14 +187,146 @@ const commands: Record<string, Command> = {
     options: {},
     run: async () => {
       const { check } = await import('./backup.ts')
-      const findings = await check(readConfig(process.env))
+      const findings = await check(await config())
       for (const { sentence } of findings) print(sentence)
       if (findings.some(({ sound }) => !sound)) throw new Refusal('failed', 'Not everything is sound.')
     },
   },
+  tui: {
+    usage: '[--server URL] [--ca FILE] [--fingerprint HEX] [--plain] [mailto:...]',
+    does: 'The terminal client; with --plain line by line, for screen readers and dumb terminals.',
+    arguments: [0, 1],
+    options: { ...serverAt, plain: 'flag' },
+    run: runTui,
+  },
+  login: {
+    usage: '--server URL --user U --password-stdin [--ca FILE] [--fingerprint HEX] [--json]',
+    does:
+      'Logs in and keeps the session for the commands below. --ca names authorities in a PEM file, --fingerprint ' +
+      'the one certificate (SHA-256) that is accepted.',
+    arguments: [0, 0],
+    options: { ...serverAt, user: 'value', ...passwordIn, ...asJson },
+    run: (call) => runScript('login', call),
+  },
+  logout: {
+    usage: '[--json]',
+    does: 'Ends the session, and locks the key.',
+    arguments: [0, 0],
+    options: asJson,
+    run: (call) => runScript('logout', call),
+  },
+  status: {
+    usage: '[--json]',
+    does: 'Prints who is logged in, until when, and whether the key is open.',
+    arguments: [0, 0],
+    options: asJson,
+    run: (call) => runScript('status', call),
+  },
+  folders: {
+    usage: '[--json]',
+    does: 'Prints the folders: name, kind, messages, unread ones.',
+    arguments: [0, 0],
+    options: asJson,
+    run: (call) => runScript('folders', call),
+  },
+  ls: {
+    usage: '[FOLDER] [--limit N] [--json]',
+    does: 'Prints the newest messages of a folder (Inbox, 50): number, date, marks, sender, subject.',
+    arguments: [0, 1],
+    options: { limit: 'value', ...asJson },
+    run: (call) => runScript('ls', call),
+  },
+  read: {
+    usage: 'ID [--part PART] [--json]',
+    does: 'Prints a message; an encrypted one, or an encrypted part of one, if the key is open.',
+    arguments: [1, 1],
+    options: { part: 'value', ...asJson },
+    run: (call) => runScript('read', call),
+  },
+  search: {
+    usage: 'WORDS... [--folder NAME] [--limit N] [--json]',
+    does: 'Prints the newest messages with these words, of all folders; the folder comes last.',
+    arguments: [1, Number.POSITIVE_INFINITY],
+    options: { folder: 'value', limit: 'value', ...asJson },
+    run: (call) => runScript('search', call),
+  },
+  send: {
+    usage:
+      '[mailto:... | --to A [--cc A] [--bcc A] [--subject S] [--in-reply-to ID]] [--attach FILE] [--sign] ' +
+      '[--encrypt] [--draft] [--hold SECONDS] [--json]',
+    does:
+      'Sends what comes on standard input: the text, where options or a mailto: link say to whom, else a message with ' +
+      'lines such as To: and Subject: before the text. --to, --cc, --bcc and --attach may be repeated.',
+    arguments: [0, 1],
+    options: {
+      to: 'values',
+      cc: 'values',
+      bcc: 'values',
+      subject: 'value',
+      'in-reply-to': 'value',
+      attach: 'values',
+      sign: 'flag',
+      encrypt: 'flag',
+      draft: 'flag',
+      hold: 'value',
+      ...asJson,
+    },
+    run: (call) => runScript('send', call),
+  },
+  unlock: {
+    usage: '--passphrase-stdin [--keep] [--json]',
+    does:
+      'Opens the key for the commands here until wafer lock. Without $XDG_RUNTIME_DIR only with --keep, for then the ' +
+      'key token lies on a disk.',
+    arguments: [0, 0],
+    options: { ...passphraseIn, keep: 'flag', ...asJson },
+    run: (call) => runScript('unlock', call),
+  },
+  lock: {
+    usage: '[--json]',
+    does: 'Locks the key.',
+    arguments: [0, 0],
+    options: asJson,
+    run: (call) => runScript('lock', call),
+  },
+  wait: {
+    usage: '[FOLDER] [--timeout 90s] [--json]',
+    does: 'Waits for new mail in a folder (Inbox) and prints it as ls does; 1 if none came in time.',
+    arguments: [0, 1],
+    options: { timeout: 'value', ...asJson },
+    run: (call) => runScript('wait', call),
+  },
 }
 
 // ---- commands that are more than a few lines
+
+async function runTui(call: Call) {
+  const [mailto] = call.arguments
+  if (mailto !== undefined && !/^mailto:/i.test(mailto))
+    throw new WrongCall('wafer tui takes a mailto: link at most; a server is named with --server.')
+  const named = call.option('server')
+  const { Kept } = await import('../tui/kept.ts')
+  const { run } = await import('../tui/main.tsx')
+  process.exitCode = await run({
+    ...(named === undefined
+      ? (new Kept().place() ?? { server: 'http://localhost:8080' })
+      : { server: named }),
+    ...(call.option('ca') === undefined ? {} : { ca: call.option('ca') }),
+    ...(call.option('fingerprint') === undefined ? {} : { fingerprint: call.option('fingerprint') }),
+    plain: call.flag('plain'),
+    mailto,
+  })
+}
+
+/** The client for scripts; it loads nothing of the server, and of this file only how a secret is asked for. */
+async function runScript(name: Parameters<typeof script>[0], call: Call) {
+  const secret = async (flag: string, prompt: string) => {
+    const [only] = await secrets(call, flag, [{ name: prompt, isNew: false }])
+    return only!
+  }
+  const { run } = await import('../tui/scripts.ts')
+  await run(name, { ...call, secret })
+}
 
 async function serve() {
   const stop = new Promise<void>((resolve) => {
@@ -195,7 +337,7 @@ async function serve() {
       })
   })
   const main = await import('./main.ts')
-  const running = await main.serve(readConfig(process.env))
+  const running = await main.serve(await config())
   const { host, port } = running.smtp
   print(`Wafer listens on ${running.address}`)
   print(`Mail comes in on smtp://${host.includes(':') ? `[${host}]` : host}:${port}`)
@@ -211,7 +353,7 @@ async function importKey(call: Call) {
   demandSecretOnInput(call, 'passphrase-stdin')
   await withServices(async ({ users, keyrings }) => {
     const user = await users.named(call.arguments[0]!)
-    const blocks = secretKeyBlocks(readKeyFile(file))
+    const blocks = await secretKeyBlocks(readKeyFile(file))
     const ofFile = { name: `Passphrase of the key in ${file}`, isNew: false }
     const ofKeyring = { name: 'Passphrase of the keyring', isNew: false }
     const isFirst = (await keyrings.present(user.id)) === null
@@ -310,13 +452,14 @@ async function exportMail(call: Call) {
   })
 }
 
+const config = async (): Promise<Config> => (await import('./config.ts')).readConfig(process.env)
+
 const withServices = async (
   work: (services: Services) => Promise<void>,
   options: { create?: boolean } = {},
 ) => {
-  const config: Config = readConfig(process.env)
   const { openServices } = await import('./main.ts')
-  const services = await openServices(config, options)
+  const services = await openServices(await config(), options)
   try {
     await work(services)
   } finally {
@@ -345,13 +488,14 @@ const readKeyFile = (file: string): Buffer => {
 }
 
 /** A file may hold several keys, each in armor of its own, as `key export` prints them; or one without armor. */
-const secretKeyBlocks = (octets: Buffer): string[] => {
+const secretKeyBlocks = async (octets: Buffer): Promise<string[]> => {
   const text = octets.toString('latin1')
   const blocks = text.match(
     /-----BEGIN PGP PRIVATE KEY BLOCK-----[\s\S]*?-----END PGP PRIVATE KEY BLOCK-----/g,
   )
   if (blocks) return blocks
-  return [octets[0] !== undefined && octets[0] >= 0x80 ? armor('PRIVATE KEY', octets) : text] // RFC 9580 §4.2
+  const isBinary = octets[0] !== undefined && octets[0] >= 0x80 // RFC 9580 §4.2
+  return [isBinary ? (await import('./armor.ts')).armor('PRIVATE KEY', octets) : text]
 }
 
 // ---- secrets
@@ -491,12 +635,13 @@ const perform = async (words: string[]): Promise<void> => {
 }
 
 const read = (name: string, command: Command, words: string[]): Call => {
-  const known: Record<string, 'value' | 'flag'> = { help: 'flag', ...command.options }
+  const known: Record<string, Command['options'][string]> = { help: 'flag', ...command.options }
   const options = Object.fromEntries(
     Object.entries(known).map(([option, kind]) => [
       option,
       {
-        type: kind === 'value' ? ('string' as const) : ('boolean' as const),
+        type: kind === 'flag' ? ('boolean' as const) : ('string' as const),
+        multiple: kind === 'values',
         ...(option === 'help' && { short: 'h' }),
       },
     ]),
@@ -517,12 +662,13 @@ const read = (name: string, command: Command, words: string[]): Call => {
       )
     if (kind === 'flag' && token.value !== undefined)
       throw new WrongCall(`${token.rawName} takes no value; secrets come from standard input.`)
-    if (kind === 'value' && (!token.value || (token.value.startsWith('-') && !token.inlineValue)))
+    if (kind !== 'flag' && (!token.value || (token.value.startsWith('-') && !token.inlineValue)))
       throw new WrongCall(`${token.rawName} needs a value; see wafer ${name} --help.`)
   }
   return {
     arguments: positionals,
     option: (option) => values[option] as string | undefined,
+    options: (option) => (values[option] as string[] | undefined) ?? [],
     flag: (option) => values[option] === true,
   }
 }
@@ -567,7 +713,11 @@ const sentenceOf = (error: unknown): string => {
     return 'The database is damaged; wafer check says more, wafer restore takes a backup.'
   if (path !== undefined) return `${path} cannot be used (${code}).`
   // Ours for people end in a full stop; a bug's say what was expected and do not.
-  if (error.constructor === Error && /^[^\n]+\.$/.test(error.message)) return error.message
+  if (
+    /^(Error|Failed|Problem|Unreachable|Untrusted|Unsafe)$/.test(error.name) &&
+    /^[^\n]+\.$/.test(error.message)
+  )
+    return error.message
   const place =
     error.stack
       ?.split('\n')
@@ -582,8 +732,9 @@ process.stdout.on('error', () => process.exit(1)) // the reader of a pipe has go
 try {
   await perform(process.argv.slice(2))
 } catch (error) {
-  complain(error instanceof WrongCall ? error.message : sentenceOf(error))
-  process.exitCode = error instanceof WrongCall ? 2 : 1
+  const isWrongCall = error instanceof Error && error.name === 'WrongCall'
+  complain(isWrongCall ? error.message : sentenceOf(error))
+  process.exitCode = isWrongCall ? 2 : 1
 }
 // The end does not wait for what may still be open, only for what was printed.
 process.stdout.write('', () => process.exit())

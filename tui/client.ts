@@ -8,10 +8,9 @@
  * `Untrusted` is a server that nothing was said to. Their messages are sentences for people and hold no secrets.
  */
 import { readFileSync } from 'node:fs'
-import http from 'node:http'
-import https from 'node:https'
-import net, { type Socket } from 'node:net'
-import tls from 'node:tls'
+import type http from 'node:http'
+import type { Socket } from 'node:net'
+import type tls from 'node:tls'
 import type { ExtractSchema } from 'hono/types'
 import type { Api } from '../server/api.ts'
 import { harmless } from './text.ts'
@@ -94,6 +93,9 @@ export class Problem extends Error {
   }
 }
 
+export const isProblem = (error: unknown, code: string): error is Problem =>
+  error instanceof Problem && error.code === code
+
 /** No answer, or none of a Wafer server. Whether a call that changes something took effect is then not known. */
 export class Unreachable extends Error {
   override name = 'Unreachable'
@@ -120,6 +122,12 @@ export type ClientOptions = {
   fingerprint?: string | undefined
 }
 
+// Not imported: that would load all that node:http can show, WebSocket with it, and TLS also for plain HTTP; together
+// they take longer than everything else a script does before its first request.
+const builtin = process.getBuiltinModule
+
+/** A key that is open here is lost when the server hears nothing from this terminal for so long. */
+export const heartbeatS = 60
 const patienceMs = 30_000
 /** A letter of 25 MiB is that long in JSON at the most; parts are smaller. */
 const mostOctets = 96 * 1024 * 1024
@@ -148,7 +156,7 @@ export class Client {
       throw new Untrusted(host, 'the fingerprint given is not that of a certificate (64 hexadecimal digits)')
     if (protocol === 'http:' && (ca !== undefined || fingerprint !== undefined))
       throw new Untrusted(host, 'plain HTTP has no certificate that could be checked; use https://')
-    const Agent = protocol === 'https:' ? https.Agent : http.Agent
+    const { Agent } = protocol === 'https:' ? builtin('node:https') : builtin('node:http')
     this.#agent = new Agent({ keepAlive: true, maxSockets: 4 })
     // The socket is handed over when it is trusted, so that no request can be on its way before.
     this.#agent.createConnection = (_options, done) => {
@@ -407,7 +415,7 @@ export class Client {
       if (body) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': body.length })
       if (this.token !== null) headers.Authorization = `Bearer ${this.token}`
       if (this.token !== null && this.keyToken !== null) headers['Wafer-Key'] = this.keyToken
-      const request = (protocol === 'https:' ? https : http).request({
+      const request = (protocol === 'https:' ? builtin('node:https') : builtin('node:http')).request({
         agent: this.#agent,
         // Part of the name under which the agent keeps connections.
         host: bare(hostname),
@@ -459,7 +467,9 @@ export class Client {
       autoSelectFamily: true,
     }
     return new Promise((resolve, reject) => {
-      const socket = isEncrypted ? tls.connect({ ...to, ...this.#trust(to.host) }) : net.connect(to)
+      const socket = isEncrypted
+        ? builtin('node:tls').connect({ ...to, ...this.#trust(to.host) })
+        : builtin('node:net').connect(to)
       const give = (outcome: () => void) => {
         clearTimeout(timer)
         socket.removeAllListeners('error')
@@ -477,7 +487,7 @@ export class Client {
       )
       socket.on('error', (error) => refuse(this.#failure(error)))
       socket.on(isEncrypted ? 'secureConnect' : 'connect', () => {
-        const reason = socket instanceof tls.TLSSocket ? this.#pinFails(socket) : null
+        const reason = isEncrypted ? this.#pinFails(socket as tls.TLSSocket) : null
         if (reason !== null) refuse(new Untrusted(host, reason))
         else give(() => resolve(socket))
       })
@@ -487,13 +497,13 @@ export class Client {
   /** How the certificate is judged. With a fingerprint neither authority nor name count, see `#pinFails`. */
   #trust(host: string): tls.ConnectionOptions {
     return {
-      ...(net.isIP(host) ? {} : { servername: host }),
+      ...(builtin('node:net').isIP(host) ? {} : { servername: host }),
       ALPNProtocols: ['http/1.1'],
       minVersion: 'TLSv1.2',
       rejectUnauthorized: this.#fingerprint === null,
       ...(this.#authorities.length === 0
         ? {}
-        : { ca: [...tls.getCACertificates('default'), ...this.#authorities] }),
+        : { ca: [...builtin('node:tls').getCACertificates('default'), ...this.#authorities] }),
     }
   }
 

@@ -9,7 +9,7 @@
  * is left to right (bidi class L), which ends the reordering; it takes a cell like any other, and no mark of
  * direction is ever sent to a terminal. What stands before a field is a letter of ours, so nothing reaches leftwards.
  */
-import stringWidth from 'string-width'
+import { eastAsianWidth } from 'get-east-asian-width'
 
 const plain = /^[\x20-\x7e]*$/
 /** Characters that stand alone, of one cell below U+3000 and of two above: the everyday ones. */
@@ -76,23 +76,34 @@ export const cells = (text: string): number => {
     return width
   }
   let width = 0
-  for (const { segment } of segmenter.segment(text)) width += cellsOf(segment)
+  let before = 0
+  for (const character of text) {
+    const point = character.codePointAt(0)!
+    width += cellsOf(point, before)
+    before = point
+  }
   return width
 }
 
-const segmenter = new Intl.Segmenter('en')
 /** Measured ones: a screen shows the same few hundred again and again. */
-const known = new Map<string, number>()
+const known = new Map<number, number>()
 
-/** Of one character as people count them. */
-const cellsOf = (segment: string): number => {
-  const before = known.get(segment)
-  if (before !== undefined) return before
-  const width = stringWidth(segment)
+const cellsOf = (point: number, before: number): number => {
+  // A vowel or final letter joins the syllable before it (Unicode §3.12).
+  if (point >= 0x1160 && point <= 0x11ff) return isHangul(before) ? 0 : 1
+  const measured = known.get(point)
+  if (measured !== undefined) return measured
+  const width = /\p{Mn}/u.test(String.fromCodePoint(point)) ? 0 : eastAsianWidth(point)
   if (known.size >= 4096) known.clear()
-  known.set(segment, width)
+  known.set(point, width)
   return width
 }
+
+const isHangul = (point: number) =>
+  (point >= 0x1100 && point <= 0x11ff) || (point >= 0xac00 && point <= 0xd7a3)
+
+/** Made when it is needed: it takes a tenth of a script's start. */
+let segmenter: Intl.Segmenter | null = null
 
 /** The beginning of the text that fits, by whole characters as people count them, and the cells that it takes. */
 const fitting = (text: string, columns: number): { end: number; width: number } => {
@@ -106,8 +117,9 @@ const fitting = (text: string, columns: number): { end: number; width: number } 
     }
     return { end, width }
   }
+  segmenter ??= new Intl.Segmenter('en')
   for (const { segment, index } of segmenter.segment(text)) {
-    const next = cellsOf(segment)
+    const next = cells(segment)
     if (width + next > columns) return { end: index, width }
     width += next
   }
@@ -192,5 +204,6 @@ const breakBefore = (text: string, end: number): number => {
     const next = text[place] ?? ''
     if ((wide.test(before) || wide.test(next)) && !closing.test(next) && !/\p{M}/u.test(next)) return place
   }
-  return Math.max(1, end)
+  // One that is wider than a row is taken apart.
+  return end || String.fromCodePoint(text.codePointAt(0)!).length
 }

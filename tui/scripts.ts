@@ -1,0 +1,510 @@
+/**
+ * The client for scripts: one command, one answer, no screen. It prints tab-separated columns or, with `--json`, what
+ * the API answered (docs/scripts.md has both); every foreign text is made harmless first, also where output is no
+ * terminal, for it comes before one in the end. Nothing here opens an editor or asks anything but a secret.
+ */
+import { readFileSync, statSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { basename, extname, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type Letter as ApiLetter,
+  Client,
+  type Message,
+  type Opened,
+  Problem,
+  type Row,
+  Unreachable,
+  Untrusted,
+} from './client.ts'
+import { Kept, type KeptSession } from './kept.ts'
+import { blank, fromMailto, type Letter, toApi } from './letter.ts'
+import { harmless, harmlessLines } from './text.ts'
+
+/** A command as it was called. */
+export type ScriptCall = {
+  arguments: string[]
+  option(name: string): string | undefined
+  /** Of one that may be repeated. */
+  options(name: string): string[]
+  flag(name: string): boolean
+  /** A line of standard input, or the answer to a prompt without echo. */
+  secret(flag: string, name: string): Promise<string>
+}
+
+class WrongCall extends Error {
+  override name = 'WrongCall'
+}
+/** What did not go as it was to. */
+class Failed extends Error {
+  override name = 'Failed'
+}
+
+/** @throws Error whose message is a sentence: of a wrong call a `WrongCall`, of any other no one of the client's errors */
+export const run = (name: keyof typeof scripts, call: ScriptCall): Promise<void> => scripts[name](call)
+
+const scripts = {
+  async login(call) {
+    const [server, user] = [call.option('server'), call.option('user')]
+    if (server === undefined || user === undefined)
+      throw new WrongCall('wafer login needs --server URL and --user U.')
+    const kept = new Kept()
+    kept.prepare()
+    const before = kept.session()
+    const reached = { server, ca: call.option('ca'), fingerprint: call.option('fingerprint') }
+    const client = new Client(reached)
+    const password = await call.secret('password-stdin', 'Password')
+    const session = await client.logIn(user, password, `wafer on ${harmless(hostname()).slice(0, 60)}`)
+    kept.keepSession({
+      server: client.server.origin,
+      user: session.user,
+      token: session.token,
+      ...(reached.ca === undefined ? {} : { ca: resolve(reached.ca) }),
+      ...(reached.fingerprint === undefined ? {} : { fingerprint: reached.fingerprint }),
+    })
+    if (before) await endQuietly(before)
+    const { idle_s, expires_at } = session
+    if (call.flag('json'))
+      return json({ server: client.server.origin, user: session.user, idle_s, expires_at })
+    print('server', client.server.origin)
+    print('user', session.user)
+    print('session ends', expires_at)
+  },
+
+  async logout(call) {
+    const kept = new Kept()
+    const session = kept.session()
+    if (session) {
+      const client = clientOf(session)
+      try {
+        await client.logOut()
+      } catch (error) {
+        // At this end it is over in any case.
+        if (!(error instanceof Problem && error.code === 'no-session')) {
+          kept.forgetSession()
+          throw error
+        }
+      }
+    }
+    kept.forgetSession()
+    if (call.flag('json')) json({ session: null })
+  },
+
+  status: (call) =>
+    withClient(async (client, { server }, kept) => {
+      const session = await client.session()
+      if (session.allowance === null) kept.forgetKey()
+      if (call.flag('json')) return json(session)
+      const { user, terminal, expires_at, allowance, in_use, stopped } = session
+      print('server', server)
+      print('user', user)
+      print('terminal', terminal)
+      print('session ends', expires_at)
+      if (allowance) print('key', 'open', allowance.scope, allowance.method, allowance.expires_at)
+      else if (in_use) print('key', 'in use', in_use.terminal, in_use.since)
+      else print('key', 'locked')
+      if (stopped) print('stopped', stopped.at, stopped.by.terminal, stopped.by.address)
+    }),
+
+  folders: (call) =>
+    withClient(async (client) => {
+      const folders = await client.folders()
+      if (call.flag('json')) return json(folders)
+      for (const { name, kind, total, unread } of folders) print(name, kind, total, unread)
+    }),
+
+  ls: (call) =>
+    withClient(async (client) => {
+      const limit = limitOf(call)
+      const rows: Row[] = []
+      let before: string | null = null
+      do {
+        const wanted = Math.min(500, limit - rows.length)
+        const page = await client.messages(call.arguments[0] ?? 'Inbox', { limit: wanted, before })
+        rows.push(...page.messages)
+        before = page.next
+      } while (before !== null && rows.length < limit)
+      if (call.flag('json')) return json(rows)
+      for (const row of rows) printRow(row)
+    }),
+
+  read: (call) =>
+    withClient(async (client, _session, kept) => {
+      const id = idIn(call.arguments[0]!)
+      const part = call.option('part')
+      const came = await client.message(id)
+      const isClosed = came.security === 'encrypted' || part !== undefined
+      if (isClosed && client.keyToken === null)
+        throw new Failed(`Message ${id} is encrypted: ${howToUnlock}, then read it again.`)
+      const mail = isClosed ? { ...came, ...(await opened(client, id, part, kept)) } : came
+      if (call.flag('json')) return json(mail)
+      printMail(mail)
+    }),
+
+  search: (call) =>
+    withClient(async (client) => {
+      const limit = limitOf(call)
+      const q = call.arguments.join(' ')
+      const wanted = call.option('folder')
+      const names = wanted === undefined ? (await client.folders()).map(({ name }) => name) : [wanted]
+      const found = await Promise.all(
+        names.map(async (folder) => {
+          const page = await client.messages(folder, { q, limit: Math.min(500, limit) })
+          return page.messages.map((row) => ({ ...row, folder }))
+        }),
+      )
+      const rows = found
+        .flat()
+        .sort((one, other) => other.date.localeCompare(one.date) || other.id - one.id)
+        .slice(0, limit)
+      if (call.flag('json')) return json(rows)
+      for (const row of rows) printRow(row, row.folder)
+    }),
+
+  send: (call) =>
+    withClient(async (client, _session, kept) => {
+      const letter: ApiLetter = {
+        ...toApi({ ...(await letterOf(call)), sign: call.flag('sign'), encrypt: call.flag('encrypt') }),
+        draft: call.flag('draft'),
+        hold_s: holdOf(call),
+      }
+      const sent = await withKey(kept, () => client.send(letter)).catch((error) => {
+        if (error instanceof Problem && error.draft !== undefined)
+          throw new Failed(`${error.message} The letter is in Drafts: ${error.draft}.`)
+        throw error
+      })
+      if (call.flag('json')) return json(sent)
+      print('id', sent.id)
+      print('folder', sent.folder)
+      for (const address of sent.delivered) print('delivered', address)
+      for (const address of sent.queued) print('queued', address)
+      if (sent.held_until !== null) print('held until', sent.held_until)
+    }),
+
+  async unlock(call) {
+    if (!new Kept().hasRuntimeFolder && !call.flag('keep'))
+      throw new WrongCall(
+        'There is no folder that is emptied when you leave ($XDG_RUNTIME_DIR): with --keep the key token is kept in ' +
+          'the state folder until wafer lock.',
+      )
+    await withClient(async (client, _session, kept) => {
+      kept.prepare()
+      const passphrase = await call.secret('passphrase-stdin', 'Passphrase')
+      // From here on a key may be open at the server: whoever interrupts finds it locked, not forgotten.
+      let isInterrupted = false
+      const interrupt = () => {
+        isInterrupted = true
+      }
+      for (const signal of endSignals) process.on(signal, interrupt)
+      const { key_token, ...allowance } = await client.unlock(passphrase)
+      try {
+        if (!isInterrupted) kept.keepKeyToken(key_token)
+        if (isInterrupted) throw new Failed('Interrupted. The key is locked.')
+      } catch (error) {
+        kept.forgetKey()
+        await client.lock()
+        throw error
+      }
+      if (call.flag('json')) return json(allowance)
+      print('key', 'open', allowance.scope, allowance.method, allowance.expires_at)
+    })
+  },
+
+  lock: (call) =>
+    withClient(async (client, _session, kept) => {
+      kept.forgetKey() // whether or not the server hears of it
+      await client.lock()
+      if (call.flag('json')) return json({ allowance: null })
+      print('key', 'locked')
+    }),
+
+  wait: (call) =>
+    withClient(async (client) => {
+      const folder = call.arguments[0] ?? 'Inbox'
+      const timeoutMs = durationOf(call.option('timeout'))
+      const until = timeoutMs === null ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs
+      const newest = async () => (await client.messages(folder, { limit: 50 })).messages
+      const known = Math.max(0, ...(await newest()).map(({ id }) => id))
+      let failures = 0
+      for (;;) {
+        const leftMs = until - performance.now()
+        if (leftMs <= 0) break
+        await sleep(Math.min(pollMs, leftMs))
+        try {
+          const rows = (await newest()).filter(({ id }) => id > known)
+          failures = 0
+          if (rows.length === 0) continue
+          if (call.flag('json')) return json(rows)
+          for (const row of rows) printRow(row)
+          return
+        } catch (error) {
+          // A network that comes and goes is what one waits on; a server that is gone is told of.
+          failures += 1
+          if (!(error instanceof Unreachable) || failures > 20) throw error
+        }
+      }
+      if (call.flag('json')) return json([])
+      throw new Failed(`Nothing new came into ${folder}.`)
+    }),
+} satisfies Record<string, (call: ScriptCall) => Promise<void>>
+
+const pollMs = 2000
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+// ---- session and key
+
+const howToLogIn = 'log in first, with wafer login --server URL --user U --password-stdin'
+const howToUnlock = 'open the key with wafer unlock --passphrase-stdin'
+
+const clientOf = ({ server, token, ca, fingerprint }: KeptSession): Client => {
+  const client = new Client({ server, ca, fingerprint })
+  client.token = token
+  return client
+}
+
+/** With the session and the key token that are kept; what the server does not know any more is forgotten. */
+const withClient = async (
+  work: (client: Client, session: KeptSession, kept: Kept) => Promise<void>,
+): Promise<void> => {
+  const kept = new Kept()
+  const session = kept.session()
+  if (!session) throw new Failed(`Nobody is logged in: ${howToLogIn}.`)
+  const client = clientOf(session)
+  client.keyToken = kept.keyToken()
+  try {
+    return await work(client, session, kept)
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === 'no-session')) throw error
+    kept.forgetSession()
+    throw new Failed(`The session has ended: ${howToLogIn}.`)
+  }
+}
+
+/** A key token that opens nothing any more is not kept. */
+const withKey = async <Result>(kept: Kept, work: () => Promise<Result>): Promise<Result> => {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === 'allowance-required')) throw error
+    kept.forgetKey()
+    throw new Failed(`The secret key is locked: ${howToUnlock}.`)
+  }
+}
+
+const opened = (client: Client, id: number, part: string | undefined, kept: Kept): Promise<Opened> =>
+  withKey(kept, () => client.decrypt(id, part))
+
+/** The session before this one; it ends by itself too. */
+const endQuietly = async (session: KeptSession) => {
+  try {
+    await clientOf(session).logOut()
+  } catch (error) {
+    if (![Problem, Unreachable, Untrusted].some((kind) => error instanceof kind)) throw error
+  }
+}
+
+// ---- what is sent
+
+const holdOf = (call: ScriptCall): number => {
+  const hold = call.option('hold') ?? '0'
+  if (!/^\d{1,4}$/.test(hold) || Number(hold) > 3600)
+    throw new WrongCall('--hold takes seconds, at most 3600.')
+  return Number(hold)
+}
+
+const letterOf = async (call: ScriptCall): Promise<Letter> => {
+  const [link] = call.arguments
+  const fields = ['to', 'cc', 'bcc'].map((name) => call.options(name).join(', '))
+  const [to = '', cc = '', bcc = ''] = fields
+  const [subject, inReplyTo] = [call.option('subject'), call.option('in-reply-to')]
+  const isGiven = [to, cc, bcc, subject, inReplyTo].some(Boolean)
+  if (link !== undefined && isGiven)
+    throw new WrongCall(
+      'A mailto: link says whom to write to; it does not go with --to, --cc, --bcc and --subject.',
+    )
+  const linked = link === undefined ? null : fromMailto(link)
+  // Not the argument itself: it may be anything.
+  if (link !== undefined && !linked) throw new WrongCall('wafer send takes a mailto: link, or options.')
+  const attachments = call.options('attach').map(attachmentAt)
+  if (linked) {
+    const text = process.stdin.isTTY ? '' : await standardInput()
+    if (text === '' && linked.text === '') throw new WrongCall(noText)
+    return { ...linked, text: text || linked.text, attachments }
+  }
+  if (process.stdin.isTTY) throw new WrongCall(noText)
+  const text = await standardInput()
+  if (isGiven)
+    return {
+      ...blank,
+      to,
+      cc,
+      bcc,
+      subject: subject ?? '',
+      text,
+      attachments,
+      inReplyTo: inReplyTo ?? null,
+    }
+  return { ...letterIn(text), attachments }
+}
+
+const noText =
+  'The text comes on standard input, as in: echo Hello | wafer send --to ben@example.org --subject Greetings'
+
+const standardInput = async (): Promise<string> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)).replace(/\r\n?/g, '\n')
+  } catch {
+    throw new WrongCall('Standard input is not UTF-8 text.')
+  }
+}
+
+/** A whole message (RFC 5322): of its header what a letter is made of; the server writes the rest anew. */
+const letterIn = (message: string): Letter => {
+  const at = message.indexOf('\n\n')
+  const [head, text] = at < 0 ? [message.trimEnd(), ''] : [message.slice(0, at), message.slice(at + 2)]
+  const lines = head.replace(/\n[ \t]+/g, ' ').split('\n')
+  const fields = new Map<string, string[]>()
+  for (const line of lines) {
+    const [, name, value = ''] = /^([!-9;-~]+)[ \t]*:(.*)$/.exec(line) ?? []
+    if (name === undefined)
+      throw new WrongCall('Standard input is no message: it begins with lines such as To: and Subject:.')
+    fields.set(name.toLowerCase(), [...(fields.get(name.toLowerCase()) ?? []), value.trim()])
+  }
+  const type = fields.get('content-type')?.[0] ?? 'text/plain'
+  const encoding = fields.get('content-transfer-encoding')?.[0] ?? '8bit'
+  if (!/^text\/plain\s*(;|$)/i.test(type) || !/^(7bit|8bit|binary)$/i.test(encoding))
+    throw new Failed('Only plain text is sent from standard input; attachments come with --attach FILE.')
+  const addresses = (name: string) => (fields.get(name) ?? []).map((value) => wordsIn(value, true)).join(', ')
+  const inReplyTo = /<[^<>\s]+>/.exec(fields.get('in-reply-to')?.[0] ?? '')?.[0] ?? null
+  return {
+    ...blank,
+    to: addresses('to'),
+    cc: addresses('cc'),
+    bcc: addresses('bcc'),
+    subject: wordsIn(fields.get('subject')?.[0] ?? '', false),
+    text,
+    inReplyTo,
+  }
+}
+
+/** Encoded words (RFC 2047) as text; in an address list quoted, so that a comma within a name stays within it. */
+const wordsIn = (value: string, isQuoted: boolean): string =>
+  value.replace(/\?=\s+(?==\?)/g, '?=').replace(/(?:=\?[\w.-]+(?:\*[\w-]+)?\?[bq]\?[^?\s]*\?=)+/gi, (run) => {
+    try {
+      const words = [...run.matchAll(/=\?([\w.-]+)(?:\*[\w-]+)?\?([bq])\?([^?\s]*)\?=/gi)]
+      const text = words
+        .map(([, charset, encoding, content]) => decoded(charset!, encoding!, content!))
+        .join('')
+      return isQuoted ? `"${harmless(text).replace(/["\\]/g, '\\$&')}"` : harmless(text)
+    } catch {
+      return run // a charset that nobody knows
+    }
+  })
+
+const decoded = (charset: string, encoding: string, content: string): string => {
+  const hex = /=([0-9A-F]{2})/gi
+  const octets =
+    encoding.toLowerCase() === 'b'
+      ? Buffer.from(content, 'base64')
+      : Buffer.from(
+          content
+            .replaceAll('_', ' ')
+            .replace(hex, (_, code) => String.fromCharCode(Number.parseInt(code, 16))),
+          'latin1',
+        )
+  return new TextDecoder(charset).decode(octets)
+}
+
+const mostAttachedOctets = 25 * 1024 * 1024
+
+const attachmentAt = (path: string): Letter['attachments'][number] => {
+  try {
+    const stat = statSync(path)
+    if (!stat.isFile()) throw new Failed(`${path} is not a file. Nothing was sent.`)
+    if (stat.size > mostAttachedOctets)
+      throw new Failed(`${path} is larger than a message may be. Nothing was sent.`)
+    const type = mediaTypes[extname(path).toLowerCase()] ?? 'application/octet-stream'
+    return { name: basename(path), type, octets: readFileSync(path) }
+  } catch (error) {
+    if (error instanceof Failed) throw error
+    throw new Failed(`${path} cannot be read. Nothing was sent.`)
+  }
+}
+
+const mediaTypes: Record<string, string> = {
+  '.asc': 'application/pgp-keys',
+  '.csv': 'text/csv',
+  '.gif': 'image/gif',
+  '.html': 'text/html',
+  '.jpeg': 'image/jpeg',
+  '.jpg': 'image/jpeg',
+  '.pdf': 'application/pdf',
+  '.png': 'image/png',
+  '.txt': 'text/plain',
+  '.webp': 'image/webp',
+  '.zip': 'application/zip',
+}
+
+// ---- arguments
+
+const idIn = (text: string): number => {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new WrongCall('A message has a number, as wafer ls shows it.')
+  return Number(text)
+}
+
+const limitOf = (call: ScriptCall): number => {
+  const limit = call.option('limit') ?? '50'
+  if (!/^[1-9]\d{0,5}$/.test(limit)) throw new WrongCall('--limit takes a number above 0.')
+  return Number(limit)
+}
+
+const durationOf = (text: string | undefined): number | null => {
+  if (text === undefined) return null
+  const [, count, unit] = /^([1-9]\d{0,5})([smh])$/.exec(text) ?? []
+  if (count === undefined) throw new WrongCall('--timeout takes a duration such as 90s, 15m or 12h.')
+  return Number(count) * { s: 1000, m: 60_000, h: 3_600_000 }[unit as 's' | 'm' | 'h']
+}
+
+// ---- output
+
+const json = (value: unknown): void => {
+  // JSON leaves DEL, C1 and direction marks as they are; escaped they are the same text, and no terminal obeys them.
+  const text = JSON.stringify(value, null, 2).replace(/[\x7f-\x9f\p{Cf}\u2028\u2029]/gu, (character) =>
+    [...Array(character.length).keys()]
+      .map((place) => `\\u${character.charCodeAt(place).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
+  process.stdout.write(`${text}\n`)
+}
+
+const print = (...columns: (string | number)[]) => {
+  process.stdout.write(`${columns.map((value) => harmless(String(value))).join('\t')}\n`)
+}
+
+const printRow = (row: Row, ...more: string[]) =>
+  print(row.id, row.date, marksOf(row), row.from, row.subject, ...more)
+
+/** One letter each, or a dash: new, flagged, answered, attachments, encrypted or signed. */
+const marksOf = ({ seen, flagged, answered, attachments, security }: Row): string =>
+  [
+    seen ? '-' : 'N',
+    flagged ? 'F' : '-',
+    answered ? 'A' : '-',
+    attachments > 0 ? '@' : '-',
+    { plain: '-', encrypted: 'E', signed: 'S' }[security],
+  ].join('')
+
+/** Labels and verdict first, then an empty line: what comes behind it was written by the sender. */
+const printMail = (mail: Message & Partial<Opened>) => {
+  const { headers, signature } = mail
+  print('id', mail.id)
+  print('folder', mail.folder)
+  for (const name of ['from', 'to', 'cc', 'date', 'subject']) if (headers[name]) print(name, headers[name])
+  print('security', mail.security)
+  print('signature', signature.status, signature.by ?? '', signature.key ?? '', signature.at ?? '')
+  for (const { id, name, type, size } of mail.attachments) print('attachment', id, name, type, size)
+  for (const { id, name } of mail.isolated) print('encrypted part', id, name)
+  process.stdout.write(`\n${harmlessLines(mail.text).join('\n').trimEnd()}\n`)
+}
