@@ -1,7 +1,25 @@
 /** What is being written in the terminal client: fields, the editor it is handed to, paths and addresses completed. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
+import { asWritten, completedWith, typingAt } from '../tui/addresses.ts'
+import { edited as editorEdited, editorOf, placeForText } from '../tui/editor.ts'
 import {
   edited,
   editedText,
@@ -18,7 +36,9 @@ import {
   typed,
   window,
 } from '../tui/field.ts'
+import { attachmentFrom, completions, typeOf } from '../tui/paths.ts'
 import { cells, harmless } from '../tui/text.ts'
+import { needs } from './programs.ts'
 
 const key = (name: string) => ({ name, text: null })
 const letter = (text: string) => ({ name: text, text })
@@ -305,4 +325,264 @@ test('A line of a megabyte is drawn after each key as if it were wrapped anew', 
   const anew = { ...text, lines: textField(textOf(text)).lines }
   assert.deepEqual(textView(anew, size).lines, lines)
   assert.equal(textOf(textAfter(text, ['ctrl-_', 'ctrl-_', 'ctrl-_'])).length, 0)
+})
+
+// ---- the editor
+
+/** An environment with an editor that is this script; the text's place is the folder, as a session's own would be. */
+const editorIn = (t: TestContext, script: string) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wafer-editor-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const program = join(folder, 'my editor')
+  writeFileSync(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const log = join(folder, 'log')
+  const environment = { ...process.env, VISUAL: `'${program}'`, EDITOR: 'false', LOG: log, TERM: 'xterm' }
+  return { folder, program, environment, logged: () => readFileSync(log, 'utf8') }
+}
+const leftBehind = async (environment: NodeJS.ProcessEnv) =>
+  readdirSync((await placeForText(environment)).folder).filter((name) =>
+    name.startsWith(`wafer-edit-${process.pid}-`),
+  )
+
+test('The editor gets the text in a file and a folder that only its owner may look into', async (t) => {
+  const script =
+    'stat -c "%a %u" "$1" "$(dirname "$1")" > "$LOG"; cat "$1" >> "$LOG"; echo "$1" >> "$LOG"; echo 日本語 > "$1"'
+  const { environment, logged } = editorIn(t, script)
+  assert.deepEqual(await editorEdited('Dear Ben,\nhow are you?', { environment }), { text: '日本語' })
+  const [file, folder, ...rest] = logged().split('\n')
+  const own = process.getuid?.()
+  assert.deepEqual([file, folder], [`600 ${own}`, `700 ${own}`])
+  assert.deepEqual(rest.slice(0, 2), ['Dear Ben,', 'how are you?'])
+  assert.match(rest[2]!, /\.eml$/)
+  assert.deepEqual(await leftBehind(environment), [])
+})
+
+test('The text comes back with one kind of line ends and no mark of byte order, and nothing is put to its end', async (t) => {
+  const script = (octets: string) => editorIn(t, `printf '${octets}' > "$1"`).environment
+  const edit = (text: string, octets: string) => editorEdited(text, { environment: script(octets) })
+  assert.deepEqual(await edit('a', '\\357\\273\\277one\\r\\ntwo\\rthree\\n'), { text: 'one\ntwo\nthree' })
+  assert.deepEqual(await edit('a\n', 'one\\n'), { text: 'one\n' })
+  assert.deepEqual(await edit('', ''), { text: '' })
+  assert.deepEqual(await editorEdited('as it was', { environment: editorIn(t, ':').environment }), {
+    text: 'as it was',
+  })
+})
+
+test('What an editor wrote in another charset than UTF-8 is not lost', async (t) => {
+  const { environment } = editorIn(t, `printf '\\306\\374\\313\\334' > "$1"`)
+  assert.deepEqual(await editorEdited('', { environment: { ...environment, LC_ALL: 'ja_JP.EUC-JP' } }), {
+    text: '日本',
+  })
+  const latin = editorIn(t, `printf 'h\\366rse' > "$1"`).environment
+  assert.deepEqual(await editorEdited('', { environment: { ...latin, LC_ALL: 'C.UTF-8' } }), {
+    text: 'hörse',
+  })
+})
+
+test('An editor that fails, is missing, is none or removes the file leaves the text as it was, and says so', async (t) => {
+  const broken = async (environment: NodeJS.ProcessEnv) => {
+    const result = await editorEdited('kept', { environment })
+    assert.deepEqual(await leftBehind(environment), [])
+    return 'failed' in result ? result.failed : assert.fail(`came back with ${result.text}`)
+  }
+  const { environment } = editorIn(t, 'echo lost > "$1"; exit 3')
+  assert.match(await broken(environment), /ended with 3; the text is as it was before\.$/)
+  assert.match(await broken({ ...environment, VISUAL: 'no-such-editor -w' }), /no-such-editor was not found/)
+  assert.match(await broken(editorIn(t, 'rm "$1"').environment), /left no file/)
+  assert.match(await broken(editorIn(t, 'rm "$1"; mkdir "$1"').environment), /left no file/)
+  assert.match(await broken(editorIn(t, 'kill -9 $$').environment), /ended by SIGKILL|ended with 137/)
+  assert.match(await broken({ PATH: process.env.PATH, VISUAL: ' ', EDITOR: '' }), /VISUAL or EDITOR/)
+})
+
+test('The command is read as a shell reads it, with arguments, quotes and variables', async (t) => {
+  const { environment, program, logged } = editorIn(t, 'for each; do echo "$each" >> "$LOG"; done')
+  const own = { ...environment, MODE: 'mail', VISUAL: `"${program}" -c "set ft=$MODE" -nw` }
+  await editorEdited('', { environment: own })
+  assert.deepEqual(logged().split('\n').slice(0, 2), ['-c', 'set ft=mail'])
+  assert.equal(editorOf({ VISUAL: 'emacs', EDITOR: 'ed' }), 'emacs')
+  assert.equal(editorOf({ VISUAL: 'emacs', EDITOR: 'ed', TERM: 'dumb' }), 'ed')
+  assert.equal(editorOf({ EDITOR: 'ed', VISUAL: '' }), 'ed')
+  assert.equal(editorOf({}), null)
+})
+
+test('Backups, swap files and folders that the editor left beside the text go with it', async (t) => {
+  const { environment, logged } = editorIn(
+    t,
+    'cd "$(dirname "$1")"; pwd > "$LOG"; cp "$1" "$1~"; cp "$1" .letter.swp; mkdir -p old/er; cp "$1" old/er; mv "$1~" "$1"',
+  )
+  assert.deepEqual(await editorEdited('secret', { environment }), { text: 'secret' })
+  assert.equal(existsSync(logged().trim()), false)
+})
+
+test('vim is told to write the text nowhere else', async (t) => {
+  if (!needs(t, 'vim')) return
+  const { folder, environment } = editorIn(t, ':')
+  const home = join(folder, 'home')
+  mkdirSync(home)
+  writeFileSync(
+    join(home, '.vimrc'),
+    `set undofile undodir=${home} backup backupdir=${home} directory=${home}\n`,
+  )
+  const vim = `vim -T dumb -c "normal Ganother line" -c "wq"`
+  const done = await editorEdited('one line', { environment: { ...environment, HOME: home, VISUAL: vim } })
+  assert.ok('text' in done && done.text.includes('nother line'))
+  assert.deepEqual(readdirSync(home), ['.vimrc'])
+})
+
+test('Each save reaches the client while the editor is open, and the client goes on meanwhile', async (t) => {
+  const { environment } = editorIn(
+    t,
+    'echo first > "$1"; sleep 1; echo second > "$1.new"; mv "$1.new" "$1"; sleep 1',
+  )
+  const saves: string[] = []
+  let beats = 0
+  const heart = setInterval(() => beats++, 50)
+  const result = await editorEdited('before', { environment, saved: (text) => saves.push(text) })
+  clearInterval(heart)
+  assert.deepEqual(result, { text: 'second' })
+  assert.deepEqual(saves, ['first\n', 'second\n'])
+  assert.ok(beats > 5)
+})
+
+test('No text is left behind by a client that ends by exit, SIGHUP or SIGTERM, nor, later, by one that was killed', async (t) => {
+  const { folder, environment, logged } = editorIn(
+    t,
+    'trap "" HUP TERM; dirname "$1" > "$LOG"; sleep 2; exit 1',
+  )
+  const source = join(folder, 'client.mjs')
+  const editor = pathToFileURL(join(import.meta.dirname, '../tui/editor.ts')).href
+  writeFileSync(
+    source,
+    `import { edited } from '${editor}'
+     if (process.argv[2] === 'exit') setTimeout(() => process.exit(0), 600)
+     await edited('secret')`,
+  )
+  for (const end of ['exit', 'SIGHUP', 'SIGTERM', 'SIGKILL'] as const) {
+    rmSync(environment.LOG, { force: true })
+    const client = spawn(process.execPath, ['--import', 'tsx', source, end], {
+      env: environment,
+      stdio: 'ignore',
+      cwd: join(import.meta.dirname, '..'),
+    })
+    const closed = once(client, 'close')
+    while (!existsSync(environment.LOG) || logged() === '') await delay(20)
+    const place = logged().trim()
+    assert.ok(existsSync(place))
+    if (end !== 'exit') client.kill(end)
+    const [code, signal] = await closed
+    assert.deepEqual([code, signal], end === 'exit' ? [0, null] : [null, end])
+    if (end === 'SIGKILL') {
+      assert.ok(existsSync(place), 'kill -9 leaves it behind')
+      await editorEdited('', { environment: { ...environment, VISUAL: ':' } })
+    }
+    assert.equal(existsSync(place), false, end)
+  }
+})
+
+test('A place on a disk is named as such, one in memory is preferred', async () => {
+  const { folder, isOnDisk } = await placeForText({ ...process.env, XDG_RUNTIME_DIR: '/no/such/place' })
+  const kind = spawnSync('stat', ['-f', '-c', '%T', folder]).stdout.toString().trim()
+  assert.equal(isOnDisk, kind !== 'tmpfs' && kind !== 'ramfs')
+})
+
+// ---- paths
+
+const files = (t: TestContext) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wafer-paths-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const home = join(folder, 'home')
+  mkdirSync(join(home, 'My Letters'), { recursive: true })
+  mkdirSync(join(home, '.config'))
+  for (const name of [
+    'report 1.pdf',
+    'report 10.pdf',
+    'report 2.pdf',
+    '資料あ.txt',
+    '資料い.txt',
+    '.hidden',
+    'Music',
+  ])
+    writeFileSync(join(home, name), name)
+  writeFileSync(join(home, 'My Letters', 'to ben.txt'), 'Dear Ben')
+  writeFileSync(join(home, 'evil\u001b[2J.txt'), '')
+  symlinkSync(join(home, 'My Letters'), join(home, 'link'))
+  symlinkSync(join(home, 'nothing'), join(home, 'dangling'))
+  return { home, folder: home }
+}
+
+test('Paths are completed as far as they agree; folders end in a slash, hidden ones wait for their dot', async (t) => {
+  const place = files(t)
+  const at = (typed: string) => completions(typed, place)
+  assert.deepEqual(await at('rep'), {
+    completed: 'report ',
+    candidates: ['report 1.pdf', 'report 2.pdf', 'report 10.pdf'],
+  })
+  assert.deepEqual(await at('~/My'), { completed: '~/My Letters/', candidates: ['My Letters/'] })
+  assert.deepEqual(await at('~/My Letters/'), {
+    completed: '~/My Letters/to ben.txt',
+    candidates: ['to ben.txt'],
+  })
+  assert.deepEqual(await at('~'), { completed: '~/', candidates: ['~/'] })
+  assert.deepEqual((await at(`${place.home}/資`)).completed, `${place.home}/資料`)
+  assert.deepEqual((await at('li')).candidates, ['link/'])
+  assert.deepEqual((await at('dang')).candidates, ['dangling'])
+  assert.deepEqual((await at('.')).candidates, ['.config/', '.hidden'])
+  assert.deepEqual((await at('./My Letters/../mus')).completed, './My Letters/../Music')
+  assert.deepEqual(await at('nothing/at/all'), { completed: 'nothing/at/all', candidates: [] })
+  const all = (await at('')).candidates
+  assert.ok(all.includes('My Letters/') && !all.some((name) => name.startsWith('.') || /\u001b/.test(name)))
+  assert.equal((await at('m')).completed, 'M')
+})
+
+test('A file is attached with its name, type and octets, up to what there is room for', async (t) => {
+  const place = files(t)
+  const attach = (typed: string, most = 100) => attachmentFrom(typed, most, place)
+  const letter = { name: 'to ben.txt', type: 'text/plain', octets: new Uint8Array(Buffer.from('Dear Ben')) }
+  for (const typed of [
+    '~/My Letters/to ben.txt',
+    'My Letters/to ben.txt ',
+    `'${place.home}/My Letters/to ben.txt'`,
+    `${place.home}/My\\ Letters/to\\ ben.txt`,
+    'link/to ben.txt',
+  ])
+    assert.deepEqual(await attach(typed), { attachment: letter }, typed)
+  assert.deepEqual(await attach('link/to ben.txt', 8), { attachment: letter })
+  const refusal = async (typed: string, most?: number) => {
+    const result = await attach(typed, most)
+    return 'failed' in result ? result.failed : assert.fail('was attached')
+  }
+  assert.match(await refusal('link/to ben.txt', 7), /only 0\.0 MB are left/)
+  assert.match(await refusal('My Letters'), /is a folder/)
+  assert.match(await refusal('no such file'), /does not exist/)
+  assert.match(await refusal('Music/x'), /does not exist/)
+  assert.match(await refusal(''), /Which file/)
+  const pipe = join(place.home, 'pipe')
+  assert.equal(spawnSync('mkfifo', [pipe]).status, 0)
+  assert.match(await refusal('pipe'), /is not a file/)
+  assert.equal(typeOf('Photo.JPEG'), 'image/jpeg')
+  assert.equal(typeOf('.bashrc'), 'application/octet-stream')
+})
+
+// ---- addresses
+
+test('The address at the cursor is the one that is completed, whatever its neighbours are', () => {
+  const at = (text: string): Field => ({ text: text.replace('|', ''), cursor: text.indexOf('|') })
+  const shown = ({ text, cursor }: Field) => `${text.slice(0, cursor)}|${text.slice(cursor)}`
+  const ben = { name: 'Ben', address: 'ben@example.org' }
+  assert.equal(typingAt(at('ann@example.org, be|, eve@example.org')).words, 'be')
+  assert.equal(typingAt(at('"Doe, Ja|ne')).words, 'Doe, Ja')
+  assert.equal(typingAt(at('Ben <be|')).words, 'Ben be')
+  assert.equal(typingAt(at('Ben <be, e|')).words, 'e')
+  assert.equal(typingAt(at('ann@example.org, |')).words, '')
+  assert.equal(shown(completedWith(at('be|'), ben)), 'Ben <ben@example.org>, |')
+  assert.equal(
+    shown(completedWith(at('"Doe, J" <j@example.org>, be|n, eve@example.org'), ben)),
+    '"Doe, J" <j@example.org>, Ben <ben@example.org>, |eve@example.org',
+  )
+  assert.equal(asWritten({ name: '', address: 'a@b.example' }), 'a@b.example')
+  assert.equal(
+    asWritten({ name: 'Doe, "J"\n\u001b', address: 'a@b.example' }),
+    '"Doe, \\"J\\"" <a@b.example>',
+  )
+  assert.equal(asWritten({ name: '山田 太郎', address: 'a@b.example' }), '山田 太郎 <a@b.example>')
 })
