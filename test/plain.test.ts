@@ -602,7 +602,7 @@ test('attachments are listed and saved under a harmless name, never over a file 
     await person.does(`attach ${join(folder, 'note.txt')}`, letter),
     /Attached: note\.txt, 6 bytes/,
   )
-  assert.match(await person.does(`attach ${join(folder, 'absent')}`, letter), /cannot be read \(ENOENT\)/)
+  assert.match(await person.does(`attach ${join(folder, 'absent')}`, letter), /absent does not exist\./)
   assert.match(await person.does('attachments', letter), /Attachment 2: note\.txt/)
   assert.match(await person.does('send', prompt), /On its way/)
 })
@@ -658,12 +658,48 @@ test('a mailto: link begins a letter with what it says, and sends nothing by its
   assert.match(await person.does('go drafts'), /To bob@wafer\.test: Hello/)
 })
 
-test('the editor is not opened without a terminal', async (t) => {
+test('the editor of the person gets the text and gives it back; without a terminal none is opened', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wafer-plain-'))
+  const before = process.env.VISUAL
+  t.after(() => {
+    rmSync(folder, { recursive: true, force: true })
+    if (before === undefined) delete process.env.VISUAL
+    else process.env.VISUAL = before
+  })
+  const editor = join(folder, 'editor')
+  writeFileSync(editor, '#!/bin/sh\nsed -i "s/draft/letter/" "$1"\necho "and more" >> "$1"\n', {
+    mode: 0o700,
+  })
+  process.env.VISUAL = editor
+  const server = await ready(t)
+  const letter = /^Letter to [^\n]*> $/m
+  for (const tty of [true, false]) {
+    const person = new Person(t, server, { user: ann, tty })
+    await person.logsIn()
+    await person.does(`compose ${bob}`, 'Cc (Enter for none): ')
+    await person.does('', 'Subject: ')
+    await person.does('Edited', 'two dots stand for a line with one.\n')
+    await person.does('This is a draft.\n.', letter)
+    const said = await person.does('edit', letter)
+    const shown = await person.does('show', letter)
+    if (tty) assert.match(shown, /\n {2}This is a letter\.\n {2}and more\n/)
+    else {
+      assert.match(said, /An editor needs a terminal/)
+      assert.match(shown, /\n {2}This is a draft\.\n/)
+    }
+    await person.does('discard', 'yes or no: ')
+    await person.does('yes', prompt)
+  }
+})
+
+test('C5: a terminal that is not heard of for its heartbeat leaves no key behind, and is told so', async (t) => {
   const server = await ready(t)
   const person = new Person(t, server, { user: ann })
   await person.logsIn()
-  const letter = /^Letter to [^\n]*> $/m
-  await person.does(`compose ${bob}`, 'Cc (Enter for none): ')
-  await person.does('.', letter)
-  assert.match(await person.does('edit', letter), /An editor needs a terminal/)
+  await person.unlocks()
+  const other = await server.terminal(ann, 'lynx')
+  assert.equal((await other.unlock()).status, 409, 'within the heartbeat it is in use')
+  server.pass(61_000)
+  assert.equal((await other.unlock()).status, 201, 'after it nobody is asked to stop anything')
+  assert.match(await person.does('? undo'), /Your key is locked again[^\n]*\nInbox, key in use at lynx> $/)
 })

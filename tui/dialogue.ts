@@ -282,7 +282,7 @@ export class Dialogue {
     this.#lines = []
     this.#partial = ''
     if (this.#waiting) {
-      this.#write('\n')
+      if (!this.#waiting.isSecret) this.#write('\n')
       this.#interrupts = 0
       return this.#settle(({ fail }) => fail(new Abandoned()))
     }

@@ -3,12 +3,10 @@
  * its own until it is sent, kept or thrown away. What is typed is kept in Drafts every few seconds, so that nothing is
  * lost with the terminal; where the session ends, one logs in again and the same letter goes on.
  */
-import { readFile, stat } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { basename, join } from 'node:path'
 import { type Client, Problem, type Sent, Unreachable } from './client.ts'
 import { Abandoned, type Command, commandIn, counted, type Dialogue, helpOn } from './dialogue.ts'
 import { doubtsAbout, isSigned, type Letter, toApi } from './letter.ts'
+import { attachmentFrom } from './paths.ts'
 import { harmless } from './text.ts'
 
 /** What a letter needs of the client around it. */
@@ -29,12 +27,13 @@ export type Desk = {
   tidings(): Promise<void>
   unlock(): Promise<void>
   lock(): Promise<void>
-  /** Hands a text to the editor; null if that failed, which was said. */
-  edit(text: string): Promise<string | null>
+  /** Hands a text to the editor, and hears each time it is saved; null if that failed, which was said. */
+  edit(text: string, saved: (text: string) => void): Promise<string | null>
 }
 
 /** Time in which a letter can be taken back. */
 const holdS = 15
+/** Of a mail, all together; the server takes no more than that in base64. */
 const attachmentLimit = 20 * 1024 * 1024
 
 export class LetterTalk {
@@ -65,10 +64,15 @@ export class LetterTalk {
     if (questions.length)
       talk.say('Ctrl-C, or a line with a single dot, leaves the questions; what you typed stays.')
     try {
+      const { to } = this.letter
+      if (to !== '' && !to.includes('@') && !(await this.#addresses('to', to))) this.#set({ to: '' })
       for (const field of questions) {
         if (field === 'text') await this.#typeText()
-        else if (field === 'subject') this.#set({ subject: await talk.ask('Subject: ') })
-        else if (!(await this.#addresses(field))) break
+        else if (field === 'subject') {
+          const subject = await talk.ask('Subject: ')
+          if (subject.trim() === '.') break
+          this.#set({ subject })
+        } else if (!(await this.#addresses(field))) break
       }
     } catch (error) {
       if (!(error instanceof Abandoned)) throw error
@@ -329,7 +333,7 @@ export class LetterTalk {
         usage: '',
         does: 'opens the text in your editor ($VISUAL or $EDITOR)',
         run: async () => {
-          const text = await this.#desk.edit(this.letter.text)
+          const text = await this.#desk.edit(this.letter.text, (saved) => this.#set({ text: saved }))
           if (text === null) return
           this.#set({ text })
           talk.say(`The letter has ${counted(text.split('\n').length, 'line')} now.`)
@@ -428,18 +432,12 @@ export class LetterTalk {
     const { talk } = this.#desk
     const wanted = path || (await talk.ask('File: ')).trim()
     if (wanted === '') return
-    const file = wanted.replace(/^~(?=\/)/, homedir())
-    try {
-      const { size } = await stat(file)
-      if (size > attachmentLimit)
-        return talk.say('The file is larger than 20 megabytes: a mail cannot carry it.')
-      const octets = await readFile(file)
-      const attachment = { name: basename(file), type: 'application/octet-stream', octets }
-      this.#set({ attachments: [...this.letter.attachments, attachment] })
-      talk.say(`Attached: ${harmless(attachment.name)}, ${sizeInWords(octets.length)}.`)
-    } catch (error) {
-      talk.say(`${harmless(join(file))} cannot be read (${(error as NodeJS.ErrnoException).code}).`)
-    }
+    const room = this.letter.attachments.reduce((left, { octets }) => left - octets.length, attachmentLimit)
+    const found = await attachmentFrom(wanted, Math.max(0, room))
+    if ('failed' in found) return talk.say(harmless(found.failed))
+    const { attachment } = found
+    this.#set({ attachments: [...this.letter.attachments, attachment] })
+    talk.say(`Attached: ${harmless(attachment.name)}, ${sizeInWords(attachment.octets.length)}.`)
   }
 
   #detach(number: string) {

@@ -9,6 +9,7 @@ import { type Command, counted, row } from './dialogue.ts'
 import { type Attachment, draftOf, forwardOf, type Letter, replyTo, type Source } from './letter.ts'
 import { type Desk, isYes, sizeInWords } from './plain-letter.ts'
 import { harmless } from './text.ts'
+import { grouped } from './words.ts'
 
 /** What reading mail needs of the client around it. */
 export type MailDesk = Desk & {
@@ -103,6 +104,7 @@ export class MailTalk {
       row('mark x t', 'NUMBERS', 'marks mails: commands without numbers then mean them', (rest) =>
         this.#mark(rest),
       ),
+      row('*', '', 'marks all mails that were listed', () => this.#mark('all')),
       row('unmark', 'NUMBERS', 'takes marks away, all without numbers', (rest) => this.#unmark(rest)),
       row('search /', 'WORDS', 'finds mails with these words in all folders', (rest) => this.#search(rest)),
       row(
@@ -180,17 +182,21 @@ export class MailTalk {
     const wanted = words || (await this.#desk.talk.ask('Search for: ')).trim()
     if (wanted === '') return
     const rows: Listed[] = []
+    const cutOff: string[] = []
     for (const { name } of this.#desk.folders) {
-      const { messages } = await this.#desk.calling(() =>
+      const { messages, next } = await this.#desk.calling(() =>
         this.#desk.client.messages(name, { limit: 20, q: wanted }),
       )
       rows.push(...messages.map((row) => ({ row, folder: name })))
+      if (next !== null) cutOff.push(harmless(name))
     }
     rows.sort((a, b) => Date.parse(b.row.date) - Date.parse(a.row.date))
     this.#list = { title: 'All folders', folder: null, words: wanted, rows, next: null, first: 0 }
     this.#view = null
     this.#marked.clear()
     this.#showPage()
+    if (cutOff.length)
+      this.#desk.talk.say(`There is more than the newest 20 in ${cutOff.join(', ')}: go there and use limit.`)
     if (rows.length === 0) this.#desk.talk.say('The text of encrypted mail is not searched.')
   }
 
@@ -450,7 +456,7 @@ export class MailTalk {
     if (status === 'none') return talk.say('There is no signature.')
     talk.say(`Signature: ${status}`)
     if (by) talk.say(`Signed by: ${harmless(by)}`)
-    if (key) talk.say(`Key: ${grouped(key)}`)
+    if (key) talk.say(`Key: ${grouped(harmless(key))}`)
     if (reason) talk.say(`Why: ${harmless(reason)}`)
     if (at) talk.say(`Signed at: ${moment(at)}`)
   }
@@ -590,7 +596,7 @@ const rowInWords = (row: Row, kind: string, folder: string | null): string => {
   const who = isOurs ? `To ${harmless(row.to) || 'nobody'}` : `From ${harmless(row.from) || 'nobody'}`
   const subject = harmless(row.subject) || '(no subject)'
   const line = `${state}${who}: ${subject.length > 200 ? `${subject.slice(0, 200)}...` : subject}. ${moment(row.date)}`
-  return line[0]!.toUpperCase() + line.slice(1)
+  return capital(line)
 }
 
 const stateOf = ({ came, opened, part }: View): string => {
@@ -608,7 +614,7 @@ const stateOf = ({ came, opened, part }: View): string => {
 }
 
 const signatureInWords = ({ status, key, by, at, reason }: View['came']['signature']): string => {
-  const [who, which] = [by ? harmless(by) : '?', key ? grouped(key.slice(-16)) : '?']
+  const [who, which] = [by ? harmless(by) : '?', key ? grouped(harmless(key.slice(-16))) : '?']
   switch (status) {
     case 'none':
       return ''
@@ -625,11 +631,7 @@ const signatureInWords = ({ status, key, by, at, reason }: View['came']['signatu
   }
 }
 
-/** A fingerprint as people compare it. */
-export const grouped = (fingerprint: string) =>
-  harmless(fingerprint)
-    .toUpperCase()
-    .replace(/(.{4})(?=.)/g, '$1 ')
+export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)
 
 const months = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')
 

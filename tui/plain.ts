@@ -34,8 +34,9 @@ import {
 } from './dialogue.ts'
 import { blank, fromMailto, type Letter } from './letter.ts'
 import { isYes, LetterTalk } from './plain-letter.ts'
-import { fail, grouped, type MailDesk, MailTalk, moment, Wrong } from './plain-mail.ts'
+import { capital, fail, type MailDesk, MailTalk, moment, Wrong } from './plain-mail.ts'
 import { harmless } from './text.ts'
+import { grouped } from './words.ts'
 
 export type PlainOptions = {
   client: Client
@@ -113,6 +114,9 @@ class Plain implements MailDesk {
       const isSaved = await this.#farewell()
       if ('signal' in end) return 128 + { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[end.signal satisfies EndSignal]
       return isSaved ? end.code : 1
+    } catch (error) {
+      await this.#farewell() // nothing typed goes with a bug of ours, and no key stays open
+      throw error
     } finally {
       clearInterval(contact)
       this.talk.close()
@@ -604,19 +608,20 @@ class Plain implements MailDesk {
     }
   }
 
-  async edit(text: string): Promise<string | null> {
+  async edit(text: string, saved: (text: string) => void): Promise<string | null> {
     const { talk } = this
     if (!talk.isTerminal) {
       talk.say('An editor needs a terminal, and this is none. Type text instead.')
       return null
     }
-    const { edited } = await import('./editor.ts')
-    const result = await talk.lent(() => edited(text))
-    if ('failed' in result) {
-      talk.say(result.failed)
-      return null
-    }
-    return result.text
+    const { edited, placeForText } = await import('./editor.ts')
+    const { folder, isOnDisk } = await placeForText()
+    if (isOnDisk)
+      talk.say(`While you edit, the text lies in a file on this machine's disk, in ${harmless(folder)}.`)
+    const result = await talk.lent(() => edited(text, { saved }))
+    if ('text' in result) return result.text
+    talk.say(harmless(result.failed))
+    return null
   }
 
   // ---- terminals, keys, log
@@ -627,7 +632,7 @@ class Plain implements MailDesk {
       const marks = [each.this ? 'this terminal' : '', each.holds_key ? 'has the key open' : ''].filter(
         Boolean,
       )
-      const state = marks.length ? `${marks.join(', ')}. ` : ''
+      const state = marks.length ? `${capital(marks.join(', '))}. ` : ''
       this.talk.say(
         `${place + 1}. ${state}${harmless(each.terminal)} at ${harmless(each.address)}. Last seen ${moment(each.last_contact)}, since ${moment(each.since)}`,
       )
@@ -651,7 +656,7 @@ class Plain implements MailDesk {
     const keys = await this.calling(() => this.client.keys())
     if (keys.length === 0) talk.say('You have no key yet. The operator of this server can make one for you.')
     for (const key of keys) {
-      talk.say(`Your key: ${grouped(key.fingerprint)}`)
+      talk.say(`Your key: ${grouped(harmless(key.fingerprint))}`)
       talk.say(`For: ${key.aliases.map(harmless).join(', ')}`)
       talk.say(`Kind: ${harmless(key.algorithm)}, opened by ${key.methods.map(harmless).join(', ')}`)
       talk.say(
@@ -686,7 +691,7 @@ class Plain implements MailDesk {
       return this.talk.say('None yet. People of this server need none: their keys count as accepted.')
     for (const [place, { fingerprint, addresses, accepted_at }] of list.entries())
       this.talk.say(
-        `${place + 1}. ${addresses.map(harmless).join(', ')}. Key ${grouped(fingerprint)}. Accepted ${moment(accepted_at)}`,
+        `${place + 1}. ${addresses.map(harmless).join(', ')}. Key ${grouped(harmless(fingerprint))}. Accepted ${moment(accepted_at)}`,
       )
   }
 
@@ -703,7 +708,7 @@ class Plain implements MailDesk {
     if (!octets) return
     const armored = Buffer.from(octets).toString('latin1')
     for (const { fingerprint, addresses } of await this.calling(() => this.client.offeredKeys(armored))) {
-      talk.say(`Key: ${grouped(fingerprint)}`)
+      talk.say(`Key: ${grouped(harmless(fingerprint))}`)
       talk.say(`It will count for: ${addresses.map(harmless).join(', ') || 'no mail address'}`)
       talk.say('Compare the fingerprint with its owner, by telephone or in person, before you accept it.')
       if (!isYes(await talk.ask('Accept this key? Type yes or no: '))) talk.say('It was not accepted.')
