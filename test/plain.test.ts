@@ -214,6 +214,21 @@ test('nothing answers at the address: a sentence, and 1', async (t) => {
   assert.match(person.heard, /\n[A-Z0-9][^\n]*\.\n$/)
 })
 
+test('S1040-S1070: where the certificate is not acceptable one reads so, is asked for no password, and it ends with 1', async (t) => {
+  const vector = (name: string) => join(import.meta.dirname, 'vectors', name)
+  const server = await ready(t, {
+    WAFER_TLS_CERT: vector('localhost-cert.pem'),
+    WAFER_TLS_KEY: vector('localhost-key.pem'),
+  })
+  const person = new Person(t, server, { user: ann })
+  assert.equal(await person.leaves(), 1)
+  assert.match(
+    person.heard,
+    /^No encrypted communication with the server was established\.\n[^\n]+\.\nNothing was sent/m,
+  )
+  assert.doesNotMatch(person.heard, /Password/)
+})
+
 test('S1190-S1340: an encrypted mail is shown as it came, opened by passphrase, and a wrong one changes nothing', async (t) => {
   const server = await ready(t)
   await sealed(server, 'The plan', 'Meet at the old mill.')

@@ -128,6 +128,10 @@ class Plain implements MailDesk {
     const { talk } = this
     try {
       talk.say(`Wafer, in plain lines, with ${this.client.server.host}.`)
+      // Whether the server can be trusted shows before a password is typed (S1040).
+      await this.client.session().catch((error: unknown) => {
+        if (!(error instanceof Problem)) throw error
+      })
       if (!(await this.#logIn())) return 1
       talk.say(`You are logged in as ${harmless(this.user)}. Type a question mark for what can be done.`)
       talk.say(`Lines around the text of a mail carry the words ${talk.word}: no mail can know them.`)
