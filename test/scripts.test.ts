@@ -456,6 +456,64 @@ test('wait ends with the mail that comes, and without one when its time is over'
   assert.match(out, /^(\d+\t.*\tNew\n)+$/)
 })
 
+// ---- JSON
+
+/** Of JSON Schema what docs/scripts.md uses. @returns where the value is not as the schema says */
+const strays = (value: Json, schema: Json, whole: Json = schema, place = ''): string[] => {
+  if (schema.$ref) return strays(value, whole.$defs[schema.$ref.split('/').at(-1)], whole, place)
+  if (schema.enum && !schema.enum.includes(value)) return [`${place} is ${JSON.stringify(value)}`]
+  const kind = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
+  const kinds = [schema.type ?? kind].flat().map((each) => (each === 'integer' ? 'number' : each))
+  if (!kinds.includes(kind)) return [`${place} is ${kind}, not ${kinds}`]
+  if (kind === 'array')
+    return value.flatMap((each: Json, at: number) => strays(each, schema.items, whole, `${place}[${at}]`))
+  if (kind !== 'object') return []
+  const missing = (schema.required ?? []).filter((name: string) => !(name in value))
+  const known = Object.entries(schema.properties ?? {}).filter(([name]) => name in value)
+  return [
+    ...missing.map((name: string) => `${place}.${name} is missing`),
+    ...known.flatMap(([name, each]) => strays(value[name], each, whole, `${place}.${name}`)),
+  ]
+}
+
+test('What the commands print with --json is as the documented schemas say', async (t) => {
+  const schemas = new Map<string, Json>()
+  for (const section of readFileSync(join(root, 'docs', 'scripts.md'), 'utf8')
+    .split('\n### ')
+    .slice(1)) {
+    const [, schema] = /```json\n([\s\S]*?)```/.exec(section) ?? []
+    const example = /^`([[{].*)`$/m.exec(section)?.[1]
+    for (const name of section.split('\n')[0]!.split(', '))
+      schemas.set(name, schema ? JSON.parse(schema) : schemas.get('status').properties.allowance)
+    assert.deepEqual(strays(JSON.parse(example!), schemas.get(section.split(/[,\n]/)[0]!)), [], section)
+  }
+  const { server, home } = await annAtHome(t)
+  const conforms = async (words: string[], input = '') => {
+    const value = await home.json(words, input)
+    assert.deepEqual(strays(value, schemas.get(words[0]!)), [], words.join(' '))
+    return value
+  }
+  const logIn = ['login', '--server', server.url, '--user', ann, '--password-stdin']
+  await conforms(logIn, password)
+  await conforms(['unlock', '--passphrase-stdin'], passphrase)
+  await conforms(['status'])
+  await conforms(['folders'])
+  const file = join(home.folder, 'plan.pdf')
+  writeFileSync(file, '%PDF')
+  const letter = ['send', '--to', ann, '--subject', 'zebra', '--attach', file]
+  await conforms([...letter, '--encrypt', '--sign'], 'secret')
+  await conforms([...letter, '--hold', '5'], 'plain')
+  const [{ id }] = await conforms(['ls'])
+  await conforms(['search', 'zebra'])
+  await conforms(['read', String(id)])
+  await conforms(['wait', '--timeout', '1s'])
+  await conforms(['lock'])
+  const other = await server.terminal(ann)
+  await other.unlock()
+  assert.notEqual((await conforms(['status'])).in_use, null)
+  await conforms(['logout'])
+})
+
 // ---- where the key is kept
 
 test('Without a runtime folder unlock wants --keep, before it reads a passphrase', async (t) => {
