@@ -43,7 +43,10 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     format: 'esm',
     external: ['better-sqlite3'],
     sourcemap: 'linked',
-    banner: { js: "import{createRequire as cR}from'node:module';const require=cR(import.meta.url);" },
+    // A name that no minifier makes up.
+    banner: {
+      js: "import{createRequire as requireOfNode}from'node:module';const require=requireOfNode(import.meta.url);",
+    },
   }
   // In one file each: the child may read no other, and nobody waits for a client in pieces.
   const tuiApart = {
