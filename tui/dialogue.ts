@@ -294,6 +294,7 @@ export class Dialogue {
   #noMore = (): void => {
     if (this.#partial !== '' && !this.#waiting?.isSecret) this.#type('\n') // a last line without its end
     this.#isEnded = true
+    if (this.#waiting && !this.#waiting.isSecret) this.#write('\n')
     this.#settle(({ fail }) => fail(new EndOfInput()))
   }
 

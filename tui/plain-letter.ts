@@ -336,7 +336,7 @@ export class LetterTalk {
           const text = await this.#desk.edit(this.letter.text, (saved) => this.#set({ text: saved }))
           if (text === null) return
           this.#set({ text })
-          talk.say(`The letter has ${counted(text.split('\n').length, 'line')} now.`)
+          talk.say(`The letter has ${counted(text.trimEnd().split('\n').length, 'line')} now.`)
         },
       },
       { words: 'attach a', usage: 'FILE', does: 'attaches a file', run: (rest) => this.#attach(rest) },
