@@ -505,6 +505,8 @@ export class App {
         return void this.contact().then(() => top.name === 'list' && kind.shown?.(this, top))
       case 'compose':
         return openCompose(this, {})
+      case 'sign':
+        return openCompose(this, { sign: true })
       case 'terminals':
         return terminals(this)
       case 'keys':

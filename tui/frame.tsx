@@ -11,7 +11,10 @@ import { window as fieldView } from './field.ts'
 import { keyName } from './keymap.ts'
 import type { Line, Press, Segment, Size } from './screen.ts'
 import { keyLeftMs, type State } from './state.ts'
-import { cells, cut, harmless, pad } from './text.ts'
+import { cells, cut, harmless, pad, wrapped } from './text.ts'
+
+/** What is said at the foot takes at most so many rows. */
+const noticeRows = 4
 
 /** Gives the terminal away while the work runs, and draws anew after it. */
 export type Suspend = (work: () => Promise<void>) => Promise<void>
@@ -80,13 +83,14 @@ export const drawn = (
   const picture = kind.view(top, state, { columns, rows: body })
   const lines = picture.lines.slice(0, body).map(written)
   while (lines.length < body) lines.push('')
-  const bottom = bottomLine(app, state, columns)
+  const bottom = bottomLines(app, state, columns)
   return {
     rows: [
       titleLine(kind.title(top, state), kind.place?.(top, state) ?? '', state, columns),
-      ...lines,
+      // What is said at the foot may take more rows than one; it lies over the last rows of the screen meanwhile.
+      ...lines.slice(0, body + 1 - bottom.lines.length),
       statusLine(state, columns),
-      written(bottom.line),
+      ...bottom.lines.map(written),
     ],
     cursor:
       bottom.cursor === null
@@ -113,7 +117,10 @@ const statusLine = (state: State, columns: number): string => {
         ? `Key in use at ${harmless(held.terminal)}`
         : 'Key locked'
   const inbox = state.folders.find(({ kind }) => kind === 'inbox')
-  const waits = state.busy ? `${state.busy} ...` : inbox?.unread ? `Inbox: ${inbox.unread} unread` : ''
+  const top = state.screens.at(-1)
+  const isThere = top?.name === 'list' && top.folder === inbox?.name // its title says it
+  const unread = inbox?.unread && !isThere ? `Inbox: ${inbox.unread} unread` : ''
+  const waits = state.busy ? `${state.busy} ...` : unread
   const room = columns - 3
   return written([
     {
@@ -123,33 +130,35 @@ const statusLine = (state: State, columns: number): string => {
   ])
 }
 
-const bottomLine = (app: App, state: State, columns: number): { line: Line; cursor: number | null } => {
+const bottomLines = (app: App, state: State, columns: number): { lines: Line[]; cursor: number | null } => {
   const { prompt, notice } = state
   if (prompt?.kind === 'line') {
     const label = cut(harmless(prompt.label), Math.floor(columns / 2))
     const { shown, cursorColumn } = fieldView(prompt.field, columns - cells(label) - 1)
-    const offered = notice ? `   ${notice.text}` : ''
+    const offered = notice ? `   ${harmless(notice.text)}` : ''
     return {
-      line: [cut(`${label}${shown}${offered}`, columns)],
+      lines: [[cut(`${label}${shown}${offered}`, columns)]],
       cursor: Math.min(columns - 1, cells(label) + cursorColumn),
     }
   }
   if (prompt) {
-    const question = cut(harmless(prompt.question), columns - 1)
-    return { line: [{ text: question, bold: true }], cursor: Math.min(columns - 1, cells(question)) }
-  }
-  if (notice)
+    const rows = wrapped(prompt.question, columns - 1).slice(0, noticeRows)
     return {
-      line: [
-        {
-          text: cut(harmless(notice.text), columns),
-          bold: notice.isProblem,
-          ...(notice.isProblem ? { colour: 'red' } : {}),
-        },
-      ],
+      lines: rows.map((text) => [{ text, bold: true }]),
+      cursor: Math.min(columns - 1, cells(rows.at(-1) ?? '')),
+    }
+  }
+  if (notice) {
+    const { isProblem } = notice
+    const rows = wrapped(notice.text, columns).slice(0, noticeRows)
+    return {
+      lines: rows.map((text) => [
+        { text, bold: isProblem, ...(isProblem ? { colour: 'red' as const } : {}) },
+      ]),
       cursor: null,
     }
-  return { line: [{ text: hintsOf(app, state, columns), dim: true }], cursor: null }
+  }
+  return { lines: [[{ text: hintsOf(app, state, columns), dim: true }]], cursor: null }
 }
 
 /** As many as fit, and the help always. */

@@ -22,6 +22,7 @@ export const defaults: Keymap = {
     suspend: bind('ctrl-z', 'suspend'),
     redraw: bind('ctrl-l', 'draw the screen anew'),
     compose: bind('c m', 'compose a mail'),
+    sign: bind('S', 'compose a signed mail'),
     key: bind('z', 'unlock the key, or lock it'),
     undo: bind('u', 'undo the last action, for 60 seconds'),
     folder: bind('o', 'go to a folder'),
