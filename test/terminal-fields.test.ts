@@ -26,6 +26,7 @@ import {
   emptyField,
   type Field,
   field,
+  fieldView,
   pastedText,
   rewritten,
   Secret,
@@ -34,7 +35,6 @@ import {
   textOf,
   textView,
   typed,
-  window,
 } from '../tui/field.ts'
 import { attachmentFrom, completions, typeOf } from '../tui/paths.ts'
 import { cells, harmless } from '../tui/text.ts'
@@ -115,20 +115,20 @@ test('A line too long for its place is shown around the cursor, and the cursor s
   for (const columns of [2, 3, 10, 39])
     for (let at: Field = after(line, 'home'), passed = -1; passed !== at.cursor; at = after(at, 'right')) {
       passed = at.cursor
-      const { shown, cursorColumn } = window(at, columns)
+      const { shown, cursorColumn } = fieldView(at, columns)
       assert.ok(cells(shown) <= columns, `${cells(shown)} cells in ${columns}`)
       assert.ok(cursorColumn >= 0 && cursorColumn < columns)
       // What is drawn before the cursor ends where the cursor stands, and is what stands before it in the line.
-      const before = window(field(at.text.slice(0, at.cursor)), 100_000).shown
+      const before = fieldView(field(at.text.slice(0, at.cursor)), 100_000).shown
       const places = [...before.matchAll(/(?=.)|$/gsu)].map(({ index }) => before.slice(index))
       assert.ok(places.some((piece) => cells(piece) === cursorColumn && shown.startsWith(piece)))
     }
-  assert.deepEqual(window(field('日本'), 80), { shown: '日本', cursorColumn: 4 })
-  assert.deepEqual(window(field('12345'), 5), { shown: '345', cursorColumn: 3 })
+  assert.deepEqual(fieldView(field('日本'), 80), { shown: '日本', cursorColumn: 4 })
+  assert.deepEqual(fieldView(field('12345'), 5), { shown: '345', cursorColumn: 3 })
 })
 
 test('What would be drawn as nothing is drawn as a mark, and nothing drawn can move the cursor', () => {
-  const { shown, cursorColumn } = window(field('a\u202eb\u200bc\u2066d'), 40)
+  const { shown, cursorColumn } = fieldView(field('a\u202eb\u200bc\u2066d'), 40)
   assert.equal(shown, 'a\ufffdb\ufffdc\ufffdd')
   assert.equal(cursorColumn, 7)
 })
@@ -308,7 +308,7 @@ test('Letters taken for simple ones are drawn as they are, as wide as was assume
   for (let unit = 0x20; unit < 0x10000; unit++) {
     if (unit >= 0xd800 && unit < 0xe000) continue
     const character = String.fromCharCode(unit)
-    const { shown, cursorColumn } = window({ text: `${character}${character}`, cursor: 1 }, 40)
+    const { shown, cursorColumn } = fieldView({ text: `${character}${character}`, cursor: 1 }, 40)
     if (shown !== `${character}${character}`) continue
     assert.equal(harmless(character), character)
     if ([...segmenter.segment(shown)].length === 2)

@@ -78,7 +78,10 @@ export const typed = ({ text, cursor }: Field, added: string): Field => {
  * What of the line fits into the columns: the part around the cursor, which moves by half a width, so that most key
  * presses redraw one cell and not the line.
  */
-export const window = ({ text, cursor }: Field, columns: number): { shown: string; cursorColumn: number } => {
+export const fieldView = (
+  { text, cursor }: Field,
+  columns: number,
+): { shown: string; cursorColumn: number } => {
   const width = Math.max(2, columns)
   const past = measured(text, 0, cursor)
   const half = Math.max(1, width >> 1)

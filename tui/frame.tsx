@@ -7,7 +7,7 @@
 import { Box, Text, useApp, useCursor, useInput, usePaste, useWindowSize } from 'ink'
 import { useEffect, useSyncExternalStore } from 'react'
 import type { App } from './app.ts'
-import { window as fieldView } from './field.ts'
+import { fieldView } from './field.ts'
 import { keyName } from './keymap.ts'
 import type { Line, Press, Segment, Size } from './screen.ts'
 import { keyLeftMs, type State } from './state.ts'

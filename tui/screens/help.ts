@@ -1,6 +1,6 @@
 /** Help: every key of the screen it was called from, narrowed as one types. */
 import type { App } from '../app.ts'
-import { edited, window as fieldView, typed } from '../field.ts'
+import { edited, fieldView, typed } from '../field.ts'
 import { type Context, type Keymap, keyName } from '../keymap.ts'
 import type { Line, ScreenKind } from '../screen.ts'
 import type { HelpScreen } from '../state.ts'

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os'
 import type { App } from '../app.ts'
 import { heartbeatS, Problem, Unreachable } from '../client.ts'
-import { edited, window as fieldView, typed } from '../field.ts'
+import { edited, fieldView, typed } from '../field.ts'
 import type { ScreenKind } from '../screen.ts'
 import type { LoginScreen } from '../state.ts'
 import { harmless, wrapped } from '../text.ts'
