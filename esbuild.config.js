@@ -98,8 +98,12 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     writeFileSync(join(next, `${name}.br`), brotliCompressSync(octets))
     writeFileSync(join(next, `${name}.gz`), gzipSync(octets, { level: 9 }))
   }
-  // A server that runs keeps the files it knows: each file is replaced whole, older script names stay.
+  // A server that runs keeps the files it knows: each file is replaced whole, older names stay for a day.
   mkdirSync(dist, { recursive: true })
+  const dayMs = 86_400_000
+  for (const file of readdirSync(dist))
+    if (/^part-/.test(file) && statSync(join(dist, file)).mtimeMs < Date.now() - dayMs)
+      rmSync(join(dist, file))
   for (const file of readdirSync(next)) renameSync(join(next, file), join(dist, file))
   rmSync(next, { recursive: true })
   writeFileSync(stamp, readFileSync(join(root, 'package.json'), 'utf8').match(/"version": "(.*)"/)[1])

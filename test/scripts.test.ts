@@ -604,6 +604,12 @@ test('S1040 S1060: without trust no session starts and no password leaves; with 
 
   assert.equal((await home.logIn(server.url, ann, '--ca', overTls.WAFER_TLS_CERT)).code, 0)
   assert.deepEqual(await home.json(['ls']), [])
+  // As on a machine whose own authorities know it.
+  const known = { SSL_CERT_FILE: overTls.WAFER_TLS_CERT }
+  const words = ['login', '--server', server.url, '--user', ann, '--password-stdin']
+  assert.equal((await home.run(words, password, known)).code, 0)
+  assert.equal((await home.run(['ls'], '', known)).code, 0)
+  failed(await home.run(['ls']), /No encrypted communication/)
   const pin = fingerprintOf('localhost-cert.pem')
   for (const given of [pin, pin.replaceAll(':', '').toLowerCase()]) {
     assert.equal((await home.logIn(server.url, ann, '--fingerprint', given)).code, 0)

@@ -140,6 +140,7 @@ export class Client {
   keyToken: string | null = null
   /** Becomes the key token when the approval that was asked for is granted. */
   #askedToken: string | null = null
+  #asksSystem = false
   readonly #agent: http.Agent
   readonly #authorities: string[]
   readonly #fingerprint: string | null
@@ -458,7 +459,19 @@ export class Client {
 
   // ---- the connection
 
-  #connect(): Promise<Socket> {
+  async #connect(): Promise<Socket> {
+    try {
+      return await this.#reach()
+    } catch (error) {
+      const isUnknown = error instanceof Untrusted && unknownAuthority.includes(error.reason)
+      if (!isUnknown || this.#asksSystem) throw error
+      // The authorities of the system are read only where those that Node.js brings do not do: it takes a while.
+      this.#asksSystem = true
+      return this.#reach()
+    }
+  }
+
+  #reach(): Promise<Socket> {
     const { host, hostname, port, protocol } = this.server
     const isEncrypted = protocol === 'https:'
     const to = {
@@ -501,9 +514,15 @@ export class Client {
       ALPNProtocols: ['http/1.1'],
       minVersion: 'TLSv1.2',
       rejectUnauthorized: this.#fingerprint === null,
-      ...(this.#authorities.length === 0
+      ...(this.#authorities.length === 0 && !this.#asksSystem
         ? {}
-        : { ca: [...builtin('node:tls').getCACertificates('default'), ...this.#authorities] }),
+        : {
+            ca: [
+              ...builtin('node:tls').getCACertificates('default'),
+              ...(this.#asksSystem ? builtin('node:tls').getCACertificates('system') : []),
+              ...this.#authorities,
+            ],
+          }),
     }
   }
 
@@ -548,13 +567,17 @@ export class Client {
 
 type Exchange = { status: number; headers: http.IncomingHttpHeaders; octets: Buffer }
 
+const selfSigned = 'its certificate is signed by itself and by no authority known here'
+const strangeAuthority = 'its certificate is signed by an authority that is not known here'
+const unknownAuthority = [selfSigned, strangeAuthority]
+
 /** OpenSSL's words for what is wrong with a certificate, in ours. */
 const reasons: Record<string, string> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is signed by itself and by no authority known here',
-  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by an authority that is not known here',
-  UNABLE_TO_GET_ISSUER_CERT: 'its certificate is signed by an authority that is not known here',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is signed by an authority that is not known here',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is signed by an authority that is not known here',
+  DEPTH_ZERO_SELF_SIGNED_CERT: selfSigned,
+  SELF_SIGNED_CERT_IN_CHAIN: strangeAuthority,
+  UNABLE_TO_GET_ISSUER_CERT: strangeAuthority,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: strangeAuthority,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: strangeAuthority,
   CERT_HAS_EXPIRED: 'its certificate has expired',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet',
   CERT_REVOKED: 'its certificate was revoked',
