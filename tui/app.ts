@@ -6,10 +6,11 @@
 import { type Client, heartbeatS, isProblem, Problem, Unreachable, Untrusted } from './client.ts'
 import { edited, emptyField, Secret } from './field.ts'
 import { type Context, commandOf, type Keymap, keyName } from './keymap.ts'
+import type { Completion } from './paths.ts'
 import type { Press, ScreenKind, Size } from './screen.ts'
 import { keyLog, keysAndPasskeys, terminals } from './screens/account.ts'
 import { approval } from './screens/approval.ts'
-import { compose, openCompose } from './screens/compose.ts'
+import { compose, keepDue, keepLetters, openCompose } from './screens/compose.ts'
 import { goToFolder, openFolder } from './screens/folders.ts'
 import { help, helpRows } from './screens/help.ts'
 import { inUse } from './screens/in-use.ts'
@@ -258,8 +259,11 @@ export class App {
       this.#inbox = inbox
       const { top } = this
       const counted = top?.name === 'list' && folders.find(({ name }) => name === top.folder)
-      if (top && counted && !top.query && top.total !== null && counted.total !== top.total)
-        kinds.list.shown(this, top as never)
+      if (top && counted && !top.query && top.thread === null && counted.total !== top.total)
+        if (top.total === null)
+          // Where it is not known, the first page came before the folders did.
+          this.dispatch({ type: 'rows', id: top.id, offset: 0, rows: [], end: false, total: counted.total })
+        else kinds.list.shown(this, top as never)
     } catch (error) {
       if (error instanceof Untrusted) this.refuse(error)
       else if (error instanceof Unreachable) this.warn(error.message)
@@ -287,16 +291,19 @@ export class App {
       this.note('The key has closed: its time is over.')
       this.#forgetOpened()
     }
+    keepDue(this)
     const shows = this.#state.key || this.#state.undo || this.top?.name === 'approval'
     if (shows) this.dispatch({ type: 'tick', now })
   }
 
-  /** Locks, logs out and ends. */
+  /** Keeps what is being written, locks, logs out and ends. */
   async end(code = 0): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer)
     if (this.client.token)
       await Promise.race([
-        this.client.logOut().catch(() => undefined),
+        keepLetters(this)
+          .then(() => this.client.logOut())
+          .catch(() => undefined),
         new Promise((resolve) => setTimeout(resolve, 2000)),
       ])
     this.surroundings.exit(code)
@@ -361,6 +368,7 @@ export class App {
    * @returns null if it was refused or the windows were left
    */
   async withKey<T>(use: { verb: string; about: string }, work: () => Promise<T>): Promise<T | null> {
+    const from = this.top
     return this.ask(async () => {
       for (;;)
         try {
@@ -369,6 +377,8 @@ export class App {
           return result
         } catch (error) {
           if (!(error instanceof Problem)) throw error
+          // Who left before the answer came is asked for nothing.
+          if (from && !this.current(from)) throw new GivenUp()
           if (error.code === 'key-in-use') await this.#takeOver(use.verb, error.by)
           else if (error.code !== 'allowance-required') throw error
           if (!(await this.openKey(use, error.methods))) throw new GivenUp()
@@ -381,6 +391,7 @@ export class App {
     const by = holder ?? { terminal: 'Another terminal', since: '', last_used: '' }
     if (!(await this.put<boolean>({ name: 'inUse', verb, by, step: 'error', problem: '' })))
       throw new GivenUp()
+    void this.contact() // the status line no longer names the other terminal
   }
 
   /** The unlock window. @returns whether the key is open now */
@@ -525,14 +536,14 @@ export class App {
   }
 
   #leave() {
-    const letter = this.#state.screens.find((screen) => screen.name === 'compose' && screen.changed)
-    if (!letter) return void this.end()
-    this.dispatch({
-      type: 'prompt',
-      prompt: {
-        kind: 'choice',
-        question: 'A letter is not kept as a draft yet. Quit all the same? y/n',
-        answers: { y: () => void this.end(), n: () => undefined },
+    const letters = this.#state.screens.filter((screen) => screen.name === 'compose')
+    const unkept = letters.filter(({ changedAt }) => changedAt !== null)
+    if (unkept.length === 0) return void this.end()
+    this.askChoice('Quit: keep the letter as a draft? y keeps it, n throws away what changed, Esc stays', {
+      y: () => void keepLetters(this).then((areKept) => areKept && this.end()),
+      n: () => {
+        for (const letter of unkept) this.change(letter, { changedAt: null })
+        void this.end()
       },
     })
   }
@@ -543,7 +554,7 @@ export class App {
   askLine(
     label: string,
     done: (text: string) => void,
-    complete: (text: string) => string[] = () => [],
+    complete: (text: string) => string[] | Promise<Completion> = () => [],
     text = '',
   ) {
     const field = edited(emptyField(), { name: '', text }) ?? emptyField()
@@ -575,12 +586,17 @@ export class App {
   }
 
   #complete(prompt: Extract<State['prompt'], { kind: 'line' }>) {
-    const candidates = prompt.complete(prompt.field.text)
-    if (candidates.length === 0) return
-    const whole = commonStart(candidates)
-    if (whole.length <= prompt.field.text.length) return this.note(candidates.slice(0, 8).join('  '))
-    const field = edited(emptyField(), { name: '', text: whole })
-    if (field) this.dispatch({ type: 'prompt', prompt: { ...prompt, field } })
+    const take = ({ completed, candidates }: Completion) => {
+      if (candidates.length === 0 || this.#state.prompt !== prompt) return
+      const { text } = prompt.field
+      if (completed.length > text.length || (completed !== text && candidates.length === 1)) {
+        const field = edited(emptyField(), { name: '', text: completed })
+        if (field) this.dispatch({ type: 'prompt', prompt: { ...prompt, field } })
+      } else this.note(candidates.slice(0, 8).join('  '))
+    }
+    const found = prompt.complete(prompt.field.text)
+    if (found instanceof Promise) void found.then(take)
+    else take({ completed: commonStart(found), candidates: found })
   }
 
   #askCommand(kind: ScreenKind<Screen>) {

@@ -65,10 +65,12 @@ export const approval: ScreenKind<Own> = {
     const what = screen.scope === 'read' ? 'to read mail for 15 minutes' : 'to read and sign'
     const digits = `${screen.code.slice(0, 3)} ${screen.code.slice(3)}`
     const said: Line[] = [
-      [{ text: `Approve on your phone, ${what}`, bold: true }],
+      ...wrapped(`Approve on your phone, ${what}`, columns).map((text): Line => [{ text, bold: true }]),
       ...wrapped(`1. Open there: ${harmless(screen.address)}`, columns).map((text): Line => [text]),
       ['2. Type there: ', { text: digits, bold: true }],
-      [`This terminal waits ${lasts}. Enter looks now, Esc gives up.`],
+      ...wrapped(`This terminal waits ${lasts}. Enter looks now, Esc gives up.`, columns).map(
+        (text): Line => [text],
+      ),
     ]
     const code = halfBlocks(screen.qr)
     const fits = code.length + said.length <= rows && (code[0]?.length ?? 0) <= columns

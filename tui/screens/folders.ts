@@ -8,10 +8,11 @@ import { openMenu } from './menu.ts'
 export const goToFolder = (app: App) => {
   const names = app.state.folders.map(({ name }) => name)
   app.askLine(
-    'Folder (nothing: a list; Tab completes): ',
+    'Folder: ',
     (typed) => (typed === '' ? showFolders(app) : openFolder(app, typed)),
     (typed) => startingWith(names, typed),
   )
+  app.note('Tab completes, Enter lists all')
 }
 
 export const openFolder = (app: App, typed: string) => {

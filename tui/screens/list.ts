@@ -87,7 +87,7 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
         return app.askLine('Search for: ', (query) => query && openList(app, screen.folder, { query }))
       case 'limit':
         return app.askLine(
-          'Only mails with (nothing: all): ',
+          'Only mails with: ',
           (query) => {
             app.change(screen, {
               query,
