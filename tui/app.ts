@@ -540,7 +540,7 @@ export class App {
     const unkept = letters.filter(({ changedAt }) => changedAt !== null)
     if (unkept.length === 0) return void this.end()
     this.askChoice('Quit: keep the letter as a draft? y keeps it, n throws away what changed, Esc stays', {
-      y: () => void keepLetters(this).then((areKept) => areKept && this.end()),
+      y: () => void keepLetters(this).then((areKept) => (areKept ? this.end() : undefined)),
       n: () => {
         for (const letter of unkept) this.change(letter, { changedAt: null })
         void this.end()

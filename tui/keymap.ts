@@ -91,6 +91,8 @@ export const defaults: Keymap = {
     copies: bind('alt-c', 'show Cc and Bcc'),
     save: bind('alt-d', 'keep as a draft and go on'),
     close: bind('esc', 'close: keep as a draft'),
+    discard: bind('alt-x', 'throw the letter away'),
+    help: bind('ctrl-g f1', 'help; type to narrow it'),
   },
   menu: {
     down: bind('j down n', 'next'),

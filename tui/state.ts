@@ -5,6 +5,7 @@
 import type { Folder, Message, Opened, Recipient, Row, SessionView } from './client.ts'
 import type { Field, Secret, TextField } from './field.ts'
 import type { Letter } from './letter.ts'
+import type { Completion } from './paths.ts'
 
 export type LoginScreen = {
   name: 'login'
@@ -59,15 +60,22 @@ export type ComposeScreen = {
   text: TextField
   focus: 'to' | 'cc' | 'bcc' | 'subject' | 'text'
   showCopies: boolean
-  /** Of the addresses that are whole: whether a key is there. */
+  /** Whom it goes to, and whether each has a key; empty until that was looked up. */
   recipients: Recipient[]
-  /** Candidates for the address that is being typed. */
-  candidates: { name: string; address: string }[]
-  /** Changed since it was kept as a draft. */
-  changed: boolean
+  /** The candidates that Tab goes through, and what was typed before; null while it goes through none. */
+  offered: { typed: Field; candidates: { name: string; address: string }[]; place: number } | null
+  /** Since when it differs from its draft, by this terminal's clock; null if it does not. */
+  changedAt: number | null
+  /** When it was kept as a draft. */
+  keptAt: number | null
+  /** The text as it came back signed. */
+  signed: string | null
+  /** What is wrong with the addresses. */
   problem: string
-  /** Doubts that were put to the person already. */
+  /** Doubts that the person had and set aside. */
   asked: string[]
+  /** It is being sent or signed, or lies in the editor: keys wait. */
+  busy: boolean
 }
 
 /** The windows in which the key is asked for. `verb` is what wants it: Decrypt, Sign, Send. */
@@ -148,7 +156,7 @@ export type Prompt =
       kind: 'line'
       label: string
       field: Field
-      complete(text: string): string[]
+      complete(text: string): string[] | Promise<Completion>
       done(text: string): void
     }
   | { kind: 'choice'; question: string; answers: Record<string, () => void> }
