@@ -229,7 +229,7 @@ test('S1090-S1180: a wrong password is answered with one sentence, the right one
   ours.type(password)
   ours.press('enter')
   await ours.sees('First letter', 'Key locked', ann)
-  assert.match(ours.title, /^Inbox, 1 unread .* 1 of 1$/)
+  await ours.sees(/^Inbox, 1 unread .* 1 of 1\n/)
   for (const row of ours.seen) assert.ok(!row.includes(password) && !row.includes('not the password'))
   const [terminal] = (await (await server.terminal(ann)).get('/terminals')).body.terminals.filter(
     (each: { this: boolean }) => !each.this,
@@ -662,6 +662,7 @@ test('Folders: by their names with completion, from a list, with J and K; a mail
   await ours.sees('There is no folder Boats. Make it? y/n')
   ours.press('y')
   await ours.sees('1 mail moved to Boats.', /of 1\n/)
+  await ours.app.contact()
   ours.press('o')
   ours.type('Bo')
   ours.press('tab')

@@ -196,11 +196,7 @@ export class App {
   /** S1040-S1070: nothing goes on with a server that cannot be trusted. */
   refuse(error: Untrusted) {
     this.distrust = error
-    const sentences = [
-      'No encrypted communication with the server was established.',
-      error.message,
-      'Nothing was sent, and no session was begun.',
-    ]
+    const sentences = [error.message, 'Nothing was sent, and no session was begun.']
     for (const timer of this.#timers.splice(0)) clearInterval(timer)
     this.dispatch({ type: 'replaced', screens: [] })
     this.push({ name: 'untrusted', sentences })

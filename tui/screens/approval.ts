@@ -12,6 +12,8 @@ import { harmless, wrapped } from '../text.ts'
 type Own = ApprovalScreen & { id: number }
 
 const askEveryMs = 3000
+/** How long the server waits for the phone. */
+const lastsS = 120
 const quiet = 2 // modules around the code; ISO 18004 wants four, phones read two
 
 /** Asks for the key by a phone. @returns true once it is granted, or a sentence why not */
@@ -30,7 +32,7 @@ export const askApproval = async (app: App, verb: string, scope: 'read' | 'sign'
     scope,
     address,
     code,
-    endsAt: app.surroundings.now() + 120_000,
+    endsAt: app.surroundings.now() + lastsS * 1000,
     qr: modules(address),
   })
   const screen = app.top as Own
@@ -60,7 +62,7 @@ export const approval: ScreenKind<Own> = {
   title: () => 'Approve on your phone',
 
   view(screen, state, { columns, rows }) {
-    const left = Math.max(0, Math.ceil((screen.endsAt - state.now) / 1000))
+    const left = Math.max(0, Math.min(lastsS, Math.ceil((screen.endsAt - state.now) / 1000)))
     const lasts = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
     const what = screen.scope === 'read' ? 'to read mail for 15 minutes' : 'to read and sign'
     const digits = `${screen.code.slice(0, 3)} ${screen.code.slice(3)}`

@@ -6,11 +6,11 @@ import { openMenu } from './menu.ts'
 
 /** Asks for a folder by name; Enter alone shows them all. */
 export const goToFolder = (app: App) => {
-  const names = app.state.folders.map(({ name }) => name)
+  const names = () => app.state.folders.map(({ name }) => name)
   app.askLine(
     'Folder: ',
     (typed) => (typed === '' ? showFolders(app) : openFolder(app, typed)),
-    (typed) => startingWith(names, typed),
+    (typed) => startingWith(names(), typed),
   )
   app.note('Tab completes, Enter lists all')
 }

@@ -17,7 +17,7 @@ export const untrusted: ScreenKind<Own> = {
       [''],
       ...rest.flatMap((sentence) => [...wrapped(sentence, columns).map((text) => [text]), ['']]),
       ...wrapped(
-        'If the server has a certificate of its own making, give its authority with --ca FILE, or its fingerprint with --fingerprint. Press any key to end.',
+        'Trust an authority of your own: --ca FILE; a certificate: --fingerprint HEX. Any key ends.',
         columns,
       ).map((text) => [text]),
     ]
