@@ -765,6 +765,28 @@ test('B12: the options for an unknown user, for one without passkeys and for one
   )
 })
 
+test('A passkey that names itself as a page of this site is named is not taken', async (t) => {
+  const { passkeys, session, authenticator } = await desk(t)
+  const { options } = await passkeys.registrationOptions(session)
+  const { response, ...rest } = JSON.parse(authenticator.create(options))
+  const id = Buffer.from(response.id, 'base64url')
+  const short = Buffer.from('new', 'base64url')
+  const object = Buffer.from(response.response.attestationObject, 'base64url')
+  const place = object.indexOf(id)
+  const shortened = Buffer.concat([
+    object.subarray(0, place - 1),
+    Buffer.of(short.length),
+    short,
+    object.subarray(place + id.length),
+  ])
+  // The octet string that this lies in is as much shorter (CBOR, RFC 8949 §3.1).
+  shortened[object.indexOf('authData') + 'authData'.length + 1]! -= id.length - short.length
+  Object.assign(response, { id: 'new', rawId: 'new' })
+  response.response.attestationObject = shortened.toString('base64url')
+  const begun = passkeys.beginRegistration(session, JSON.stringify({ response, ...rest }))
+  await assert.rejects(begun, { code: 'bad-request', message: /names itself/ })
+})
+
 // ---- passphrase and recovery code
 
 test('A changed passphrase opens the key and the old one does not; the key is the same, other terminals are logged out', async (t) => {
