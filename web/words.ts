@@ -488,9 +488,23 @@ const japaneseSentences: [RegExp, string][] = [
     /^This passkey logs you in, but does not open your key/,
     'このパスキーはログイン専用で、鍵は開けません。パスフレーズか、別のパスキーを使ってください。',
   ],
+  [/^This took longer than five minutes/, '5分以上かかりました。もう一度お試しください。'],
+  [/^This was sent already/, 'これはすでに送られています。もう一度お試しください。'],
   [
-    /^This took too long, or was sent twice/,
-    '時間がかかりすぎたか、二回送られました。もう一度お試しください。',
+    /^The browser sent again what had opened your key once/,
+    '一度鍵を開いた値をブラウザーがまた送りました。何も変わっていません。ここではパスフレーズを使ってください。',
+  ],
+  [
+    /^Too many passkeys were refused here.* wait (\d+) min/,
+    '受け付けられないパスキーが多すぎます。パスフレーズを使うか、$1分待ってください。',
+  ],
+  [
+    /^No user could be logged in with this passkey/,
+    'このパスキーではログインできませんでした。ユーザーIDを確かめるか、パスワードを使ってください。',
+  ],
+  [
+    /^Your browser sent no cookie/,
+    'ブラウザーがクッキーを送りませんでした。このサイトのクッキーを許可してください。',
   ],
   [/^This took too long\./, '時間がかかりすぎました。「パスキーを追加」からやり直してください。'],
   [
@@ -506,7 +520,7 @@ const japaneseSentences: [RegExp, string][] = [
   [/^You have no key yet, so/, 'まだ鍵がないので、パスキーで開けるものがありません。'],
   [/^You have no key yet\./, 'まだ鍵がありません。サーバーの管理者に頼んでください。'],
   [/^You have (\d+) passkeys\./, 'パスキーが$1個あります。先に一つ削除してください。'],
-  [/^This passkey is registered already/, 'このパスキーは登録済みです。そのまま使えます。'],
+  [/^This device has a passkey here already/, 'この機器にはすでにパスキーがあります。それを使ってください。'],
   [/^This passkey names itself/, 'このパスキーは登録できない形式です。別の機器を使ってください。'],
   [
     /^This passkey did not compute the same secret twice/,
