@@ -84,6 +84,8 @@ export const keyWindows = (services: Services) => {
     const session = sessionOf(c)
     if (!(await services.passkeys.forUnlock(session.user.id)))
       return unlockWindow(c, wanted, words.passkeyNone)
+    const key = await services.allowances.state(session)
+    if (key.state === 'elsewhere') return elsewhere(c, wanted, key.by) // no touch before the takeover
     const { options } = await services.passkeys.assertionOptions('unlock', { session })
     return show(c, services, {
       title: words.useTitle,
