@@ -440,7 +440,9 @@ export class Passkeys {
       }
       if (purpose === 'login') return { user, opens: null }
       const slot = (await this.#permittedSlots(user.id)).get(row.id)
-      return { user, opens: slot ? opensWith(slot, asserted, nextSalt) : null }
+      // A browser that computes no PRF logs in all the same; the key stays closed.
+      const isOpener = slot && (slot.kind === 'held' || asserted.prf)
+      return { user, opens: isOpener ? opensWith(slot, asserted, nextSalt) : null }
     } catch (cause) {
       if (!(cause instanceof Refusal) || cause.code === 'busy' || cause.code === 'slow-down') throw cause
       await pause(Math.max(0, refusalAt - performance.now()))
