@@ -1176,7 +1176,7 @@ test('P87: within a session a refusal says what was wrong and what helps; before
   const unknown = new Authenticator({ origin: at.origin, seed: 'unknown' })
   unknown.create(options)
   const { options: any } = await at.passkeys.assertionOptions('login', pre)
-  for (const answer of [early, await ask({ prf: false }), await ask({ counter: 1 }), unknown.get(any)])
+  for (const answer of [early, await ask({ counter: 1 }), unknown.get(any)])
     await said(
       at.passkeys.logIn(answer, pre),
       'bad-credentials',
