@@ -60,6 +60,11 @@ export class Allowances {
   readonly #passkeys: Passkeys
   readonly #ledger: Ledger
   readonly #pool: CryptoPool
+  /**
+   * Told, in the transaction that did it, which session waits for an approval no longer: it opened the key itself,
+   * locked it, or was stopped. An approval that comes late then undoes none of these.
+   */
+  onWaitOver: (sessionId: string) => void = () => {}
 
   constructor(options: {
     db: Database
@@ -233,9 +238,10 @@ export class Allowances {
     await this.#held(session, keyToken, scope)
   }
 
-  /** Ends this session's own allowance; without one, nothing happens. */
+  /** Ends this session's own allowance, if it has one, and its wait for an approval. */
   async lock(session: Session): Promise<void> {
     const ended = this.#db.transaction((tx) => {
+      this.onWaitOver(session.id)
       const row = tx.delete(allowances).where(eq(allowances.sessionId, session.id)).returning().get()
       if (row) this.#note(session, { event: 'ended', method: row.method, reason: 'locked' })
       return row
@@ -244,7 +250,8 @@ export class Allowances {
   }
 
   /**
-   * Stops the key's allowance in whichever session holds it (S2080): at once, before any passphrase.
+   * Stops the key's allowance in whichever session holds it (S2080): at once, before any passphrase. An approval that
+   * the stopped session waits for is not granted any more.
    *
    * @throws Refusal `slow-down` after the third time in ten minutes
    */
@@ -255,11 +262,13 @@ export class Allowances {
       if (!holder) return false
       const { method } = holder.row
       if (holder.row.sessionId === session.id) {
+        this.onWaitOver(session.id)
         tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
         this.#note(session, { event: 'ended', method, reason: 'locked' })
         return true
       }
       this.#refuseTooManyStops(userId)
+      this.onWaitOver(holder.row.sessionId)
       tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
       this.#note(session, {
         event: 'stopped',
@@ -380,6 +389,7 @@ export class Allowances {
         .where(eq(sessions.id, session.id))
         .run()
       for (const each of settle) each()
+      if (grant.method !== 'approval') this.onWaitOver(session.id)
       this.#note(session, { event: 'granted', method: grant.method, reason })
       return tx.select().from(allowances).where(eq(allowances.id, grant.id)).get()!
     }, immediate)

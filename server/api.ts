@@ -238,7 +238,6 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
     .delete('/allowance', async (c) => {
       const { session } = await authenticated(c)
-      await approvals.cancel(session) // who locks does not want it opened by a late approval either
       await allowances.lock(session)
       return c.body(null, 204)
     })

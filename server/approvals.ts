@@ -8,7 +8,7 @@
  * them; they are made from the key token, and the row keeps only a MAC of them.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { and, asc, desc, eq, gt, lte, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, lte, ne, sql } from 'drizzle-orm'
 import type { Allowances, Scope } from './allowances.ts'
 import type { Clock } from './clock.ts'
 import { approvals, type Database, immediate, sessions } from './database.ts'
@@ -37,7 +37,7 @@ type Row = typeof approvals.$inferSelect
 
 const lifeMs = 2 * 60_000
 const wrongCodeLimit = 3
-/** So often may one user's terminals ask in this time. */
+/** So often may one user's terminals ask in this time without being granted it: who is asked too often agrees to anything. */
 const askLimit = 3
 const askWindowMs = 10 * 60_000
 
@@ -72,6 +72,7 @@ export class Approvals {
     this.#allowances = options.allowances
     this.#passkeys = options.passkeys
     this.#ledger = options.ledger
+    this.#allowances.onWaitOver = (sessionId) => this.#expirePending(sessionId)
   }
 
   // ---- the terminal that asks
@@ -80,7 +81,8 @@ export class Approvals {
    * Asks that the key be opened for this session elsewhere; an older request of the session ends.
    *
    * @returns the code for the screen, and the key token that works once the request is granted
-   * @throws Refusal `key-in-use`; `slow-down` after the third request in ten minutes; `not-found` without a key
+   * @throws Refusal `key-in-use`; `slow-down` after the third request in ten minutes that was not granted;
+   *   `not-found` without a key
    */
   async ask(
     session: Session,
@@ -113,22 +115,20 @@ export class Approvals {
       endsAt: now + lifeMs,
     } as const
     this.#db.transaction((tx) => {
-      const recent = tx
+      const counted = tx
         .select({ at: approvals.askedAt })
         .from(approvals)
-        .where(and(eq(approvals.userId, userId), gt(approvals.askedAt, now - askWindowMs)))
+        .where(
+          and(
+            eq(approvals.userId, userId),
+            gt(approvals.askedAt, now - askWindowMs),
+            ne(approvals.state, 'granted'),
+          ),
+        )
         .orderBy(asc(approvals.askedAt))
         .all()
-      if (recent.length >= askLimit)
-        throw new Refusal(
-          'slow-down',
-          `Approval was asked for ${askLimit} times in ten minutes. Please wait.`,
-          {
-            detail: { retry_after_s: Math.max(1, Math.ceil((recent[0]!.at + askWindowMs - now) / 1000)) },
-          },
-        )
-      const older = and(eq(approvals.sessionId, session.id), eq(approvals.state, 'pending'))
-      tx.update(approvals).set({ state: 'expired' }).where(older).run()
+      if (counted.length >= askLimit) throw tooOften(counted.at(-askLimit)!.at + askWindowMs - now)
+      this.#expirePending(session.id)
       tx.insert(approvals).values(row).run()
     }, immediate)
     return { id, address: this.#address, code, keyToken, scope, expiresAt: row.endsAt }
@@ -136,8 +136,7 @@ export class Approvals {
 
   /** The session waits no longer. */
   async cancel(session: Session): Promise<void> {
-    const own = and(eq(approvals.sessionId, session.id), eq(approvals.state, 'pending'))
-    this.#db.update(approvals).set({ state: 'expired' }).where(own).run()
+    this.#expirePending(session.id)
   }
 
   /** What the session's newest request has come to; null if it never asked. */
@@ -210,9 +209,6 @@ export class Approvals {
     const row = this.#answered(phone, id, code)
     const asking = (await this.#sessions.list(phone.user)).find((each) => each.id === row.sessionId)
     if (!asking) throw noSuch()
-    // Who waited no longer and typed the passphrase instead has a key token that must not die by a late touch.
-    const key = await this.#allowances.state(asking)
-    if (key.state === 'open' && key.allowance.grantedAt > row.askedAt) throw noSuch()
     const opens =
       'asserted' in proof
         ? await this.#passkeys.opensBy(phone, proof.asserted, 'approve', aboutOf(row, code))
@@ -220,6 +216,7 @@ export class Approvals {
     const waiting = { id: row.allowanceId, publicHalf: row.publicHalf }
     const settle = () => {
       this.#sessions.requireLive(phone)
+      // Whoever waits no longer (locked, was stopped, typed the passphrase instead) is not granted it by a late touch.
       const still = and(eq(approvals.id, id), this.#answerable())
       if (!this.#db.update(approvals).set({ state: 'granted' }).where(still).run().changes) throw noSuch()
     }
@@ -254,6 +251,11 @@ export class Approvals {
   }
 
   // ---- rows
+
+  #expirePending(sessionId: string) {
+    const own = and(eq(approvals.sessionId, sessionId), eq(approvals.state, 'pending'))
+    this.#db.update(approvals).set({ state: 'expired' }).where(own).run()
+  }
 
   #newest(session: Session): Row | null {
     const own = eq(approvals.sessionId, session.id)
@@ -294,12 +296,13 @@ export class Approvals {
     return found.row
   }
 
-  /** The request that this code is for. A wrong code counts, also among several that come at once. */
+  /** The request that this code is for. A wrong code counts, also among several that come at once; none at all does not. */
   #answered(phone: Session, id: string, code: string): Row {
     const looked = this.#db.transaction((tx) => {
       const row = this.#answerableRow(phone.user.id, id)
       if (row.sessionId === phone.id)
         throw new Refusal('forbidden', 'Approve this on another device than the one that asks.')
+      if (digitsOf(code) === '') throw new Refusal('wrong-code', 'Type the code that the terminal shows.')
       if (timingSafeEqual(this.#codeMac(id, digitsOf(code)), row.codeMac)) return { row, left: null }
       const wrongCodes = row.wrongCodes + 1
       const state = wrongCodes >= wrongCodeLimit ? 'denied' : 'pending'
@@ -354,6 +357,15 @@ const aboutOf = ({ id, sessionId, scope, endsAt }: Row, code: string) => [
   endsAt,
   digitsOf(code),
 ]
+
+const tooOften = (waitMs: number) => {
+  const waitS = Math.max(1, Math.ceil(waitMs / 1000))
+  return new Refusal(
+    'slow-down',
+    `Approval was asked for ${askLimit} times in ten minutes and not granted. It is possible again in ${Math.ceil(waitS / 60)} min.`,
+    { detail: { retry_after_s: waitS } },
+  )
+}
 
 const noSuch = () =>
   new Refusal(

@@ -40,7 +40,7 @@ export const users = sqliteTable('users', {
 
 // ---- owner: guesses.ts
 
-/** Counters against guessing, kept by rate-limiter-flexible (which names the columns). */
+/** Counters against guessing, and of refused passkeys, kept by rate-limiter-flexible (which names the columns). */
 export const rateLimits = sqliteTable('rate_limits', {
   key: text('key').primaryKey(),
   points: integer('points').notNull().default(0),
@@ -205,18 +205,10 @@ export const passkeys = sqliteTable(
   (table) => [index('passkeys_user').on(table.userId)],
 )
 
-/** Challenges that were given out and not answered yet; the answer takes the row away. */
-export const challenges = sqliteTable('challenges', {
+/** Challenges that were answered: no row is written for one that is given out (passkeys.ts). */
+export const spentChallenges = sqliteTable('spent_challenges', {
   /** SHA-256 of the challenge. */
   hash: bytes('hash').primaryKey(),
-  purpose: text('purpose', {
-    enum: ['register', 'check', 'unlock', 'login', 'login+unlock', 'approve', 'proof'],
-  }).notNull(),
-  /** The challenge is a hash of this and of what it is bound to; what that was, the answer must know. */
-  nonce: bytes('nonce').notNull(),
-  sessionId: text('session_id').references(() => sessions.id, { onDelete: 'cascade' }),
-  /** The salt of the second PRF evaluation, base64url: the next one of whichever slot opens. */
-  nextSalt: text('next_salt').notNull(),
   expiresAt: integer('expires_at').notNull(),
 })
 
@@ -411,7 +403,7 @@ const schema = {
   keyPairs,
   allowances,
   passkeys,
-  challenges,
+  spentChallenges,
   pendingPasskeys,
   approvals,
   ledger,

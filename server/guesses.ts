@@ -2,7 +2,8 @@
  * Counts wrong passwords and passphrases, so that guessing is slow and one guesser does not lock the owner out:
  * the tight limit is per user and network, a wide one per user and one per network bound what many networks or many
  * names can try, and a hundred failures in a row are the end (NIST SP 800-63B §5.2.2). Where the owner came from with
- * the right secret before, only what was tried from there counts.
+ * the right secret before, only what was tried from there counts. A recovery code has 128 bits, which nobody guesses:
+ * it has no limit that counts from everywhere or for good, with which a stranger could keep the owner from recovery.
  */
 import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
@@ -97,11 +98,12 @@ export class Guesses {
 
   async #counters(guess: Guessed): Promise<[Limit, string][]> {
     const keys = keysOf(guess)
-    const own: [Limit, string][] = [
+    const slow: [Limit, string][] = [
       ['pair', keys.pair],
-      ['pairInRow', keys.pair],
       ['address', keys.address],
     ]
+    if (guess.what === 'recovery code') return slow
+    const own: [Limit, string][] = [...slow, ['pairInRow', keys.pair]]
     if (await this.#known.get(keys.pair)) return own
     return [...own, ['user', keys.user], ['userInRow', keys.user]]
   }

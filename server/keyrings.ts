@@ -67,7 +67,12 @@ const own = {
 }
 
 /** What the ledger calls a change of what opens a key. */
-type SlotChange = 'passphrase-changed' | 'recovered' | 'passkey-added' | 'passkey-removed'
+type SlotChange =
+  | 'passphrase-changed'
+  | 'recovered'
+  | 'recovery-code-replaced'
+  | 'passkey-added'
+  | 'passkey-removed'
 
 export class Keyrings {
   readonly #db: Database
@@ -78,7 +83,7 @@ export class Keyrings {
   readonly #guesses: Guesses
   readonly #ledger: Ledger
   readonly #sessions: Sessions
-  readonly #cost: Config['argon2']
+  readonly #config: Config
 
   /** Argon2 takes memory: it runs when a process stands ready, and few at once. */
   readonly #turn: Turn = (work) => this.#turnstile.pass(work)
@@ -92,7 +97,7 @@ export class Keyrings {
     guesses: Guesses
     ledger: Ledger
     sessions: Sessions
-    cost: Config['argon2']
+    config: Config
   }) {
     this.#db = options.db
     this.#clock = options.clock
@@ -102,7 +107,7 @@ export class Keyrings {
     this.#guesses = options.guesses
     this.#ledger = options.ledger
     this.#sessions = options.sessions
-    this.#cost = options.cost
+    this.#config = options.config
   }
 
   /** The user's keys, the present one first. */
@@ -127,8 +132,10 @@ export class Keyrings {
       .from(keySlots)
       .where(eq(keySlots.userId, userId))
       .all()
+    // A slot that the operator permits no more opens nothing.
+    const usable = rows.filter(({ kind }) => kind !== 'held' || this.#config.passkeyWithoutPrf !== 'deny')
     const present = new Set<Method>(
-      rows.map(({ kind }) => (kind === 'prf' || kind === 'held' ? 'passkey' : kind)),
+      usable.map(({ kind }) => (kind === 'prf' || kind === 'held' ? 'passkey' : kind)),
     )
     // Whoever approves may do so with the passphrase: so it can always be asked for.
     if (rows.length > 0) present.add('approval')
@@ -179,7 +186,7 @@ export class Keyrings {
       keyringId,
       passphrase: utf8(passphrase),
       slots: { passphrase: this.#newSlot(), recovery: this.#newSlot() },
-      argon2: this.#cost,
+      argon2: this.#config.argon2,
       key,
     }
     const created = await this.#pool.run(user.id, 'createKeyring', task, { turn: this.#turn })
@@ -238,7 +245,7 @@ export class Keyrings {
     } catch (error) {
       if (error instanceof Refusal && error.code === 'wrong-passphrase') {
         await this.#guesses.wrong(guess)
-        note(error.code)
+        note(method === 'recovery' ? 'wrong-recovery-code' : error.code)
       }
       throw error
     }
@@ -319,6 +326,27 @@ export class Keyrings {
     return { recoveryCode: recoveryCode! }
   }
 
+  /**
+   * A new recovery code in the place of the old one, for who lost it or showed it to somebody.
+   *
+   * @param opens what the form's proof opens the keyring with (passkeys.ts, `prove`)
+   * @returns the new code, which is stored nowhere
+   * @throws Refusal `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`; `not-found` if the user has no key
+   */
+  async replaceRecoveryCode(session: Session, opens: Opens): Promise<{ recoveryCode: string }> {
+    const { settle, recoveryCode } = await this.#change(
+      session,
+      opens,
+      'recovery-code-replaced',
+      (keyring) => ({
+        remove: idsOf(keyring, 'recovery'),
+        add: [{ kind: 'recovery', share: this.#newSlot() }],
+      }),
+    )
+    this.#db.transaction(settle, immediate)
+    return { recoveryCode: recoveryCode! }
+  }
+
   async #change(
     session: Session,
     opens: Opens,
@@ -370,7 +398,12 @@ export class Keyrings {
 
   #passphraseSlot(passphrase: string): NewSlot {
     if (passphrase === '') throw new Refusal('bad-request', 'The passphrase is empty.')
-    return { kind: 'passphrase', share: this.#newSlot(), passphrase: utf8(passphrase), argon2: this.#cost }
+    return {
+      kind: 'passphrase',
+      share: this.#newSlot(),
+      passphrase: utf8(passphrase),
+      argon2: this.#config.argon2,
+    }
   }
 
   /** What an allowance needs beside its DEK: the sealed keys, the one that signs first. */

@@ -2,34 +2,56 @@
  * Passkeys: a finger, a face or a security key logs in (P87), and opens the secret key itself where the authenticator
  * computes a secret of its own for us (the PRF extension of WebAuthn Level 3).
  *
- * Each challenge is the hash of a nonce and of what it is for: purpose, session, and for an approval the request, its
- * scope, expiry and code. The row that remembers it keeps the nonce alone and is deleted by the statement that reads
- * it, so an answer counts once, for one purpose, in one session. Two PRF salts go with it: the output of the first
- * one opens the slot, and the public key that the output of the second one makes is what the slot is sealed to from
- * then on; an output that was seen on its way opens nothing afterwards.
+ * Each challenge is a nonce, its expiry, and a MAC over both and what it is for: purpose, session, and for an approval
+ * the request, its scope, expiry and code. Nothing is stored for one that is given out, so that asking for many fills
+ * nothing; the answer writes the row that makes it count once. Two PRF salts go with it: the output of the first one
+ * opens the slot, and the public key that the output of the second one makes is what the slot is sealed to from then
+ * on; an output that was seen on its way opens nothing afterwards.
+ *
+ * Before the log-in nothing tells who exists: options for an address are made by the same work, in the same shape,
+ * whether it has passkeys or not (decoys.ts), and so is the refusal of an answer.
  *
  * Which kind of slot a passkey has is read from the database. A PRF slot without a PRF result is a refusal.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   type AuthenticatorTransport,
   generateAuthenticationOptions,
   generateRegistrationOptions,
   type PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server'
-import { and, asc, eq, lte, sql } from 'drizzle-orm'
+import { and, asc, count, eq, lte, sql } from 'drizzle-orm'
+import { RateLimiterSQLite } from 'rate-limiter-flexible'
 import { z } from 'zod'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import { challenges, type Database, immediate, passkeys, pendingPasskeys, users } from './database.ts'
+import {
+  type Database,
+  immediate,
+  keySlots,
+  passkeys,
+  pendingPasskeys,
+  spentChallenges,
+  users,
+} from './database.ts'
+import { Decoys } from './decoys.ts'
 import { byPassphrase, type Keyrings, type PasskeySlot } from './keyrings.ts'
 import type { Ledger } from './ledger.ts'
 import { Refusal } from './refusal.ts'
-import type { Opens } from './secret-keys.ts'
+import type { Opens, PrfParams } from './secret-keys.ts'
 import type { ServerSecret } from './server-secret.ts'
 import type { Session, Sessions } from './sessions.ts'
 import type { User } from './users.ts'
 import {
+  type AssertedState,
   type Assertion,
   type Attestation,
   algorithms,
@@ -69,17 +91,28 @@ export type Proof = { passphrase: string } | { asserted: Asserted }
 
 export type { Opens }
 
-type Purpose = (typeof challenges.$inferSelect)['purpose']
+type Purpose = 'register' | 'check' | 'unlock' | 'login' | 'login+unlock' | 'approve' | 'proof'
 type Row = typeof passkeys.$inferSelect
+type Pending = typeof pendingPasskeys.$inferSelect
 type Descriptor = { id: string; transports: AuthenticatorTransport[] }
-type Salts = { first: string; second: string }
+/** A passkey that is asked for; `salt` is what its PRF evaluates first. */
+type Wanted = Descriptor & { salt: string | null }
 /** Whom and what an answer must be for; the same words make the challenge and check it. */
-type Bound = { purpose: Purpose; sessionId: string | null; to: (string | number)[] }
+type Bound = { purpose: Purpose; to: (string | number)[] }
+/** A challenge, and the salt of the second PRF evaluation that goes with it: the next one of whichever slot opens. */
+type Challenge = { octets: Uint8Array<ArrayBuffer>; nextSalt: string }
 
 /** Within the time that WebAuthn §15.1 recommends where the user is verified. */
 const lifeMs = 5 * 60_000
 const pendingLifeMs = 2 * 60_000
 const passkeysPerUser = 20
+/** More than these hardly anybody has: for so many the work is the same, whether somebody has them or nobody does. */
+const usualMost = 8
+/** So many refused answers one session may give in this time: each is a row of the ledger. */
+const refusedLimit = 10
+const refusedWindowS = 15 * 60
+/** A refused log-in takes at least so long: kinds of keys differ in how soon a signature is known to be none. */
+const refusedLogInMs = 25
 
 const hash256 = z.base64url().length(43)
 const assertedShape = z.object({
@@ -99,6 +132,9 @@ export class Passkeys {
   readonly #keyrings: Keyrings
   readonly #sessions: Sessions
   readonly #ledger: Ledger
+  readonly #decoys: Decoys
+  /** Of each session, or before it of each user. */
+  readonly #refused: RateLimiterSQLite
 
   constructor(options: {
     db: Database
@@ -118,6 +154,16 @@ export class Passkeys {
     this.#keyrings = options.keyrings
     this.#sessions = options.sessions
     this.#ledger = options.ledger
+    this.#decoys = new Decoys(options.secret, options.clock)
+    this.#refused = new RateLimiterSQLite({
+      storeClient: options.db.$client,
+      storeType: 'better-sqlite3',
+      tableName: 'rate_limits',
+      tableCreated: true,
+      keyPrefix: 'refused passkey',
+      points: refusedLimit,
+      duration: refusedWindowS,
+    })
   }
 
   /** The user's passkeys, oldest first. */
@@ -170,25 +216,23 @@ export class Passkeys {
     if (!(await this.#keyrings.present(session.user.id)))
       throw new Refusal('not-found', 'You have no key yet, so there is nothing that a passkey could open.')
     const known = this.#rows(session.user.id)
-    if (known.length >= passkeysPerUser)
-      throw new Refusal('exists', `You have ${passkeysPerUser} passkeys. Remove one first.`)
-    const salts = newSalts()
+    if (known.length >= passkeysPerUser) throw tooMany()
     const { name, address } = session.user
-    const challenge = this.#issue(this.#within(session, 'register'), salts.first)
+    const challenge = this.#issue(within(session, 'register'))
     const options = await generateRegistrationOptions({
       rpName: 'Wafer',
       rpID: this.#rpId,
       userName: address,
       userID: this.#userHandle(session.user.id),
       userDisplayName: name || address,
-      challenge,
+      challenge: challenge.octets,
       timeout: lifeMs,
       attestationType: 'none',
       excludeCredentials: known.map(descriptorOf),
       authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
       supportedAlgorithmIDs: algorithms,
     })
-    return { options: withPrf(options, { eval: { first: salts.first } }) }
+    return { options: withPrf(options, { eval: { first: challenge.nextSalt } }) }
   }
 
   /**
@@ -197,20 +241,22 @@ export class Passkeys {
    * @param attestation JSON: `response`, a RegistrationResponseJSON without PRF results, and `prfHash`, base64url
    *   SHA-256 of the first PRF output, where there was one
    * @returns options for the get() that evaluates again
-   * @throws Refusal `wrong-passkey`, `exists`, `bad-request`
+   * @throws Refusal `wrong-passkey`, `exists`, `bad-request`, `slow-down`
    */
   async beginRegistration(session: Session, attestation: string): Promise<{ options: string; prf: boolean }> {
     const { response, prfHash } = parsed(attestedShape, attestation)
-    const made = parseAttestation(response)
-    const { challenge, nextSalt: salt } = this.#take(made, this.#within(session, 'register'))
-    const attested = await verifiedAttestation(made, { ...this.#site, challenge })
+    const { attested, salt } = await this.#limited(session, async () => {
+      const made = parseAttestation(response)
+      const { octets: challenge, nextSalt } = this.#take(made, within(session, 'register'))
+      return { attested: await verifiedAttestation(made, { ...this.#site, challenge }), salt: nextSalt }
+    })
     const { id } = attested
     // Shorter ones are no random names (WebAuthn L3, credential id: at least 16 octets, at most 1023).
     const idLength = Buffer.from(id, 'base64url').length
     if (idLength < 16 || idLength > 1023)
       throw new Refusal('bad-request', 'This passkey names itself in a way that is not permitted.')
     if (this.#db.select({ id: passkeys.id }).from(passkeys).where(eq(passkeys.id, id)).get())
-      throw new Refusal('exists', 'This passkey is registered already.')
+      throw new Refusal('exists', 'This device has a passkey here already. Use that one.')
     const firstHash = prfHash ? Buffer.from(prfHash, 'base64url') : null
     const row = {
       ...attested,
@@ -248,21 +294,15 @@ export class Passkeys {
   ): Promise<Passkey> {
     const pending = this.#pending(session)
     if (!pending)
-      throw new Refusal('wrong-passkey', 'This took too long. Please begin again with "Add a passkey".')
-    const assertion = parseAssertion(input.asserted.response)
-    const taken = this.#take(assertion, this.#within(session, 'check'))
-    if (assertion.id !== pending.id || !this.#isHandleOf(session.user, assertion)) throw notAccepted()
-    const state = await verifiedAssertion(assertion, {
-      ...this.#site,
-      challenge: taken.challenge,
-      credential: pending,
-    })
-    refuseCopy(pending, state)
-    const prf = input.asserted.prf ? checked(prfShape, input.asserted.prf) : null
-    const kind = this.#slotKind(pending.firstHash, prf, input.consent)
+      throw new Refusal('wrong-passkey', 'This took too long. Please begin again with "Add a passkey".', {
+        detail: { reason: 'too-late' },
+      })
+    const { state, prf, kind, nextSalt } = await this.#limited(session, () =>
+      this.#tried(session, pending, input),
+    )
     const opens = await this.prove(session, input.proof)
     const credential = pending.id
-    const next = { salt: taken.nextSalt, publicKey: decoded(prf?.next ?? '') }
+    const next = { salt: nextSalt, publicKey: decoded(prf?.next ?? '') }
     const add = kind && (kind === 'prf' ? { kind, credential, next } : { kind, credential })
     const { settle } = await this.#keyrings.changePasskeySlot(session, opens, add && { add }, 'passkey-added')
     const row = {
@@ -275,13 +315,28 @@ export class Passkeys {
       usedAt: null,
     }
     this.#db.transaction((tx) => {
-      const own = and(eq(pendingPasskeys.sessionId, session.id), eq(pendingPasskeys.id, pending.id))
-      if (!tx.delete(pendingPasskeys).where(own).run().changes) throw notAccepted()
+      const waits = and(eq(pendingPasskeys.sessionId, session.id), eq(pendingPasskeys.id, pending.id))
+      if (!tx.delete(pendingPasskeys).where(waits).run().changes) throw notAccepted()
       settle()
+      const own = tx.select({ has: count() }).from(passkeys).where(eq(passkeys.userId, row.userId)).get()
+      if ((own?.has ?? 0) >= passkeysPerUser) throw tooMany() // others may have been added meanwhile
       if (!tx.insert(passkeys).values(row).onConflictDoNothing().run().changes)
-        throw new Refusal('exists', 'This passkey is registered already.')
+        throw new Refusal('exists', 'This device has a passkey here already. Use that one.')
     }, immediate)
     return toPasskey(row, kind ? { kind } : undefined)
+  }
+
+  /** What the passkey that waits to be registered showed when it was tried out. */
+  async #tried(session: Session, pending: Pending, input: { asserted: Asserted; consent: boolean }) {
+    const assertion = parseAssertion(input.asserted.response)
+    const { octets: challenge, nextSalt } = this.#take(assertion, within(session, 'check'))
+    if (assertion.id !== pending.id || !this.#isHandleOf(session.user.id, assertion)) throw notAccepted()
+    const state = await verifiedAssertion(assertion, { ...this.#site, challenge, credential: pending })
+    refuseCopy(pending, state)
+    const prf = input.asserted.prf ? checked(prfShape, input.asserted.prf) : null
+    const kind = this.#slotKind(pending.firstHash, prf, input.consent)
+    if (prf) refuseSpentNext(prf)
+    return { state, prf, kind, nextSalt }
   }
 
   #slotKind(
@@ -308,11 +363,9 @@ export class Passkeys {
     return policy === 'allow' || consent ? 'held' : null
   }
 
-  async #checkOptions(session: Session, pending: typeof pendingPasskeys.$inferSelect): Promise<string> {
-    const second = newSalt()
-    const challenge = this.#issue(this.#within(session, 'check'), second)
-    const salts = { [pending.id]: { first: pending.salt, second } }
-    return this.#requestOptions(challenge, [descriptorOf(pending)], salts)
+  async #checkOptions(session: Session, pending: Pending): Promise<string> {
+    const challenge = this.#issue(within(session, 'check'))
+    return this.#requestOptions(challenge, [{ ...descriptorOf(pending), salt: pending.salt }])
   }
 
   #pending(session: Session) {
@@ -333,68 +386,79 @@ export class Passkeys {
     purpose: 'unlock' | 'login' | 'login+unlock' | 'approve' | 'proof',
     who: { session?: Session; user?: string; preSession?: string; about?: (string | number)[] },
   ): Promise<{ options: string }> {
-    const second = newSalt()
     if (purpose === 'login' || purpose === 'login+unlock') {
-      const challenge = this.#issue(before(purpose, who.preSession), second)
-      if (purpose === 'login') return { options: await this.#requestOptions(challenge, undefined, {}) }
-      const { list, salts } = await this.#listFor(who.user ?? '', second)
-      return { options: await this.#requestOptions(challenge, list, salts) }
+      const challenge = this.#issue(before(purpose, who.preSession))
+      const list = purpose === 'login' ? null : this.#listFor(who.user ?? '')
+      return { options: await this.#requestOptions(challenge, list) }
     }
     if (!who.session) throw new Error(`expected a session for the purpose ${purpose}, got none`)
     const slots = await this.#permittedSlots(who.session.user.id)
-    const list = this.#rows(who.session.user.id).filter(({ id }) => slots.has(id))
+    const list = this.#rows(who.session.user.id).flatMap((row) => {
+      const slot = slots.get(row.id)
+      return slot ? [{ ...descriptorOf(row), salt: slot.kind === 'prf' ? slot.salt : null }] : []
+    })
     if (list.length === 0)
       throw new Refusal('not-found', 'None of your passkeys opens your key. Use the passphrase.')
-    const challenge = this.#issue(this.#within(who.session, purpose, who.about), second)
-    return {
-      options: await this.#requestOptions(challenge, list.map(descriptorOf), saltsOf(slots, second)),
-    }
+    const challenge = this.#issue(within(who.session, purpose, who.about))
+    return { options: await this.#requestOptions(challenge, list) }
   }
 
   /**
    * Logs in with a passkey.
    *
    * @returns the user; and, of a challenge that said so, what {@link Allowances.grantByPasskey} opens the key with
-   * @throws Refusal `bad-credentials`
+   * @throws Refusal `bad-credentials`, the same and after the same work whatever it was that did not fit
    */
   async logIn(
     asserted: Asserted,
     pre: { preSession: string; address: string },
   ): Promise<{ user: User; opens: Opens | null }> {
+    const refusalAt = performance.now() + refusedLogInMs
     try {
       const assertion = parseAssertion(asserted.response)
-      const purpose = this.#purposeOf(assertion) === 'login+unlock' ? 'login+unlock' : 'login'
-      const taken = this.#take(assertion, before(purpose, pre.preSession))
+      const { purpose, octets: challenge, nextSalt } = this.#beforeLogIn(assertion, pre.preSession)
       const found = this.#db
         .select({ row: passkeys, user: { id: users.id, address: users.address, name: users.name } })
         .from(passkeys)
         .innerJoin(users, eq(users.id, passkeys.userId))
         .where(eq(passkeys.id, assertion.id))
         .get()
-      if (!found) throw notAccepted()
+      const state = await this.#signedBy(assertion, challenge, found)
+      // Who it is was not known before, so the authenticator must say it too (§7.2 step 6).
+      const isMissing = purpose === 'login' && assertion.response.userHandle === undefined
+      if (!found || !state || isMissing) throw notAccepted()
+      // Only now: who has no passkey can write no row, however often it asks and answers.
+      this.#spend(challenge)
       const { user, row } = found
       try {
-        // Who it is was not known before, so the authenticator must say it too (§7.2 step 6).
-        const handle = purpose === 'login' ? 'required' : 'optional'
-        await this.#verify(assertion, row, taken.challenge, user, handle)
+        this.#count(row, state)
       } catch (error) {
-        const isCopy = error instanceof Refusal && error.detail.reason !== undefined
-        if (isCopy) this.#note({ user, terminal: 'log-in', address: pre.address }, error)
+        const key = `user ${user.id}`
+        if (error instanceof Refusal && error.detail.reason && (await this.#mayNote(key)))
+          this.#note({ user, terminal: 'log-in', address: pre.address }, error)
         throw error
       }
       if (purpose === 'login') return { user, opens: null }
       const slot = (await this.#permittedSlots(user.id)).get(row.id)
-      return { user, opens: slot ? opensWith(slot, asserted, taken.nextSalt) : null }
+      // A browser that computes no PRF logs in all the same; the key stays closed.
+      const isOpener = slot && (slot.kind === 'held' || asserted.prf)
+      return { user, opens: isOpener ? opensWith(slot, asserted, nextSalt) : null }
     } catch (cause) {
-      if (!(cause instanceof Refusal) || cause.code === 'busy') throw cause
-      throw new Refusal('bad-credentials', 'This passkey was not accepted. Use the password.', { cause })
+      if (!(cause instanceof Refusal) || cause.code === 'busy' || cause.code === 'slow-down') throw cause
+      await pause(Math.max(0, refusalAt - performance.now()))
+      throw new Refusal(
+        'bad-credentials',
+        'No user could be logged in with this passkey. Check the User ID, or use the password.',
+        { cause },
+      )
     }
   }
 
   /**
    * What the assertion opens the session's user's keyring with; the keyring itself stays closed.
    *
-   * @throws Refusal `wrong-passkey`, also where the slot wants a PRF result and none came
+   * @throws Refusal `wrong-passkey`, also where the slot wants a PRF result and none came; `slow-down` after ten of
+   *   them in a session
    */
   async opensBy(
     session: Session,
@@ -402,20 +466,24 @@ export class Passkeys {
     purpose: 'unlock' | 'approve' | 'proof',
     about?: (string | number)[],
   ): Promise<Opens> {
-    try {
+    const { user } = session
+    const answered = async () => {
       const assertion = parseAssertion(asserted.response)
-      const taken = this.#take(assertion, this.#within(session, purpose, about))
-      const own = and(eq(passkeys.id, assertion.id), eq(passkeys.userId, session.user.id))
+      const { octets: challenge, nextSalt } = this.#take(assertion, within(session, purpose, about))
+      const own = and(eq(passkeys.id, assertion.id), eq(passkeys.userId, user.id))
       const row = this.#db.select().from(passkeys).where(own).get()
-      if (!row) throw notAccepted()
-      await this.#verify(assertion, row, taken.challenge, session.user, 'optional')
-      const slot = (await this.#permittedSlots(session.user.id)).get(row.id)
-      if (!slot) throw new Refusal('wrong-passkey', 'This passkey logs you in, but does not open your key.')
-      return opensWith(slot, asserted, taken.nextSalt)
-    } catch (error) {
-      if (error instanceof Refusal) this.#note(session, error)
-      throw error
+      const state = await this.#signedBy(assertion, challenge, row && { row, user })
+      if (!row || !state) throw notAccepted()
+      this.#count(row, state)
+      const slot = (await this.#permittedSlots(user.id)).get(row.id)
+      if (slot) return opensWith(slot, asserted, nextSalt)
+      throw new Refusal(
+        'wrong-passkey',
+        'This passkey logs you in, but does not open your key. Use another one, or the passphrase.',
+        { detail: { reason: 'logs-in-only' } },
+      )
     }
+    return this.#limited(session, answered, (refusal) => this.#note(session, refusal))
   }
 
   /** What a form's field holds. @throws Refusal `bad-request` */
@@ -430,24 +498,30 @@ export class Passkeys {
       : this.opensBy(session, proof.asserted, 'proof')
   }
 
-  /** Tidies challenges and passkeys that nobody came back for. */
+  /** Tidies challenges that count no more, and passkeys that nobody came back for. */
   async sweep(): Promise<void> {
     const now = this.#clock()
-    this.#db.delete(challenges).where(lte(challenges.expiresAt, now)).run()
+    this.#db.delete(spentChallenges).where(lte(spentChallenges.expiresAt, now)).run()
     this.#db.delete(pendingPasskeys).where(lte(pendingPasskeys.expiresAt, now)).run()
   }
 
-  /** Signature, user verification, owner, counter, backup eligibility; then the passkey counts as used. */
-  async #verify(
+  /**
+   * Signature, user verification and owner (§7.2). Without a passkey the same is done with a key that nobody has.
+   *
+   * @returns null if it is not the owner's, or there is none
+   */
+  async #signedBy(
     assertion: Assertion,
-    row: Row,
     challenge: Uint8Array,
-    user: User,
-    handle: 'required' | 'optional',
-  ) {
-    const isMissing = handle === 'required' && assertion.response.userHandle === undefined
-    if (isMissing || !this.#isHandleOf(user, assertion)) throw notAccepted()
-    const state = await verifiedAssertion(assertion, { ...this.#site, challenge, credential: row })
+    found: { row: Row; user: Pick<User, 'id'> } | undefined,
+  ): Promise<AssertedState | null> {
+    const credential = found?.row ?? { id: assertion.id, publicKey: nobodysKey }
+    const state = await verifiedAssertion(assertion, { ...this.#site, challenge, credential })
+    return this.#isHandleOf(found?.user.id ?? 0, assertion) && found ? state : null
+  }
+
+  /** Counter and backup eligibility; then the passkey counts as used. */
+  #count(row: Row, state: AssertedState) {
     refuseCopy(row, state)
     // Of two answers with one counter, one is a copy's: the row takes the first alone (§7.2 step 22).
     const { counter, backedUp } = state
@@ -460,9 +534,28 @@ export class Passkeys {
       throw notAccepted()
   }
 
+  /** Looks at a session's answer; of refused ones there may be a few, then none is looked at or noted for a while. */
+  async #limited<T>(session: Session, work: () => Promise<T>, note?: (refusal: Refusal) => void): Promise<T> {
+    const before = await this.#refused.get(session.id)
+    if (before && before.consumedPoints >= refusedLimit) throw tooManyRefused(before.msBeforeNext)
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'wrong-passkey') throw error
+      // Asked again, as many may have been looked at together.
+      if (!(await this.#mayNote(session.id))) throw tooManyRefused(refusedWindowS * 1000)
+      note?.(error)
+      throw error
+    }
+  }
+
+  async #mayNote(key: string): Promise<boolean> {
+    return (await this.#refused.penalty(key, 1)).consumedPoints <= refusedLimit
+  }
+
   #note({ user, terminal, address }: Pick<Session, 'user' | 'terminal' | 'address'>, refusal: Refusal) {
-    if (refusal.code !== 'wrong-passkey') return
-    const reason = refusal.detail.reason ?? refusal.code
+    // A copy is told apart from what a person does wrong.
+    const reason = /^passkey-/.test(refusal.detail.reason ?? '') ? refusal.detail.reason : refusal.code
     this.#ledger.append({
       userId: user.id,
       event: 'refused',
@@ -482,90 +575,110 @@ export class Passkeys {
 
   // ---- challenges
 
-  #within(session: Session, purpose: Purpose, about: (string | number)[] = []): Bound {
-    return { purpose, sessionId: session.id, to: [session.user.id, session.id, ...about] }
+  #issue(bound: Bound): Challenge {
+    const head = Buffer.alloc(headLength)
+    randomBytes(nonceLength).copy(head)
+    head.writeUIntBE(this.#clock() + lifeMs, nonceLength, expiryLength)
+    return this.#given(Buffer.concat([head, this.#seal(head, bound)]))
   }
 
-  #issue({ purpose, sessionId, to }: Bound, nextSalt: string): Uint8Array<ArrayBuffer> {
-    const nonce = randomBytes(32)
-    const challenge = challengeFor(nonce, purpose, to)
-    const hash = sha256(challenge)
-    const expiresAt = this.#clock() + lifeMs
-    this.#db.insert(challenges).values({ hash, purpose, nonce, sessionId, nextSalt, expiresAt }).run()
-    return challenge
+  #given(challenge: Uint8Array): Challenge {
+    const octets = new Uint8Array(challenge)
+    const nextSalt = this.#secret.mac('next-salt', Buffer.from(octets).toString('base64url'))
+    return { octets, nextSalt: nextSalt.toString('base64url') }
   }
 
-  /** Uses a challenge up: whatever becomes of the answer, there is no second one. @throws Refusal `wrong-passkey` */
-  #take(answer: Assertion | Attestation, { purpose, to }: Bound) {
+  #seal(head: Uint8Array, { purpose, to }: Bound): Buffer {
+    return this.#secret.mac('challenge', JSON.stringify([Buffer.from(head).toString('hex'), purpose, ...to]))
+  }
+
+  #isFor(challenge: Buffer, bound: Bound): boolean {
+    const [head, seal] = [challenge.subarray(0, headLength), challenge.subarray(headLength)]
+    return seal.length === sealLength && timingSafeEqual(seal, this.#seal(head, bound))
+  }
+
+  /** The challenge that a session's answer is to; whatever becomes of the answer, there is no second one. */
+  #take(answer: Assertion | Attestation, bound: Bound): Challenge {
     const challenge = challengeOf(answer)
-    const row = this.#db
-      .delete(challenges)
-      .where(eq(challenges.hash, sha256(challenge)))
-      .returning()
-      .get()
-    if (!row || row.expiresAt <= this.#clock())
-      throw new Refusal('wrong-passkey', 'This took too long, or was sent twice. Please try again.')
-    if (row.purpose !== purpose || !timingSafeEqual(challengeFor(row.nonce, purpose, to), challenge))
-      throw notAccepted()
-    return { challenge, nextSalt: row.nextSalt }
+    this.#spend(challenge)
+    if (!this.#isFor(challenge, bound)) throw notAccepted()
+    this.#refuseLate(challenge)
+    return this.#given(challenge)
   }
 
-  #purposeOf(answer: Assertion): Purpose | null {
-    const hash = sha256(challengeOf(answer))
-    return this.#db.select().from(challenges).where(eq(challenges.hash, hash)).get()?.purpose ?? null
+  /** The same before the log-in, where the answer must be right before it uses up anything. */
+  #beforeLogIn(answer: Assertion, preSession: string): Challenge & { purpose: 'login' | 'login+unlock' } {
+    const challenge = challengeOf(answer)
+    const purposes = ['login', 'login+unlock'] as const
+    const purpose = purposes.find((each) => this.#isFor(challenge, before(each, preSession)))
+    if (!purpose) throw notAccepted()
+    this.#refuseLate(challenge)
+    return { purpose, ...this.#given(challenge) }
   }
 
-  async #requestOptions(
-    challenge: Uint8Array<ArrayBuffer>,
-    list: Descriptor[] | undefined,
-    evalByCredential: Record<string, Salts>,
-  ): Promise<string> {
+  #refuseLate(challenge: Buffer) {
+    if (challenge.readUIntBE(nonceLength, expiryLength) > this.#clock()) return
+    throw new Refusal('wrong-passkey', 'This took longer than five minutes. Please try again.', {
+      detail: { reason: 'too-late' },
+    })
+  }
+
+  /** The row makes it count once, in all processes; it stays for as long as any challenge could be answered. */
+  #spend(challenge: Uint8Array) {
+    const row = { hash: sha256(challenge), expiresAt: this.#clock() + lifeMs }
+    if (!this.#db.insert(spentChallenges).values(row).onConflictDoNothing().run().changes)
+      throw new Refusal('wrong-passkey', 'This was sent already. Please try again.', {
+        detail: { reason: 'sent-twice' },
+      })
+  }
+
+  /** @param list null where any passkey of this site will do */
+  async #requestOptions(challenge: Challenge, list: Wanted[] | null): Promise<string> {
     const options = await generateAuthenticationOptions({
       rpID: this.#rpId,
-      challenge,
+      challenge: challenge.octets,
       timeout: lifeMs,
       userVerification: 'required',
-      ...(list ? { allowCredentials: list } : {}),
+      ...(list ? { allowCredentials: list.map(({ id, transports }) => ({ id, transports })) } : {}),
     })
-    return withPrf(options, list ? { evalByCredential } : null)
+    const salted = (list ?? []).flatMap(({ id, salt }) =>
+      salt ? [[id, { first: salt, second: challenge.nextSalt }]] : [],
+    )
+    return withPrf(options, list ? { evalByCredential: Object.fromEntries(salted) } : null)
   }
 
-  /** The passkeys of an address, or ones that look like some: whether there is such a user shows in nothing. */
-  async #listFor(address: string, second: string) {
-    const user = this.#db
-      .select({ id: users.id })
-      .from(users)
-      .where(eq(users.address, address.trim().toLowerCase()))
-      .get()
-    const decoys = this.#decoys(address.trim().toLowerCase())
-    const rows = this.#rows(user?.id ?? -1)
-    const slots = await this.#permittedSlots(user?.id ?? -1)
-    return rows.length === 0
-      ? {
-          list: decoys.map(descriptorOf),
-          salts: saltsOf(
-            decoys.map(({ id, slot }) => [id, slot]),
-            second,
-          ),
-        }
-      : { list: rows.map(descriptorOf), salts: saltsOf(slots, second) }
-  }
-
-  /** The same for the same address, but for the salt, which a true user's passkey changes from time to time too. */
-  #decoys(address: string): { id: string; transports: string; slot: PasskeySlot }[] {
-    const shape = this.#secret.derive('decoy', address)
-    const days = Math.floor(this.#clock() / 86_400_000 + (shape[2]! & 7)) >> (shape[3]! & 1)
-    const length = [16, 20, 32, 32, 48, 64][shape[0]! % 6]!
-    const id = Buffer.concat([
-      this.#secret.derive('decoy-id', address, 0),
-      this.#secret.derive('decoy-id', address, 1),
-    ])
-      .subarray(0, length)
-      .toString('base64url')
-    const salt = Buffer.from(this.#secret.derive('decoy-salt', address, days)).toString('base64url')
-    const transports = [['internal', 'hybrid'], ['internal'], ['usb']][shape[1]! % 3]!
-    const slot = { kind: 'prf', slotId: '', credential: id, salt, recipient: '' } as const
-    return [{ id, transports: JSON.stringify(transports), slot }]
+  /**
+   * The passkeys of an address, or ones that look like some. Questions to the database and derivations are the same
+   * for both, and each passkey has its salt, whether or not it opens anything.
+   */
+  #listFor(typed: string): Wanted[] {
+    const address = typed.trim().toLowerCase()
+    const own = this.#db
+      .select({ id: passkeys.id, transports: passkeys.transports })
+      .from(passkeys)
+      .innerJoin(users, eq(users.id, passkeys.userId))
+      .where(eq(users.address, address))
+      .orderBy(asc(passkeys.createdAt), asc(passkeys.id))
+      .limit(passkeysPerUser)
+      .all()
+    const slots = this.#db
+      .select({ params: keySlots.params })
+      .from(keySlots)
+      .innerJoin(users, eq(users.id, keySlots.userId))
+      .where(and(eq(users.address, address), eq(keySlots.kind, 'prf')))
+      .all()
+      .map(({ params }) => JSON.parse(params) as PrfParams)
+    const salts = new Map(slots.map(({ credential, salt }) => [credential, salt]))
+    const decoys = this.#decoys.of(address, usualMost)
+    return [...own.map(descriptorOf), ...decoys.list]
+      .slice(0, Math.max(usualMost, own.length))
+      .map(({ id, transports }) => ({ id, transports, salt: this.#decoys.salt(id) }))
+      .map(({ salt, ...one }) => ({ ...one, salt: salts.get(one.id) ?? salt }))
+      .slice(0, own.length || decoys.seen)
+      .map(({ transports, ...one }) => ({
+        ...one,
+        transports: transports.toSorted() as AuthenticatorTransport[],
+      }))
   }
 
   get #rpId() {
@@ -577,8 +690,8 @@ export class Passkeys {
     return new Uint8Array(this.#secret.derive('user-handle', userId))
   }
 
-  #isHandleOf({ id }: User, { response: { userHandle } }: Assertion): boolean {
-    const own = Buffer.from(this.#userHandle(id)).toString('base64url')
+  #isHandleOf(userId: number, { response: { userHandle } }: Assertion): boolean {
+    const own = Buffer.from(this.#userHandle(userId)).toString('base64url')
     return userHandle === undefined || userHandle === own
   }
 
@@ -610,16 +723,25 @@ const refuseCopy = (
 const before = (purpose: Purpose, preSession: string | undefined): Bound => {
   if (!preSession)
     throw new Refusal('forbidden', 'Your browser sent no cookie. Permit cookies for this site.')
-  return { purpose, sessionId: null, to: [preSession] }
+  return { purpose, to: [preSession] }
 }
 
-const challengeFor = (nonce: Uint8Array, purpose: Purpose, to: (string | number)[]) =>
-  new Uint8Array(
-    createHash('sha256')
-      .update(nonce)
-      .update(JSON.stringify(['wafer/challenge/v1', purpose, ...to]))
-      .digest(),
-  )
+const within = (session: Session, purpose: Purpose, about: (string | number)[] = []): Bound => ({
+  purpose,
+  to: [session.user.id, session.id, ...about],
+})
+
+/** A challenge in octets: a nonce (WebAuthn §13.4.3 asks for 16), when it ends in Unix milliseconds, HMAC-SHA256. */
+const nonceLength = 16
+const expiryLength = 6
+const headLength = nonceLength + expiryLength
+const sealLength = 32
+
+/** COSE_Key of an ES256 key pair whose private half was thrown away when it was made. */
+const nobodysKey = Buffer.from(
+  'pQECAyYgASFYIE2U65tFAOGg-JwKzDwkyn1uMx9z9twl2sG2rLctTawWIlggOj91n2Duu66GTJnKiHf2iPS9jpTsFLIn4mQftIRvj-M',
+  'base64url',
+)
 
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest()
 
@@ -630,10 +752,10 @@ const opensWith = (slot: PasskeySlot, asserted: Asserted, nextSalt: string): Ope
     throw new Refusal(
       'wrong-passkey',
       'Your key opens with what this passkey computes, and the browser sent nothing of it. Use the passphrase here.',
+      { detail: { reason: 'no-prf' } },
     )
   const { output, next } = checked(prfShape, asserted.prf)
-  // A browser that evaluated one salt twice would leave the output that travelled good for the next time.
-  if (next === slot.recipient) throw notAccepted()
+  refuseSpentNext({ output, next })
   return {
     kind: 'prf',
     slotId: slot.slotId,
@@ -647,13 +769,27 @@ const withPrf = (options: object, prf: object | null): string => {
   return JSON.stringify(prf ? { ...options, extensions: { ...extensions, prf } } : options)
 }
 
-const saltsOf = (slots: Iterable<[string, PasskeySlot]>, second: string): Record<string, Salts> =>
-  Object.fromEntries(
-    [...slots].flatMap(([id, slot]) => (slot.kind === 'prf' ? [[id, { first: slot.salt, second }]] : [])),
+/**
+ * A browser that evaluated one salt twice would have the slot sealed to the key that the output on its way makes: what
+ * travelled once would open it for ever. Compared are octets: of a key there are two spellings (RFC 7748 §5 ignores the
+ * top bit), and of base64url too.
+ */
+const refuseSpentNext = ({ output, next }: { output: string; next: string }) => {
+  const scalar = Buffer.from(hkdfSync('sha256', decoded(output), '', 'wafer/prf/v1', 32))
+  // RFC 8410 §7: a private key of 32 octets in its PKCS #8 wrapping.
+  const der = Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), scalar])
+  const { x } = createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })).export({
+    format: 'jwk',
+  })
+  const given = decoded(next)
+  const isSpelledOtherwise = given[31]! > 127
+  if (!isSpelledOtherwise && !timingSafeEqual(decoded(x!), given)) return
+  throw new Refusal(
+    'wrong-passkey',
+    'The browser sent again what had opened your key once, so nothing was changed. Use the passphrase here.',
+    { detail: { reason: 'no-prf' } },
   )
-
-const newSalt = () => randomBytes(32).toString('base64url')
-const newSalts = (): Salts => ({ first: newSalt(), second: newSalt() })
+}
 
 const decoded = (base64url: string): Uint8Array => new Uint8Array(Buffer.from(base64url, 'base64url'))
 
@@ -680,6 +816,15 @@ const label = (name: string) =>
     .slice(0, 60) || 'Passkey'
 
 const noSuch = () => new Refusal('not-found', 'There is no such passkey.')
+const tooMany = () => new Refusal('exists', `You have ${passkeysPerUser} passkeys. Remove one first.`)
+const tooManyRefused = (waitMs: number) => {
+  const waitS = Math.max(1, Math.ceil(waitMs / 1000))
+  return new Refusal(
+    'slow-down',
+    `Too many passkeys were refused here. Use the passphrase, or wait ${Math.ceil(waitS / 60)} min.`,
+    { detail: { retry_after_s: waitS } },
+  )
+}
 const notAccepted = () => new Refusal('wrong-passkey', 'This passkey was not accepted. Please try again.')
 
 const checked = <S extends z.ZodType>(shape: S, value: unknown): z.output<S> => {

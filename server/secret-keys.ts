@@ -469,13 +469,23 @@ const printedCode = (code: Uint8Array): string => {
   return text.match(/.{1,5}/g)!.join('-')
 }
 
-/** The octets of a printed code, with the letters that are easily taken for others read as what they are. */
+/**
+ * The octets of a printed code as people type it: with letters of either case or width, in groups of any kind, and
+ * with O, I and L for the digits that they are taken for (Crockford's base 32 has none of the three).
+ *
+ * @returns null if it is none, also where the two bits to spare at its end are not 0: a code has one spelling
+ */
 const codeOctets = (text: string): Buffer | null => {
-  const letters = text.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
+  const plain = text.normalize('NFKC').toUpperCase()
+  const letters = plain
+    .replace(/[\s\p{Dash}]/gu, '')
+    .replaceAll('O', '0')
+    .replace(/[IL]/g, '1')
   if (!/^[0-9A-HJKMNP-TV-Z]{26}$/.test(letters)) return null
   let bits = 0n
   for (const letter of letters) bits = (bits << 5n) | BigInt(digits.indexOf(letter))
-  return Buffer.from((bits >> 2n).toString(16).padStart(32, '0').slice(-32), 'hex')
+  if (bits & 3n) return null
+  return Buffer.from((bits >> 2n).toString(16).padStart(32, '0'), 'hex')
 }
 
 const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'

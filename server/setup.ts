@@ -94,13 +94,15 @@ const hash = (token: string) => createHash('sha256').update(token).digest()
 
 const welcomeText = `You have just opened your first encrypted mail.
 
-It lay on the server sealed to your key. Your passphrase opened the key, for this terminal only: as long as "key open" stands beside Decrypt and Sign, no other terminal can use it.
+It lay on the server sealed to your key. Your passphrase, your passkey or an approval opened the key, for this terminal only: as long as "key open" stands beside Decrypt and Sign, no other terminal can use it.
 
 What you may try next:
 
 - Press Compose, write a line to yourself, and press Sign.
 - Look at "Terminals": every terminal that is logged in, and every use of your key.
 - Press "Lock key". The next Decrypt asks for the passphrase again.
+- Under More, Passkeys: add a passkey, and a finger, a face or a PIN opens the key instead of the passphrase.
+- At a terminal that has no passkey, press Decrypt and "Approve on phone": your phone opens the key for it.
 
 Keep the recovery code that you were shown in a safe place, on paper.
 `

@@ -193,7 +193,7 @@ test('B20: three wrong codes end a request, also when they come at once; the rig
   const guess = other(request.code)
   const attempt = (code: string) => at.approvals.approve(at.phoneSession, request.id, code, { passphrase })
   await refusedAs('wrong-code', attempt(guess))
-  await refusedAs('wrong-code', at.approvals.passkeyOptions(at.phoneSession, request.id, ''))
+  await refusedAs('wrong-code', at.approvals.passkeyOptions(at.phoneSession, request.id, guess))
   assert.equal(await at.state(), 'pending')
   await refusedAs('wrong-code', attempt(guess))
   await refusedAs('not-found', attempt(request.code))
@@ -207,6 +207,20 @@ test('B20: three wrong codes end a request, also when they come at once; the rig
   )
   const codes = guesses.map((each) => (each.status === 'rejected' ? each.reason.code : 'granted'))
   assert.deepEqual(codes.toSorted(), [...Array(6).fill('not-found'), ...Array(3).fill('wrong-code')])
+})
+
+test('B20: no code at all is no try: it is asked for, and neither counted nor on the ledger', async (t) => {
+  const at = await pair(t)
+  const { id, code } = await at.ask()
+  for (const none of ['', ' ', ' - ', '\u3000']) {
+    const asks = { name: 'Refusal', code: 'wrong-code', message: 'Type the code that the terminal shows.' }
+    await assert.rejects(at.approvals.approve(at.phoneSession, id, none, { passphrase }), asks)
+    await assert.rejects(at.approvals.passkeyOptions(at.phoneSession, id, none), asks)
+  }
+  const { events } = (await at.phone.get('/log')).body
+  assert.ok(events.every(({ event }: { event: string }) => event !== 'refused'))
+  await at.approvals.approve(at.phoneSession, id, code, { passphrase })
+  assert.equal(await at.state(), 'granted')
 })
 
 test('A code may be typed in groups, and in full-width digits', async (t) => {
@@ -335,6 +349,7 @@ test('B20: a user may ask three times in ten minutes, from whichever terminals, 
   const refused = await at.desk.post('/approval', { scope: 'read' })
   assert.equal(problem(refused), 'slow-down')
   assert.ok(Number(refused.headers.get('retry-after')) > 0)
+  assert.match(refused.body.title, /possible again in 10 min\.$/)
   await at.server.addUser(bob)
   const bobs = await at.server.terminal(bob)
   assert.equal((await bobs.post('/approval', { scope: 'read' })).status, 201, 'another user may')
@@ -342,6 +357,26 @@ test('B20: a user may ask three times in ten minutes, from whichever terminals, 
   assert.equal(problem(await at.desk.post('/approval', { scope: 'read' })), 'slow-down')
   at.server.pass(5000)
   await at.approvals.sweep()
+  assert.equal((await at.desk.post('/approval', { scope: 'read' })).status, 201)
+})
+
+test('B20: requests that were granted do not count against the three in ten minutes; all others do', async (t) => {
+  const at = await pair(t)
+  for (let round = 0; round < 4; round += 1) await at.approve(await at.ask())
+  await at.ask()
+  await at.approvals.cancel(at.deskSession)
+  const denied = await at.ask()
+  for (let guess = 0; guess < 3; guess += 1)
+    await refusedAs(
+      'wrong-code',
+      at.approvals.approve(at.phoneSession, denied.id, other(denied.code), { passphrase }),
+    )
+  at.server.pass(3 * 60_000)
+  await at.ask()
+  const refused = await at.desk.post('/approval', { scope: 'read' })
+  assert.equal(problem(refused), 'slow-down')
+  assert.match(refused.body.title, /possible again in 7 min\.$/)
+  at.server.pass(Number(refused.headers.get('retry-after')) * 1000)
   assert.equal((await at.desk.post('/approval', { scope: 'read' })).status, 201)
 })
 
@@ -367,6 +402,52 @@ test('A terminal that typed the passphrase after all keeps what it got, when the
   await at.desk.unlock()
   await refusedAs('not-found', at.approve(request))
   assert.equal((await at.desk.post('/sign', { text: 'x' })).status, 200)
+})
+
+test('A passphrase typed on the terminal, whose unlock lands while the touch is on its way, is not overwritten', async (t) => {
+  const at = await pair(t)
+  const request = await at.ask('read')
+  const proof = await at.touch(request)
+  // One process works for one user, in the order in which it was asked: the unlock is granted while the touch waits.
+  const own = at.allowances.grantByPassphrase(at.deskSession, passphrase)
+  const late = at.approvals.approve(at.phoneSession, request.id, request.code, proof)
+  const [unlocked, touched] = await Promise.allSettled([own, late])
+  assert.equal(touched.status === 'rejected' && touched.reason.code, 'not-found')
+  assert.ok(unlocked.status === 'fulfilled')
+  at.desk.keyToken = unlocked.value.keyToken
+  assert.equal((await at.desk.get('/session')).body.allowance.method, 'passphrase')
+  assert.equal((await at.desk.post('/sign', { text: 'x' })).status, 200)
+})
+
+test('S2080 B20: who stops another terminal stops what it asked for as well, also while the touch is on its way', async (t) => {
+  const at = await pair(t)
+  await at.approve(await at.ask('read'))
+  const request = await at.ask('sign')
+  const proof = await at.touch(request)
+  const late = at.approvals.approve(at.phoneSession, request.id, request.code, proof)
+  const refused = refusedAs('not-found', late)
+  await at.allowances.stop(at.phoneSession)
+  await refused
+  assert.equal(await at.state(), 'expired')
+  assert.deepEqual(await at.approvals.pending(at.user), [])
+  await refusedAs(
+    'not-found',
+    at.approvals.approve(at.phoneSession, request.id, request.code, { passphrase }),
+  )
+  assert.equal(problem(await at.desk.post('/sign', { text: 'x' })), 'allowance-required')
+})
+
+test('A terminal that stops the key in its own hands waits no longer either; what others asked for stays', async (t) => {
+  const at = await pair(t)
+  await at.approve(await at.ask('read'))
+  await at.ask('sign')
+  await at.desk.post('/allowance/stop', { confirm: true })
+  assert.equal(await at.state(), 'expired')
+  const holder = await at.server.terminal(ann, 'holder')
+  await at.ask('read')
+  await holder.unlock()
+  await at.phone.post('/allowance/stop', { confirm: true })
+  assert.equal(await at.state(), 'pending')
 })
 
 test('The waiting screen can show its code again, to the browser that asked alone', async (t) => {

@@ -43,6 +43,13 @@ export const faults = async (page: Page): Promise<string[]> => {
       if (/BUTTON|SELECT|TEXTAREA/.test(element.tagName) && box.height < 24)
         found.push(`${nameOf(element)} is ${box.height} px high`)
     }
+    const buttons = targets.filter(({ element }) => element.tagName === 'BUTTON')
+    for (const { element, box } of buttons)
+      for (const { element: other, box: below } of buttons) {
+        const isUnder = below.top >= box.bottom - 1 && below.left < box.right && box.left < below.right
+        if (isUnder && below.top - box.bottom < 4)
+          found.push(`${nameOf(element)} touches ${nameOf(other)} below it`)
+      }
     const channels = (colour: string) => (colour.match(/[\d.]+/g) ?? []).map(Number)
     const luminance = (colour: string) => {
       const [r = 0, g = 0, b = 0] = channels(colour).map((value) => {

@@ -4,8 +4,12 @@
  * browser gets to its decrypted page by an approval on a phone.
  */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type CDPSession, chromium, type Page, type Request, type Response } from 'playwright-core'
+import type { RefusalCode } from '../server/refusal.ts'
+import { wordsIn } from '../web/words.ts'
 import { ann, bob, portOf, secrets, story, TextBrowser, until } from './browsers.ts'
 import { faults } from './page-faults.ts'
 import { executablePath, flags, needs } from './programs.ts'
@@ -193,13 +197,13 @@ const begin = async (t: TestContext, environment: Record<string, string> = {}) =
   t.after(() => browser.close())
   const address = `http://localhost:${portOf(server)}`
   const desk = async (
-    options: { scripts?: boolean; width?: number; height?: number; at?: string } = {},
+    options: { scripts?: boolean; width?: number; height?: number; at?: string; locale?: string } = {},
   ): Promise<Desk> => {
     const context = await browser.newContext({
       javaScriptEnabled: options.scripts ?? true,
       viewport: { width: options.width ?? 360, height: options.height ?? 640 },
       baseURL: options.at ?? address,
-      locale: 'en-GB',
+      locale: options.locale ?? 'en-GB',
     })
     const page = await context.newPage()
     const cdp = await context.newCDPSession(page)
@@ -229,7 +233,7 @@ test('P87 C2: a passkey with PRF is added, opens the key and a mail, again after
   assert.equal(await ours.field('Name').inputValue(), 'My finger')
   await ours.field('Passphrase').fill(passphrase)
   await ours.button('Store passkey').click()
-  await ours.shows('The passkey is stored')
+  await ours.shows('The passkey is stored. It was tried out, and opens your key itself')
   await ours.shows('Opens your key itself')
   await ours.shows('not used yet')
   assert.equal((await ours.credentials()).length, 1)
@@ -431,7 +435,7 @@ test('P87: two passkeys each open the key; the second is added by the first; one
   const [one] = await ours.credentials()
   await ours.page.goto('/p/new')
   await ours.button('Make passkey').click()
-  await ours.shows('That did not work, or was cancelled')
+  await ours.shows('This device has a passkey of yours for this site already')
   assert.equal((await ours.credentials()).length, 1)
 
   const other = await desk()
@@ -632,7 +636,7 @@ test('P87: at another name of this machine the browser gives no passkey of this 
   await ours.logIn()
   await ours.page.goto('/p/new')
   await ours.button('Make passkey').click()
-  await ours.shows('That did not work, or was cancelled')
+  await ours.shows('Open the site by its usual address')
 })
 
 test('P87 S2000-S2100: with a passkey, too, the other terminal is stopped only by the three screens', async (t) => {
@@ -739,6 +743,7 @@ test('P87: the passphrase is changed, by passphrase and by passkey; the recovery
 
   const recover = async (code: string, words: string) => {
     await ours.page.goto('/s')
+    await ours.link('Use the recovery code').click()
     await ours.field('Recovery code').fill(code)
     await ours.field('New passphrase').last().fill(words)
     await ours.field('New passphrase again').last().fill(words)
@@ -746,10 +751,11 @@ test('P87: the passphrase is changed, by passphrase and by passkey; the recovery
   }
   await recover(recoveryCode!, 'a fourth passphrase')
   await ours.heading('New recovery code')
+  await ours.shows(/^The new passphrase is set.*Your passkeys still open the key.*logged out/)
   const fresh = await ours.page.locator('b').first().textContent()
   assert.notEqual(fresh, recoveryCode)
   await recover(recoveryCode!, 'a fifth passphrase')
-  await ours.status()
+  await ours.shows('The recovery code is wrong. Nothing was changed')
   const opens = async (words: string) => (await (await server.terminal(dora)).unlock(words)).status
   assert.deepEqual(
     [
@@ -855,7 +861,7 @@ test('P87 B20: “I did not ask for this” logs the asking terminal out; three 
   await phone.shows('Read mail for 15 minutes')
   await phone.button('I did not ask for this').click()
   await phone.shows('Denied. The terminal that asked is logged out')
-  await lynx.press('Check again', 'Password', 'Login')
+  await lynx.press('Check again', 'denied on the phone', 'The key stays closed', 'Password', 'Login')
 })
 
 test('P87: a terminal that waits no longer takes its request back', async (t) => {
@@ -976,3 +982,260 @@ for (const [width, height] of [
     await asking.addCookies(cookies)
     assert.deepEqual(faulty, {})
   })
+
+// ---- words
+
+test('P87: whoever logs in by passkey reads on the next page whether the key is open, and if not, why', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const [ours, other] = [await desk(), await desk()]
+  await ours.logIn()
+  await ours.add()
+  await ours.shows('The passkey is stored')
+  await ours.logOut()
+  await other.logIn()
+  await other.press()
+  await other.field('Passphrase').fill(passphrase)
+  await other.button('OK').click()
+  await other.shows(first)
+
+  const byPasskey = async (user: string) => {
+    await ours.page.goto('/login')
+    await ours.field('User ID').fill(user)
+    await ours.button('Use passkey').click()
+    await ours.heading(/^Inbox/)
+  }
+  await byPasskey(ann)
+  await ours.shows('Your key is not open here, as another terminal is using it')
+  assert.equal(await ours.isOpen(), false)
+  await ours.logOut()
+  await other.lock()
+  await byPasskey(ann)
+  await ours.shows('You are logged in, and your key is open')
+  await ours.logOut()
+  await byPasskey('')
+  await ours.shows('Your key is still closed: Decrypt or Sign opens it')
+
+  await ours.page.goto('/p')
+  await ours.link('Change').click()
+  await ours.field('Passphrase').fill(passphrase)
+  await ours.button('Remove passkey').click()
+  await ours.shows('You have none yet')
+  await ours.plugIn({ prf: false })
+  await ours.add('Login only')
+  await ours.shows('It only logs you in: to open your key, use the passphrase')
+  await ours.logOut()
+  await byPasskey(ann)
+  await ours.shows('this passkey does not open it here')
+
+  // What was asked for before the log-in says so as well, and the mail that it leads to does not repeat it.
+  await ours.logOut()
+  await ours.page.goto('/m/1/open')
+  await ours.field('User ID').fill(ann)
+  await ours.button('Use passkey').click()
+  await ours.heading('Secret key use')
+  await ours.shows('this passkey does not open it here')
+  await ours.field('Passphrase').fill(passphrase)
+  await ours.button('OK').click()
+  await ours.shows(first)
+  assert.equal(await ours.page.getByText('You are logged in').count(), 0)
+})
+
+test('P87: a passkey that was refused at the log-in is not asked for again by itself, and the page says so', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const ours = await desk()
+  await ours.logIn()
+  await ours.add()
+  await ours.shows('The passkey is stored')
+  await ours.page.goto('/p')
+  await ours.link('Change').click()
+  await ours.field('Passphrase').fill(passphrase)
+  await ours.button('Remove passkey').click()
+  await ours.shows('You have none yet')
+  await ours.logOut()
+  ours.sent.splice(0)
+  await ours.button('Use passkey').click()
+  await ours.shows('This passkey logged nobody in')
+  await ours.page.waitForLoadState('networkidle')
+  await ours.shows('This passkey logged nobody in')
+  await ours.shows('Press the button below')
+  assert.equal(ours.sent.filter((form) => form.has('asserted')).length, 1)
+})
+
+test('P87: a consent stays ticked where the passphrase was wrong, and an empty passphrase costs no touch', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const ours = await desk()
+  await ours.plugIn({ prf: false, transport: 'usb' })
+  await ours.logIn()
+  await ours.make()
+  const consent = ours.page.getByRole('checkbox', { name: /^I understand/ })
+  await consent.check()
+  const sent = ours.sent.length
+  const [made] = await ours.credentials()
+  await ours.button('Store passkey').click()
+  await ours.shows('A passphrase is empty: type it first')
+  assert.equal(ours.sent.length, sent)
+  assert.equal((await ours.credentials())[0]!.signCount, made!.signCount, 'nobody touched it')
+  await ours.field('Passphrase').fill('not the passphrase')
+  await ours.button('Store passkey').click()
+  await ours.shows('The passphrase is wrong')
+  assert.equal(await consent.isChecked(), true)
+  await ours.field('Passphrase').fill(passphrase)
+  await ours.button('Store passkey').click()
+  await ours.shows('It opens your key through this server, which keeps what opens it')
+
+  await ours.page.goto('/s?by=passkey')
+  const again = ours.sent.length
+  await ours.button('Change passphrase').click()
+  await ours.shows('A passphrase is empty: type it first')
+  await ours.field('New passphrase').fill('one')
+  await ours.field('New passphrase again').fill('other')
+  await ours.button('Change passphrase').click()
+  await ours.shows('The two new passphrases differ')
+  assert.equal(ours.sent.length, again)
+})
+
+test('P87: a code or a passphrase that was left out is none of the three tries, and the code stays typed', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const [phone, terminal] = [await desk(), await desk({ scripts: false })]
+  await phone.logIn()
+  await phone.add()
+  await phone.shows('The passkey is stored')
+  await terminal.logIn()
+  await terminal.press()
+  await terminal.button('OK').click()
+  await terminal.shows('A passphrase is empty: type it first')
+  await terminal.button('Approve on phone').click()
+  await terminal.heading('Approve on your phone')
+  const code = codeOn(await terminal.page.locator('body').innerText())
+  await phone.page.goto('/a')
+  for (const typed of ['', code.slice(1), '', `${code}1`]) {
+    await phone.field('Code').fill(typed)
+    await phone.button('Use passkey').click()
+    await phone.shows('This did not count as a try')
+  }
+  await phone.field('Code').fill(code)
+  await phone.button('Approve').click()
+  await phone.shows('A passphrase is empty: type it first')
+  assert.equal(await phone.field('Code').inputValue(), code)
+  await phone.field('Passphrase').fill('not the passphrase')
+  await phone.button('Approve').click()
+  await phone.shows('The passphrase is wrong')
+  assert.equal(await phone.field('Code').inputValue(), code)
+  await phone.button('Use passkey').click()
+  await phone.shows('Approved.')
+  await terminal.button('Check again').click()
+  await terminal.shows(first)
+})
+
+test('P87: in Japanese the pages keep to Japanese, fit at 240x320, and the ledger says who approved', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const [phone, terminal] = [
+    await desk({ locale: 'ja-JP', width: 240, height: 320 }),
+    await desk({ scripts: false }),
+  ]
+  const wrong: Record<string, string[]> = {}
+  const check = async (name: string) => {
+    const text = await phone.page.locator('body').innerText()
+    const found = [
+      ...(await faults(phone.page)),
+      ...(text.match(/.{0,9}[ぁ-ヶ一-龠]\s*[.,](?=\s|$).{0,9}/gm) ?? []),
+    ]
+    if (found.length) wrong[name] = found
+    if (process.env.SCREENSHOTS)
+      await phone.page.screenshot({ path: `${process.env.SCREENSHOTS}/ja-${name}.png`, fullPage: true })
+  }
+  await phone.page.goto('/login')
+  await check('login')
+  await phone.button('パスキーを使う').click()
+  await phone.heading('パスキーでログイン')
+  await check('login-passkey')
+  await phone.button('パスワードを使う').click()
+  await phone.field('ユーザーID').fill(ann)
+  await phone.field('パスワード').fill(password)
+  await phone.button('ログイン').click()
+  await phone.heading(/^受信箱/)
+  await phone.page.goto('/p/new')
+  await check('make')
+  await phone.button('パスキーを作る').click()
+  await phone.heading('パスキーを試して保存')
+  await check('try')
+  await phone.field('パスフレーズ').fill(passphrase)
+  await phone.button('パスキーを保存').click()
+  await phone.shows('パスキーを試し、保存しました')
+  await check('list')
+  await phone.link('変更').click()
+  await phone.button('名前を変える').waitFor()
+  await check('one')
+  await terminal.logIn()
+  await terminal.press()
+  await terminal.button('Approve on phone').click()
+  await terminal.heading('Approve on your phone')
+  const code = codeOn(await terminal.page.locator('body').innerText())
+  await phone.page.goto('/a')
+  await check('approve')
+  await phone.field('コード').fill(code === '123456' ? '654321' : '123456')
+  await phone.field('パスフレーズ').fill(passphrase)
+  await phone.button('承認').click()
+  await phone.shows('あと2回入力できます')
+  await check('wrong-code')
+  await phone.field('コード').fill(code)
+  await phone.field('パスフレーズ').fill(passphrase)
+  await phone.button('承認').click()
+  await phone.shows('承認しました')
+  for (const path of [
+    's',
+    's?by=passkey',
+    's?of=recovery',
+    's?of=password',
+    'a',
+    't',
+    'log',
+    'k',
+    'folders',
+  ]) {
+    await phone.page.goto(`/${path}`)
+    await check(path.replace(/\W/g, '-'))
+  }
+  await phone.page.goto('/log')
+  await phone.shows(/読むためだけに開いた: Chrome on Linuxで承認。/)
+  await phone.page.goto('/m/1/open')
+  await phone.heading('鍵は他で使用中です')
+  await check('elsewhere')
+  await phone.button('復号').click()
+  await phone.heading('他での使用を停止しますか?')
+  await phone.button('OK').click()
+  await phone.heading('秘密鍵の使用')
+  await check('unlock')
+  await phone.isTouched(false)
+  await phone.button('パスキーを使う').click()
+  await phone.shows('ブラウザーがパスキーを求めています')
+  await check('unlock-passkey')
+  await phone.button('スマートフォンで承認').click()
+  await phone.heading('スマートフォンで承認')
+  await check('waiting')
+  assert.deepEqual(wrong, {})
+})
+
+test('Each refusal of passkeys and approval, and of whoever tries too often, is said in Japanese, too', () => {
+  const sources = ['passkeys', 'webauthn', 'approvals', 'guesses', 'turnstile']
+  const sentences = sources.flatMap((name) =>
+    [
+      ...readFileSync(join(import.meta.dirname, '..', 'server', `${name}.ts`), 'utf8').matchAll(
+        /new Refusal\(\s*'([\w-]+)',\s*(['`])(.+?)\2,?\s*(?:\)|\{)/gs,
+      ),
+    ].map(([, code, , sentence]) => ({
+      code: code as RefusalCode,
+      sentence: sentence!.replace(/\$\{[^}]*\}/g, '3'),
+    })),
+  )
+  assert.ok(sentences.length > 15, `${sentences.length}`)
+  const unsaid = sentences.filter(
+    ({ code, sentence }) => wordsIn.ja.refusal(code, sentence, { retry_after_s: 9 }) === sentence,
+  )
+  assert.deepEqual(unsaid, [])
+})

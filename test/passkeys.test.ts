@@ -19,7 +19,7 @@ import {
   verifiedAttestation,
 } from '../server/webauthn.ts'
 import { Authenticator, type Bent, prf, publicKeyOf } from './authenticator.ts'
-import { passphrase, problem, type Terminal, type World, world } from './world.ts'
+import { passphrase, password, problem, type Terminal, type World, world } from './world.ts'
 
 const ann = 'ann@wafer.test'
 const bob = 'bob@wafer.test'
@@ -71,6 +71,10 @@ const encryptedMessage = async (terminal: Terminal, text = 'for Ann only') => {
   const { body } = await terminal.post('/messages', { to: ann, subject: 'sealed', text, draft: true })
   return body.id as number
 }
+
+/** As after a quarter of an hour in which nothing was refused. */
+const forgetRefused = ({ db }: Pick<Desk, 'db'>) =>
+  db.$client.exec("DELETE FROM rate_limits WHERE key LIKE 'refused passkey%'")
 
 const refusals = async (terminal: Terminal): Promise<string[]> =>
   (await terminal.get('/log')).body.events
@@ -327,6 +331,7 @@ test('B19 P87: an assertion that is not what was asked for unlocks nothing', asy
       at.allowances.grantByPasskey(at.session, at.authenticator.get(await unlockOptions(at), bent)),
       name,
     )
+  forgetRefused(at)
   const honest = at.authenticator.get(await unlockOptions(at))
   const forged = JSON.parse(honest.response)
   const signature = Buffer.from(forged.response.signature, 'base64url')
@@ -370,6 +375,7 @@ test('B19 P87: a new passkey that is not what was asked for is not registered', 
   }
   assert.equal(await at.passkeys.registrationCheck(at.session), null)
   for (const [name, bent] of bents) {
+    forgetRefused(at)
     await refusedAs('wrong-passkey', register(at, { get: bent }), `at the check: ${name}`)
     assert.deepEqual(await at.passkeys.list(at.user.id), [])
   }
@@ -392,8 +398,9 @@ test('B19: a challenge counts once, for five minutes, and only in the session th
   const late = at.authenticator.get(await unlockOptions(at))
   at.server.pass(5 * 60_000)
   await refusedAs('wrong-passkey', at.allowances.grantByPasskey(at.session, late), 'too late')
+  at.server.pass(5 * 60_000)
   await at.passkeys.sweep()
-  assert.equal(at.db.$client.prepare('SELECT count(*) FROM challenges').pluck().get(), 0)
+  assert.equal(at.db.$client.prepare('SELECT count(*) FROM spent_challenges').pluck().get(), 0)
   const inTime = at.authenticator.get(await unlockOptions(at))
   at.server.pass(5 * 60_000 - 1000)
   await at.allowances.grantByPasskey(at.session, inTime)
@@ -435,6 +442,7 @@ test('P87: an assertion for one purpose serves no other', async (t) => {
   const answer = async (purpose: Purpose) =>
     authenticator.get((await ask[purpose]()).options, { credential: id })
   for (const purpose of Object.keys(ask) as Purpose[]) {
+    forgetRefused(at)
     if (purpose !== 'unlock')
       await refusedAs(
         'wrong-passkey',
@@ -702,7 +710,10 @@ test('P87: a passkey logs in without a name, in one touch with the key where the
   assert.deepEqual([known.user.address, known.opens], [ann, null])
 
   const both = await at.passkeys.assertionOptions('login+unlock', { ...pre, user: 'ANN@wafer.test ' })
-  const { user, opens } = await at.passkeys.logIn(at.authenticator.get(both.options), pre)
+  const { prf: _, ...withoutPrf } = at.authenticator.get(both.options)
+  assert.equal((await at.passkeys.logIn(withoutPrf, pre)).opens, null, 'a browser without PRF logs in only')
+  const again = await at.passkeys.assertionOptions('login+unlock', { ...pre, user: ann })
+  const { user, opens } = await at.passkeys.logIn(at.authenticator.get(again.options), pre)
   const { token, session } = await at.sessions.begin(user, 'phone', pre.address)
   at.terminal.token = token
   at.terminal.keyToken = (await at.allowances.grantByPasskey(session, opens!)).keyToken
@@ -733,36 +744,483 @@ test('P87 B19: a log-in by passkey is for the browser that asked, once, and for 
   await refusal(at.passkeys.logIn(stranger.get(await ask()), pre), 'unknown passkey')
 })
 
-test('B12: the options for an unknown user, for one without passkeys and for one with them look alike', async (t) => {
+/** A browser without script: one cookie jar, forms with the page's token. */
+const visitor = ({ server }: Pick<Desk, 'server'>) => {
+  const jar = new Map<string, string>()
+  let token = ''
+  const go = async (path: string, form?: Record<string, string>) => {
+    const response = await fetch(server.url + path, {
+      method: form ? 'POST' : 'GET',
+      redirect: 'manual',
+      headers: { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') },
+      ...(form ? { body: new URLSearchParams({ t: token, ...form }) } : {}),
+    })
+    for (const cookie of response.headers.getSetCookie()) {
+      const [, name, value] = cookie.match(/^([^=]+)=([^;]*)/)!
+      jar.set(name!, value!)
+    }
+    const text = await response.text()
+    token = text.match(/name="?t"? value="?([^"> ]+)/)?.[1] ?? token
+    const options = text.match(/data-options="([^"]*)"/)?.[1]?.replaceAll('&quot;', '"')
+    return { status: response.status, headers: response.headers, text, options: options ?? null }
+  }
+  return { go }
+}
+
+type Listed = {
+  challenge: string
+  allowCredentials: { id: string; transports: string[]; type: string }[]
+  extensions: { prf: { evalByCredential: Record<string, { first: string; second: string }> } }
+}
+
+/** Ann with one passkey, and others with two, with none, with held ones or such as log in only. */
+const street = async (t: TestContext) => {
   const at = await desk(t)
   await register(at)
-  await at.server.addUser(bob)
-  const shape = (value: unknown): unknown =>
-    typeof value === 'string'
-      ? 'text'
-      : Array.isArray(value)
-        ? value.length > 0 && typeof value[0] === 'string'
-          ? 'texts'
-          : value.map(shape)
-        : typeof value === 'object' && value
-          ? Object.entries(value).map(([name, inner]) => [
-              /^[\w-]{22,}$/.test(name) ? 'id' : name,
-              shape(inner),
-            ])
-          : typeof value
-  const optionsOf = async (user: string) =>
+  const move = async (name: string, devices: [seed: string, prf: boolean, consent: boolean][]) => {
+    await at.server.addUser(`${name}@wafer.test`)
+    const session = await sessionOf(at.server, await at.server.terminal(`${name}@wafer.test`))
+    for (const [seed, prf, consent] of devices) {
+      const authenticator = new Authenticator({ origin: at.origin, seed: name + seed, prf })
+      await register({ ...at, session, authenticator }, { consent })
+    }
+  }
+  await move('none', [])
+  await move('two', [
+    ['a', true, false],
+    ['b', true, false],
+  ])
+  await move('held', [['a', false, true]])
+  await move('only', [['a', false, false]])
+  await move('mixed', [
+    ['a', true, false],
+    ['b', false, false],
+  ])
+  // Browsers differ in the order in which they name these.
+  at.db.$client.exec(
+    `UPDATE passkeys SET transports = '["usb","nfc"]' WHERE transports = '["internal"]' AND prf = 1`,
+  )
+  const options = async (user: string): Promise<Listed> =>
     JSON.parse((await at.passkeys.assertionOptions('login+unlock', { preSession: 'x', user })).options)
-  const known = await optionsOf(ann)
-  for (const user of [bob, 'nobody@wafer.test']) {
-    const [one, again] = [await optionsOf(user), await optionsOf(user)]
-    assert.deepEqual(shape(one), shape(known))
+  return { ...at, options }
+}
+const residents = ['ann', 'none', 'two', 'held', 'only', 'mixed'].map((name) => `${name}@wafer.test`)
+const strangers = Array.from({ length: 120 }, (_, each) => `nobody${each}@wafer.test`)
+
+test('B12: the options for an address look alike whether it has passkeys, of whatever kind, or none, or no user', async (t) => {
+  const at = await street(t)
+  const lengths = new Set<number>()
+  const looks = (options: Listed) => {
+    const { allowCredentials: list, extensions } = options
+    const salts = Object.entries(extensions.prf.evalByCredential)
+    assert.deepEqual(
+      salts.map(([id]) => id),
+      list.map(({ id }) => id),
+      'a salt for each, in the same order',
+    )
+    assert.equal(new Set(salts.map(([, { second }]) => second)).size, 1)
+    return {
+      members: Object.keys(options),
+      extensions: JSON.stringify(Object.keys(extensions)),
+      challenge: options.challenge.length,
+      each: new Set(
+        list.map(
+          (one) =>
+            `${Object.keys(one)} ${one.type} ${String(one.transports.toSorted()) === String(one.transports)}`,
+        ),
+      ),
+      salts: new Set(
+        salts.map(([, salt]) => `${Object.keys(salt)} ${salt.first.length} ${salt.second.length}`),
+      ),
+    }
+  }
+  const wanted = looks(await at.options(ann))
+  assert.equal(wanted.each.size + wanted.salts.size, 2)
+  for (const user of strangers) {
+    const options = await at.options(user)
+    assert.deepEqual(looks(options), wanted, user)
+    for (const { id } of options.allowCredentials) lengths.add(id.length)
+  }
+  for (const user of residents) {
+    const [one, again] = [await at.options(user), await at.options(` ${user.toUpperCase()}`)]
+    assert.deepEqual(looks(one), wanted, user)
     assert.deepEqual(one.allowCredentials, again.allowCredentials, 'the same each time')
     assert.notEqual(one.challenge, again.challenge)
+    const firsts = ({ extensions }: Listed) =>
+      Object.values(extensions.prf.evalByCredential).map(({ first }) => first)
+    assert.deepEqual(firsts(one), firsts(again))
+    for (const { id } of one.allowCredentials)
+      assert.ok(lengths.has(id.length), 'a length that others have too')
   }
-  assert.notDeepEqual(
-    (await optionsOf('x@wafer.test')).allowCredentials,
-    (await optionsOf('y@wafer.test')).allowCredentials,
+  const counts = await Promise.all(
+    strangers.map(async (user) => (await at.options(user)).allowCredentials.length),
   )
+  const share = (which: (length: number) => boolean) => counts.filter(which).length / counts.length
+  assert.ok(share((length) => length === 1) > 0.6, 'most people have one')
+  assert.ok(share((length) => length > 1) > 0, 'some have more')
+  assert.ok(share((length) => length > 3) < 0.05)
+  // After an unlock the salts have moved, and everything else is as it was.
+  const before = await at.options(ann)
+  await at.allowances.grantByPasskey(at.session, at.authenticator.get(await unlockOptions(at)))
+  const after = await at.options(ann)
+  assert.deepEqual(looks(after), wanted)
+  assert.deepEqual(after.allowCredentials, before.allowCredentials)
+  assert.notDeepEqual(after.extensions, before.extensions)
+})
+
+test('B12: the page for an address has one status and one set of fields; so has the refusal of an answer to it', async (t) => {
+  const at = await street(t)
+  const look = async (user: string) => {
+    const browser = visitor(at)
+    await browser.go('/login')
+    const asked = await browser.go('/login', { a: 'passkey', user })
+    const { id } = (JSON.parse(asked.options!) as Listed).allowCredentials[0]!
+    // An answer such as anybody can make: of that passkey, signed by another.
+    const liar = new Authenticator({ origin: at.origin, seed: 'liar' })
+    liar.create((await at.passkeys.registrationOptions(at.session)).options)
+    const { response } = liar.get(asked.options!, { credential: liar.credentials[0]!.id, userHandle: null })
+    const asserted = JSON.stringify({ response: JSON.stringify({ ...JSON.parse(response), id, rawId: id }) })
+    const refused = await browser.go('/login', { user, asserted })
+    assert.match(refused.text, /role=status/)
+    return [asked, refused].map(({ status, headers, text }) => ({
+      status,
+      fields: [...headers.keys()].sort(),
+      // What differs is the list itself and the address.
+      page: text
+        .replaceAll(user, 'user')
+        .replace(/data-options="[^"]*"/, '')
+        .replace(/name=t value="?[\w-]+/g, ''),
+    }))
+  }
+  const wanted = await look(strangers[0]!)
+  for (const user of [...residents, strangers[1]!]) assert.deepEqual(await look(user), wanted, user)
+})
+
+test('B12: the database is asked the same, and as many signatures are looked at, whoever is asked for', async (t) => {
+  const at = await street(t)
+  const { $client: client } = at.db
+  const prepare = client.prepare.bind(client)
+  let asked: string[] = []
+  client.prepare = ((sql: string) => {
+    asked.push(sql)
+    return prepare(sql)
+  }) as typeof client.prepare
+  t.after(() => {
+    client.prepare = prepare
+  })
+  const verify = t.mock.method(crypto.subtle, 'verify')
+  const liar = new Authenticator({ origin: at.origin, seed: 'liar' })
+  liar.create((await at.passkeys.registrationOptions(at.session)).options)
+  const pre = { preSession: 'x', address: '' }
+  const work = async (user: string) => {
+    asked = []
+    verify.mock.resetCalls()
+    const options = await at.options(user)
+    const { id } = options.allowCredentials[0]!
+    const { response } = liar.get(JSON.stringify(options), { credential: liar.credentials[0]!.id })
+    const answer = { response: JSON.stringify({ ...JSON.parse(response), id, rawId: id }) }
+    await refusedAs('bad-credentials', at.passkeys.logIn(answer, pre))
+    return [...asked, verify.mock.callCount()]
+  }
+  const wanted = await work(strangers[0]!)
+  assert.equal(wanted.at(-1), 1)
+  for (const user of residents) assert.deepEqual(await work(user), wanted, user)
+})
+
+test('B12: who asks again and again sees salts move by day as if they were used, and passkeys stay as they are', async (t) => {
+  const at = await street(t)
+  const hourMs = 60 * 60_000
+  const seen = new Map<string, { list: string; first: string; moves: number }>()
+  const look = async (user: string) => {
+    const { allowCredentials, extensions } = await at.options(user)
+    const { first } = extensions.prf.evalByCredential[allowCredentials[0]!.id]!
+    const before = seen.get(user)
+    const moved = before !== undefined && before.first !== first
+    seen.set(user, {
+      list: JSON.stringify(allowCredentials),
+      first,
+      moves: (before?.moves ?? 0) + Number(moved),
+    })
+    return moved
+  }
+  const some = strangers.slice(0, 8)
+  for (const user of some) await look(user)
+  for (let hour = 0; hour < 6 * 24; hour += 1) {
+    at.server.pass(hourMs)
+    const local = new Date(at.server.services.clock()).getHours()
+    for (const user of some)
+      if (await look(user)) assert.ok(local >= 7 || local < 1, `moved in the hour before ${local}`)
+    for (const user of some) assert.equal(await look(user), false, 'and at once again')
+  }
+  const moves = some.map((user) => seen.get(user)!.moves)
+  assert.ok(Math.max(...moves) >= 2, String(moves))
+  assert.ok(Math.max(...moves) < 6 * 8, String(moves))
+  // The passkey that never opens anything is no exception.
+  for (const user of ['held@wafer.test', 'only@wafer.test']) {
+    await look(user)
+    const { list } = seen.get(user)!
+    for (let day = 0; day < 81; day += 1) {
+      at.server.pass(24 * hourMs)
+      await look(user)
+    }
+    assert.ok(seen.get(user)!.moves > 0, user)
+    assert.equal(seen.get(user)!.list, list)
+  }
+})
+
+test('B12: in a year an address without passkeys seems to get others, as people do', async (t) => {
+  const at = await street(t)
+  const lists = async () =>
+    Promise.all(strangers.map(async (user) => JSON.stringify((await at.options(user)).allowCredentials)))
+  const before = await lists()
+  at.server.pass(24 * 60 * 60_000)
+  const same = (now: string[]) => now.filter((list, each) => list === before[each]).length / before.length
+  assert.ok(same(await lists()) > 0.95)
+  at.server.pass(365 * 24 * 60 * 60_000)
+  const left = same(await lists())
+  assert.ok(left > 0.02 && left < 0.6, String(left))
+})
+
+test('B19: asking for challenges before the log-in, and answering them wrongly, writes nothing', async (t) => {
+  const at = await street(t)
+  const changes = () => at.db.$client.prepare('SELECT total_changes()').pluck().get()
+  const pre = { preSession: 'x', address: '' }
+  const liar = new Authenticator({ origin: at.origin, seed: 'liar' })
+  liar.create((await at.passkeys.registrationOptions(at.session)).options)
+  const before = changes()
+  for (let round = 0; round < 50; round += 1) {
+    const user = residents[round % residents.length]!
+    await at.passkeys.assertionOptions('login+unlock', { preSession: 'x', user })
+    const { options } = await at.passkeys.assertionOptions('login', { preSession: 'x' })
+    await refusedAs('bad-credentials', at.passkeys.logIn(liar.get(options), pre))
+    const forged = at.authenticator.get(options, { uv: false })
+    await refusedAs('bad-credentials', at.passkeys.logIn(forged, pre))
+  }
+  assert.equal(changes(), before)
+})
+
+test('B19: a log-in is answered once and within five minutes; nobody makes or prolongs a challenge', async (t) => {
+  const at = await desk(t, { authenticator: { counts: false } })
+  await register(at)
+  const pre = { preSession: 'x', address: '' }
+  const ask = async () => JSON.parse((await at.passkeys.assertionOptions('login', pre)).options)
+  const logIn = (options: object) => at.passkeys.logIn(at.authenticator.get(JSON.stringify(options)), pre)
+  const options = await ask()
+  const [one, two] = await Promise.allSettled([logIn(options), logIn(options)])
+  assert.deepEqual([one.status, two.status].sort(), ['fulfilled', 'rejected'], 'at the same moment')
+  at.server.pass(5 * 60_000)
+  await at.passkeys.sweep()
+  assert.equal(at.db.$client.prepare('SELECT count(*) FROM spent_challenges').pluck().get(), 0)
+  await refusedAs('bad-credentials', logIn(options), 'after its row is gone')
+  const inTime = await ask()
+  at.server.pass(5 * 60_000 - 1000)
+  await logIn(inTime)
+  const late = await ask()
+  at.server.pass(5 * 60_000)
+  await refusedAs('bad-credentials', logIn(late), 'too late')
+  const octets = Buffer.from(late.challenge as string, 'base64url')
+  octets.writeUIntBE(at.server.services.clock() + 60_000, 16, 6)
+  await refusedAs('bad-credentials', logIn({ ...late, challenge: octets.toString('base64url') }), 'prolonged')
+  for (const length of [0, 16, 22, 32, 53, 55]) {
+    const challenge = Buffer.alloc(length, 255).toString('base64url')
+    await refusedAs('bad-credentials', logIn({ ...late, challenge }), `made up, of ${length} octets`)
+  }
+})
+
+test('P87: after ten refused answers a session waits, and its ledger does not fill; other sessions do not wait', async (t) => {
+  const at = await desk(t)
+  await register(at)
+  const other = await sessionOf(at.server, await at.server.terminal(ann, 'other'))
+  const wrong = async () =>
+    at.allowances.grantByPasskey(at.session, at.authenticator.get(await unlockOptions(at), { uv: false }))
+  const codes = await Promise.all(
+    Array.from({ length: 30 }, () => wrong().catch((error: { code: string }) => error.code)),
+  )
+  assert.equal(codes.filter((code) => code === 'wrong-passkey').length, 10)
+  assert.equal(codes.filter((code) => code === 'slow-down').length, 20)
+  assert.equal((await refusals(at.terminal)).length, 10)
+  const right = async (session: Session) =>
+    at.allowances.grantByPasskey(session, at.authenticator.get(await unlockOptions({ ...at, session })))
+  await assert.rejects(
+    right(at.session),
+    ({ code, detail }) => code === 'slow-down' && detail.retry_after_s > 0 && detail.retry_after_s <= 15 * 60,
+  )
+  await refusedAs('slow-down', register(at), 'nor is a new one looked at')
+  assert.equal((await refusals(at.terminal)).length, 10)
+  await right(other)
+  await at.allowances.lock(other)
+  assert.equal((await at.terminal.unlock()).status, 201, 'the passphrase opens it')
+})
+
+test('P87: there are twenty passkeys at most, also where two terminals add the last one at once', async (t) => {
+  const at = await desk(t)
+  const add = at.db.$client.prepare(
+    `INSERT INTO passkeys (id, user_id, name, public_key, counter, transports, backup_eligible, backed_up, prf, created_at)
+      VALUES (?, ?, '', '', 0, '[]', 0, 0, 0, 0)`,
+  )
+  for (let each = 0; each < 19; each += 1) add.run(`passkey${each}`, at.user.id)
+  const other = await sessionOf(at.server, await at.server.terminal(ann, 'other'))
+  const begin = async (session: Session, seed: string) => {
+    const authenticator = new Authenticator({ origin: at.origin, seed })
+    const { options } = await at.passkeys.registrationOptions(session)
+    const begun = await at.passkeys.beginRegistration(session, authenticator.create(options))
+    const asserted = authenticator.get(begun.options)
+    return () =>
+      at.passkeys.finishRegistration(session, { name: '', asserted, proof: byPassphrase, consent: false })
+  }
+  const [one, two] = [await begin(at.session, 'one'), await begin(other, 'two')]
+  await one()
+  await refusedAs('exists', two())
+  await refusedAs('exists', at.passkeys.registrationOptions(at.session))
+  assert.equal((await at.passkeys.list(at.user.id)).length, 20)
+  assert.equal(
+    (await at.keyrings.passkeySlots(at.user.id)).size,
+    1,
+    'nor did a slot come without its passkey',
+  )
+})
+
+test('P87: a browser that gives the key again that its own output makes is refused, however it is spelled', async (t) => {
+  const at = await desk(t)
+  const again = ({ output }: { output: string }) =>
+    Buffer.from(publicKeyOf(Buffer.from(output, 'base64url')), 'base64url')
+  const spellings = [
+    (key: Buffer) => key.toString('base64url'),
+    (key: Buffer) =>
+      Buffer.from(key.map((octet, place) => (place === 31 ? octet | 128 : octet))).toString('base64url'),
+    // The last of 43 characters says four bits; the two that are left say nothing.
+    (key: Buffer) => {
+      const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+      const text = key.toString('base64url')
+      return text.slice(0, -1) + alphabet[alphabet.indexOf(text.at(-1)!) | 3]
+    },
+  ]
+  for (const spelled of spellings) {
+    const { options } = await at.passkeys.registrationOptions(at.session)
+    const begun = await at.passkeys.beginRegistration(at.session, at.authenticator.create(options))
+    const { id } = at.authenticator.credentials.at(-1)!
+    const { response, prf: prfs } = at.authenticator.get(begun.options, { credential: id })
+    const asserted = { response, prf: { output: prfs!.output, next: spelled(again(prfs!)) } }
+    const input = { name: '', asserted, proof: byPassphrase, consent: true }
+    await refusedAs('wrong-passkey', at.passkeys.finishRegistration(at.session, input))
+  }
+  assert.deepEqual(await at.passkeys.list(at.user.id), [])
+  await register(at)
+  const table = () =>
+    at.db.$client.prepare("SELECT generation, params, hex(wrapped) FROM key_slots WHERE kind = 'prf'").get()
+  const before = table()
+  for (const spelled of spellings) {
+    const { response, prf: prfs } = at.authenticator.get(await unlockOptions(at))
+    const asserted = { response, prf: { output: prfs!.output, next: spelled(again(prfs!)) } }
+    await refusedAs('wrong-passkey', at.allowances.grantByPasskey(at.session, asserted))
+    const { prf: others } = at.authenticator.get(await unlockOptions(at))
+    const bent = Buffer.from(others!.next, 'base64url')
+    bent[31]! |= 128
+    const spelledOtherwise = { output: others!.output, next: bent.toString('base64url') }
+    const fresh = at.authenticator.get(await unlockOptions(at))
+    await refusedAs(
+      'wrong-passkey',
+      at.allowances.grantByPasskey(at.session, { ...fresh, prf: spelledOtherwise }),
+      'the next key, with its top bit set',
+    )
+  }
+  assert.deepEqual(table(), before)
+  await at.allowances.grantByPasskey(at.session, at.authenticator.get(await unlockOptions(at)))
+})
+
+test('P87: within a session a refusal says what was wrong and what helps; before the log-in it does not', async (t) => {
+  const at = await desk(t)
+  const { id } = await register(at)
+  const plain = new Authenticator({ origin: at.origin, seed: 'plain', prf: false })
+  const { id: plainId } = await register({ ...at, authenticator: plain })
+  const said = (work: Promise<unknown>, code: string, reason: string | undefined, words: RegExp) =>
+    assert.rejects(work, (error: { code: string; message: string; detail: { reason?: string } }) => {
+      assert.equal(error.code, code)
+      assert.equal(error.detail.reason, reason)
+      assert.match(error.message, words)
+      return true
+    })
+  const unlock = (asserted: ReturnType<Authenticator['get']>) =>
+    at.allowances.grantByPasskey(at.session, asserted)
+  const once = at.authenticator.get(await unlockOptions(at))
+  await unlock(once)
+  await said(unlock(once), 'wrong-passkey', 'sent-twice', /sent already/)
+  const noPrf = at.authenticator.get(await unlockOptions(at), { prf: false })
+  await said(unlock(noPrf), 'wrong-passkey', 'no-prf', /Use the passphrase/)
+  const onlyLogsIn = plain.get(await unlockOptions(at), { credential: plainId })
+  await said(unlock(onlyLogsIn), 'wrong-passkey', 'logs-in-only', /does not open your key.*passphrase/)
+  const late = at.authenticator.get(await unlockOptions(at))
+  at.server.pass(5 * 60_000)
+  await said(unlock(late), 'wrong-passkey', 'too-late', /five minutes/)
+  const { options } = await at.passkeys.registrationOptions(at.session)
+  const sameDevice = new Authenticator({ origin: at.origin })
+  await said(
+    at.passkeys.beginRegistration(at.session, sameDevice.create(options)),
+    'exists',
+    undefined,
+    /This device has a passkey here already/,
+  )
+  assert.deepEqual(await refusals(at.terminal), Array(4).fill('wrong-passkey'), 'the ledger as before')
+
+  const pre = { preSession: 'x', address: '' }
+  const ask = async (bent?: Bent) =>
+    at.authenticator.get(
+      (await at.passkeys.assertionOptions('login+unlock', { ...pre, user: ann })).options,
+      {
+        credential: id,
+        ...bent,
+      },
+    )
+  const early = await ask()
+  at.server.pass(5 * 60_000)
+  const unknown = new Authenticator({ origin: at.origin, seed: 'unknown' })
+  unknown.create(options)
+  const { options: any } = await at.passkeys.assertionOptions('login', pre)
+  for (const answer of [early, await ask({ counter: 1 }), unknown.get(any)])
+    await said(
+      at.passkeys.logIn(answer, pre),
+      'bad-credentials',
+      undefined,
+      /Check the User ID, or use the password/,
+    )
+})
+
+test('S2000 P85: a key that is open elsewhere is said before the passkey is asked for', async (t) => {
+  const at = await desk(t)
+  await register(at)
+  const browser = visitor(at)
+  await browser.go('/login')
+  await browser.go('/login', { user: ann, pass: password })
+  const unlock = () => browser.go('/unlock', { a: 'passkey', next: '/f/inbox' })
+  await browser.go('/folders')
+  assert.ok((await unlock()).options)
+  assert.equal((await at.terminal.unlock()).status, 201)
+  await browser.go('/folders')
+  const told = await unlock()
+  assert.equal(told.options, null)
+  assert.match(told.text, /desk/)
+})
+
+test('A passkey that names itself as a page of this site is named is not taken', async (t) => {
+  const { passkeys, session, authenticator } = await desk(t)
+  const { options } = await passkeys.registrationOptions(session)
+  const { response, ...rest } = JSON.parse(authenticator.create(options))
+  const id = Buffer.from(response.id, 'base64url')
+  const short = Buffer.from('new', 'base64url')
+  const object = Buffer.from(response.response.attestationObject, 'base64url')
+  const place = object.indexOf(id)
+  const shortened = Buffer.concat([
+    object.subarray(0, place - 1),
+    Buffer.of(short.length),
+    short,
+    object.subarray(place + id.length),
+  ])
+  // The octet string that this lies in is as much shorter (CBOR, RFC 8949 §3.1).
+  shortened[object.indexOf('authData') + 'authData'.length + 1]! -= id.length - short.length
+  Object.assign(response, { id: 'new', rawId: 'new' })
+  response.response.attestationObject = shortened.toString('base64url')
+  const begun = passkeys.beginRegistration(session, JSON.stringify({ response, ...rest }))
+  await assert.rejects(begun, { code: 'bad-request', message: /names itself/ })
 })
 
 // ---- passphrase and recovery code

@@ -21,7 +21,7 @@ import {
   timeOf,
   wordsOf,
 } from './layout.tsx'
-import { assertedOf, PasskeyForm, proofOf } from './passkey-form.tsx'
+import { assertedOf, isUnproved, PasskeyForm, proofOf } from './passkey-form.tsx'
 import { qrImage } from './qr-image.ts'
 import { type KeyWindows, Waiting, type Wanted, wantedOf, waysOut } from './unlock.tsx'
 
@@ -90,7 +90,12 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
 
   // ---- on the phone
 
-  const requests = async (c: PageContext, status?: Child): Promise<Response> => {
+  /** @param typed the code that was typed for a request, to come back where it was not the code that was wrong */
+  const requests = async (
+    c: PageContext,
+    status?: Child,
+    typed?: { id: string; code: string },
+  ): Promise<Response> => {
     const words = wordsOf(c)
     const visit = c.get('visit')
     const session = sessionOf(c)
@@ -128,8 +133,16 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
               </Form>
               <Form visit={visit} action="/a">
                 <Hidden name="id" value={request.id} />
-                <p>{words.approvalHow}</p>
-                <Field label={words.code} name="code" complete="off" numeric />
+                <p>
+                  {words.approvalHow} {hasPasskey && words.approvalOrPasskey}
+                </p>
+                <Field
+                  label={words.code}
+                  name="code"
+                  value={request.id === typed?.id ? typed.code : undefined}
+                  complete="off"
+                  numeric
+                />
                 <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
                 <p>
                   <Button a="approve">{words.approve}</Button>{' '}
@@ -167,6 +180,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
             options={options}
             once
             otherwise={words.otherwiseApprove}
+            stuck={words.stuck.approve}
           >
             <Hidden name="id" value={id} />
             <Hidden name="code" value={code} />
@@ -202,6 +216,9 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
           return c.redirect('/a?ok=denied', 303)
         }
         if (a === 'back') return c.redirect('/a', 303)
+        // Not sent on: it would be one of the three tries.
+        if (!/^\d{6}$/.test(digitsOf(code))) return await requests(c, wordsOf(c).codeWanted)
+        if (a === 'approve' && isUnproved(form)) return await requests(c, wordsOf(c).typeFirst, { id, code })
         if (a === 'passkey' && !asserted) return await approveByPasskey(c, id, code)
         await approvals.approve(session, id, code, proofOf(services, form))
         return c.redirect('/a?ok=approved', 303)
@@ -210,11 +227,15 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
         if (!refusal || refusal.code === 'no-session') throw error
         if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
         const wrong = refusal.code === 'wrong-passphrase'
-        return requests(c, wrong ? wordsOf(c).proofWrong : sentenceOf(c, refusal))
+        const typed = refusal.code === 'wrong-code' ? undefined : { id, code }
+        return requests(c, wrong ? wordsOf(c).proofWrong : sentenceOf(c, refusal), typed)
       }
     })
   return { app, askPhone }
 }
+
+/** What is typed may stand in groups, or be in the digits of the person's own script. */
+const digitsOf = (code: string) => code.normalize('NFKC').replace(/[\s-]/g, '')
 
 /** Six digits in two groups, as people read them. */
 const inGroups = (code: string) => code.replace(/^(\d{3})/, '$1 ')

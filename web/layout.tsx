@@ -35,7 +35,7 @@ export type Content = {
 
 /** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
 export const style =
-  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:0 8px;overflow-wrap:anywhere}nav,nav a{background:#135;color:#fff}.k{border:solid}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,p label>*{font:inherit;max-width:100%;min-height:2em}p label,.m li{display:flex;flex-wrap:wrap;gap:4px}p label>*{width:34em;margin-left:auto;box-sizing:border-box}.m a{flex:9em}.m label{width:16em}.s{border-left:solid;padding:4px}.t{white-space:pre-wrap}'
+  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:4px;overflow-wrap:anywhere}nav,nav a{background:#135;color:#fff}.k,.s{border:solid}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,p label>*{font:inherit;max-width:100%;min-height:2em;margin:2px}p label,.m li{display:flex;flex-wrap:wrap;gap:4px}p label>*{width:34em;margin-left:auto;box-sizing:border-box}.m a{flex:9em}.m label{width:16em}.s{padding:4px}.t{white-space:pre-wrap}'
 
 /** What the visitor reads, in their language. */
 export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]
@@ -75,7 +75,10 @@ export const show = async (
     !content.isWindow &&
     c.req.path !== '/a' &&
     (await services.approvals.pending(session.user)).some(({ sessionId }) => sessionId !== session.id)
-  const happened = told || waits || content.status
+  // A log-in by passkey leads to any page, and that page says what became of the key.
+  const arrival = /^in\b/.test(c.req.query('ok') ?? '') && didOf(c)
+  const news = content.status ?? (arrival && <p>{arrival}</p>)
+  const happened = told || waits || news
   const usual = session && !content.isWindow && !content.script ? visit.script : ''
   const script = content.script === 'passkey' ? visit.passkeyScript : usual
   const page = (
@@ -94,7 +97,7 @@ export const show = async (
               {words.approvalWaits} <a href="/a">{words.lookAtIt}</a>
             </p>
           )}
-          {content.status}
+          {news}
         </div>
         <h1>{content.title}</h1>
         {content.body(open, open && key.allowance.scope === 'sign')}
@@ -165,7 +168,9 @@ const Ending = (props: {
     <footer>
       <Form visit={visit} action="/do">
         <p>
-          {session.user.address}. {words.clocks(minutes(ends), key)}
+          {session.user.address}
+          {words.period}
+          {words.clocks(minutes(ends), key)}
         </p>
         {/* on a line of their own: w3m does not reach a button that stands where it broke the line */}
         <p>

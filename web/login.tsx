@@ -10,6 +10,7 @@ import type { RefusalCode } from '../server/refusal.ts'
 import { parkedLetterOf, type UseOfKey } from './compose.tsx'
 import {
   Button,
+  type Content,
   Field,
   Form,
   Hidden,
@@ -68,14 +69,14 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
    */
   const passkeyLogin = async (
     c: PageContext,
-    given: { status?: Child; user: string; next: string; park: string },
+    given: { status?: Child; user: string; next: string; park: string; code?: 429 | 503 | undefined },
   ) => {
     const words = wordsOf(c)
     const visit = c.get('visit')
-    const { status, user, next, park } = given
+    const { status, user, next, park, code } = given
     const who = { preSession: visit.formToken, ...(user ? { user } : {}) }
     const { options } = await services.passkeys.assertionOptions(user ? 'login+unlock' : 'login', who)
-    return show(c, services, {
+    const content: Content = {
       title: words.passkeyLogin,
       status: status && <p>{status}</p>,
       isWindow: true,
@@ -89,6 +90,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
           options={options}
           once={Boolean(user) && !status}
           otherwise={words.otherwisePassword}
+          stuck={user ? words.stuck.user : words.stuck.site}
         >
           <Hidden name="next" value={next} />
           <Hidden name="park" value={park} />
@@ -108,7 +110,8 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
           </p>
         </PasskeyForm>
       ),
-    })
+    }
+    return show(c, services, content, code)
   }
 
   /** Where the session is missing: to the log-in, and back. A letter is kept meanwhile (design: Mail). */
@@ -120,23 +123,36 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
     const words = wordsOf(c)
     const former = await c.get('visit').formerUserId()
     const form = c.get('visit').form
+    const [next, park] = [ownPath(form.get('next'), ''), form.get('park')]
+    // Whoever answered on the phone that it was not them ended this session: the terminal is told so.
+    if (c.req.path === '/a/wait' && former !== null) {
+      c.get('visit').keepPending(null)
+      return login(c, { status: words.approvalOver, next, park })
+    }
     const isLetter = c.req.path === '/c' || form.get('park') !== ''
     if (!isLetter || former === null) return c.redirect('/login?next=/f/inbox', 303)
     // The unlock window holds a letter by its ticket already.
-    const park =
-      form.get('park') && c.req.path !== '/c' ? form.get('park') : await parkedLetterOf(services, former, c)
-    return login(c, { status: words.loginParked, park })
+    const ticket = park && c.req.path !== '/c' ? park : await parkedLetterOf(services, former, c)
+    return login(c, { status: words.loginParked, park: ticket })
   }
 
-  /** The touch that logged in opens the key as well. Where it cannot, the person is logged in without it. */
-  const openToo = async (c: PageContext, opens: Opens) => {
+  /**
+   * The touch that logged in opens the key as well. Where it cannot, the person is logged in without it.
+   *
+   * @returns what the next page says of it
+   */
+  const openToo = async (c: PageContext, opens: Opens): Promise<Arrival> => {
     const visit = c.get('visit')
     try {
       const { keyToken } = await allowances.grantByPasskey(sessionOf(c), opens)
       visit.keepKey(keyToken)
       visit.keyToken = keyToken
+      return 'in-open'
     } catch (error) {
-      if (!refusalOf(error)) throw error
+      const refusal = refusalOf(error)
+      if (!refusal) throw error
+      if (refusal.code === 'key-in-use') return 'in-elsewhere'
+      return refusal.code === 'wrong-passkey' ? 'in-only' : 'in-closed'
     }
   }
 
@@ -172,19 +188,22 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
         if (visit.session) await sessions.end(visit.session.id, 'logout')
         visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
         visit.keepKey(null)
-        if (opens) await openToo(c, opens)
+        const arrival = opens ? await openToo(c, opens) : user ? 'in-only' : 'in'
         // A letter comes back in this very answer: its ticket belongs in no address.
-        return park ? letters.comeBack(c, park) : c.redirect(next || '/f/inbox', 303)
+        if (park) return letters.comeBack(c, park)
+        const path = next || '/f/inbox'
+        return c.redirect(asserted ? arrived(path, arrival) : path, 303)
       } catch (error) {
         const refusal = refusalOf(error)
         if (!refusal) throw error
-        const status = refusal.code === 'bad-credentials' ? words.loginWrong : sentenceOf(c, refusal)
         const code = ({ 'slow-down': 429, busy: 503 } as Partial<Record<RefusalCode, 429 | 503>>)[
           refusal.code
         ]
         if (code) c.header('Retry-After', String(refusal.detail.retry_after_s ?? 60))
-        if (asserted) return passkeyLogin(c, { status: words.passkeyLoginWrong, user, next, park })
-        return login(c, { status, user, next, park, code })
+        // Whoever is not known by a passkey learns nothing of what was wrong with it.
+        if (asserted && !code) return passkeyLogin(c, { status: words.passkeyLoginWrong, user, next, park })
+        const status = refusal.code === 'bad-credentials' ? words.loginWrong : sentenceOf(c, refusal)
+        return (asserted ? passkeyLogin : login)(c, { status, user, next, park, code })
       }
     })
     .post('/do', async (c) => {
@@ -207,6 +226,11 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
     })
   return { app, interrupted }
 }
+
+/** What a log-in by passkey says on the page that it leads to (words.ts: did). */
+type Arrival = 'in' | 'in-open' | 'in-elsewhere' | 'in-only' | 'in-closed'
+
+const arrived = (path: string, arrival: Arrival) => `${path}${path.includes('?') ? '&' : '?'}ok=${arrival}`
 
 /** The two languages, for a page with a session. */
 export const LanguageChoice = ({ c }: { c: PageContext }) => (

@@ -26,9 +26,11 @@ export const PasskeyForm = (props: {
   once?: boolean
   /** What else can be done where no script runs. */
   otherwise: string
+  /** What else can be done where it fails again and again. */
+  stuck: string
   children?: Child
 }) => {
-  const { visit, words, action, kind, options, proof, once, otherwise, children } = props
+  const { visit, words, action, kind, options, proof, once, otherwise, stuck, children } = props
   const data = {
     'data-kind': kind,
     'data-options': options,
@@ -44,7 +46,12 @@ export const PasskeyForm = (props: {
           aria-live="polite"
           data-ready={words.passkeyReady}
           data-asks={words.passkeyAsks}
-          data-failed={words.passkeyFailed}
+          data-failed={`${words.passkeyFailed} ${stuck}`}
+          data-known={kind === 'create' ? words.passkeyKnown : undefined}
+          data-site={words.passkeySite}
+          data-unfit={words.passkeyUnfit}
+          data-empty={words.typeFirst}
+          data-differ={words.newPassphrasesDiffer}
         >
           {words.passkeyNoScript} {otherwise}
         </span>
@@ -63,6 +70,9 @@ export const assertedOf = (services: Services, form: Fields, name: 'asserted' | 
   const text = form.get(name)
   return text ? services.passkeys.asserted(text) : null
 }
+
+/** Nothing was typed where a passphrase was asked for: that is no wrong passphrase, and costs no try. */
+export const isUnproved = (form: Fields): boolean => !form.get('asserted') && form.get('passphrase') === ''
 
 /** Who sends the form proves to be the user: by a passkey, or by the passphrase in it. */
 export const proofOf = (services: Services, form: Fields, name?: 'asserted' | 'proof'): Proof => {

@@ -130,8 +130,31 @@ const put = (name: string, value: string) => {
 
 const optionsIn = (name: 'options' | 'proof') => JSON.parse(form.dataset[name] ?? 'null')
 
-const say = (what: 'asks' | 'failed' | 'ready') => {
-  said.textContent = said.dataset[what] ?? ''
+/** Says one of the sentences that came with the page. */
+const say = (what: string) => {
+  said.textContent = said.dataset[what] ?? said.dataset.failed ?? ''
+}
+
+/**
+ * What the browser's error means where trying again never helps (WebAuthn L3 §5.1.3, §5.1.4): the authenticator has a
+ * passkey of this user already, the page's name is another than the passkeys', or the authenticator cannot do it.
+ * Everything else, also that there is no such passkey here, browsers hide behind one name.
+ */
+const sentences: Record<string, string> = {
+  InvalidStateError: 'known',
+  SecurityError: 'site',
+  ConstraintError: 'unfit',
+  NotSupportedError: 'unfit',
+}
+
+/** What is to be typed first, as a touch is too dear for an answer that the page knows already. */
+const missing = (button: string): { field: HTMLInputElement; what: string } | null => {
+  if (button === 'prove') return null
+  const fields = [...form.querySelectorAll<HTMLInputElement>('[type=password]')]
+  const empty = fields.find(({ value }) => !value)
+  if (empty) return { field: empty, what: 'empty' }
+  const [first, again] = fields
+  return first && again && first.value !== again.value ? { field: again, what: 'differ' } : null
 }
 
 let newest = 0
@@ -152,7 +175,7 @@ const go = async (withProof: boolean, autofill = false) => {
   } catch (error) {
     // A suggestion that was not taken, or an earlier press: nothing went wrong.
     if (autofill || round !== newest) return
-    say('failed')
+    say(sentences[(error as Error).name] ?? 'failed')
     console.info(String(error))
   }
 }
@@ -166,9 +189,13 @@ if (browserSupportsWebAuthn()) {
     if (form.dataset.kind === 'discover' && form.querySelector<HTMLInputElement>('[name=user]')?.value.trim())
       return
     event.preventDefault()
-    void go(button === 'prove')
+    const wanted = missing(button)
+    if (!wanted) return void go(button === 'prove')
+    say(wanted.what)
+    wanted.field.focus()
   })
   if (form.dataset.once) void go(false)
-  else if (form.dataset.kind === 'discover')
+  // Suggestions would cover what the page says has happened, and a browser that takes one at once would hide it.
+  else if (form.dataset.kind === 'discover' && !document.querySelector('[role=status] p'))
     void browserSupportsWebAuthnAutofill().then((can) => (can ? go(false, true) : undefined))
 }

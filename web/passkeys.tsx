@@ -20,7 +20,7 @@ import {
   show,
   wordsOf,
 } from './layout.tsx'
-import { assertedOf, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
+import { assertedOf, isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
 
 export const passkeyPages = (services: Services) => {
   const { passkeys, config, clock, refusalOf } = services
@@ -75,6 +75,7 @@ export const passkeyPages = (services: Services) => {
             kind="create"
             options={options}
             otherwise={words.otherwiseAdd}
+            stuck={words.stuck.add}
           >
             <p>
               <Button a="passkey">{words.makePasskey}</Button>
@@ -91,7 +92,7 @@ export const passkeyPages = (services: Services) => {
   /** The passkey is made: what it can do is said, it is tried out, and stored with a proof. */
   const tryOut = async (
     c: PageContext,
-    made: { options: string; prf: boolean; name: string },
+    made: { options: string; prf: boolean; name: string; consent?: boolean },
     status?: Child,
   ): Promise<Response> => {
     const words = wordsOf(c)
@@ -112,6 +113,7 @@ export const passkeyPages = (services: Services) => {
           options={made.options}
           proof={proof?.options}
           otherwise={words.otherwiseAdd}
+          stuck={words.stuck.add}
         >
           <p>
             {made.prf ? words.passkeyCanPrf : words.passkeyCannotPrf}{' '}
@@ -121,7 +123,8 @@ export const passkeyPages = (services: Services) => {
             <>
               <div>
                 <label>
-                  <input type="checkbox" name="consent" value="1" /> {words.passkeyConsent}
+                  <input type="checkbox" name="consent" value="1" checked={made.consent} />{' '}
+                  {words.passkeyConsent}
                 </label>
               </div>
               <p>{words.withoutConsent}</p>
@@ -174,6 +177,7 @@ export const passkeyPages = (services: Services) => {
               kind="get"
               options={proof.options}
               otherwise={words.otherwiseProve}
+              stuck={words.stuck.prove}
             >
               <p>
                 <Button a="passkey">{words.removePasskey}</Button>
@@ -232,19 +236,19 @@ export const passkeyPages = (services: Services) => {
       const asserted = assertedOf(services, form)
       if (!asserted) return make(c)
       const name = form.get('name')
+      const consent = form.get('consent') === '1'
       try {
-        const consent = form.get('consent') === '1'
-        await passkeys.finishRegistration(session, {
+        const { slot } = await passkeys.finishRegistration(session, {
           name,
           asserted,
           proof: proofOf(services, form, 'proof'),
           consent,
         })
-        return c.redirect('/p?ok=passkey-stored', 303)
+        return c.redirect(`/p?ok=passkey-${slot ?? 'login'}`, 303)
       } catch (error) {
         const said = sentence(c, error)
         const again = await passkeys.registrationCheck(session)
-        return again ? tryOut(c, { ...again, name }, said) : make(c, said)
+        return again ? tryOut(c, { ...again, name, consent }, said) : make(c, said)
       }
     })
     .get('/p/:id', async (c, next) => {
@@ -262,6 +266,7 @@ export const passkeyPages = (services: Services) => {
           return c.redirect('/p?ok=passkey-renamed', 303)
         }
         if (form.get('a') === 'passkey') return await one(c, passkey)
+        if (isUnproved(form)) return await one(c, passkey, wordsOf(c).typeFirst)
         await passkeys.remove(session, passkey.id, proofOf(services, form))
         return c.redirect('/p?ok=passkey-removed', 303)
       } catch (error) {
@@ -281,11 +286,15 @@ const About = ({ c, passkey, now }: { c: PageContext; passkey: Passkey; now: num
   const { language } = c.get('visit')
   const { name, createdAt, usedAt, transports, backedUp, slot } = passkey
   const used = usedAt === null ? words.neverUsed : `${words.used} ${shortDate(language, usedAt, now)}`
-  const reached = transports.map((each) => words.transports[each] ?? each).join(', ')
+  const reached = transports.map((each) => words.transports[each] ?? each).join(words.comma)
   return (
     <>
-      <b>{oneLine(name)}</b>: {words.added} {shortDate(language, createdAt, now)}, {used}
-      {reached && `, ${words.reachedBy} ${reached}`}. {backedUp ? words.isSynced : words.isHere}
+      <b>{oneLine(name)}</b>: {words.added} {shortDate(language, createdAt, now)}
+      {words.comma}
+      {used}
+      {reached && `${words.comma}${words.reachedBy} ${reached}`}
+      {words.period}
+      {backedUp ? words.isSynced : words.isHere}
       <br />
       {slot === 'prf' ? words.opensItself : slot === 'held' ? words.opensHeld : words.opensNothing}
     </>

@@ -18,7 +18,7 @@ import {
   show,
   wordsOf,
 } from './layout.tsx'
-import { openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
+import { isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
 
 export const passphrasePages = (services: Services) => {
   const { keyrings, passkeys, users, sessions, refusalOf } = services
@@ -37,6 +37,25 @@ export const passphrasePages = (services: Services) => {
         <Field label={words.newPassphraseAgain} name="new2" type="password" complete="new-password" />
       </>
     )
+    if (c.req.query('of') === 'recovery' && hasKey)
+      return show(c, services, {
+        title: words.recover,
+        current: 'more',
+        status: status && <p>{status}</p>,
+        body: () => (
+          <>
+            <p>{words.recoverWhat}</p>
+            <Form visit={visit} action="/s?of=recovery">
+              <Field label={words.recoveryCode} name="code" complete="off" />
+              {fresh}
+              <p>
+                <Button a="recover">{words.recoverDo}</Button>
+              </p>
+            </Form>
+            <Links links={[<a href="/s">{words.passphraseTitle}</a>]} />
+          </>
+        ),
+      })
     if (c.req.query('of') === 'password')
       return show(c, services, {
         title: words.passwordChange,
@@ -54,6 +73,61 @@ export const passphrasePages = (services: Services) => {
           </Form>
         ),
       })
+    /** What changes what opens the key brings a proof of its own: the passphrase, or a passkey. */
+    const proved = (path: string, a: string, verb: string, fields?: Child) => {
+      const withPasskey = `${path}${path.includes('?') ? '&' : '?'}by=passkey`
+      return (
+        <>
+          {proof ? (
+            <PasskeyForm
+              visit={visit}
+              words={words}
+              action={withPasskey}
+              kind="get"
+              options={proof.options}
+              otherwise={words.otherwiseProve}
+              stuck={words.stuck.prove}
+            >
+              {fields}
+              <p>
+                <Button a="passkey">{verb}</Button>
+              </p>
+            </PasskeyForm>
+          ) : (
+            <Form visit={visit} action={path}>
+              <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
+              {fields}
+              <p>
+                <Button a={a}>{verb}</Button>
+              </p>
+            </Form>
+          )}
+          {canProve && (
+            <p>
+              {proof ? (
+                <a href={path}>{words.proveByPassphrase}</a>
+              ) : (
+                <a href={withPasskey}>{words.proveByPasskey}</a>
+              )}
+            </p>
+          )}
+        </>
+      )
+    }
+    if (c.req.query('of') === 'new-code' && hasKey)
+      return show(c, services, {
+        title: words.newRecovery,
+        current: 'more',
+        status: status && <p>{status}</p>,
+        script: proof ? 'passkey' : undefined,
+        body: () => (
+          <>
+            <p>{words.newRecoveryWhat}</p>
+            {proved('/s?of=new-code', 'new-code', words.newRecoveryDo)}
+            <Links links={[<a href="/s">{words.passphraseTitle}</a>]} />
+          </>
+        ),
+      })
     return show(c, services, {
       title: words.passphraseTitle,
       current: 'more',
@@ -63,51 +137,21 @@ export const passphrasePages = (services: Services) => {
         hasKey ? (
           <>
             <p>
-              <b>{words.passphraseChange}</b>. {words.passphraseChangeWhat}
+              <b>{words.passphraseChange}</b>
+              {words.period}
+              {words.passphraseChangeWhat}
             </p>
-            {proof ? (
-              <PasskeyForm
-                visit={visit}
-                words={words}
-                action="/s?by=passkey"
-                kind="get"
-                options={proof.options}
-                otherwise={words.otherwiseProve}
-              >
-                {fresh}
-                <p>
-                  <Button a="passkey">{words.changePassphrase}</Button>
-                </p>
-              </PasskeyForm>
-            ) : (
-              <Form visit={visit} action="/s">
-                <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
-                {fresh}
-                <p>
-                  <Button a="change">{words.changePassphrase}</Button>
-                </p>
-              </Form>
-            )}
-            <Links
-              links={[
-                proof ? (
-                  <a href="/s">{words.proveByPassphrase}</a>
-                ) : (
-                  canProve && <a href="/s?by=passkey">{words.proveByPasskey}</a>
-                ),
-              ]}
-            />
+            {proved('/s', 'change', words.changePassphrase, fresh)}
+            {/* a line each: side by side they would be too near where the line breaks */}
             <p>
-              <b>{words.recover}</b>. {words.recoverWhat}
+              <a href="/s?of=recovery">{words.recover}</a>
             </p>
-            <Form visit={visit} action="/s">
-              <Field label={words.recoveryCode} name="code" complete="off" />
-              {fresh}
-              <p>
-                <Button a="recover">{words.recoverDo}</Button>
-              </p>
-            </Form>
-            <Links links={[<a href="/s?of=password">{words.passwordChange}</a>]} />
+            <p>
+              <a href="/s?of=new-code">{words.newRecovery}</a>
+            </p>
+            <p>
+              <a href="/s?of=password">{words.passwordChange}</a>
+            </p>
           </>
         ) : (
           <>
@@ -115,6 +159,25 @@ export const passphrasePages = (services: Services) => {
             <Links links={[<a href="/s?of=password">{words.passwordChange}</a>]} />
           </>
         ),
+    })
+  }
+
+  /** The only time that the code is shown: in the answer to the form that made it. */
+  const showCode = (c: PageContext, what: string, recoveryCode: string): Promise<Response> => {
+    const words = wordsOf(c)
+    return show(c, services, {
+      title: words.recoveredTitle,
+      current: 'more',
+      status: <p>{what}</p>,
+      body: () => (
+        <>
+          <p>
+            {words.recoveryCode}: <b>{recoveryCode}</b>
+          </p>
+          <p>{words.recoveryKeep}</p>
+          <Links links={[<a href="/f/inbox">{words.folder.inbox}</a>]} />
+        </>
+      ),
     })
   }
 
@@ -135,33 +198,28 @@ export const passphrasePages = (services: Services) => {
           return c.redirect('/s?of=password&ok=password-changed', 303)
         }
         if (a === 'recover') {
+          if (passphrase === '') return await page(c, words.typeFirst)
           const { recoveryCode } = await keyrings.recover(session, form.get('code'), passphrase)
-          return await show(c, services, {
-            title: words.recoveredTitle,
-            current: 'more',
-            body: () => (
-              <>
-                <p>{words.recovered}</p>
-                <p>
-                  {words.recoveryCode}: <b>{recoveryCode}</b>
-                </p>
-                <p>{words.recoveryKeep}</p>
-                <Links links={[<a href="/f/inbox">{words.folder.inbox}</a>]} />
-              </>
-            ),
-          })
+          return await showCode(c, words.recovered, recoveryCode)
         }
         // Without script the button only brings the page back, which says why.
         if (a === 'passkey') return await page(c)
+        const wantsCode = c.req.query('of') === 'new-code'
+        if ((passphrase === '' && !wantsCode) || isUnproved(form)) return await page(c, words.typeFirst)
         const opens = await passkeys.prove(session, proofOf(services, form))
+        if (wantsCode) {
+          const { recoveryCode } = await keyrings.replaceRecoveryCode(session, opens)
+          return await showCode(c, words.recoveryReplaced, recoveryCode)
+        }
         await keyrings.changePassphrase(session, opens, passphrase)
         return c.redirect('/s?ok=passphrase-changed', 303)
       } catch (error) {
         const refusal = refusalOf(error)
         if (!refusal || refusal.code === 'no-session') throw error
         if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
-        const wrong = refusal.code === 'wrong-passphrase' && a !== 'recover'
-        return page(c, wrong ? words.proofWrong : sentenceOf(c, refusal))
+        const wrong = refusal.code === 'wrong-passphrase'
+        const said = a === 'recover' ? words.recoverWrong : words.proofWrong
+        return page(c, wrong ? said : sentenceOf(c, refusal))
       }
     })
 }

@@ -10,12 +10,14 @@ import {
   idOf,
   Links,
   moment,
+  oneLine,
   type PageEnv,
   sessionOf,
   shortDate,
   show,
   wordsOf,
 } from './layout.tsx'
+import type { Words } from './words.ts'
 
 const rows = 20
 
@@ -41,10 +43,19 @@ export const terminalPages = (services: Services) => {
             {keyed.map(({ each, holds }) => (
               <li>
                 <Form visit={visit} action="/t">
-                  <b>{each.terminal}</b>, {each.address}, {words.since}{' '}
-                  {shortDate(visit.language, each.createdAt, now)}, {words.lastSeen}{' '}
-                  {shortDate(visit.language, each.contactAt, now)}
-                  {holds && <b>, {words.holdsKey}</b>}{' '}
+                  <b>{each.terminal}</b>
+                  {words.comma}
+                  {each.address}
+                  {words.comma}
+                  {words.since} {shortDate(visit.language, each.createdAt, now)}
+                  {words.comma}
+                  {words.lastSeen} {shortDate(visit.language, each.contactAt, now)}
+                  {holds && (
+                    <b>
+                      {words.comma}
+                      {words.holdsKey}
+                    </b>
+                  )}{' '}
                   {each.id === session.id ? (
                     <>({words.thisOne})</>
                   ) : (
@@ -80,9 +91,13 @@ export const terminalPages = (services: Services) => {
             <ul>
               {events.slice(0, rows).map(({ at, event, method, reason, messageId, terminal, address }) => (
                 <li>
-                  {moment(language, at)}: <b>{words.events[`${event} ${reason}`] ?? words.events[event]}</b>
-                  {event === 'granted' && method && ` ${words.openedBy[method] ?? method}`}
-                  {reason && !words.events[`${event} ${reason}`] && `: ${words.reasons[reason] ?? reason}`}.{' '}
+                  {moment(language, at)}: <b>{eventOf(words, event, reason)}</b>
+                  {event === 'granted' &&
+                    method &&
+                    !(reason && partsOf(reason)) &&
+                    ` ${words.openedBy[method] ?? method}`}
+                  {reason && because(words, event, reason)}
+                  {words.period}
                   {terminal} ({address})
                   {messageId !== null && <> {<a href={`/m/${messageId}`}>{words.mail}</a>}</>}
                 </li>
@@ -93,4 +108,21 @@ export const terminalPages = (services: Services) => {
         ),
       })
     })
+}
+
+/** A reason as the ledger keeps it: what it is for, what was done, at which other terminal. */
+const partsOf = (reason: string) => {
+  const [, scope, did, terminal] =
+    reason.match(/^(?:(read|sign), )?(approved on|denied on|was held by) (.*)$/s) ?? []
+  return did === undefined ? null : { scope, did, terminal: terminal ?? '' }
+}
+
+const eventOf = (words: Words, event: string, reason?: string | null): string | undefined =>
+  words.events[`${event} ${(reason && partsOf(reason)?.scope) || reason}`] ?? words.events[event]
+
+/** Why, unless the event has a name of its own for it. */
+const because = (words: Words, event: string, reason: string): string => {
+  const parts = partsOf(reason)
+  if (parts) return `: ${words.reasonsWith[parts.did]?.(oneLine(parts.terminal)) ?? reason}`
+  return words.events[`${event} ${reason}`] ? '' : `: ${words.reasons[reason] ?? reason}`
 }

@@ -68,7 +68,7 @@ export const keyWindows = (services: Services) => {
             <Button a="cancel">{words.cancel}</Button>
           </p>
           <p>
-            <a href="/s">{words.forgotten}</a>
+            <a href="/s?of=recovery">{words.forgotten}</a>
           </p>
         </Form>
       ),
@@ -84,6 +84,8 @@ export const keyWindows = (services: Services) => {
     const session = sessionOf(c)
     if (!(await services.passkeys.forUnlock(session.user.id)))
       return unlockWindow(c, wanted, words.passkeyNone)
+    const key = await services.allowances.state(session)
+    if (key.state === 'elsewhere') return elsewhere(c, wanted, key.by) // no touch before the takeover
     const { options } = await services.passkeys.assertionOptions('unlock', { session })
     return show(c, services, {
       title: words.useTitle,
@@ -99,6 +101,7 @@ export const keyWindows = (services: Services) => {
           options={options}
           once={!status}
           otherwise={words.otherwiseUnlock}
+          stuck={words.stuck.unlock}
         >
           {wanted.about && (
             <p>
@@ -224,6 +227,7 @@ export const unlockPages = (
       try {
         if (a === 'phone') return await askPhone(c, wanted)
         if (byPasskey && !asserted) return await windows.passkeyWindow(c, wanted)
+        if (!asserted && passphrase === '') return windows.unlockWindow(c, wanted, words.typeFirst)
         if (check !== '' && check !== passphrase)
           return windows.unlockWindow(c, wanted, words.passphrasesDiffer)
         ;({ keyToken } = asserted
@@ -279,10 +283,10 @@ const asking = (next: string) => `${next}${next.includes('?') ? '&' : '?'}again=
 export const unseen = (path: string, now: number) =>
   `${path}${path.includes('?') ? '&' : '?'}k=${now.toString(36).slice(-6)}`
 
-/** The address that was asked for, without the marks of having been asked for again, or afresh. */
+/** The address that was asked for, without the marks of having been asked for again, afresh, or after a log-in. */
 export const wantedPath = (c: PageContext): string =>
   pathOf(c)
-    .replace(/(?<=[?&])(again=1|k=\w*)(&|$)/g, '')
+    .replace(/(?<=[?&])(again=1|k=\w*|ok=in[a-z-]*)(&|$)/g, '')
     .replace(/[?&]$/, '')
 
 /** What waits, in hidden fields. */

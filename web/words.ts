@@ -19,6 +19,8 @@ const en = {
   keyOpen: ', key open',
   lockKey: 'Lock key',
   logOut: 'Log out',
+  comma: ', ',
+  period: '. ',
   /** Minutes; `key` is null while it is not open here. */
   clocks: (session: number, key: { idle: number; most: number } | null) =>
     `Session ends in ${session} min.${key ? ` Key open for ${key.idle} min, at most ${key.most}.` : ''}`,
@@ -38,7 +40,8 @@ const en = {
   passkeyLogin: 'Log in with a passkey',
   passkeyLoginWhat:
     'With your User ID the same touch opens your key too. Without it, choose a passkey of this site; that logs you in.',
-  passkeyLoginWrong: 'No user could be logged in with this passkey. Please try again, or use the password.',
+  passkeyLoginWrong:
+    'This passkey logged nobody in. Check the User ID, or leave it empty; or use the password.',
   otherwisePassword: 'Log in with the password instead.',
   withPassword: 'Use password',
 
@@ -57,6 +60,7 @@ const en = {
   forgotten: 'Passphrase forgotten?',
   cancel: 'Cancel',
   passphraseWrong: 'The passphrase is wrong. The key stays closed.',
+  typeFirst: 'A passphrase is empty: type it first. Nothing was changed.',
   proofWrong: 'The passphrase is wrong. Nothing was changed.',
   passwordChange: 'Change the password',
   passwordChangeWhat: 'It logs you in, and opens no key. Your other terminals are logged out.',
@@ -78,7 +82,23 @@ const en = {
   passkeyReady:
     'Press the button below; your browser then asks for your finger, your face, a PIN or a security key.',
   passkeyAsks: 'Your browser asks for your passkey now: finger, face, PIN or security key.',
-  passkeyFailed: 'That did not work, or was cancelled. Nothing was changed; please try again.',
+  passkeyFailed: 'That did not work, or was cancelled. Nothing was changed; you may try again.',
+  passkeyKnown:
+    'This device has a passkey of yours for this site already, and makes no second one. Use that one, or make one with another device.',
+  passkeySite:
+    'At this address your browser gives no passkey of this site, however often you try. Open the site by its usual address.',
+  passkeyUnfit:
+    'This device cannot do it, however often you try: it must keep passkeys, and know you by finger, face or PIN. Use another device, or do it without a passkey.',
+  /** What helps where a passkey fails again and again. */
+  stuck: {
+    user: 'If it fails again, this device has no passkey for this User ID: check the User ID, or use the password.',
+    site: 'If it fails again, this device has no passkey of this site: use the password.',
+    unlock:
+      'If it fails again, this device has no passkey that opens your key: use the passphrase, or approve on your phone.',
+    add: 'If it fails again, use another device, or a security key. Your passphrase opens the key as before.',
+    prove: 'If it fails again, prove by the passphrase.',
+    approve: 'If it fails again, go back and type the passphrase.',
+  },
   useIsFor: 'The key is wanted for',
   passkeyNone: 'You have no passkey yet that opens the key. You may add one under More, Passkeys.',
   otherwiseUnlock: 'Type the passphrase instead, or approve on your phone.',
@@ -136,17 +156,24 @@ const en = {
   passphraseTitle: 'Passphrase and recovery code',
   passphraseChange: 'Change the passphrase',
   passphraseChangeWhat:
-    'The key stays the same, only what opens it changes. Your other terminals are logged out. Older backups of this server still open with the old passphrase.',
+    'The key stays the same, only what opens it changes. Your passkeys still open it. Your other terminals are logged out. Older backups of this server still open with the old passphrase.',
   newPassphrase: 'New passphrase',
   newPassphraseAgain: 'New passphrase again',
   changePassphrase: 'Change passphrase',
   newPassphrasesDiffer: 'The two new passphrases differ. Nothing was changed.',
   recover: 'Use the recovery code',
   recoverWhat:
-    'The recovery code that was printed when the key was made sets a new passphrase. It works once: you get a new code.',
+    'If you forgot the passphrase: the recovery code that you wrote down sets a new one. It works once, and you get a new code. Your passkeys still open the key; your other terminals are logged out.',
   recoverDo: 'Set new passphrase',
+  recoverWrong: 'The recovery code is wrong. Nothing was changed.',
   recoveredTitle: 'New recovery code',
-  recovered: 'The new passphrase is set. The old passphrase and the old recovery code open nothing any more.',
+  recovered:
+    'The new passphrase is set. The old one and the old recovery code open nothing any more. Your passkeys still open the key. Your other terminals are logged out.',
+  newRecovery: 'Get a new recovery code',
+  newRecoveryWhat:
+    'For a code that you lost, or that somebody saw. The old code then opens nothing any more, except older backups of this server. Passphrase and passkeys stay as they are.',
+  newRecoveryDo: 'Make new code',
+  recoveryReplaced: 'The old recovery code opens nothing any more.',
 
   // approval
   approvalTitle: 'Approve on your phone',
@@ -162,6 +189,9 @@ const en = {
   notYet: 'Not approved yet.',
   approvalDenied:
     'The request was denied on the phone, or the code was wrong three times. The key stays closed.',
+  /** At the log-in, to a terminal that waited. */
+  approvalOver:
+    'The request for your key is over: it was denied on the phone, or this terminal was logged out. The key stays closed.',
   approvalExpired: 'The request is over: nobody approved it in time. The key stays closed.',
   approvals: 'Requests for your key',
   approvalWaits: 'A terminal asks to use your key.',
@@ -175,9 +205,11 @@ const en = {
   approvalElse:
     'If you are not sitting at that terminal, press the button: it is logged out at once, and nothing is opened.',
   notMe: 'I did not ask for this',
-  approvalHow: 'To approve, type the code that the terminal shows, then your passphrase; or use a passkey.',
+  approvalHow: 'To approve, type the code that the terminal shows, then your passphrase.',
+  approvalOrPasskey: 'Or type the code, and use a passkey.',
   code: 'Code',
   approve: 'Approve',
+  codeWanted: 'Type the six digits that the terminal shows. This did not count as a try.',
   otherwiseApprove: 'Go back and type the passphrase instead.',
   approvalPasskeyWhat: (scope: string, terminal: string) => `You approve: ${scope}, for ${terminal}.`,
 
@@ -224,7 +256,18 @@ const en = {
     renamed: () => 'The folder has its new name.',
     gone: () => 'The folder is deleted; its mail is in the Trash.',
     empty: (n: number) => `The Trash is empty: ${n} deleted for good.`,
-    'passkey-stored': () => 'The passkey is stored. It was tried out, and works.',
+    'passkey-prf': () => 'The passkey is stored. It was tried out, and opens your key itself.',
+    'passkey-held': () =>
+      'The passkey is stored. It was tried out. It opens your key through this server, which keeps what opens it.',
+    'passkey-login': () =>
+      'The passkey is stored. It was tried out. It only logs you in: to open your key, use the passphrase.',
+    in: () => 'You are logged in. Your key is still closed: Decrypt or Sign opens it.',
+    'in-open': () => 'You are logged in, and your key is open.',
+    'in-elsewhere': () =>
+      'You are logged in. Your key is not open here, as another terminal is using it. To use it here, press Decrypt.',
+    'in-only': () =>
+      'You are logged in. Your key is not open, as this passkey does not open it here. Press Decrypt, and use the passphrase.',
+    'in-closed': () => 'You are logged in. Your key could not be opened just now. Press Decrypt to open it.',
     'passkey-renamed': () => 'The passkey has its new name.',
     'passkey-removed': () =>
       'The passkey is removed: it opens nothing here any more. Remove it from your device as well. Your other terminals are logged out.',
@@ -329,6 +372,7 @@ const en = {
     'used sign': 'Signed',
     'used passphrase-changed': 'Passphrase changed',
     'used recovered': 'New passphrase, by recovery code',
+    'used recovery-code-replaced': 'New recovery code made',
     'used passkey-added': 'Passkey added',
     'used passkey-removed': 'Passkey removed',
     refused: 'Refused',
@@ -341,6 +385,7 @@ const en = {
     'passkey-counter': 'perhaps a copied passkey: its counter fell back',
     'passkey-backup': 'passkey not accepted: it says now that it can be copied',
     'wrong-code': 'wrong code at an approval',
+    'wrong-recovery-code': 'wrong recovery code',
     locked: 'locked by you',
     idle: 'not used any more',
     max: 'its time was over',
@@ -350,6 +395,12 @@ const en = {
     ended: 'logged out from elsewhere',
     'contact-lost': 'the terminal was not heard of any more',
   } as Record<string, string>,
+  /** Reasons that name another terminal. */
+  reasonsWith: {
+    'approved on': (terminal: string) => `approved on ${terminal}`,
+    'denied on': (terminal: string) => `denied on ${terminal}`,
+    'was held by': (terminal: string) => `it was open at ${terminal}`,
+  } as Record<string, (terminal: string) => string>,
   mail: 'mail',
   openedBy: {
     passphrase: 'by passphrase',
@@ -432,6 +483,101 @@ const japaneseRefusals: Partial<Record<RefusalCode, (detail: RefusalDetail) => s
   'too-large': () => '大きすぎます。',
 }
 
+/** Sentences of refusals that share a code with others, and say more than it does. */
+const japaneseSentences: [RegExp, string][] = [
+  [
+    /^This passkey logs you in, but does not open your key/,
+    'このパスキーはログイン専用で、鍵は開けません。パスフレーズか、別のパスキーを使ってください。',
+  ],
+  [/^This took longer than five minutes/, '5分以上かかりました。もう一度お試しください。'],
+  [/^This was sent already/, 'これはすでに送られています。もう一度お試しください。'],
+  [
+    /^The browser sent again what had opened your key once/,
+    '一度鍵を開いた値をブラウザーがまた送りました。何も変わっていません。ここではパスフレーズを使ってください。',
+  ],
+  [
+    /^Too many passkeys were refused here.* wait (\d+) min/,
+    '受け付けられないパスキーが多すぎます。パスフレーズを使うか、$1分待ってください。',
+  ],
+  [
+    /^No user could be logged in with this passkey/,
+    'このパスキーではログインできませんでした。ユーザーIDを確かめるか、パスワードを使ってください。',
+  ],
+  [
+    /^Your browser sent no cookie/,
+    'ブラウザーがクッキーを送りませんでした。このサイトのクッキーを許可してください。',
+  ],
+  [/^This took too long\./, '時間がかかりすぎました。「パスキーを追加」からやり直してください。'],
+  [
+    /^Your key opens with what this passkey computes/,
+    'このパスキーで鍵を開くには、パスキーが計算する値が必要ですが、ブラウザーが送りませんでした。ここではパスフレーズを使ってください。',
+  ],
+  [
+    /^This passkey looks like a copy/,
+    'このパスキーは別のパスキーの複製のようなので、受け付けませんでした。鍵の記録に残しました。',
+  ],
+  [/^This passkey was not accepted/, 'このパスキーは受け付けられませんでした。何も変わっていません。'],
+  [/^None of your passkeys opens your key/, '鍵を開けるパスキーがありません。パスフレーズを使ってください。'],
+  [/^You have no key yet, so/, 'まだ鍵がないので、パスキーで開けるものがありません。'],
+  [/^You have no key yet\./, 'まだ鍵がありません。サーバーの管理者に頼んでください。'],
+  [/^You have (\d+) passkeys\./, 'パスキーが$1個あります。先に一つ削除してください。'],
+  [/^This device has a passkey here already/, 'この機器にはすでにパスキーがあります。それを使ってください。'],
+  [/^This passkey names itself/, 'このパスキーは登録できない形式です。別の機器を使ってください。'],
+  [
+    /^This passkey did not compute the same secret twice/,
+    'このパスキーは同じ秘密を二度計算できなかったので、鍵を守れません。保存しませんでした。',
+  ],
+  [
+    /^This passkey cannot keep a secret/,
+    'このパスキーは秘密を保てません。このサーバーはそのようなパスキーを認めていません。',
+  ],
+  [
+    /^The answer of the browser could not be read/,
+    'ブラウザーの応答を読めませんでした。もう一度お試しください。',
+  ],
+  [/^There is no such passkey/, 'そのパスキーはありません。'],
+  [/^Approve this on another device/, '求めている端末とは別の機器で承認してください。'],
+  [
+    /^This is not the code that the terminal shows\. Tries left: (\d+)/,
+    '端末に表示されたコードと違います。あと$1回入力できます。',
+  ],
+  [
+    /^This was not the code that the terminal shows/,
+    '端末に表示されたコードと違いました。要求は終わりました。端末でもう一度求めてください。',
+  ],
+  [
+    /^This request can no longer be answered/,
+    'この要求にはもう答えられません。あなたの要求なら、端末でもう一度求めてください。',
+  ],
+  [
+    /^Approval was asked for (\d+) times in ten minutes and not granted\. It is possible again in (\d+) min/,
+    '10分間に$1回承認を求め、承認されませんでした。$2分後にまた求められます。',
+  ],
+  [
+    /^The key was stopped (\d+) times in ten minutes/,
+    '10分間に$1回、鍵の使用を停止しました。少し待ってください。',
+  ],
+  [/^What you brought does not open your key/, 'それではもう鍵を開けません。'],
+  [
+    /^What opens your key was changed at the same moment/,
+    '鍵を開くものが同時に変更されました。もう一度お試しください。',
+  ],
+  [
+    /^Too many wrong tries of this .* ask the operator/,
+    '間違いが多すぎます。サーバーの管理者に相談してください。',
+  ],
+  [/^The passphrase is empty/, 'パスフレーズが空です。'],
+  [/^A password needs at least (\d+) characters/, 'パスワードは$1文字以上必要です。'],
+  [/^That terminal is logged out already/, 'その端末はすでにログアウトしています。'],
+]
+
+const japaneseOf = (sentence: string): string | undefined => {
+  for (const [pattern, said] of japaneseSentences) {
+    const found = sentence.match(pattern)
+    if (found) return said.replace(/\$(\d)/g, (_, place: string) => found[Number(place)] ?? '')
+  }
+}
+
 const ja: Words = {
   folder: { inbox: '受信箱', sent: '送信済', drafts: '下書き', trash: 'ごみ箱', user: '' },
   compose: '作成',
@@ -441,7 +587,10 @@ const ja: Words = {
   keyOpen: '、鍵使用中',
   lockKey: '鍵を閉じる',
   logOut: 'ログアウト',
-  clocks: (session, key) => `接続は${session}分。${key ? `鍵は${key.idle}分、最長${key.most}分。` : ''}`,
+  comma: '、',
+  period: '。',
+  clocks: (session, key) =>
+    `セッション残り${session}分。${key ? `鍵${key.idle}分、最長${key.most}分。` : ''}`,
   stopped: (at, terminal, address) =>
     `${at}に${terminal} (${address})がこの端末での鍵の使用を停止しました。心当たりがなければ「端末」を確認し、パスワードを変えてください。`,
   user: 'ユーザーID',
@@ -456,7 +605,8 @@ const ja: Words = {
   passkeyLogin: 'パスキーでログイン',
   passkeyLoginWhat:
     'ユーザーIDを入れると、同じ操作で鍵も開きます。入れなければ、このサイトのパスキーを選ぶとログインします。',
-  passkeyLoginWrong: 'このパスキーではログインできませんでした。もう一度試すか、パスワードを使ってください。',
+  passkeyLoginWrong:
+    'このパスキーではログインできませんでした。ユーザーIDを確かめるか、空にしてください。パスワードも使えます。',
   otherwisePassword: '代わりにパスワードでログインしてください。',
   withPassword: 'パスワードを使う',
   useTitle: '秘密鍵の使用',
@@ -469,10 +619,11 @@ const ja: Words = {
   optional: '(空でも可)',
   ok: 'OK',
   usePasskey: 'パスキーを使う',
-  byPhone: '電話で承認',
+  byPhone: 'スマートフォンで承認',
   forgotten: 'パスフレーズを忘れましたか?',
   cancel: '取消',
   passphraseWrong: 'パスフレーズが違います。鍵は閉じたままです。',
+  typeFirst: 'パスフレーズが空です。先に入力してください。何も変わっていません。',
   proofWrong: 'パスフレーズが違います。何も変わっていません。',
   passwordChange: 'パスワードの変更',
   passwordChangeWhat: 'ログインに使うもので、鍵は開けません。他の端末はログアウトします。',
@@ -491,66 +642,88 @@ const ja: Words = {
   passkeyNoScript: 'このブラウザーではスクリプトが動かないため、パスキーを使えません。',
   passkeyReady: '下のボタンを押すと、ブラウザーが指紋、顔、PIN、セキュリティキーのどれかを求めます。',
   passkeyAsks: 'ブラウザーがパスキーを求めています(指紋、顔、PIN、セキュリティキー)。',
-  passkeyFailed: 'できなかったか、取り消されました。何も変わっていません。もう一度お試しください。',
+  passkeyFailed: 'できなかったか、取り消されました。何も変わっていません。もう一度試せます。',
+  passkeyKnown:
+    'この機器には、このサイトのあなたのパスキーがすでにあり、二つ目は作れません。それを使うか、別の機器で作ってください。',
+  passkeySite:
+    'このアドレスでは、何度試してもこのサイトのパスキーは使えません。いつものアドレスで開いてください。',
+  passkeyUnfit:
+    'この機器では何度試してもできません。パスキーを保存でき、指紋、顔、PINのどれかで本人を確認できる機器が必要です。別の機器を使うか、パスキーなしで行ってください。',
+  stuck: {
+    user: 'それでもできなければ、この機器にこのユーザーIDのパスキーはありません。ユーザーIDを確かめるか、パスワードを使ってください。',
+    site: 'それでもできなければ、この機器にこのサイトのパスキーはありません。パスワードを使ってください。',
+    unlock:
+      'それでもできなければ、この機器に鍵を開けるパスキーはありません。パスフレーズを使うか、スマートフォンで承認してください。',
+    add: 'それでもできなければ、別の機器かセキュリティキーを使ってください。パスフレーズでは今までどおり鍵を開けます。',
+    prove: 'それでもできなければ、パスフレーズで示してください。',
+    approve: 'それでもできなければ、戻ってパスフレーズを入力してください。',
+  },
   useIsFor: '鍵を使う対象:',
-  passkeyNone: '鍵を開くパスキーがまだありません。「その他」の「パスキー」で追加できます。',
-  otherwiseUnlock: '代わりにパスフレーズを入力するか、電話で承認してください。',
+  passkeyNone: '鍵を開けるパスキーがまだありません。「その他」の「パスキー」で追加できます。',
+  otherwiseUnlock: '代わりにパスフレーズを入力するか、スマートフォンで承認してください。',
   usePassphrase: 'パスフレーズを使う',
   passkeys: 'パスキー',
   passkeysWhat:
-    'パスキーは、パスフレーズの代わりに指紋、顔、PIN、セキュリティキーで鍵を開きます。ログインにも使えます。',
+    'パスキーがあれば、パスフレーズの代わりに指紋、顔、PIN、セキュリティキーで鍵を開けます。ログインにも使えます。',
   noPasskeys: 'まだありません。',
   addPasskey: 'パスキーを追加',
   addPasskeyWhat:
     '最初にブラウザーがパスキーを作ります。次にそれを試し、鍵があなたのものであることをパスフレーズで示します。操作は二、三回です。',
-  otherwiseAdd: '電話など、スクリプトが動くブラウザーで追加してください。',
+  otherwiseAdd: 'スマートフォンなど、スクリプトが動くブラウザーで追加してください。',
   makePasskey: 'パスキーを作る',
   storePasskey: 'パスキーを保存',
   storeByPasskey: '別のパスキーで示す',
   tryPasskey: 'パスキーを試して保存',
   passkeyCanPrf:
-    'このパスキーは秘密を保てます。鍵そのものを開き、サーバーにも、運営者にも、データを奪った人にも、あなたなしで鍵を開く手段を与えません。',
+    'このパスキーは秘密を保てます。これだけで鍵を開けます。サーバーも、運営者も、サーバーのデータを奪った人も、あなたなしでは鍵を開けません。',
   passkeyCannotPrf:
-    '警告: このパスキーは秘密を保てません。これで鍵を開くには、鍵を開くものをサーバー自身が持つ必要があります。運営者や、サーバーのデータを奪った人は、あなたなしで鍵を開けます。',
+    '警告: このパスキーは秘密を保てません。これで鍵を開くには、鍵を開くためのものをサーバーに預けることになり、運営者や、サーバーのデータを奪った人が、あなたなしで鍵を開けるようになります。',
   passkeyConsent: '理解しました。それでもこのパスキーで鍵を開きます。',
   passkeyDenied:
     'このパスキーは秘密を保てません。このサーバーは秘密を保てるものだけを受け入れます。保存しませんでした。機器から削除してください。',
   withoutConsent: 'チェックしなければ、ログイン専用として保存します。',
   passkeyPolicyAllows: 'このサーバーの運営者はこれを許可しています。',
-  opensItself: '鍵そのものを開きます。サーバーや運営者に、あなたなしで開く手段を与えません。',
+  opensItself: 'このパスキーだけで鍵を開けます。サーバーも運営者も、あなたなしでは開けません。',
   opensHeld:
-    '鍵を開くものを持つサーバーを通じて開きます。運営者や、サーバーのデータを奪った人は、あなたなしで開けます。',
-  opensNothing: 'ログイン用です。鍵は開きません。',
+    'サーバーを通じて鍵を開けます。鍵を開くためのものをサーバーが預かるので、運営者や、サーバーのデータを奪った人は、あなたなしで鍵を開けます。',
+  opensNothing: 'ログイン専用です。鍵は開けません。',
   isSynced: '製造元のクラウドで他の機器にも複製されます。',
   isHere: '一つの機器だけにあります。',
   added: '追加',
   used: '最後の使用',
   neverUsed: '未使用',
   reachedBy: '経路:',
-  transports: { internal: '内蔵', usb: 'USB', nfc: 'NFC', ble: 'Bluetooth', hybrid: '電話' },
+  transports: { internal: '内蔵', usb: 'USB', nfc: 'NFC', ble: 'Bluetooth', hybrid: 'スマートフォン' },
   change: '変更',
   removePasskey: 'パスキーを削除',
   removePasskeyWhat:
-    'ここで削除すると、このパスキーでは鍵もログインも開きません。本人であることをパスフレーズかパスキーで示してください。',
+    'ここで削除すると、このパスキーでは鍵を開けず、ログインもできなくなります。本人であることをパスフレーズかパスキーで示してください。',
   proveByPasskey: 'パスキーで示す',
   proveByPassphrase: 'パスフレーズで示す',
   otherwiseProve: '代わりにパスフレーズで示してください。',
   passphraseTitle: 'パスフレーズと回復コード',
   passphraseChange: 'パスフレーズの変更',
   passphraseChangeWhat:
-    '鍵は変わらず、開くものだけが変わります。他の端末はログアウトされます。サーバーの古いバックアップは古いパスフレーズで開きます。',
+    '鍵は変わらず、開くものだけが変わります。パスキーは今までどおり使えます。他の端末はログアウトされます。サーバーの古いバックアップは古いパスフレーズで開きます。',
   newPassphrase: '新しいパスフレーズ',
   newPassphraseAgain: '新しいパスフレーズ(確認)',
   changePassphrase: 'パスフレーズを変更',
   newPassphrasesDiffer: '二つの新しいパスフレーズが一致しません。何も変わっていません。',
   recover: '回復コードを使う',
   recoverWhat:
-    '鍵を作ったときの回復コードで、新しいパスフレーズを設定できます。一度だけ使え、新しいコードが出ます。',
+    'パスフレーズを忘れたときは、書き留めた回復コードで新しいものを設定できます。一度だけ使え、新しいコードが出ます。パスキーは今までどおり鍵を開けます。他の端末はログアウトされます。',
   recoverDo: '新しいパスフレーズを設定',
+  recoverWrong: '回復コードが違います。何も変わっていません。',
   recoveredTitle: '新しい回復コード',
-  recovered: '新しいパスフレーズを設定しました。古いパスフレーズと回復コードではもう何も開きません。',
-  approvalTitle: '電話で承認',
-  approvalOpen: '電話でこのアドレスを開き、ログインしてください:',
+  recovered:
+    '新しいパスフレーズを設定しました。古いパスフレーズと回復コードではもう何も開けません。パスキーは今までどおり鍵を開けます。他の端末はログアウトされました。',
+  newRecovery: '新しい回復コードを作る',
+  newRecoveryWhat:
+    '回復コードを失くしたとき、または人に見られたときのためです。古いコードでは、サーバーの古いバックアップのほかは何も開けなくなります。パスフレーズとパスキーは変わりません。',
+  newRecoveryDo: '新しいコードを作る',
+  recoveryReplaced: '古い回復コードではもう何も開けません。',
+  approvalTitle: 'スマートフォンで承認',
+  approvalOpen: 'スマートフォンでこのアドレスを開き、ログインしてください:',
   approvalThere: 'この端末の要求を探し、そこに次のコードを入力してください:',
   approvalFor: {
     read: 'この端末で15分間メールを読めるようになります。署名には別の承認が要ります。',
@@ -560,7 +733,9 @@ const ja: Words = {
     `コードは${time}まで(あと${seconds}秒)有効です。承認してから「もう一度確認」を押してください。`,
   checkAgain: 'もう一度確認',
   notYet: 'まだ承認されていません。',
-  approvalDenied: '電話で拒否されたか、コードが三回間違っていました。鍵は閉じたままです。',
+  approvalDenied: 'スマートフォンで拒否されたか、コードが三回間違っていました。鍵は閉じたままです。',
+  approvalOver:
+    '鍵の使用の要求は終わりました。スマートフォンで拒否されたか、この端末がログアウトされました。鍵は閉じたままです。',
   approvalExpired: '時間内に承認されませんでした。鍵は閉じたままです。',
   approvals: '鍵の使用の要求',
   approvalWaits: '端末が鍵の使用を求めています。',
@@ -571,9 +746,11 @@ const ja: Words = {
   approvalElse:
     'その端末の前にいるのがあなたでなければ、このボタンを押してください。直ちにログアウトさせ、何も開きません。',
   notMe: '私は求めていません',
-  approvalHow: '承認するには、端末に表示されたコードとパスフレーズを入力するか、パスキーを使ってください。',
+  approvalHow: '承認するには、端末に表示されたコードとパスフレーズを入力してください。',
+  approvalOrPasskey: 'またはコードを入力し、パスキーを使ってください。',
   code: 'コード',
   approve: '承認',
+  codeWanted: '端末に表示された6桁の数字を入力してください。今の操作は回数に数えません。',
   otherwiseApprove: '戻って、パスフレーズを入力してください。',
   approvalPasskeyWhat: (scope, terminal) => `承認する内容: ${scope} (${terminal})。`,
   count: (unread, total) => (unread ? `未読${unread}/${total}` : String(total)),
@@ -618,13 +795,24 @@ const ja: Words = {
     renamed: () => 'フォルダーの名前を変えました。',
     gone: () => 'フォルダーを削除しました。メールはごみ箱にあります。',
     empty: (n) => `ごみ箱を空にしました(${n}件)。`,
-    'passkey-stored': () => 'パスキーを保存しました。試して動作を確かめました。',
+    'passkey-prf': () => 'パスキーを試し、保存しました。このパスキーだけで鍵を開けます。',
+    'passkey-held': () =>
+      'パスキーを試し、保存しました。鍵を開くためのものを預かるこのサーバーを通じて、鍵を開けます。',
+    'passkey-login': () =>
+      'パスキーを試し、保存しました。ログイン専用です。鍵を開くにはパスフレーズを使ってください。',
+    in: () => 'ログインしました。鍵はまだ閉じています。「復号」か「署名」で開きます。',
+    'in-open': () => 'ログインし、鍵も開きました。',
+    'in-elsewhere': () =>
+      'ログインしました。別の端末が鍵を使っているため、ここでは開いていません。ここで使うには「復号」を押してください。',
+    'in-only': () =>
+      'ログインしました。このパスキーではここで鍵を開けません。「復号」を押し、パスフレーズを使ってください。',
+    'in-closed': () => 'ログインしました。今は鍵を開けませんでした。「復号」を押すと開けます。',
     'passkey-renamed': () => 'パスキーの名前を変えました。',
     'passkey-removed': () =>
       'パスキーを削除しました。ここではもう何も開けません。機器からも削除してください。他の端末はログアウトしました。',
     'password-changed': () => '新しいパスワードを設定しました。他の端末はログアウトされました。',
     'passphrase-changed': () => '新しいパスフレーズを設定しました。他の端末はログアウトされました。',
-    approved: () => '承認しました。求めた端末は続けられます。この電話には何も残りません。',
+    approved: () => '承認しました。求めた端末は続けられます。このスマートフォンには何も残りません。',
     denied: () =>
       '拒否しました。求めた端末をログアウトさせました。何も開かれていません。相手はあなたのパスワードを知っています。「その他」の「パスフレーズ」で変えてください。',
   },
@@ -672,7 +860,7 @@ const ja: Words = {
   copyKept: 'この控えはあなた宛てに暗号化されています。読むには「復号」を押してください。',
   copyWasKept: 'この控えはあなた宛てに暗号化されています。',
   protection: '保護',
-  protections: { plain: 'なし', sign: '署名', both: '暗号と署名', encrypt: '暗号' },
+  protections: { plain: 'なし', sign: '署名', both: '暗号+署名', encrypt: '暗号' },
   file: '添付',
   attach: '追加',
   keep: '残す',
@@ -697,7 +885,7 @@ const ja: Words = {
   thisOne: 'この端末',
   holdsKey: '鍵を使用中',
   since: '開始',
-  lastSeen: '最後の接触',
+  lastSeen: '最後のアクセス',
   endSession: 'ログアウトさせる',
   ledgerOf: '鍵の使用の記録(新しい順)。',
   events: {
@@ -709,6 +897,7 @@ const ja: Words = {
     'used sign': '署名した',
     'used passphrase-changed': 'パスフレーズを変えた',
     'used recovered': '回復コードで新しいパスフレーズにした',
+    'used recovery-code-replaced': '新しい回復コードを作った',
     'used passkey-added': 'パスキーを追加した',
     'used passkey-removed': 'パスキーを削除した',
     refused: '断った',
@@ -721,6 +910,7 @@ const ja: Words = {
     'passkey-counter': '複製されたパスキーの疑い(カウンターが戻った)',
     'passkey-backup': 'パスキー不承認(複製の可否が変わった)',
     'wrong-code': '承認コード違い',
+    'wrong-recovery-code': '回復コード違い',
     locked: '自分で閉じた',
     idle: '使われなかった',
     max: '時間切れ',
@@ -729,6 +919,11 @@ const ja: Words = {
     expired: 'セッション終了',
     ended: '他からログアウト',
     'contact-lost': '端末との連絡が途絶えた',
+  },
+  reasonsWith: {
+    'approved on': (terminal) => `${terminal}で承認`,
+    'denied on': (terminal) => `${terminal}で拒否`,
+    'was held by': (terminal) => `${terminal}で使用中だった`,
   },
   mail: 'メール',
   openedBy: {
@@ -776,7 +971,7 @@ const ja: Words = {
   notEncryptedTitle: '暗号通信ではありません',
   notEncrypted:
     '暗号通信が確立されていないため、ここでは何もできません。暗号化されたアドレスへ進んでください:',
-  refusal: (code, sentence, detail) => japaneseRefusals[code]?.(detail) ?? sentence,
+  refusal: (code, sentence, detail) => japaneseOf(sentence) ?? japaneseRefusals[code]?.(detail) ?? sentence,
 }
 
 export const wordsIn: Record<Language, Words> = { en, ja }

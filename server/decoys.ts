@@ -1,0 +1,107 @@
+/**
+ * Passkeys that nobody has, for addresses at which there is no user or one without passkeys: who types an address at
+ * the log-in must not learn which it is (WebAuthn L3 §14.6.2), from one answer or from many.
+ *
+ * All of it is made from the server secret, the address and the time, and nothing is stored. A person has one passkey,
+ * sometimes more; gets another, or a new telephone, now and then; and the salts of one move when it opens the key: some
+ * times a day while its owner is awake, or once in some weeks. So it is with these.
+ */
+import { createHmac } from 'node:crypto'
+import type { Clock } from './clock.ts'
+import type { ServerSecret } from './server-secret.ts'
+
+export type Decoy = {
+  /** A credential id, base64url. */
+  id: string
+  transports: string[]
+}
+
+const hourMs = 60 * 60_000
+const dayMs = 24 * hourMs
+/** Local time at which people's days begin, and how long they are. */
+const morningMs = 7 * hourMs
+const wakingMs = 16 * hourMs
+
+/** What common authenticators name their passkeys like: octets of the id, transports in alphabetical order. */
+const makes = [
+  { length: 16, transports: ['hybrid', 'internal'] },
+  { length: 16, transports: ['hybrid', 'internal'] },
+  { length: 20, transports: ['hybrid', 'internal'] },
+  { length: 20, transports: ['internal'] },
+  { length: 32, transports: ['hybrid', 'internal'] },
+  { length: 32, transports: ['internal'] },
+  { length: 48, transports: ['nfc', 'usb'] },
+  { length: 64, transports: ['usb'] },
+]
+
+export class Decoys {
+  readonly #key: Uint8Array
+  readonly #clock: Clock
+
+  constructor(secret: ServerSecret, clock: Clock) {
+    this.#key = secret.derive('decoys')
+    this.#clock = clock
+  }
+
+  /**
+   * What the address seems to have: the first `seen` of `list`.
+   *
+   * @param most length of `list`, whatever is seen of it, so that the work is always the same; at most 20
+   */
+  of(address: string, most: number): { list: Decoy[]; seen: number } {
+    const whose = this.#octets('address', address)
+    // All of them change at once after some months, as with a new telephone.
+    const days = 120 + (whose.readUInt16BE(0) % 480)
+    const begins = whose.readUInt16BE(2) % days
+    // A day begins when the address's owner gets round to such things.
+    const today = Math.floor((this.#localTime() - morningMs - shareOf(whose, 4) * wakingMs) / dayMs)
+    const generation = Math.floor((today + begins) / days)
+    const age = today + begins - generation * days
+    const shapes = this.#octets('makes', address, generation)
+    const list = Array.from({ length: most }, (_, place) => {
+      const { length, transports } = makes[shapes[place]! % makes.length]!
+      const id = this.#octets('id', address, generation, place).subarray(0, length).toString('base64url')
+      return { id, transports }
+    })
+    // One of four has another one, got some time after the one before.
+    let seen = 1
+    while (seen < most && shapes[20 + seen]! < 64 && age >= (shapes[40 + seen]! / 256) * days) seen += 1
+    return { list, seen }
+  }
+
+  /** The salt of a passkey that opens nothing, base64url: stays as it is until this passkey's owner seems to use it. */
+  salt(credential: string): string {
+    const pace = this.#octets('pace', credential)
+    const days = pace[0]! < 64 ? 40 : 3
+    const most = 1 + (pace[1]! % 8)
+    const begins = pace.readUInt16BE(2) % days
+    const now = this.#localTime()
+    const block = Math.floor((now / dayMs + begins) / days)
+    const moments = (which: number): string[] => {
+      const octets = this.#octets('moments', credential, which)
+      return Array.from({ length: 1 + (octets[0]! % most) }, (_, place) => {
+        const at = 1 + 6 * place
+        const day = which * days - begins + (octets.readUInt16BE(at) % days)
+        return { name: `${which} ${place}`, at: day * dayMs + morningMs + shareOf(octets, at + 2) * wakingMs }
+      })
+        .filter(({ at }) => at <= now)
+        .sort((a, b) => a.at - b.at)
+        .map(({ name }) => name)
+    }
+    const last = [...moments(block - 1), ...moments(block)].at(-1)!
+    return this.#octets('salt', credential, last).subarray(0, 32).toString('base64url')
+  }
+
+  #localTime(): number {
+    const now = this.#clock()
+    return now - new Date(now).getTimezoneOffset() * 60_000
+  }
+
+  /** 64 octets. */
+  #octets(...what: (string | number)[]): Buffer {
+    return createHmac('sha512', this.#key).update(JSON.stringify(what)).digest()
+  }
+}
+
+/** Four octets as a number from 0 to 1. */
+const shareOf = (octets: Buffer, at: number) => octets.readUInt32BE(at) / 2 ** 32
