@@ -21,7 +21,9 @@ const labels = {
 
 const choices = ({ methods, verb }: Own): Choice[] => [
   'passphrase',
-  ...(methods.includes('approval') ? ((verb === 'Decrypt' ? ['read', 'sign'] : ['sign']) as Choice[]) : []),
+  ...(methods.includes('approval')
+    ? ((verb === 'Sign' || verb === 'Send' ? ['sign'] : ['read', 'sign']) as Choice[])
+    : []),
   'cancel',
 ]
 
