@@ -39,7 +39,10 @@ export const askApproval = async (app: App, verb: string, scope: 'read' | 'sign'
   const timer = setInterval(() => void look(app, screen), askEveryMs)
   const result = await end
   clearInterval(timer)
-  return result ?? 'The approval was given up. The passphrase opens the key as well.'
+  if (result !== null) return result
+  // Who gives up does not want the key opened by a late touch.
+  await app.client.lock().catch(() => undefined)
+  return 'The approval was given up. The passphrase opens the key as well.'
 }
 
 const look = async (app: App, screen: Own) => {
