@@ -211,7 +211,7 @@ export const compose: ScreenKind<Own> = {
     if (screen.offered && press.name !== 'tab') {
       const { typed: before } = screen.offered
       app.change(screen, { offered: null })
-      if (press.name === 'esc' && isAddresses(screen.focus)) {
+      if (press.name === 'esc' && isAddresses(screen.focus) && screen.offered.candidates.length) {
         alter(app, screen, { fields: { ...screen.fields, [screen.focus]: before } })
         return true
       }
@@ -430,6 +430,7 @@ const typeField = (app: App, screen: Own, name: FieldName, press: Press): boolea
 
 /** Tab: puts in the likeliest of those that begin so; again, the next of them; where nothing is begun, goes on. */
 const complete = async (app: App, screen: Own, name: FieldName) => {
+  if (screen.offered?.candidates.length === 0) return step(app, screen, 1)
   if (screen.offered) return offer(app, screen, name, { ...screen.offered, place: screen.offered.place + 1 })
   const line = screen.fields[name]
   const { words, from, to } = typingAt(line)
@@ -443,8 +444,10 @@ const complete = async (app: App, screen: Own, name: FieldName) => {
   if (!candidates || !now || now.busy || now.focus !== name || now.fields[name] !== line) return
   if (candidates.some(({ address }) => address === asked) || (candidates.length === 0 && words.includes('@')))
     return step(app, now, 1)
-  if (candidates.length === 0)
-    return app.note(`Nobody whom you had mail with begins with ${harmless(words)}.`)
+  if (candidates.length === 0) {
+    app.change(now, { offered: { typed: line, candidates, place: 0 } })
+    return app.note(`Nobody whom you had mail with begins with ${words}. Tab again goes on.`)
+  }
   offer(app, now, name, { typed: line, candidates, place: 0 })
 }
 
