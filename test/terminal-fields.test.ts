@@ -414,7 +414,7 @@ test('Backups, swap files and folders that the editor left beside the text go wi
   assert.equal(existsSync(logged().trim()), false)
 })
 
-test('vim is told to write the text nowhere else', async (t) => {
+test('vim is told to write the text nowhere else, also where it is called vi', async (t) => {
   if (!needs(t, 'vim')) return
   const { folder, environment } = editorIn(t, ':')
   const home = join(folder, 'home')
@@ -423,10 +423,14 @@ test('vim is told to write the text nowhere else', async (t) => {
     join(home, '.vimrc'),
     `set undofile undodir=${home} backup backupdir=${home} directory=${home}\n`,
   )
-  const vim = `vim -T dumb -c "normal Ganother line" -c "wq"`
-  const done = await editorEdited('one line', { environment: { ...environment, HOME: home, VISUAL: vim } })
-  assert.ok('text' in done && done.text.includes('nother line'))
-  assert.deepEqual(readdirSync(home), ['.vimrc'])
+  const link = join(folder, 'vi')
+  symlinkSync(spawnSync('sh', ['-c', 'command -v vim'], { encoding: 'utf8' }).stdout.trim(), link)
+  for (const vim of ['vim', `'${link}'`, link]) {
+    const own = { HOME: home, VISUAL: `${vim} -T dumb -c "normal Ganother line" -c "wq"` }
+    const done = await editorEdited('one line', { environment: { ...environment, ...own } })
+    assert.ok('text' in done && done.text.includes('nother line'))
+    assert.deepEqual(readdirSync(home), ['.vimrc'])
+  }
 })
 
 test('Each save reaches the client while the editor is open, and the client goes on meanwhile', async (t) => {

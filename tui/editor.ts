@@ -6,7 +6,7 @@
  * and the next hand-off clears it away.
  */
 import { spawn } from 'node:child_process'
-import { type FSWatcher, rmSync, watch } from 'node:fs'
+import { type FSWatcher, realpathSync, rmSync, watch } from 'node:fs'
 import {
   access,
   constants,
@@ -92,7 +92,7 @@ export const edited = async (text: string, options: EditorOptions = {}): Promise
 /** Runs the command as a shell reads it, as git and crontab do. @returns why it failed; null if it did not */
 const ended = (command: string, file: string, environment: NodeJS.ProcessEnv): Promise<string | null> =>
   new Promise((resolve) => {
-    const child = spawn('sh', ['-c', `${command} "$@"`, command, ...quiet(command), file], {
+    const child = spawn('sh', ['-c', `${command} "$@"`, command, ...quiet(command, environment), file], {
       stdio: 'inherit',
       env: environment,
     })
@@ -111,13 +111,31 @@ const ended = (command: string, file: string, environment: NodeJS.ProcessEnv): P
   })
 
 /** What keeps vim from writing the text elsewhere, and the graphical one from going into the background. */
-const quiet = (command: string): string[] => {
-  const name = basename(command.split(/\s/)[0]!)
+const quiet = (command: string, environment: NodeJS.ProcessEnv): string[] => {
+  const called = /^'([^']*)'|^"([^"]*)"|^(\S*)/
+    .exec(command)!
+    .slice(1)
+    .find((word) => word !== undefined)!
+  const name = basename(called)
+  // On most systems `vi` is a vim, and writes what vim writes.
+  if (/^(vi|editor)$/.test(name) && /^(vim|nvim)/.test(programBehind(called, environment)))
+    return quiet('vim', {})
   if (!/^(vim|nvim|vimx|gvim|vim\.(basic|gtk3?|nox|tiny))$/.test(name)) return []
   // When the file is read: after the person's vimrc has set what it sets, before the commands of `-c`.
   const kept = 'set nobackup nowritebackup noundofile viminfo='
   const set = ['-n', '--cmd', `autocmd BufReadPre,BufReadPost * ${kept}`]
   return name === 'gvim' ? ['-f', ...set] : set
+}
+
+/** The name of the program that a link leads to; empty where none is found. */
+const programBehind = (called: string, { PATH = '' }: NodeJS.ProcessEnv): string => {
+  const places = called.includes('/') ? [called] : PATH.split(':').map((folder) => join(folder, called))
+  for (const place of places) {
+    try {
+      return basename(realpathSync(place))
+    } catch {} // not there
+  }
+  return ''
 }
 
 // ---- the file

@@ -174,7 +174,7 @@ const attachmentsOf = async (app: App, { came, opened }: Source): Promise<Attach
 
 export const compose: ScreenKind<Own> = {
   context: 'compose',
-  hints: ['send', 'encrypt', 'sign', 'editor', 'attach', 'close', 'help'],
+  hints: ['send', 'close', 'encrypt', 'sign', 'editor', 'attach', 'help'],
   title: ({ title }) => title,
   place: ({ changedAt, keptAt }) =>
     changedAt !== null || keptAt === null ? '' : `kept ${clockOf(new Date(keptAt).toISOString())}`,
@@ -319,7 +319,9 @@ const fieldsOf = ({ fields, showCopies }: Own): FieldName[] => [
 const headOf = (screen: Own, { columns }: Size): { lines: Line[]; fields: FieldName[] } => {
   const fields = fieldsOf(screen)
   const lines = fields.map((name): Line => {
-    const { shown } = fieldView(screen.fields[name], columns - labelColumns)
+    const { text, cursor } = screen.fields[name]
+    // One that is not being typed into shows its beginning.
+    const { shown } = fieldView({ text, cursor: name === screen.focus ? cursor : 0 }, columns - labelColumns)
     return [{ text: `${labels[name]}:`.padEnd(labelColumns), dim: true }, shown]
   })
   const { text, isBad } = protectionOf(screen)
