@@ -11,7 +11,7 @@ import { render } from 'ink-testing-library'
 import { createElement } from 'react'
 import { Frame } from '../tui/frame.tsx'
 import type { Size } from '../tui/screen.ts'
-import { openCompose } from '../tui/screens/compose.ts'
+import { keepDue, openCompose } from '../tui/screens/compose.ts'
 import { attributes, Desk } from './desk.ts'
 import { password, type Terminal, type World, world } from './world.ts'
 
@@ -351,6 +351,26 @@ test('What is typed is kept after ten seconds, silently, always as the same one 
   await ours.sees(/^Compose .* kept \d\d:\d\d$/m)
   const second = await draft(server)
   assert.match(second.text, /^One two\s*$/)
+  ours.press('alt-d')
+  assert.match(ours.bottom, /It lies in Drafts as it is/)
+  ours.type('!')
+  const { client } = ours
+  const send = client.send.bind(client)
+  const answered = new Promise((resolve) => {
+    client.send = async (letter) => {
+      const answer = await send(letter)
+      client.send = send
+      ours.type('?') // while the answer is on its way
+      setTimeout(resolve)
+      return answer
+    }
+  })
+  ours.press('alt-d')
+  await answered
+  assert.doesNotMatch(ours.title, /kept/)
+  ours.aheadMs = 60_000
+  await ours.sees(/^Compose .* kept \d\d:\d\d$/m)
+  assert.match((await draft(server)).text, /^One two!\?\s*$/)
   ours.press('tab', 'end')
   ours.type('er.test')
   ours.press('alt-d')
@@ -359,6 +379,21 @@ test('What is typed is kept after ten seconds, silently, always as the same one 
   ours.press('ctrl-x')
   await ours.sees(`Sent to ${bob}`)
   await holds(terminal, 'Drafts', 0)
+})
+
+test('Keeping and sending at once leave one letter, sent, and no draft of it, whichever comes first', async (t) => {
+  const { ours, terminal } = await begin(t)
+  for (const isKeptFirst of [true, false]) {
+    await compose(ours, { to: bob, subject: 'Both', text: 'x' })
+    ours.aheadMs += 11_000
+    if (isKeptFirst) keepDue(ours.app)
+    ours.press('ctrl-x')
+    keepDue(ours.app)
+    await ours.sees(`Sent to ${bob}`, /^Inbox/)
+  }
+  await sleep(300)
+  assert.deepEqual(await list(terminal, 'Drafts'), [])
+  assert.equal((await list(terminal, 'Sent')).length, 2)
 })
 
 test('Esc keeps what was written as a draft that opens again with all of it; what nobody touched leaves nothing', async (t) => {
