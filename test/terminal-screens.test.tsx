@@ -12,12 +12,11 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { render } from 'ink-testing-library'
 import stringWidth from 'string-width'
-import { App } from '../tui/app.ts'
-import { Client } from '../tui/client.ts'
-import { drawn, Frame } from '../tui/frame.tsx'
+import { Frame } from '../tui/frame.tsx'
 import { defaults, readKeymap } from '../tui/keymap.ts'
 import type { Size } from '../tui/screen.ts'
 import { cells } from '../tui/text.ts'
+import { attributes, Desk } from './desk.ts'
 import { passphrase, password, type Terminal, type World, world } from './world.ts'
 
 const ann = 'ann@wafer.test'
@@ -28,142 +27,6 @@ const sizes = {
   wide: { columns: 120, rows: 30 },
 } as const satisfies Record<string, Size>
 const patienceMs = 20_000
-
-const keyNames = [
-  'enter',
-  'esc',
-  'tab',
-  'space',
-  'up',
-  'down',
-  'left',
-  'right',
-  'pgup',
-  'pgdn',
-  'home',
-  'end',
-  'backspace',
-  'delete',
-  'f1',
-]
-const named = new RegExp(`^(?:${keyNames.join('|')}|(?:ctrl|alt|shift)-.+)$`)
-const attributes = /\x1b\[[0-9;]*m/g
-const control = /[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/
-
-/** Somebody at a terminal with the full client on it; only its glass is missing. */
-class Desk {
-  readonly app: App
-  readonly client: Client
-  size: Size
-  exitCode: number | null = null
-  /** How far this terminal's clock went ahead. */
-  aheadMs = 0
-  /** Every row that was ever drawn. */
-  readonly seen = new Set<string>()
-
-  constructor(server: World, options: { size?: Size; keys?: string } = {}) {
-    this.size = options.size ?? sizes.usual
-    this.client = new Client({ server: server.url })
-    const { keymap } = readKeymap(options.keys ?? '/nonexistent')
-    this.app = new App({
-      client: this.client,
-      keymap,
-      surroundings: {
-        terminal: 'desk',
-        suspended: (work) => work(),
-        stopProcess: async () => undefined,
-        redraw: () => undefined,
-        exit: (code) => {
-          this.exitCode = code
-        },
-        now: () => Date.now() + this.aheadMs,
-      },
-    })
-    this.app.resized(this.size)
-    this.app.subscribe(() => this.draw())
-  }
-
-  /** The screen, with its attributes; held to the rules above. */
-  draw(): { rows: string[]; cursor: { x: number; y: number } } {
-    this.app.resized(this.size)
-    const { rows, cursor } = drawn(this.app, this.app.state, this.size)
-    if (rows.length === 0) return { rows, cursor } // between two screens
-    assert.equal(rows.length, this.size.rows)
-    for (const row of rows) {
-      const bare = row.replace(attributes, '')
-      assert.doesNotMatch(bare, control, JSON.stringify(row))
-      assert.ok(cells(bare) <= this.size.columns, `expected ${this.size.columns} cells at most, got: ${bare}`)
-      this.seen.add(bare)
-    }
-    assert.ok(cursor.x >= 0 && cursor.x < this.size.columns && cursor.y >= 0 && cursor.y < this.size.rows)
-    return { rows, cursor }
-  }
-
-  /** The screen's rows without attributes. */
-  rows(): string[] {
-    return this.draw().rows.map((row) => row.replace(attributes, '').trimEnd())
-  }
-
-  /** The row that the cursor stands on. */
-  here(): string {
-    const { rows, cursor } = this.draw()
-    return (rows[cursor.y] ?? '').replace(attributes, '').trimEnd()
-  }
-
-  get title(): string {
-    return this.rows()[0] ?? ''
-  }
-  get status(): string {
-    return this.rows().at(-2) ?? ''
-  }
-  get bottom(): string {
-    return this.rows().at(-1) ?? ''
-  }
-
-  press(...keys: string[]) {
-    for (const key of keys)
-      this.app.press(
-        named.test(key) ? { name: key, text: key === 'space' ? ' ' : null } : { name: key, text: key },
-      )
-  }
-
-  type(text: string) {
-    for (const each of text) this.press(each === ' ' ? 'space' : each)
-  }
-
-  /** Waits until all of it is on the screen. */
-  async sees(...wanted: (string | RegExp)[]): Promise<string> {
-    const end = Date.now() + patienceMs
-    for (;;) {
-      const all = this.rows().join('\n')
-      if (wanted.every((each) => (typeof each === 'string' ? all.includes(each) : each.test(all)))) return all
-      if (Date.now() > end) throw new Error(`expected ${wanted.join(' and ')}, got:\n${all}`)
-      await sleep(15)
-    }
-  }
-
-  async logIn(user = ann) {
-    this.app.begin('', null)
-    await this.sees('User ID:')
-    this.type(user)
-    this.press('enter')
-    this.type(password)
-    this.press('enter')
-    await this.sees('Inbox', /^-- Key (locked|in use)/m)
-    await this.app.contact()
-  }
-
-  async unlock(words: string = passphrase) {
-    await this.sees('Passphrase:')
-    this.type(words)
-    this.press('enter')
-  }
-
-  async end() {
-    for (const { id } of this.app.state.screens) this.app.close(id) // what waits for one waits no more
-    if (this.exitCode === null) await this.app.end()
-  }
-}
 
 /** A server with Ann and Bob on it, and desks that are left before it stops. */
 const begin = async (t: TestContext, options: { keys?: boolean } = {}) => {
