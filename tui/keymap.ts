@@ -15,7 +15,7 @@ const bind = (keys: string, does: string): Binding => ({ keys: keys.split(' '), 
 
 export const defaults: Keymap = {
   global: {
-    help: bind('? f1', 'help; type to narrow it'),
+    help: bind('?', 'help; type to narrow it'),
     command: bind(':', 'a command by its name'),
     back: bind('q esc', 'back; from the first screen, quit'),
     quit: bind('Q ctrl-c', 'lock the key, log out and quit'),
@@ -92,7 +92,7 @@ export const defaults: Keymap = {
     save: bind('alt-d', 'keep as a draft and go on'),
     close: bind('esc', 'close: keep as a draft'),
     discard: bind('alt-x', 'throw the letter away'),
-    help: bind('ctrl-g f1', 'help; type to narrow it'),
+    help: bind('ctrl-g', 'help; type to narrow it'),
   },
   menu: {
     down: bind('j down n', 'next'),
@@ -172,6 +172,5 @@ export const keyName = (key: string): string =>
     end: 'End',
     delete: 'Del',
     tab: 'Tab',
-    f1: 'F1',
   })[key] ??
   key.replace(/^ctrl-(.)$/, (_, letter: string) => `^${letter.toUpperCase()}`).replace(/^alt-/, 'Alt-')
