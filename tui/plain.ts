@@ -19,6 +19,7 @@ import {
   Unreachable,
   Untrusted,
 } from './client.ts'
+import { blank, fromMailto, type Letter } from './letter.ts'
 import {
   Abandoned,
   type Command,
@@ -31,10 +32,9 @@ import {
   type Input,
   type Output,
   row,
-} from './dialogue.ts'
-import { blank, fromMailto, type Letter } from './letter.ts'
-import { isYes, LetterTalk } from './plain-letter.ts'
-import { capital, fail, type MailDesk, MailTalk, moment, Wrong } from './plain-mail.ts'
+} from './plain/dialogue.ts'
+import { isYes, LetterTalk } from './plain/letter.ts'
+import { capital, fail, type MailDesk, MailTalk, moment, Wrong } from './plain/mail.ts'
 import { harmless } from './text.ts'
 import { grouped } from './words.ts'
 

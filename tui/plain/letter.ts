@@ -3,11 +3,11 @@
  * its own until it is sent, kept or thrown away. What is typed is kept in Drafts every few seconds, so that nothing is
  * lost with the terminal; where the session ends, one logs in again and the same letter goes on.
  */
-import { type Client, Problem, type Sent, Unreachable } from './client.ts'
+import { type Client, Problem, type Sent, Unreachable } from '../client.ts'
+import { doubtsAbout, isSigned, type Letter, toApi } from '../letter.ts'
+import { attachmentFrom } from '../paths.ts'
+import { harmless } from '../text.ts'
 import { Abandoned, type Command, commandIn, counted, type Dialogue, helpOn } from './dialogue.ts'
-import { doubtsAbout, isSigned, type Letter, toApi } from './letter.ts'
-import { attachmentFrom } from './paths.ts'
-import { harmless } from './text.ts'
 
 /** What a letter needs of the client around it. */
 export type Desk = {

@@ -4,12 +4,12 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import type { Folder, Row } from './client.ts'
+import type { Folder, Row } from '../client.ts'
+import { type Attachment, draftOf, forwardOf, type Letter, replyTo, type Source } from '../letter.ts'
+import { harmless } from '../text.ts'
+import { grouped } from '../words.ts'
 import { type Command, counted, row } from './dialogue.ts'
-import { type Attachment, draftOf, forwardOf, type Letter, replyTo, type Source } from './letter.ts'
-import { type Desk, isYes, sizeInWords } from './plain-letter.ts'
-import { harmless } from './text.ts'
-import { grouped } from './words.ts'
+import { type Desk, isYes, sizeInWords } from './letter.ts'
 
 /** What reading mail needs of the client around it. */
 export type MailDesk = Desk & {
