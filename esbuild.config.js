@@ -78,6 +78,8 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     entryPoints: { tui: 'tui/main.tsx' },
     minify: true,
     define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
+    // Its other half writes PNG files.
+    alias: { qrcode: 'qrcode/lib/core/qrcode.js' },
     plugins: [withoutDevtools],
     outdir: next,
     absWorkingDir: root,

@@ -110,3 +110,6 @@ for (const row of rows)
       )
       .join('  '),
   )
+
+// The terminal client prints a table of its own.
+await import('./terminal.ts')
