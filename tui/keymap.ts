@@ -13,6 +13,11 @@ export type Keymap = Record<Context, Record<string, Binding>>
 
 const bind = (keys: string, does: string): Binding => ({ keys: keys.split(' '), does })
 
+const paging = {
+  pageDown: bind('space pgdn ctrl-d ctrl-f', 'next page'),
+  pageUp: bind('b pgup ctrl-u ctrl-b', 'page before'),
+}
+
 export const defaults: Keymap = {
   global: {
     help: bind('?', 'help; type to narrow it'),
@@ -34,8 +39,7 @@ export const defaults: Keymap = {
   list: {
     down: bind('j down n', 'next mail'),
     up: bind('k up p', 'mail before'),
-    pageDown: bind('space pgdn ctrl-d ctrl-f', 'next page'),
-    pageUp: bind('b pgup ctrl-u ctrl-b', 'page before'),
+    ...paging,
     first: bind('g home', 'newest mail'),
     last: bind('G end', 'oldest mail'),
     open: bind('enter right', 'open the mail'),
@@ -60,8 +64,7 @@ export const defaults: Keymap = {
   message: {
     lineDown: bind('j down', 'a line down'),
     lineUp: bind('k up', 'a line up'),
-    pageDown: bind('space pgdn ctrl-d ctrl-f', 'next page'),
-    pageUp: bind('b pgup ctrl-u ctrl-b', 'page before'),
+    ...paging,
     first: bind('g home', 'beginning'),
     last: bind('G end', 'end'),
     next: bind('n J right', 'next mail'),
@@ -97,8 +100,7 @@ export const defaults: Keymap = {
   menu: {
     down: bind('j down n', 'next'),
     up: bind('k up p', 'before'),
-    pageDown: bind('space pgdn ctrl-d ctrl-f', 'next page'),
-    pageUp: bind('b pgup ctrl-u ctrl-b', 'page before'),
+    ...paging,
     first: bind('g home', 'first'),
     last: bind('G end', 'last'),
     choose: bind('enter', 'choose'),
