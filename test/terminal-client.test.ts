@@ -5,12 +5,12 @@
  */
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { chromium } from 'playwright-core'
-import { ann, portOf, secrets, story, TextBrowser, until } from './browsers.ts'
+import { ann, bob, portOf, scratch, secrets, story, TextBrowser, until } from './browsers.ts'
 import { executablePath, flags, needs } from './programs.ts'
 import { RealTerminal } from './terminals.ts'
 import { passphrase, password, type World, world } from './world.ts'
@@ -398,6 +398,77 @@ test('P87 C2: an approval with a passkey in Chromium opens the key of the termin
   assert.doesNotMatch(opened.join('\n'), /reading only/)
   await desk.keys('Q')
   await desk.sees('ended with 0')
+})
+
+test('C8 F9: a letter is written, signed, encrypted and sent from the terminal; another comes from the editor, and its file is gone', async (t) => {
+  if (!needs(t, 'tmux', 'gpg')) return
+  const { server } = await story(t)
+  const editor = join(scratch(t), 'editor')
+  writeFileSync(
+    editor,
+    `#!/bin/sh\nls -l "$1" | cut -c1-10 > ${editor}.mode\necho "$1" > ${editor}.path\necho 'From the editor.' > "$1"\n`,
+  )
+  chmodSync(editor, 0o700)
+  const desk = await started(t, server, { environment: { VISUAL: editor } })
+  await logIn(desk, 'First plan')
+  await desk.keys('c')
+  await desk.sees('Compose', 'To:', 'Subject:')
+  await desk.type(bob)
+  await desk.keys('Enter')
+  await desk.type('船便 tickets')
+  await desk.keys('Enter')
+  await desk.type('Two tickets, please. 二枚お願いします。')
+  await desk.keys('M-s', 'M-e')
+  await desk.sees(
+    /^To: +bob@wafer\.test$/m,
+    /^Subject: 船便 tickets$/m,
+    /^\| Will be: signed, encrypted to bob@wafer\.test$/m,
+    /^Two tickets, please\. 二枚お願いします。$/m,
+  )
+  // Where an input method opens its window: behind the last wide character.
+  assert.deepEqual([(await desk.state()).x, (await desk.state()).y], [39, 4])
+  await desk.keys('C-x')
+  await unlock(desk)
+  await desk.sees(
+    /^Inbox/,
+    /^-- Key open for (5:00|4:5\d)/m,
+    'Sent to bob@wafer.test (leaves in 15 s; u takes it back)',
+  )
+  const terminal = await server.terminal(bob)
+  await terminal.unlock()
+  server.pass(16_000)
+  const mails = await until('the letter at Bob', async () => {
+    const { messages } = (await terminal.get('/folders/Inbox/messages')).body
+    return messages.length ? messages : null
+  })
+  assert.equal(mails[0].security, 'encrypted')
+  const opened = (await terminal.post(`/messages/${mails[0].id}/decrypt`)).body
+  assert.deepEqual(
+    [opened.text.trim(), opened.headers.subject],
+    ['Two tickets, please. 二枚お願いします。', '船便 tickets'],
+  )
+  assert.equal(opened.signature.status, 'valid')
+
+  await desk.keys('c')
+  await desk.type(bob)
+  await desk.keys('Enter')
+  await desk.type('Second')
+  await desk.keys('Enter', 'C-o')
+  await desk.sees('From the editor.', /^Subject: Second$/m)
+  assert.equal(readFileSync(`${editor}.mode`, 'utf8').trim(), '-rw-------')
+  assert.equal(existsSync(readFileSync(`${editor}.path`, 'utf8').trim()), false)
+  await desk.keys('Q')
+  await desk.sees('QFrom the editor.')
+  await desk.keys('Escape')
+  await desk.sees(/^Inbox/)
+  await desk.keys('Q')
+  await desk.sees('ended with 0')
+  assert.doesNotMatch(await desk.history(), /Two tickets|From the editor/)
+  const drafts = (await (await server.terminal(ann)).get('/folders/Drafts/messages')).body.messages
+  assert.deepEqual(
+    drafts.map(({ subject }: { subject: string }) => subject),
+    ['Second'],
+  )
 })
 
 // ---- S1040 to S1070

@@ -279,7 +279,7 @@ const keyOf = (state: State, session: SessionView | null, now: number): State['k
 
 /** Milliseconds until the key closes by itself; null while it is not open here. */
 export const keyLeftMs = ({ key, now }: State): number | null =>
-  key && Math.max(0, Math.min(key.endsAt, key.usedAt + key.idleMs) - now)
+  key && Math.max(0, Math.min(key.endsAt, key.usedAt + key.idleMs) - Math.max(key.usedAt, now))
 
 const withRows = (
   screen: ListScreen & { id: number },
