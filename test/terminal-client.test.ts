@@ -100,7 +100,7 @@ test('S1090-S1340 S2000-S2100 C2 C3: at 80x24 from log-in to two decrypted mails
     [true, 10, 4],
   )
   await logIn(desk, 'First plan', 'Second plan')
-  await desk.sees('1 of 2')
+  await desk.sees('Inbox, 2 unread', '1 of 2')
   assert.deepEqual(
     steady(await desk.rows()),
     filled(
