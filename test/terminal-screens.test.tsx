@@ -11,12 +11,15 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { render } from 'ink-testing-library'
+import * as openpgp from 'openpgp'
 import stringWidth from 'string-width'
 import { Frame } from '../tui/frame.tsx'
 import { defaults, readKeymap } from '../tui/keymap.ts'
 import type { Size } from '../tui/screen.ts'
 import { cells } from '../tui/text.ts'
 import { attributes, Desk } from './desk.ts'
+import { needs } from './programs.ts'
+import { RealTerminal } from './terminals.ts'
 import { passphrase, password, type Terminal, type World, world } from './world.ts'
 
 const ann = 'ann@wafer.test'
@@ -189,11 +192,11 @@ test('Several mails are marked, one by one, as a range and all; an act is for al
   ours.press('x')
   assert.match(ours.here(), /Letter 11/, 'the next one is at hand')
   ours.press('j', 't')
-  assert.match(ours.rows()[1]!, /^\*N/)
-  assert.match(ours.rows()[3]!, /^\*N/)
-  assert.match(ours.rows()[2]!, /^ N/)
+  assert.match(ours.rows()[1]!, /^ \*N/)
+  assert.match(ours.rows()[3]!, /^ \*N/)
+  assert.match(ours.rows()[2]!, /^ {2}N/)
   ours.press('j', 'j', 'V')
-  assert.match(ours.bottom, /5 mails marked/)
+  assert.match(ours.title, /5 marked/)
   ours.press('e')
   await ours.sees('5 mails archived. u undoes it.')
   await ours.sees(/Inbox, 7 unread.* of 7\n/)
@@ -210,9 +213,9 @@ test('Several mails are marked, one by one, as a range and all; an act is for al
   assert.deepEqual([(await counts()).Inbox, (await counts()).Archive], [12, 0])
 
   ours.press('*')
-  assert.match(ours.bottom, /12 mails marked/)
+  assert.match(ours.title, /12 marked/)
   ours.press('d')
-  await ours.sees('12 mails deleted. u undoes it.', 'No mail here.')
+  await ours.sees('12 mails deleted. u undoes it.', 'No mail here any more.')
   ours.press('u')
   await ours.sees('Letter 12', 'Letter 1 ')
   ours.press('u')
@@ -220,13 +223,13 @@ test('Several mails are marked, one by one, as a range and all; an act is for al
 
   ours.press('g', 's')
   await ours.sees('1 mail flagged.')
-  assert.match(ours.rows()[1]!, /^ NF/)
+  assert.match(ours.rows()[1]!, /^> NF/)
   ours.press('N')
   await ours.sees('1 mail marked as read.')
-  assert.match(ours.rows()[1]!, /^ {2}F/)
+  assert.match(ours.rows()[1]!, /^> {2}F/)
   ours.press('u')
   await ours.sees('Undone.')
-  assert.match(ours.rows()[1]!, /^ NF/)
+  assert.match(ours.rows()[1]!, /^> NF/)
   ours.press('d')
   await ours.sees('1 mail deleted.')
   ours.aheadMs = 61_000
@@ -250,7 +253,7 @@ test('Search lists what holds the words and goes back to where one was; a limit 
   assert.deepEqual(ours.draw().cursor, { x: 12, y: 23 })
   ours.type('garden')
   ours.press('enter')
-  await ours.sees('with "garden"', 'Garden', '1 of 1')
+  await ours.sees('search "garden"', 'Garden', '1 of 1')
   assert.doesNotMatch(ours.rows().join('\n'), /Letter/)
   ours.press('/')
   ours.type('nowhere to be found')
@@ -263,7 +266,7 @@ test('Search lists what holds the words and goes back to where one was; a limit 
   ours.press('l')
   ours.type('boat')
   ours.press('enter')
-  await ours.sees('with "boat"', 'Re: Boat')
+  await ours.sees('only "boat"', 'Re: Boat')
   assert.doesNotMatch(ours.rows().join('\n'), /Letter/)
   ours.press('l')
   ours.press('ctrl-u')
@@ -602,7 +605,7 @@ test('An attachment is saved without the sender’s path, for its owner alone, a
   const ours = desk()
   await ours.logIn()
   await ours.sees('Files')
-  assert.match(ours.here(), /^ N @/)
+  assert.match(ours.here(), /^> N @/)
   ours.press('enter')
   await ours.sees('See the file.')
   ours.press('v')
@@ -790,6 +793,386 @@ test('B18: no sender, subject, text, file name, folder or terminal name reaches 
     ours.draw()
   }
 })
+
+// ---- what strangers may not do with these screens
+
+const withParts = (subject: string, text: string, parts: string[][], from?: string) =>
+  mail(
+    subject,
+    [
+      '--b',
+      'Content-Type: text/plain; charset=utf-8',
+      '',
+      text,
+      ...parts.flatMap((part) => ['--b', ...part]),
+      '--b--',
+    ].join('\r\n'),
+    ['MIME-Version: 1.0', 'Content-Type: multipart/mixed; boundary=b'],
+    from,
+  )
+
+const keyOf = (...emails: string[]) =>
+  openpgp.generateKey({ userIDs: emails.map((email) => ({ name: 'x', email })) })
+
+const keyFile = (armored: string) => [
+  'Content-Type: application/pgp-keys; name=key.asc',
+  'Content-Disposition: attachment; filename=key.asc',
+  '',
+  armored,
+]
+
+const attachedText = (name: string, text: string) => ({
+  attachments: [{ name, type: 'text/plain', content: Buffer.from(text).toString('base64') }],
+})
+
+for (const [name, size] of Object.entries(sizes))
+  test(`S1590: a key is accepted only after all that it would count for was on the screen (${name})`, async (t) => {
+    const { server, desk } = await begin(t, { keys: true })
+    const terminal = await server.terminal(ann)
+    const known = await keyOf('ceo@corp.example')
+    const accept = (await openpgp.readKey({ armoredKey: known.publicKey })).getFingerprint()
+    assert.equal((await terminal.post('/correspondents', { armored: known.publicKey, accept })).status, 201)
+    const addresses = Array.from(
+      { length: 40 },
+      (_, at) => `mallory-number-${at}-of-the-newsletter-team@mailing.evil.example`,
+    )
+    const first = await keyOf(...addresses, 'ceo@corp.example', bob)
+    const second = await keyOf('second@evil.example')
+    await server.deliver(
+      ann,
+      withParts('My key', 'See it.', [keyFile(`${first.publicKey}\n${second.publicKey}`)]),
+    )
+    const ours = desk({ size })
+    await ours.logIn()
+    await ours.sees('My key')
+    ours.press('enter')
+    await ours.sees('See it.')
+    ours.press('v')
+    await ours.sees('key.asc')
+    ours.press('enter')
+    await ours.sees('Accept this key? 1 of 2')
+    ours.press('y')
+    await ours.sees('Read to the end')
+    let shown = ''
+    for (let pages = 0; pages < 40; pages += 1) {
+      const rows = ours.rows().slice(1, -2)
+      shown += rows.map((row) => row.trim()).join('')
+      ours.press('y')
+      if (!/Read to the end/.test(ours.rows().join('\n'))) break
+      ours.press('space')
+    }
+    for (const address of [...addresses, 'ceo@corp.example', bob])
+      assert.ok(shown.replace(/\s/g, '').includes(address), `expected ${address} on the screen`)
+    const fingerprint = (await openpgp.readKey({ armoredKey: first.publicKey })).getFingerprint()
+    assert.ok(shown.replace(/\s/g, '').includes(fingerprint.toUpperCase()))
+    const words = shown.replace(/\s/g, '')
+    assert.match(words, /Anotherkeyisalreadyacceptedforceo@corp\.example/)
+    assert.match(words, /bob@wafer\.testisauserofthisserver/)
+    await ours.sees('Accept this key? 2 of 2')
+    ours.press('space', 'space', 'n')
+    await ours.sees('Attachments')
+    await ours.sees('was not accepted')
+    const { correspondents } = (await terminal.get('/correspondents')).body
+    assert.deepEqual(
+      correspondents
+        .map(({ addresses }: { addresses: string[] }) => addresses.length)
+        .sort((a: number, b: number) => a - b),
+      [1, 42],
+    )
+  })
+
+test('B18: what comes late does not come over the window for the key, and what is typed there goes nowhere else', async (t) => {
+  const { server, desk } = await begin(t, { keys: true })
+  const { publicKey } = await keyOf('ceo@corp.example')
+  await server.deliver(ann, withParts('My key', 'See it.', [keyFile(publicKey)]))
+  const ours = desk()
+  await ours.logIn()
+  await ours.sees('My key')
+  ours.press('enter')
+  await ours.sees('See it.')
+  const names = () => ours.app.state.screens.map(({ name }) => name)
+  const windows = ['unlock', 'inUse', 'approval', 'login']
+  for (const keys of [['v', 'enter'], ['r'], ['f'], ['E']]) {
+    const late = keys.at(-1)!
+    if (keys.length > 1) {
+      ours.press(keys[0]!)
+      await ours.sees('key.asc')
+    }
+    ours.press(late, 'z')
+    await ours.sees('Secret key use', '> Passphrase:')
+    await sleep(500)
+    ours.type('my other words')
+    await sleep(200)
+    const at = names().findIndex((name) => windows.includes(name))
+    assert.ok(at < 0 || at === names().length - 1, `expected the window on top after ${keys}, got ${names()}`)
+    assert.equal(ours.app.state.prompt, null)
+    while (names().length > 2) {
+      ours.press('esc')
+      await sleep(50)
+    }
+    await ours.sees('See it.')
+  }
+  assert.deepEqual((await (await server.terminal(ann)).get('/correspondents')).body.correspondents, [])
+})
+
+test('A question that does not fit on the screen is not asked, and no key answers it', async (t) => {
+  const { server, desk } = await begin(t)
+  await deliverMany(server, 1)
+  const ours = desk({ size: { columns: 20, rows: 5 } })
+  await ours.logIn()
+  let answered = false
+  const question = `Accept ${'a very long name '.repeat(20)}? y/n`
+  ours.app.askChoice(question, { y: () => (answered = true) })
+  ours.press('y')
+  assert.equal(answered, false)
+  assert.match(ours.rows().join(' '), /larger/)
+  ours.size = { columns: 80, rows: 24 }
+  assert.match(ours.rows().join('\n'), /a very long name \? y\/n$/)
+  ours.press('y')
+  assert.equal(answered, true)
+})
+
+test('C3: when the key closes, what was decrypted leaves every screen: attachments, source, the names of parts', async (t) => {
+  const { server, desk } = await begin(t, { keys: true })
+  await encryptedMail(server, 'Ferry', 'It leaves at nine.', attachedText('pier-four.txt', 'TOP-SECRET'))
+  const ours = desk()
+  await ours.logIn()
+  await ours.sees('Ferry')
+  const secrets = /TOP-SECRET|pier-four|leaves at nine/
+  const opensFile = async () => {
+    ours.press('D')
+    await ours.unlock()
+    await ours.sees('It leaves at nine.')
+    ours.press('v')
+    await ours.sees('pier-four.txt', '10 B')
+    ours.press('enter')
+    await ours.sees('TOP-SECRET')
+  }
+  const isGone = () => {
+    assert.doesNotMatch(ours.rows().join('\n'), secrets)
+    assert.deepEqual(
+      ours.app.state.screens.map(({ name }) => name),
+      ['list', 'message'],
+    )
+    assert.doesNotMatch(JSON.stringify(ours.app.state.screens), secrets)
+  }
+  ours.press('enter')
+  await ours.sees('as it came')
+  await opensFile()
+  ours.press('z')
+  await ours.sees('The key is locked.', 'Press D to open the mail again')
+  isGone()
+
+  await opensFile()
+  ours.press('?')
+  await ours.sees('Narrow by:')
+  ours.press('esc')
+  ours.aheadMs = 5 * 60_000
+  server.pass(5 * 60_000)
+  await ours.sees('The key has closed: its time is over.')
+  isGone()
+
+  await opensFile()
+  const other = await server.terminal(ann, 'phone')
+  assert.equal((await other.post('/allowance/stop', { confirm: true })).status, 204)
+  await ours.app.contact()
+  await ours.sees('stopped the use of your key here')
+  isGone()
+
+  await opensFile()
+  ours.press('q', 's')
+  assert.match(ours.bottom, /^Save as: pier-four/)
+  for (const { id, this: isThis } of (await other.get('/terminals')).body.terminals)
+    if (!isThis) await other.delete(`/terminals/${id}`)
+  void ours.app.contact()
+  await ours.sees('Your session has ended.')
+  assert.doesNotMatch(ours.rows().join('\n'), secrets)
+  assert.equal(ours.app.state.prompt, null)
+  ours.type(password)
+  ours.press('enter')
+  await ours.sees('Press D to open the mail again')
+  isGone()
+})
+
+test('A letter that answers an encrypted mail stays when the key closes, and that is said', async (t) => {
+  const { server, desk } = await begin(t, { keys: true })
+  await encryptedMail(server, 'Ferry', 'It leaves at nine.')
+  const ours = desk()
+  await ours.logIn()
+  await ours.sees('Ferry')
+  ours.press('D')
+  await ours.unlock()
+  await ours.sees('It leaves at nine.')
+  ours.press('r')
+  await ours.sees('> It leaves at nine.')
+  const other = await server.terminal(ann, 'phone')
+  await other.post('/allowance/stop', { confirm: true })
+  await ours.app.contact()
+  await ours.sees('stopped the use', /letter\s+that\s+you\s+write\s+stays/, '> It leaves at nine.')
+})
+
+test('P39: whoever else logs in after the session has ended gets nothing of the one before', async (t) => {
+  const { server, desk } = await begin(t, { keys: true })
+  await deliverMany(server, 2)
+  const ours = desk()
+  await ours.logIn()
+  await ours.sees('Letter 2')
+  ours.press('c')
+  await ours.sees('Compose')
+  ours.type('x@y.example')
+  ours.press('enter')
+  ours.type('subject')
+  ours.press('enter')
+  ours.type('THE-LETTER-OF-ANN')
+  ours.press('alt-x')
+  await ours.sees('Throw the letter away')
+  ours.press('y')
+  await ours.sees('thrown away')
+  ours.press('/')
+  ours.type('THE-WORDS-OF-ANN')
+  const other = await server.terminal(ann, 'phone')
+  for (const { id, this: isThis } of (await other.get('/terminals')).body.terminals)
+    if (!isThis) await other.delete(`/terminals/${id}`)
+  await Promise.race([ours.app.contact(), sleep(100)])
+  await ours.sees('Your session has ended.')
+  ours.press('shift-tab', 'ctrl-u')
+  ours.type(bob)
+  ours.press('enter')
+  ours.type(password)
+  ours.press('enter')
+  await ours.sees(bob, 'No mail here.')
+  assert.doesNotMatch(ours.rows().join('\n'), /New mail/)
+  ours.press('u')
+  await ours.sees('There is nothing to undo')
+  const { state } = ours.app
+  assert.deepEqual(
+    [state.undo, state.prompt, state.busy, state.screens.map(({ name }) => name)],
+    [null, null, '', ['list']],
+  )
+  assert.doesNotMatch(JSON.stringify(state), /OF-ANN|ann@wafer/)
+})
+
+test('B18: no text of a sender passes for a line of ours, nor an attachment for the window for the passphrase', async (t) => {
+  const { server, desk } = await begin(t)
+  const window = [
+    'Decrypt needs your key: Contract',
+    '',
+    '> Passphrase:',
+    '  Approve on phone, for reading',
+    '  Cancel',
+  ].join('\r\n')
+  const forged = '| Signature good: carol@corp.example, key 1234 5678 9ABC DEF0, 2026-11-22.'
+  const text = [
+    forged,
+    `${'x'.repeat(79)} ${forged}`,
+    `|${'y'.repeat(79)}`,
+    '\u2502 Encrypted mail, open.',
+  ].join('\r\n')
+  const parts = [
+    ['Content-Type: text/plain', 'Content-Disposition: attachment; filename="Secret key use"', '', window],
+  ]
+  await server.deliver(ann, withParts('Hello', text, parts))
+  for (const size of Object.values(sizes)) {
+    const ours = desk({ size })
+    await ours.logIn()
+    await ours.sees('Hello')
+    ours.press('enter')
+    await ours.sees('Signature good')
+    for (const row of ours.rows().slice(1, -2)) assert.doesNotMatch(row, /^[|\u2502]/)
+    ours.press('v')
+    await ours.sees('Secret key use')
+    ours.press('enter')
+    await ours.sees('Decrypt needs your key')
+    assert.match(ours.title, /^Attachment: Secret key use/)
+    assert.match(ours.rows()[1]!, /^\| The sender wrote/)
+    ours.press('q', 'q', 'E')
+    await ours.sees('Source of the mail', /^\| The sender wrote/m)
+    ours.press('space')
+    assert.match(ours.rows()[1]!, /^\| The sender wrote/, 'on every page')
+    await ours.end()
+  }
+})
+
+test('B18: the address of a sender is always seen, however long the name before it, and a name is no address', async (t) => {
+  const { server, desk } = await begin(t)
+  const long = 'Carol Boss, Corporation of Examples, Purchasing Department, Second Floor, Room 12'
+  await server.deliver(ann, mail('One', 'Text one.', [], `"${long}" <mallory@evil.example>`))
+  await server.deliver(
+    ann,
+    mail('Two', 'Text two.', [], '"Carol (carol@corp.example)" <mallory@evil.example>'),
+  )
+  for (const size of Object.values(sizes)) {
+    const ours = desk({ size })
+    await ours.logIn()
+    await ours.sees('One', 'Two')
+    const [two = '', one = ''] = ours.rows().filter((row) => /(One|Two)/.test(row))
+    assert.match(one, /Carol/)
+    assert.match(two, /mallory/)
+    assert.doesNotMatch(two, /carol/i)
+    ours.press('enter')
+    await ours.sees('Text two.', /^From: mallory@evil\.example/m)
+    ours.press('n')
+    await ours.sees('Text one.', /^From: Carol .*<mallory@evil\.example>$/m)
+    await ours.end()
+  }
+})
+
+test('No name that a sender gave makes a saved file hidden', async (t) => {
+  const { server, desk } = await begin(t)
+  const names = ['%E2%A0%80.bash_profile', '%E3%85%A4.profile', '%E2%80%8B%20.bash_login', '..%2F%20.netrc']
+  const parts = names.map((name) => [
+    'Content-Type: application/octet-stream',
+    `Content-Disposition: attachment; filename*=UTF-8''${name}`,
+    '',
+    'evil',
+  ])
+  await server.deliver(ann, withParts('Files', 'See them.', parts))
+  const ours = desk()
+  await ours.logIn()
+  await ours.sees('Files')
+  ours.press('enter')
+  await ours.sees('See them.')
+  ours.press('v')
+  await ours.sees('1 of 4')
+  for (const _ of names) {
+    ours.press('s')
+    assert.match(ours.bottom, /^Save as: [\p{L}\p{N}_-]/u)
+    ours.press('esc', 'j')
+  }
+})
+
+// ---- an error of our own
+
+for (const [name, event] of [
+  ['an exception', 'throw new Error("PLAINTEXT")'],
+  ['a rejection', 'Promise.reject(new Error("PLAINTEXT"))'],
+  ['nothing that is an error', 'Promise.reject("PLAINTEXT")'],
+] as const)
+  test(`An error of the client's own (${name}) gives the terminal back, ends the session and is one sentence`, async (t) => {
+    if (!needs(t, 'tmux')) return
+    const { server } = await begin(t)
+    await deliverMany(server, 1)
+    const fault = join(folder(t), 'fault.cjs')
+    writeFileSync(fault, `process.on('SIGUSR2', () => { ${event} })\n`)
+    const terminal = await RealTerminal.open(t, sizes.usual, { NODE_OPTIONS: `--require ${fault}` })
+    await terminal.start('--server', server.url)
+    await terminal.sees('User ID:')
+    await terminal.type(ann)
+    await terminal.keys('Enter')
+    await terminal.type(password)
+    await terminal.keys('Enter')
+    await terminal.sees('Letter 1')
+    process.kill(await terminal.clientPid(), 'SIGUSR2')
+    await terminal.sees('ended with 1')
+    const all = await terminal.history()
+    assert.match(all.replace(/\n/g, ' '), /wafer: The client made a mistake/)
+    assert.doesNotMatch(all, /PLAINTEXT|\n\s+at /)
+    assert.equal((await terminal.state()).isSecondScreen, false)
+    const others = (await (await server.terminal(ann)).get('/terminals')).body.terminals
+    assert.equal(others.length, 1, 'the session is ended')
+    await terminal.line('echo still $((1 + 1))')
+    await terminal.sees('still 2')
+  })
 
 // ---- Ink
 

@@ -255,7 +255,7 @@ export class App {
       this.#inbox = inbox
       const { top } = this
       const counted = top?.name === 'list' && folders.find(({ name }) => name === top.folder)
-      if (top && counted && !top.query && top.thread === null && counted.total !== top.total)
+      if (top && counted && !top.query && !top.limit && top.thread === null && counted.total !== top.total)
         if (top.total === null)
           // Where it is not known, the first page came before the folders did.
           this.dispatch({ type: 'rows', id: top.id, offset: 0, rows: [], end: false, total: counted.total })
@@ -463,7 +463,8 @@ export class App {
     const kind = this.kindOf(top)
     if (kind.type?.(this, top, press)) return
     const command = commandOf(this.keymap, kind.context, press.name)
-    if (command) this.run(command)
+    if (command === 'back' && press.name === 'esc') this.back({ quits: false })
+    else if (command) this.run(command)
     else if (press.name.length > 0) this.note(`${keyName(press.name)} does nothing here; ? is the help.`)
   }
 
@@ -523,17 +524,29 @@ export class App {
     }
   }
 
-  /** Leaves the screen on top; from the first one, the client. */
-  back() {
+  /** Leaves the screen on top, or first what narrows it; from the first one the client, if that is wanted. */
+  back(how: { quits: boolean } = { quits: true }) {
     const { top } = this
-    if (!top) return
+    if (!top || this.kindOf(top).back?.(this, top)) return
     if (this.#state.screens.length > 1) return this.close(top.id)
-    this.#leave()
+    const [key = 'ctrl-c'] = this.keymap.global.quit?.keys ?? []
+    if (!how.quits)
+      return this.note(`This is the first screen. ${keyName(top.name === 'login' ? 'ctrl-c' : key)} quits.`)
+    if (this.#unkept().length > 0) return this.#leave()
+    this.askChoice('Lock the key, log out and quit? y/n', {
+      y: () => void this.end(),
+      n: () => undefined,
+    })
+  }
+
+  #unkept() {
+    return this.#state.screens
+      .filter((screen) => screen.name === 'compose')
+      .filter(({ changedAt }) => changedAt !== null)
   }
 
   #leave() {
-    const letters = this.#state.screens.filter((screen) => screen.name === 'compose')
-    const unkept = letters.filter(({ changedAt }) => changedAt !== null)
+    const unkept = this.#unkept()
     if (unkept.length === 0) return void this.end()
     this.askChoice('Quit: keep the letter as a draft? y keeps it, n throws away what changed, Esc stays', {
       y: () => void keepLetters(this).then((areKept) => (areKept ? this.end() : undefined)),

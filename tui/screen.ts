@@ -36,6 +36,8 @@ export type ScreenKind<S extends Screen> = {
   view(screen: S, state: State, size: Size): Picture
   /** Loads what the screen shows, when it is put up and when it comes back to the top. */
   shown?(app: App, screen: S): void
+  /** Takes back what narrows or marks it, before it is left; false if there is nothing of the kind. */
+  back?(app: App, screen: S): boolean
   /** Does a command of the keymap. */
   run(app: App, screen: S, command: string): void
   /** Takes a key before the keymap does, as a field; false if the key is not for it. */

@@ -21,8 +21,10 @@ export type LoginScreen = {
 export type ListScreen = {
   name: 'list'
   folder: string
-  /** Words that the listed mails hold. */
+  /** Words that were searched for: the listed mails hold them. */
   query: string
+  /** Words that the listed mails must hold besides, until the limit is lifted; and where the cursor stood before. */
+  limit: { words: string; from: number } | null
   /** Only mails with this subject, reply marks aside. */
   thread: string | null
   /** By position from the newest; what was not asked for yet is absent. */
@@ -34,6 +36,10 @@ export type ListScreen = {
   marks: ReadonlySet<number>
   /** Position of the last mark. */
   anchor: number | null
+  /** Id of the mail that the cursor goes to once it is loaded. */
+  seek: number | null
+  /** All that was listed was taken away. */
+  isEmptied: boolean
 }
 
 export type MessageScreen = {
@@ -315,5 +321,7 @@ const changedRows = (screen: Screen, change: (row: Row) => Row | null): Screen =
   }
   const total = screen.total === null ? null : screen.total - gone
   const last = total === null ? Number.POSITIVE_INFINITY : Math.max(0, total - 1)
-  return { ...screen, rows, total, marks, cursor: Math.min(screen.cursor - goneBeforeCursor, last) }
+  const isEmptied = screen.isEmptied || (gone > 0 && total === 0)
+  const cursor = Math.min(screen.cursor - goneBeforeCursor, last)
+  return { ...screen, rows, total, marks, cursor, isEmptied }
 }

@@ -7,7 +7,7 @@ import type { Row } from '../client.ts'
 import type { Line, Picture, ScreenKind, Size } from '../screen.ts'
 import type { ListScreen, State } from '../state.ts'
 import { column } from '../text.ts'
-import { bareSubject, counted, nameOf, shortDate } from '../words.ts'
+import { bareSubject, nameOf, shortDate } from '../words.ts'
 import { archive, flag, move, remove, unread } from './acts.ts'
 import { forward, reply } from './compose.ts'
 import { openMessage } from './message.ts'
@@ -16,18 +16,25 @@ type Own = ListScreen & { id: number }
 
 const chunk = 100
 
-export const openList = (app: App, folder: string, limits: { query?: string; thread?: string } = {}) => {
+export const openList = (
+  app: App,
+  folder: string,
+  limits: { query?: string; thread?: string; seek?: number } = {},
+) => {
   const known = app.state.folders.find(({ name }) => name.toLowerCase() === folder.toLowerCase())
   app.push({
     name: 'list',
     folder: known?.name ?? folder,
     query: limits.query ?? '',
+    limit: null,
     thread: limits.thread ?? null,
     rows: new Map(),
     total: limits.query ? null : (known?.total ?? null),
     cursor: 0,
     marks: new Set(),
     anchor: null,
+    seek: limits.seek ?? null,
+    isEmptied: false,
   })
 }
 
@@ -38,10 +45,15 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
 
   title(screen, state) {
     const folder = state.folders.find(({ name }) => name === screen.folder)
-    const limit =
-      screen.thread !== null ? ', one conversation' : screen.query ? `, with "${screen.query}"` : ''
-    const unread = folder?.unread && !screen.query ? `, ${folder.unread} unread` : ''
-    return `${screen.folder}${limit}${unread}`
+    const { query, limit, thread, marks } = screen
+    const said = [
+      screen.folder,
+      thread !== null ? 'one conversation' : query && `search "${query}"`,
+      limit && `only "${limit.words}"`,
+      marks.size ? `${marks.size} marked` : '',
+      folder?.unread && !wordsOf(screen) ? `${folder.unread} unread` : '',
+    ]
+    return said.filter(Boolean).join(', ')
   },
 
   place: ({ cursor, total }) => (total === 0 ? 'empty' : `${cursor + 1} of ${total ?? 'more'}`),
@@ -67,6 +79,13 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
     if (screen.total) void loadAround(app, screen)
   },
 
+  back(app, screen) {
+    if (screen.marks.size > 0) app.change(screen, { marks: new Set(), anchor: null })
+    else if (screen.limit) limitTo(app, screen, '')
+    else return false
+    return true
+  },
+
   run(app, screen, command) {
     const row = screen.rows.get(screen.cursor)
     const chosen = chosenRows(screen)
@@ -88,21 +107,9 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
       case 'limit':
         return app.askLine(
           'Only mails with: ',
-          (query) => {
-            app.change(screen, {
-              query,
-              thread: null,
-              rows: new Map(),
-              total: null,
-              cursor: 0,
-              marks: new Set(),
-              anchor: null,
-            })
-            const now = app.current(screen)
-            if (now) list.shown(app, now)
-          },
+          (words) => limitTo(app, screen, words),
           undefined,
-          screen.query,
+          screen.limit?.words ?? '',
         )
       case 'nextFolder':
         return turnFolder(app, screen, 1)
@@ -110,8 +117,7 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
         return turnFolder(app, screen, -1)
       case 'markAll': {
         const all = screen.marks.size > 0 ? [] : [...screen.rows.values()].map(({ id }) => id)
-        app.change(screen, { marks: new Set(all) })
-        return app.note(all.length ? `${counted(all.length)} marked.` : 'No mail is marked any more.')
+        return app.change(screen, { marks: new Set(all) })
       }
     }
     if (!row) return app.note('There is no mail here.')
@@ -137,7 +143,7 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
         return flag(app, chosen)
       case 'thread': {
         const thread = bareSubject(row.subject)
-        return openList(app, screen.folder, { query: thread, thread })
+        return openList(app, screen.folder, { query: thread, thread, seek: row.id })
       }
       case 'mark': {
         const marks = new Set(screen.marks)
@@ -153,12 +159,33 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
           const each = screen.rows.get(at)
           if (each) marks.add(each.id)
         }
-        app.change(screen, { marks, anchor: screen.cursor })
-        return app.note(`${counted(marks.size)} marked.`)
+        return app.change(screen, { marks, anchor: screen.cursor })
       }
+      case 'nextUnread':
+        return void toUnread(app, screen)
     }
   },
 }
+
+/** Lists only what holds these words; with none all of it again, with the cursor where it stood. */
+const limitTo = (app: App, screen: Own, words: string) => {
+  const { limit, cursor } = screen
+  if (words === (limit?.words ?? '')) return
+  app.change(screen, {
+    limit: words ? { words, from: limit?.from ?? cursor } : null,
+    rows: new Map(),
+    total: null,
+    cursor: words ? 0 : (limit?.from ?? 0),
+    marks: new Set(),
+    anchor: null,
+    isEmptied: false,
+  })
+  const now = app.current(screen)
+  if (now) list.shown(app, now)
+}
+
+/** What the listed mails hold, be it searched for or limited to. */
+const wordsOf = ({ query, limit }: Own) => [query, limit?.words].filter(Boolean).join(' ')
 
 /** What a command is for: the marked mails, or the one under the cursor. */
 const chosenRows = (screen: Own): Row[] => {
@@ -171,6 +198,11 @@ const chosenRows = (screen: Own): Row[] => {
 
 const pageRows = (app: App) => app.bodyRows
 const pageStart = (app: App, screen: Own) => Math.floor(screen.cursor / pageRows(app)) * pageRows(app)
+/** The row that a page begins with: the last one begins earlier, so that it is as full as the others. */
+const firstShown = ({ cursor, total }: Own, rows: number) => {
+  const first = Math.floor(cursor / rows) * rows
+  return total === null ? first : Math.max(0, Math.min(first, total - rows))
+}
 
 const go = (app: App, screen: Own, wanted: number) => {
   const most = screen.total === null ? Math.max(...screen.rows.keys(), 0) : screen.total - 1
@@ -182,6 +214,27 @@ const go = (app: App, screen: Own, wanted: number) => {
   app.change(screen, { cursor })
   const now = app.current(screen)
   if (now) void loadAround(app, now)
+}
+
+/** The next unread mail after the cursor, and from the newest on again. */
+const toUnread = async (app: App, screen: Own) => {
+  const isUnread = (now: Own, place: number) => now.rows.get(place)?.seen === false
+  const { cursor } = screen
+  for (let now: Own | null = screen, place = cursor + 1; now; now = app.current(now)) {
+    if (now.cursor !== cursor) return // another key was faster
+    const known: Own = now
+    const end = known.total ?? Number.POSITIVE_INFINITY
+    while (place < end && known.rows.has(place) && !isUnread(known, place)) place += 1
+    if (isUnread(known, place)) return go(app, known, place)
+    if (place < end) {
+      await load(app, known, Math.floor(place / chunk) * chunk, false)
+      const after = app.current(known)
+      if (!after || (!after.rows.has(place) && after.total === known.total)) return
+      continue
+    }
+    const first = [...known.rows.keys()].sort((a, b) => a - b).find((each) => isUnread(known, each))
+    return first === undefined ? app.note('No unread mail is listed here.') : go(app, known, first)
+  }
 }
 
 const turnFolder = (app: App, screen: Own, by: number) => {
@@ -212,7 +265,8 @@ const loadAround = async (app: App, screen: Own) => {
 
 const load = async (app: App, screen: Own, offset: number, anew: boolean) => {
   const known = app.state.folders.find(({ name }) => name === screen.folder)
-  const run = `${screen.id} ${offset} ${screen.query}`
+  const words = wordsOf(screen)
+  const run = `${screen.id} ${offset} ${words}`
   if (loads.has(run)) return
   loads.add(run)
   const page = await app.ask(
@@ -220,21 +274,24 @@ const load = async (app: App, screen: Own, offset: number, anew: boolean) => {
       app.client.messages(screen.folder, {
         offset,
         limit: chunk,
-        ...(screen.query ? { q: screen.query } : {}),
+        ...(words ? { q: words } : {}),
       }),
     'Reading the list',
   )
   loads.delete(run)
   const now = app.current(screen)
-  if (!page || !now || now.query !== screen.query) return
+  if (!page || !now || wordsOf(now) !== words) return
   const rows =
     screen.thread === null
       ? page.messages
       : page.messages.filter(({ subject }) => bareSubject(subject) === screen.thread)
   if (anew && now.rows.size > 0) app.change(now, { rows: new Map() })
   const end = page.next === null || screen.thread !== null
-  const total = end ? offset + rows.length : screen.query ? null : (known?.total ?? null)
+  const total = end ? offset + rows.length : words ? null : (known?.total ?? null)
   app.dispatch({ type: 'rows', id: screen.id, offset, rows, end, total })
+  const { seek } = now
+  const place = rows.findIndex(({ id }) => id === seek)
+  if (seek !== null) app.change(now, { seek: null, ...(place < 0 ? {} : { cursor: offset + place }) })
 }
 
 /** Of a search how many there are shows at its end. */
@@ -250,10 +307,20 @@ const toEnd = async (app: App, screen: Own) => {
 const rowsOf = (screen: Own, state: State, { columns, rows }: Size): Picture => {
   if (screen.total === 0 || (screen.total === null && screen.rows.size === 0))
     return {
-      lines: [[screen.total === null ? '' : screen.query ? 'No mail with these words.' : 'No mail here.']],
+      lines: [
+        [
+          screen.total === null
+            ? ''
+            : screen.isEmptied
+              ? 'No mail here any more.'
+              : wordsOf(screen)
+                ? 'No mail with these words.'
+                : 'No mail here.',
+        ],
+      ],
       cursor: { x: 0, y: 0 },
     }
-  const first = Math.floor(screen.cursor / rows) * rows
+  const first = firstShown(screen, rows)
   const shown = Math.min(rows, (screen.total ?? screen.rows.size) - first)
   const isSent = state.folders.some(
     ({ name, kind }) => name === screen.folder && (kind === 'sent' || kind === 'drafts'),
@@ -262,8 +329,14 @@ const rowsOf = (screen: Own, state: State, { columns, rows }: Size): Picture => 
     const at = first + place
     const row = screen.rows.get(at)
     if (!row) return ['  ...']
-    const text = rowText(row, { columns, isSent, now: state.now, isMarked: screen.marks.has(row.id) })
-    return [{ text, reverse: at === screen.cursor, bold: !row.seen }]
+    const isHere = at === screen.cursor
+    const text = rowText(row, {
+      columns: columns - 1,
+      isSent,
+      now: state.now,
+      isMarked: screen.marks.has(row.id),
+    })
+    return [{ text: `${isHere ? '>' : ' '}${text}`, reverse: isHere, bold: !row.seen }]
   })
   return { lines, cursor: { x: 0, y: screen.cursor - first } }
 }
