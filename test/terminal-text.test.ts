@@ -171,6 +171,72 @@ test('Letters from right to left stay, and the column behind them begins with a 
   assert.equal(column('plain', 8), 'plain   ')
 })
 
+/** How many code points the longest character has, as people count characters. */
+const longestCharacter = (text: string): number => {
+  let longest = 0
+  for (const { segment } of new Intl.Segmenter('en').segment(text))
+    longest = Math.max(longest, [...segment].length)
+  return longest
+}
+
+test('B18: no character is endless: whatever is repeated, a new one begins after a few code points', () => {
+  const most = 64
+  // Ideographs, syllables and signs of their own kind, which all stand alone.
+  const alone = [
+    [0x3400, 0xa000],
+    [0xac00, 0xd780],
+    [0xe000, 0xf900],
+    [0x12000, 0x16000],
+    [0x17000, 0x1b000],
+  ]
+  for (let point = 0; point < 0x20000; point += most) {
+    if (alone.some(([from = 0, to = 0]) => from <= point && point < to)) continue
+    const block = Array.from({ length: most }, (_, place) => String.fromCodePoint(point + place))
+    const runs = block.map((each) => `a${each.repeat(22)} ${`\u0915${each}`.repeat(11)}`)
+    assert.ok(longestCharacter(harmless(runs.join(' '))) <= 20, `U+${point.toString(16)} and on`)
+  }
+  for (const piece of [
+    '\u1100',
+    '\u1161',
+    '\u11a8',
+    '\ua960\u1160',
+    '\u0915\u094d',
+    '\u{1f1e6}',
+    '\uff9e',
+    '\u0e33',
+  ])
+    for (const text of [piece.repeat(5000), `\u1100\u1161${piece.repeat(5000)}`]) {
+      const safe = harmless(text)
+      assert.ok(longestCharacter(safe) <= 20, JSON.stringify(piece))
+      assert.ok(harmless(safe) === safe, JSON.stringify(piece))
+    }
+})
+
+test('B18: a mail of endless characters or marks is wrapped in one pass, however long it is', (t) => {
+  let looks = 0
+  const segment = Intl.Segmenter.prototype.segment
+  t.mock.method(Intl.Segmenter.prototype, 'segment', function (this: Intl.Segmenter, text: string) {
+    looks += text.length
+    return segment.call(this, text)
+  })
+  const looksAt = (text: string) => {
+    looks = 0
+    wrapped(text, 78, Number.POSITIVE_INFINITY)
+    return looks / text.length
+  }
+  // Marks of falling classes, which normalization sorts (Unicode §3.11), one by one.
+  const marks = (count: number) => `a${'\u0315'.repeat(count)}${'\u0316'.repeat(count)}`
+  for (const text of [
+    '\u1100'.repeat(3_000_000),
+    '\u0d4e'.repeat(200_000),
+    '\uff9e'.repeat(200_000),
+    '\u0915\u094d'.repeat(100_000),
+    '\u1161'.repeat(200_000),
+    marks(200_000),
+  ])
+    assert.ok(looksAt(text) < 40, text.slice(0, 4))
+})
+
 test('Rows break at spaces and between wide characters, a long word breaks hard, tabs go to every eighth cell', () => {
   assert.deepEqual(wrapped('one two three\n\nfour', 8), ['one two', 'three', '', 'four'])
   assert.deepEqual(wrapped('a\tb\r\n日本\tb', 20), ['a       b', '日本    b'])

@@ -25,6 +25,28 @@ const unseen = /[\p{Cf}\p{Default_Ignorable_Code_Point}\p{Variation_Selector}\p{
 const blanks = /[\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800]/g
 const unknown = /[\p{Cn}\p{Co}\p{Cs}]/gu
 const piles = /(\p{M}{4})\p{M}+/gu
+/** Far more than a letter has, before composition may have taken some into it. */
+const heaps = /(\p{M}{16})\p{M}+/gu
+/**
+ * What would be one character however long it is (UAX #29): Hangul letters that make no syllable (GB6 to GB8), letters
+ * that cling to the next one (GB9b) or to the one before (GB9, GB9a), consonants joined by viramas (GB9c). No word has
+ * so many of them.
+ */
+const endless = (() => {
+  const [leading, vowel, trailing] = [
+    '[\u1100-\u115f\ua960-\ua97c]',
+    '[\u1160-\u11a7\ud7b0-\ud7c6\u{16d63}\u{16d67}-\u{16d6a}]',
+    '[\u11a8-\u11ff\ud7cb-\ud7fb]',
+  ]
+  const prepended =
+    '[\u0d4e\u{111c2}\u{111c3}\u{113d1}\u{1193f}\u{11941}\u{11a84}-\u{11a89}\u{11d46}\u{11f02}]'
+  const clinging = '\\p{M}\uff9e\uff9f\u0e33\u0eb3'
+  const virama =
+    '[\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d\u1039\u17d2\u1a60\u1b44\u1bab\ua9c0\uaaf6\u{10a3f}\u{11133}\u{113d0}\u{1193e}\u{11a47}\u{11a99}\u{11f42}]'
+  const joined = `(?:[^${clinging}](?=[${clinging}]{0,5}${virama})[${clinging}]{1,6}){6}(?=[^\\s\ufffd])`
+  const runs = [leading, vowel, trailing, prepended].map((each) => `${each}{4}(?=${each})`)
+  return new RegExp([...runs, `[${clinging}]{6}(?=[${clinging}])`, joined].join('|'), 'gu')
+})()
 const loose = /^(?=\p{M})/u
 const replacement = '\ufffd'
 
@@ -42,11 +64,14 @@ export const harmless = (text: string): string => {
       .replace(escapeSequences, replacement)
       .replace(controls, replacement)
       .replace(unseen, '')
+      // Normalization sorts the marks of a letter one by one: of a million of them, for hours.
+      .replace(heaps, '$1')
       // Composed: a decomposed letter or syllable is then one character of known width.
       .normalize('NFC')
       .replace(blanks, ' ')
       .replace(unknown, replacement)
       .replace(piles, '$1')
+      .replace(endless, `$&${replacement}`)
       .replace(loose, '\u25cc') // a mark without a letter would sit on a letter of ours
   )
 }
