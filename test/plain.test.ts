@@ -9,7 +9,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import { createMessage, encrypt, readKey } from 'openpgp'
 import { Client } from '../tui/client.ts'
+import { fileNameOf } from '../tui/paths.ts'
 import { runPlain } from '../tui/plain.ts'
 import { passphrase, password, type World, world } from './world.ts'
 
@@ -408,6 +410,116 @@ test('an answer quotes only what is open, keeps the encryption, and warns before
   assert.match(await person.does('send', prompt), /On its way/)
 })
 
+/** What lies encrypted to Ann, as somebody else may have caught it. */
+const caught = async (server: World, entity: string): Promise<string> => {
+  const { body } = await (await server.terminal(ann)).get('/keys')
+  const encryptionKeys = await readKey({ armoredKey: body.keys[0].public })
+  const message = await createMessage({ binary: Buffer.from(entity.replace(/\n/g, '\r\n')) })
+  return encrypt({ message, encryptionKeys })
+}
+
+/** PGP/MIME (RFC 3156 §4), as the body of a mail or of a part. */
+const encryptedEntity = (armored: string, boundary: string) =>
+  `Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=${boundary}\n\n--${boundary}\n` +
+  'Content-Type: application/pgp-encrypted\n\nVersion: 1\n\n' +
+  `--${boundary}\nContent-Type: application/octet-stream\n\n${armored}\n--${boundary}--\n`
+
+const mixed = (boundary: string, ...parts: string[]) =>
+  `Content-Type: multipart/mixed; boundary=${boundary}\n\n--${boundary}\n${parts.join(`\n--${boundary}\n`)}\n--${boundary}--\n`
+
+test('CC: nothing of a part that was opened alone goes into an answer or a forwarded mail', async (t) => {
+  const server = await ready(t)
+  const secret = mixed(
+    'inner',
+    'Content-Type: text/plain\n\nSTOLEN-TEXT\n',
+    'Content-Type: application/octet-stream\nContent-Disposition: attachment; filename=stolen.bin\n\nSTOLEN-FILE\n',
+  )
+  const stolen = encryptedEntity(await caught(server, secret), 'stolen')
+  const lure = mixed('lure', 'Content-Type: text/plain\n\nPlease answer me.\n', stolen)
+  const from = 'Mallory <mallory@evil.example>'
+  await server.deliver(ann, `From: ${from}\nTo: ${ann}\nSubject: s\nMIME-Version: 1.0\n${lure}`)
+  const person = new Person(t, server, { user: ann })
+  await person.logsIn()
+  await person.unlocks()
+  const letter = /^Letter to [^\n]*> $/m
+  for (const command of ['decrypt', 'part 1']) {
+    await person.does('1')
+    assert.match(await person.does(command), /one encrypted part alone[\s\S]*STOLEN-TEXT/)
+    assert.match(
+      await person.does('reply', 'ends it; two dots stand for a line with one.\n'),
+      /A part that was opened alone is not quoted/,
+    )
+    await person.does('.', letter)
+    const answer = await person.does('show', /Text (begins|ends)[^\n]*\n[^\n]*> $/)
+    assert.match(answer, /The letter cannot leave encrypted: there is no key for mallory@evil\.example/)
+    assert.doesNotMatch(answer, /STOLEN/)
+    await person.does('discard', 'yes or no: ')
+    await person.does('yes', prompt)
+    const forwarded = await person.does('forward', 'To: ')
+    assert.doesNotMatch(forwarded, /attachment/)
+    person.signals.emit('SIGINT')
+    await person.hears(letter)
+    assert.doesNotMatch(await person.does('show', /Text (begins|ends)[^\n]*\n[^\n]*> $/), /STOLEN|stolen/)
+    await person.does('discard', 'yes or no: ')
+    await person.does('yes', prompt)
+  }
+})
+
+test('What was decrypted is not read on when the key is locked, or was stopped, or its time is over; other texts are', async (t) => {
+  const server = await ready(t)
+  const text = Array.from({ length: 45 }, (_, place) => `line ${place + 1}`).join('\n')
+  await server.deliver(ann, plainMail('Plain', text))
+  await sealed(server, 'Sealed', text)
+  const other = await server.terminal(ann, 'lynx')
+  const person = new Person(t, server, { user: ann })
+  await person.logsIn()
+  for (const close of ['lock', 'list', 'stop', 'idle', 'Enter'] as const) {
+    await person.does('decrypt 1', 'Passphrase: ')
+    assert.match(await person.does(passphrase), /line 20\n20 of 45 lines/)
+    if (close === 'lock') await person.does('lock')
+    if (close === 'list') {
+      await person.does('list')
+      await person.does('lock')
+    }
+    if (close === 'stop' || close === 'Enter') await other.post('/allowance/stop', { confirm: true })
+    if (close === 'idle') server.pass(5 * 60_000 + 1000)
+    const said = await person.does(close === 'Enter' ? '' : 'more')
+    assert.doesNotMatch(said, /line \d/, close)
+    assert.match(said, /The text was closed with the key; open the mail again to read on\./)
+    assert.match(await person.does('decrypt 1', 'Passphrase: '), /Secret key use/)
+    person.signals.emit('SIGINT')
+    await person.hears(prompt)
+  }
+  await person.does('2')
+  await person.unlocks()
+  await person.does('lock')
+  assert.match(await person.does('more'), /line 40\n/)
+})
+
+test('A mail in the Inbox that claims to be one’s own is answered to whom it claims to be from', async (t) => {
+  const server = await ready(t)
+  await server.deliver(ann, `From: ${ann}\nTo: mallory@evil.example\nSubject: forged\n\nWhat did we say?\n`)
+  const annas = await server.terminal(ann)
+  await annas.post('/messages', { to: bob, subject: 'mine', text: 'x' })
+  const person = new Person(t, server, { user: ann })
+  await person.logsIn()
+  const letter = /^Letter to [^\n]*> $/m
+  for (const command of ['reply', 'reply all']) {
+    await person.does('1')
+    assert.match(
+      await person.does(command, 'Text. A line'),
+      /^To: ann@wafer\.test(, mallory@evil\.example)?$/m,
+    )
+    person.signals.emit('SIGINT')
+    await person.hears(letter)
+    await person.does('discard', 'yes or no: ')
+    await person.does('yes', prompt)
+  }
+  await person.does('go sent')
+  await person.does('1')
+  assert.match(await person.does('reply', 'Text. A line'), /^To: bob@wafer\.test$/m)
+})
+
 test('P39: the session ends while a letter is written: one logs in again and goes on with the same letter', async (t) => {
   const server = await ready(t)
   const person = new Person(t, server, { user: ann })
@@ -671,6 +783,43 @@ test('a mailto: link begins a letter with what it says, and sends nothing by its
   assert.doesNotMatch(shown, /^Bcc:|Attachment/m)
   await person.does('quit', prompt)
   assert.match(await person.does('go drafts'), /To bob@wafer\.test: Hello/)
+})
+
+test('a link may name its fields like what every object has', async (t) => {
+  const server = await ready(t)
+  const link = `mailto:${bob}?constructor=1&__proto__=2&toString=3&hasOwnProperty=4&subject=Hi&body=There`
+  const person = new Person(t, server, { user: ann, mailto: link })
+  await person.hears('not shown: ')
+  const letter = /^Letter to bob@wafer\.test, plain, [^\n]*> $/m
+  assert.match(await person.does(password, letter), /^Subject: Hi$/m)
+  assert.match(await person.does('show', letter), /\n {2}There\n/)
+})
+
+test('a sender’s name for a file becomes one that can be saved here', () => {
+  for (const [name, saved] of [
+    ['report.pdf', 'report.pdf'],
+    ['日本 の 図.png', '日本 の 図.png'],
+    ['../../etc/passwd', 'passwd'],
+    ['C:\\windows\\evil.exe', 'evil.exe'],
+    ['.bashrc', 'bashrc'],
+    ['x/ .bash_profile', 'bash_profile'],
+    ['\u2800.bash_profile', 'bash_profile'],
+    ['\u3164.bash_profile', 'bash_profile'],
+    ['\u200b \u0301.-.bash_login', 'bash_login'],
+    ['-rf', 'rf'],
+    ['~', '_'],
+    ['a;b|c$(d).sh', 'a_b_c_(d).sh'],
+    ['\u202egnp.exe', 'gnp.exe'],
+    ['..', 'attachment'],
+    ['', 'attachment'],
+    ['/', 'attachment'],
+  ] as const)
+    assert.equal(fileNameOf(name), saved, JSON.stringify(name))
+  for (const letter of ['x', 'ᄀ', '日', '\u{20000}', 'é']) {
+    const saved = fileNameOf(`${letter.repeat(400)}.pdf`)
+    assert.ok(Buffer.byteLength(saved) <= 255)
+    assert.match(saved, /^[^\ufffd]{40,}.*\.pdf$|^ᄀ.*\.pdf$/u)
+  }
 })
 
 test('the editor of the person gets the text and gives it back; without a terminal none is opened', async (t) => {

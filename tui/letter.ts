@@ -38,37 +38,64 @@ export const blank: Letter = {
   isSecret: false,
 }
 
-/** A mail that is answered or passed on: as it came, and as it is once opened with the key. */
-export type Source = { came: api.Message; opened: api.Opened | null }
+/**
+ * A mail that is answered or passed on, as it was before the reader's eyes: as it came, and as it was opened with the
+ * key, the whole of it or one part alone. Who sends somebody else's ciphertext as a part of their own mail must not be
+ * answered with its plaintext: of a part that opens alone nothing goes into a letter.
+ */
+export type Source = {
+  came: api.Message
+  opened: api.Opened | null
+  /** Null where the whole mail was opened, or nothing. */
+  part: string | null
+}
 type Address = { name: string; address: string }
 
 const quoteLimit = 20_000 // characters
 
-/** What of a mail may be quoted; null of an encrypted one that is not open. */
-const quotable = ({ came, opened }: Source): string | null => {
-  if (came.security === 'encrypted' && !opened) return null
-  const { text } = opened ?? came
-  const quoted = harmlessLines(text.slice(0, quoteLimit)).join('\n').trimEnd()
-  return text.length > quoteLimit ? `${quoted}\n[...]` : quoted
+/** The mail itself, never a part of it. */
+const rootOf = ({ came, opened, part }: Source) => (part === null ? (opened ?? came) : came)
+
+/** Why nothing of a mail may be quoted or passed on; null if it may be. */
+const whyNot = ({ came, opened, part }: Source): string | null => {
+  if (part !== null) return 'A part that was opened alone is not quoted, nor the mail around it.'
+  if (came.security === 'encrypted' && !opened) return 'An encrypted mail that is not open is not quoted.'
+  return null
 }
 
-const notQuoted = 'An encrypted mail that is not open is not quoted.'
+const quoted = (source: Source): string => {
+  const { text } = rootOf(source)
+  const lines = harmlessLines(text.slice(0, quoteLimit)).join('\n').trimEnd()
+  return text.length > quoteLimit ? `${lines}\n[...]` : lines
+}
+
+/** Whether the reader saw something of it that came encrypted. */
+const isSecret = ({ came, opened }: Source) => came.security === 'encrypted' || opened !== null
+
+/** The attachments that go along when the mail is passed on. */
+export const forwardedFiles = (source: Source): api.Message['attachments'] =>
+  whyNot(source) === null ? rootOf(source).attachments : []
 
 /**
  * The answer to a mail.
  *
- * @param own the user's address
+ * @param how.own the user's address
+ * @param how.kind of the folder that the mail lies in: who answers a letter of their own goes on writing to whom it was
+ *   to, but a mail in the Inbox that claims to be from oneself may name whomever its sender likes
  * @returns and what one has to know of it, a sentence each
  */
-export const replyTo = (source: Source, own: string, all: boolean): { letter: Letter; notes: string[] } => {
-  const { came, opened } = source
-  const mail = opened ?? came
+export const replyTo = (
+  source: Source,
+  { own, all, kind }: { own: string; all: boolean; kind: api.Folder['kind'] },
+): { letter: Letter; notes: string[] } => {
+  const { came } = source
+  const mail = rootOf(source)
   const isOwn = ({ address }: Address) => address.toLowerCase() === own.toLowerCase()
-  const isMine = mail.from.length > 0 && mail.from.every(isOwn)
+  const isMine = (kind === 'sent' || kind === 'drafts') && mail.from.length > 0 && mail.from.every(isOwn)
   const senders = new Set(mail.from.map(({ address }) => address.toLowerCase()))
   const elsewhere = mail.reply_to.filter(({ address }) => !senders.has(address.toLowerCase()))
   // Who changes a mail on its way must not have the answer, with the text in it, sent to themselves.
-  const isTrap = came.security === 'encrypted' && !isMine && elsewhere.length > 0
+  const isTrap = isSecret(source) && !isMine && elsewhere.length > 0
   const answerTo = isMine ? mail.to : mail.reply_to.length && !isTrap ? mail.reply_to : mail.from
   const to = distinct([...answerTo, ...(all && !isMine ? mail.to.filter((each) => !isOwn(each)) : [])])
   const cc = all
@@ -77,36 +104,34 @@ export const replyTo = (source: Source, own: string, all: boolean): { letter: Le
         to,
       )
     : []
-  const quoted = quotable(source)
+  const reason = whyNot(source)
   const notes = []
   if (isTrap)
     notes.push(
       `The mail asks for answers to ${elsewhere.map(({ address }) => harmless(address)).join(', ')}, but nothing protects that. This goes to its sender.`,
     )
-  if (quoted === null) notes.push(notQuoted)
+  if (reason !== null) notes.push(reason)
   const head = `On ${harmless(mail.headers.date ?? 'an unknown day')}, ${who(mail.from)} wrote:`
-  const isSecret = came.security === 'encrypted'
   const letter = {
     ...blank,
     to: to.map(written).join(', '),
     cc: cc.map(written).join(', '),
     // The subject as it travelled, not a protected one: an answer must not carry that outside.
     subject: `Re: ${bare(came.headers.subject ?? '', /^\s*((re|aw|sv|antw|返信)(\[\d+\])?\s*[:：]\s*)+/i)}`,
-    text: quoted === null ? '' : `\n\n${head}\n${quoted.replace(/^/gm, '> ')}\n`,
+    text: reason === null ? `\n\n${head}\n${quoted(source).replace(/^/gm, '> ')}\n` : '',
     inReplyTo: came.id,
-    sign: isSecret,
-    encrypt: isSecret,
-    isSecret,
+    sign: isSecret(source),
+    encrypt: isSecret(source),
+    isSecret: isSecret(source),
   }
   return { letter, notes }
 }
 
-/** A mail passed on, with its attachments. */
+/** A mail passed on. @param attachments what {@link forwardedFiles} named */
 export const forwardOf = (source: Source, attachments: Attachment[]): { letter: Letter; notes: string[] } => {
-  const { came, opened } = source
-  const mail = opened ?? came
-  const quoted = quotable(source)
-  const isSecret = came.security === 'encrypted'
+  const { came } = source
+  const mail = rootOf(source)
+  const reason = whyNot(source)
   const head = [
     ['From', mail.from.map(written).join(', ')],
     ['Date', harmless(mail.headers.date ?? '')],
@@ -116,19 +141,19 @@ export const forwardOf = (source: Source, attachments: Attachment[]): { letter: 
   const letter = {
     ...blank,
     subject: `Fwd: ${bare(came.headers.subject ?? '', /^\s*((fwd?|wg|転送)\s*[:：]\s*)+/i)}`,
-    text: quoted === null ? '' : `\n\n---- Forwarded mail ----\n${head.join('\n')}\n\n${quoted}\n`,
-    attachments: quoted === null ? [] : attachments,
-    sign: isSecret,
-    encrypt: isSecret,
-    isSecret,
+    text: reason === null ? `\n\n---- Forwarded mail ----\n${head.join('\n')}\n\n${quoted(source)}\n` : '',
+    attachments: reason === null ? attachments : [],
+    sign: isSecret(source),
+    encrypt: isSecret(source),
+    isSecret: isSecret(source),
   }
-  return { letter, notes: quoted === null ? [notQuoted] : [] }
+  return { letter, notes: reason === null ? [] : [reason] }
 }
 
-/** A draft to go on with. */
+/** A draft to go on with. @param attachments what {@link forwardedFiles} named */
 export const draftOf = (source: Source, attachments: Attachment[]): Letter => {
-  const { came, opened } = source
-  const { headers, text } = opened ?? came
+  const { came } = source
+  const { headers, text } = rootOf(source)
   const protection = headers['x-wafer-protection'] ?? ''
   const encrypt = protection.includes('encrypt')
   return {
@@ -158,22 +183,26 @@ export const fromMailto = (link: string): Letter | null => {
       return text
     }
   }
-  const fields: Record<string, string[]> = { to: path ? [decoded(path)] : [] }
+  // A map: a link may name its fields like what every object has.
+  const fields = new Map<string, string[]>([['to', path ? [decoded(path)] : []]])
   for (const pair of query.split('&')) {
     const at = pair.indexOf('=')
     if (at < 1) continue
     const name = decoded(pair.slice(0, at)).toLowerCase()
-    fields[name] = [...(fields[name] ?? []), decoded(pair.slice(at + 1))]
+    const values = fields.get(name) ?? []
+    values.push(decoded(pair.slice(at + 1)))
+    fields.set(name, values)
   }
-  const addresses = (name: string) => harmless((fields[name] ?? []).filter(Boolean).join(', '))
-  const messageId = fields['in-reply-to']?.[0]?.trim() ?? ''
+  const first = (name: string) => fields.get(name)?.[0] ?? ''
+  const addresses = (name: string) => harmless((fields.get(name) ?? []).filter(Boolean).join(', '))
+  const messageId = first('in-reply-to').trim()
   return {
     ...blank,
     to: addresses('to'),
     cc: addresses('cc'),
     bcc: addresses('bcc'),
-    subject: harmless(fields.subject?.[0] ?? ''),
-    text: harmlessLines(fields.body?.join('\n') ?? '').join('\n'),
+    subject: harmless(first('subject')),
+    text: harmlessLines((fields.get('body') ?? []).join('\n')).join('\n'),
     inReplyTo: /^<[^<>\s]+>$/.test(messageId) ? messageId : null,
   }
 }

@@ -1,11 +1,12 @@
 /**
  * Files that one attaches: their names completed as a shell does, and read within a limit. A path is written as it is,
- * without quotes: blanks need no backslash. A leading `~` is the home folder.
+ * without quotes: blanks need no backslash. A leading `~` is the home folder. And names for files that others sent.
  */
 import { open, readdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, extname, resolve } from 'node:path'
 import type { Attachment } from './letter.ts'
+import { harmless } from './text.ts'
 
 export type Completion = {
   /** What was typed, as far as all candidates agree on how it goes on. */
@@ -46,6 +47,24 @@ export const completions = async (typed: string, surroundings = here()): Promise
   const common = commonStart(candidates)
   // Names that agree in nothing but their case leave what was typed.
   return { completed: common.length >= begun.length ? folder + common : typed, candidates }
+}
+
+/**
+ * A sender's name for a file as one that can be saved here: of letters, digits and a few signs that no shell obeys, never
+ * hidden, never a path, never too long for a file system.
+ */
+export const fileNameOf = (name: string): string => {
+  const line = harmless(name)
+  const bare = line
+    .slice(Math.max(line.lastIndexOf('/'), line.lastIndexOf('\\')) + 1)
+    .replace(/[^\p{L}\p{N}\p{M}._ +()@-]/gu, '_')
+    .replace(/^[\s\p{M}.-]+/u, '')
+  const ending = /\.[A-Za-z0-9]{1,8}$/.exec(bare.slice(-9))?.[0] ?? ''
+  // 255 octets are what most file systems take.
+  const stem = new TextDecoder().decode(
+    Buffer.from(bare.slice(0, bare.length - ending.length)).subarray(0, 200),
+  )
+  return `${stem.replace(/\ufffd$/, '').trim()}${ending}`.trim() || 'attachment'
 }
 
 /** Of one name and case, and of one composition: a Mac's file names are decomposed. */

@@ -242,7 +242,10 @@ class Plain implements MailDesk {
   async #contact() {
     if (this.client.token === null) return
     try {
+      const key = this.#key
       this.#session = await this.client.session()
+      // That it is over is told at the next prompt.
+      if (key !== null && key === this.#key && !this.#session.allowance) this.#mail.forgetPlaintext()
       await this.#letter?.keep()
     } catch (error) {
       // It shows at the next prompt.
@@ -459,6 +462,12 @@ class Plain implements MailDesk {
     this.talk.say('Your key is locked.')
   }
 
+  async more(): Promise<void> {
+    if (this.#key && !(await this.calling(() => this.client.session())).allowance)
+      this.#mail.forgetPlaintext()
+    this.talk.more()
+  }
+
   async lookForFolders(): Promise<void> {
     this.folders = await this.calling(() => this.client.folders())
   }
@@ -504,7 +513,7 @@ class Plain implements MailDesk {
 
   async #do(table: Command[], line: string) {
     const { talk } = this
-    if (line === '') return talk.hasMore ? talk.more() : undefined
+    if (line === '') return talk.hasMore ? this.more() : undefined
     if (/^\d{1,6}$/.test(line)) {
       this.#pressed = null
       return this.#mail.choose(line)

@@ -8,7 +8,7 @@
 import { randomInt } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { StringDecoder } from 'node:string_decoder'
-import { wrapped } from '../text.ts'
+import { harmless, wrapped } from '../text.ts'
 
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown }
 export type Output = NodeJS.WritableStream & { columns?: number }
@@ -91,6 +91,10 @@ type Waiting = {
   fail: (error: Error) => void
 }
 
+/** A text that is read page by page. */
+type Shown = { lines: string[]; next: number; isSecret: boolean; isForgotten?: boolean }
+const nothing: Shown = { lines: [], next: 0, isSecret: false }
+
 export class Dialogue {
   /** Resolves when a signal says that this is the end: closed window, termination, or Ctrl-C twice. */
   readonly ended: Promise<EndSignal>
@@ -106,7 +110,7 @@ export class Dialogue {
   #isEnded = false
   #waiting: Waiting | null = null
   #interrupts = 0
-  #shown: { lines: string[]; next: number } = { lines: [], next: 0 }
+  #shown: Shown = nothing
   /** What Wafer says around texts in this run. */
   readonly word = [pick(words), pick(words)].join(' ')
 
@@ -136,28 +140,36 @@ export class Dialogue {
   }
 
   /**
-   * Prints a line of ours. What a stranger wrote in it has been made harmless; and where the line is too long for the
-   * terminal it goes on indented, so that nothing of it stands where a line of ours begins.
+   * Prints a line of ours. What a stranger wrote in it, a server's word among it, is made harmless here; and where the
+   * line is too long for the terminal it goes on indented, so that nothing of it stands where a line of ours begins.
    */
   say(line: string) {
+    const text = harmless(line)
     const width = this.#output.columns
-    if (!width || line.length * 2 <= width) return this.#write(`${line}\n`)
-    const [first = '', ...rest] = wrapped(line, Math.max(20, width - 2))
+    if (!width || text.length * 2 <= width) return this.#write(`${text}\n`)
+    const [first = '', ...rest] = wrapped(text, Math.max(20, width - 2))
     this.#write(`${[first, ...rest.map((each) => `  ${each}`)].join('\n')}\n`)
   }
 
   /**
    * Prints a text, twenty lines at a time. Each line is indented, as no line of ours is; and as indentation is not
    * heard, the lines around it carry two words that were drawn for this run, which no mail can know.
+   *
+   * @param how.isSecret it was decrypted: what was not read yet is forgotten with the key
    */
-  text(text: string): void {
-    this.offer(text)
+  text(text: string, how: { isSecret?: boolean } = {}): void {
+    this.offer(text, how)
     this.more()
   }
 
   /** Has a text ready for `more`, without printing any of it. */
-  offer(text: string): void {
-    this.#shown = { lines: wrapped(text.replace(/\s+$/, ''), Math.max(20, this.columns - 2)), next: 0 }
+  offer(text: string, { isSecret = false }: { isSecret?: boolean } = {}): void {
+    this.#shown = { lines: wrapped(text.trimEnd(), Math.max(20, this.columns - 2)), next: 0, isSecret }
+  }
+
+  /** Forgets the text if it was decrypted. */
+  forgetSecret(): void {
+    if (this.#shown.isSecret) this.#shown = { ...nothing, isForgotten: true }
   }
 
   /** Whether a text was begun and goes on. */
@@ -168,7 +180,8 @@ export class Dialogue {
 
   /** Prints what follows of the text. */
   more() {
-    const { lines, next } = this.#shown
+    const { lines, next, isForgotten } = this.#shown
+    if (isForgotten) return this.say('The text was closed with the key; open the mail again to read on.')
     if (next >= lines.length) return this.say('There is no more text.')
     if (next === 0) this.say(`Text begins, ${counted(lines.length, 'line')}. ${this.word}.`)
     const end = Math.min(next + pageLines, lines.length)
@@ -222,7 +235,7 @@ export class Dialogue {
   async #answer(question: string, isSecret: boolean): Promise<string> {
     if (this.#waiting) throw new Error('expected one question at a time, got a second')
     this.#interrupts = 0
-    this.#write(question)
+    this.#write(harmless(question))
     const typedAhead = this.#lines.shift()
     if (typedAhead !== undefined) return this.#whole(typedAhead)
     if (this.#isEnded) throw new EndOfInput()

@@ -25,6 +25,8 @@ export type Desk = {
   keyInWords(): string
   /** Tells what happened meanwhile, if it is to be known before the next prompt. */
   tidings(): Promise<void>
+  /** Reads on in a text; in one that was decrypted, only while the key is open. */
+  more(): Promise<void>
   unlock(): Promise<void>
   lock(): Promise<void>
   /** Hands a text to the editor, and hears each time it is saved; null if that failed, which was said. */
@@ -235,7 +237,7 @@ export class LetterTalk {
         await this.#desk.tidings()
         const line = await talk.ask(this.#prompt())
         if (line.trim() === '') {
-          if (talk.hasMore) talk.more()
+          if (talk.hasMore) await this.#desk.more()
           continue
         }
         const found = commandIn(table, line)
@@ -298,7 +300,7 @@ export class LetterTalk {
         run: () => this.#send(out.sent),
       },
       { words: 'show', usage: '', does: 'reads out the letter', run: () => this.#show() },
-      { words: 'more', usage: '', does: 'reads on', run: () => talk.more() },
+      { words: 'more', usage: '', does: 'reads on', run: () => this.#desk.more() },
       { words: 'to', usage: 'ADDRESSES', does: 'sets whom it goes to', run: address('to') },
       { words: 'cc', usage: 'ADDRESSES', does: 'sets who gets a copy', run: address('cc') },
       {

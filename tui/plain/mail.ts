@@ -5,7 +5,16 @@
 import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import type { Folder, Row } from '../client.ts'
-import { type Attachment, draftOf, forwardOf, type Letter, replyTo, type Source } from '../letter.ts'
+import {
+  type Attachment,
+  draftOf,
+  forwardedFiles,
+  forwardOf,
+  type Letter,
+  replyTo,
+  type Source,
+} from '../letter.ts'
+import { fileNameOf } from '../paths.ts'
 import { harmless } from '../text.ts'
 import { grouped } from '../words.ts'
 import { type Command, counted, row } from './dialogue.ts'
@@ -36,8 +45,10 @@ type List = {
   /** The first row of the page that is shown. */
   first: number
 }
-/** An opened mail; of an encrypted part that was opened alone, that part. */
-type View = Source & { folder: string; part: string | null; number: number | null }
+/** The mail that is before the reader. */
+type View = Source & { folder: string; number: number | null }
+
+type File = Source['came']['attachments'][number]
 
 /** A wrong call: a sentence, and nothing was done. */
 export class Wrong extends Error {}
@@ -76,16 +87,16 @@ export class MailTalk {
   /** Plaintext does not outlive the key here; what was printed is with the terminal. */
   forgetPlaintext(): void {
     if (this.#view) this.#view = { ...this.#view, opened: null, part: null }
+    this.#desk.talk.forgetSecret()
   }
 
   commands(): Command[] {
-    const { talk } = this.#desk
     return [
       row('list', '', 'lists the newest mails of the folder anew', () => this.openFolder(this.folder)),
       row('next n', '', 'lists the next, older mails', () => this.#page(1)),
       row('previous p', '', 'lists the mails before', () => this.#page(-1)),
       row('open read', 'NUMBER', 'opens a mail; its number alone does the same', (rest) => this.#open(rest)),
-      row('more', '', 'reads on in a text; Enter alone does the same', () => talk.more()),
+      row('more', '', 'reads on in a text; Enter alone does the same', () => this.#desk.more()),
       row('decrypt D', 'NUMBER', 'decrypts the opened mail, or that one', (rest) => this.#decrypt(rest)),
       row('part', 'NUMBER', 'opens an encrypted part of the mail alone', (rest) => this.#openPart(rest)),
       row('reply r', '', 'answers the opened mail', () => this.#reply(false)),
@@ -409,7 +420,7 @@ export class MailTalk {
       return talk.offer(mail.text)
     }
     if (this.#kindOf(folder) === 'drafts') talk.say('Type resume to go on with this draft.')
-    talk.text(mail.text)
+    talk.text(mail.text, { isSecret: opened !== null })
   }
 
   async #decrypt(text: string) {
@@ -478,12 +489,14 @@ export class MailTalk {
   /** One attachment of the opened mail; null if the key was needed and not opened. */
   async attachment(number: string, verb: string): Promise<Attachment | null> {
     const view = this.#current()
-    const { id, type, name } =
+    const found =
       this.#attachmentsOf(view)[Number(number) - 1] ?? fail('There is no attachment with that number.')
+    return this.#fetchFile(view, found, verb)
+  }
+
+  async #fetchFile({ came, part: within }: Source, { id, name, type }: File, verb: string) {
     const use = { verb, about: 'To open this attachment', scope: 'read' } as const
-    const part = await this.#desk.withKey(use, () =>
-      this.#desk.client.part(view.came.id, id, view.part ?? undefined),
-    )
+    const part = await this.#desk.withKey(use, () => this.#desk.client.part(came.id, id, within ?? undefined))
     return part && { name: part.name || name, type, octets: part.octets }
   }
 
@@ -521,7 +534,9 @@ export class MailTalk {
   // ---- letters about it
 
   async #reply(all: boolean) {
-    const { letter, notes } = replyTo(this.#current(), this.#desk.user, all)
+    const view = this.#current()
+    const how = { own: this.#desk.user, all, kind: this.#kindOf(view.folder) }
+    const { letter, notes } = replyTo(view, how)
     for (const note of notes) this.#desk.talk.say(note)
     this.#desk.talk.say(`To: ${letter.to}`)
     if (letter.cc) this.#desk.talk.say(`Cc: ${letter.cc}`)
@@ -529,10 +544,11 @@ export class MailTalk {
     await this.#desk.converse(letter, ['text'])
   }
 
-  async #allAttachments(verb: 'forward' | 'resume'): Promise<Attachment[] | null> {
+  /** Null if the key was needed and not opened. */
+  async #filesOf(source: Source, verb: 'forward' | 'resume'): Promise<Attachment[] | null> {
     const found: Attachment[] = []
-    for (const [place] of this.#attachmentsOf(this.#current()).entries()) {
-      const attachment = await this.attachment(String(place + 1), verb)
+    for (const file of forwardedFiles(source)) {
+      const attachment = await this.#fetchFile(source, file, verb)
       if (!attachment) return null
       found.push(attachment)
     }
@@ -541,8 +557,7 @@ export class MailTalk {
 
   async #forward() {
     const view = this.#current()
-    const isClosed = view.came.security === 'encrypted' && !view.opened
-    const attachments = isClosed ? [] : await this.#allAttachments('forward')
+    const attachments = await this.#filesOf(view, 'forward')
     if (!attachments) return
     const { letter, notes } = forwardOf(view, attachments)
     for (const note of notes) this.#desk.talk.say(note)
@@ -552,16 +567,17 @@ export class MailTalk {
   }
 
   async #resume() {
-    const view = this.#current()
-    if (this.#kindOf(view.folder) !== 'drafts') throw new Wrong('This mail is not a draft.')
-    if (view.came.security === 'encrypted' && !view.opened) {
+    const { came, folder } = this.#current()
+    if (this.#kindOf(folder) !== 'drafts') throw new Wrong('This mail is not a draft.')
+    let source: Source = { came, opened: null, part: null }
+    if (came.security === 'encrypted') {
       const use = { verb: 'resume', about: 'To open this draft', scope: 'read' } as const
-      const opened = await this.#desk.withKey(use, () => this.#desk.client.decrypt(view.came.id))
+      const opened = await this.#desk.withKey(use, () => this.#desk.client.decrypt(came.id))
       if (!opened) return
-      this.#view = { ...view, opened }
+      source = { ...source, opened }
     }
-    const attachments = await this.#allAttachments('resume')
-    if (attachments) await this.#desk.converse(draftOf(this.#current(), attachments), [])
+    const attachments = await this.#filesOf(source, 'resume')
+    if (attachments) await this.#desk.converse(draftOf(source, attachments), [])
   }
 }
 
@@ -642,14 +658,4 @@ export const moment = (time: string): string => {
   const year = date.getFullYear() === new Date().getFullYear() ? '' : ` ${date.getFullYear()}`
   const [hour, minute] = [date.getHours(), date.getMinutes()].map((number) => String(number).padStart(2, '0'))
   return `${date.getDate()} ${months[date.getMonth()]}${year}, ${hour}:${minute}`
-}
-
-/** A sender's name for a file as one in this folder, never hidden and never a path. */
-const fileNameOf = (name: string): string => {
-  const bare = harmless(name)
-    .replace(/^.*[/\\]/, '')
-    .replace(/[^\p{L}\p{N}\p{M}._ +()@-]/gu, '_')
-    .replace(/^[.\s-]+/, '')
-    .trim()
-  return bare.slice(0, 120) || 'attachment'
 }
