@@ -106,8 +106,8 @@ test('S1090-S1340 S2000-S2100 C2 C3: at 80x24 from log-in to two decrypted mails
     filled(
       {
         0: 'Inbox, 2 unread                                           ann@wafer.test  1 of 2',
-        1: ' N  E Carol              Second plan                                       hh:mm',
-        2: ' N  E Carol              First plan                                        hh:mm',
+        1: '> N  E Carol              Second plan                                      hh:mm',
+        2: '  N  E Carol              First plan                                       hh:mm',
         [-2]: '-- Key locked',
         [-1]: 'Enter open  D decrypt  r reply  c compose  d delete  / search  ? help',
       },
@@ -211,8 +211,8 @@ test('B18: at 40x15 Japanese mail stands in its columns, hostile subjects are te
     filled(
       {
         0: 'Inbox, 2 unread                   1 of 2',
-        1: ' N    山田太郎   会議の資料について、明…',
-        2: ' N    Mallory    [2J ]0;pwned [31mred d…',
+        1: '> N    山田太郎   会議の資料について、…',
+        2: '  N    Mallory    [2J ]0;pwned [31mred …',
         [-2]: '-- Key locked',
         [-1]: 'Enter open  D decrypt  r reply  ? help',
       },
@@ -236,7 +236,7 @@ test('B18: at 40x15 Japanese mail stands in its columns, hostile subjects are te
   await desk.resize(120, 30)
   await desk.sees(/^>Inbox +\| /m)
   await desk.resize(40, 15)
-  await desk.sees(/^ {6}山田太郎 {3}会議の資料について、明…$/m)
+  await desk.sees(/^ {7}山田太郎 {3}会議の資料について、…$/m)
   assert.equal((await desk.rows()).filter((row) => /Key locked/.test(row)).length, 1, 'no old row is left')
   await desk.keys('Q')
   await desk.sees('ended with 0')
