@@ -711,6 +711,131 @@ test('Another server’s answer passes for no answer, and a redirect is not foll
   assert.deepEqual([...new Set(asked)], ['/api/folders'])
 })
 
+test('An answer that never ends is given up after a minute, one that goes on at a fair pace is not', async (t) => {
+  // Each of them is never silent for long.
+  const drips = async (octets: string, everyMs: number) =>
+    stranger(t, ((_request: unknown, response: Json) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const timer = setInterval(() => response.write(octets), everyMs)
+      response.on('close', () => clearInterval(timer))
+    }) as never)
+  const slow = await drips(' ', 5)
+  const large = await drips(' '.repeat(64 * 1024), 5)
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const breath = () => new Promise((resolve) => setImmediate(resolve))
+  for (const [server, minutes, isGivenUp] of [
+    [slow, 1, false],
+    [slow, 2, true],
+    [large, 1.5, false],
+  ] as const) {
+    const client = new Client({ server })
+    let error: unknown = null
+    const asked = client.folders().catch((reason: unknown) => {
+      error = reason
+    })
+    const begun = performance.now()
+    while (performance.now() - begun < 300) await breath()
+    t.mock.timers.tick(minutes * 60_000 - 1)
+    while (performance.now() - begun < 400) await breath()
+    assert.equal(error !== null, isGivenUp, `${minutes} minutes`)
+    if (isGivenUp)
+      assert.match(String(error), /^Unreachable: .* answers too slowly; please try again later\./)
+    client.close()
+    await asked
+  }
+})
+
+test('A part that is no part of what the API says is no answer: numbers are numbers, and each word is known', async (t) => {
+  const hostile = '\x1b]52;c;QUFB\x07'
+  const at = '2026-11-22T00:00:00.000Z'
+  const row = { id: 1, from: 'a', to: 'b', subject: 's', date: at, size: 1, seen: true, flagged: false }
+  const listed = { ...row, answered: false, attachments: 0, security: 'plain' }
+  const signature = { status: 'none', key: null, by: null, at: null, reason: '' }
+  const people = { from: [{ name: '', address: 'a@b' }], to: [], cc: [], reply_to: [] }
+  const mail = { id: 1, folder: 'Inbox', headers: {}, ...people, text: '', attachments: [], isolated: [] }
+  const message = { ...mail, signature, security: 'plain' }
+  const session = { user: 'a', terminal: 't', idle_s: 900, expires_at: at, allowance: null, in_use: null }
+  const seen = { ...session, stopped: null }
+  const folder = { name: 'Inbox', kind: 'inbox', total: 1, unread: 0 }
+  const event = { at, event: 'used', terminal: 't', address: 'a' }
+  let body: unknown = null
+  const server = await stranger(t, ((_request: unknown, response: Json) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))) as never)
+  const client = new Client({ server })
+  t.after(() => client.close())
+  const calls: [() => Promise<unknown>, good: unknown, bad: unknown[]][] = [
+    [
+      () => client.session(),
+      seen,
+      [
+        { ...seen, idle_s: hostile },
+        { ...seen, allowance: {} },
+        { ...seen, stopped: undefined },
+        { ...seen, in_use: { terminal: 1 } },
+      ],
+    ],
+    [
+      () => client.folders(),
+      { folders: [folder] },
+      [
+        { folders: [{ ...folder, total: hostile }] },
+        { folders: [{ ...folder, unread: -1 }] },
+        { folders: [{ ...folder, kind: 'constructor' }] },
+        { folders: [null] },
+        { folders: [{ ...folder, name: '\ud800' }] },
+      ],
+    ],
+    [
+      () => client.messages('Inbox'),
+      { messages: [listed], next: null },
+      [
+        { messages: [listed] },
+        ...[
+          { attachments: hostile },
+          { security: hostile },
+          { id: '1' },
+          { seen: 'yes' },
+          { subject: null },
+        ].map((wrong) => ({ messages: [{ ...listed, ...wrong }], next: null })),
+      ],
+    ],
+    [
+      () => client.message(1),
+      message,
+      [
+        { ...message, signature: { ...signature, status: hostile } },
+        { ...message, signature: null },
+        { ...message, headers: { from: 5 } },
+        { ...message, from: [{ name: null, address: 'x' }] },
+        { ...message, attachments: [{ id: 'a', name: 'b', type: 'c', size: hostile }] },
+        { ...message, security: undefined },
+      ],
+    ],
+    [
+      () => client.log(),
+      { events: [event], next: null },
+      [
+        { events: [{ ...event, message: hostile }], next: null },
+        { events: [{ ...event, event: hostile }], next: null },
+      ],
+    ],
+    [() => client.terminals(), { terminals: [] }, [{ terminals: null }, { terminals: [{ id: 'x' }] }]],
+    [
+      () => client.logIn('a', 'b', 'c'),
+      { token: 'abc', user: 'a', idle_s: 1, expires_at: at },
+      [{ token: 'a\r\nb', user: 'a', idle_s: 1, expires_at: at }],
+    ],
+  ]
+  for (const [call, good, bad] of calls) {
+    body = good
+    await call()
+    for (const wrong of bad) {
+      body = wrong
+      await assert.rejects(call(), /does not answer like a Wafer server/, JSON.stringify(wrong))
+    }
+  }
+})
+
 test('Where nothing answers, it is said so, and HTTPS to a plain port is no trust', async (t) => {
   const server = await stranger(t, ((_: unknown, response: Json) => response.end('{}')) as never)
   const https = new Client({ server: server.replace('http', 'https') })

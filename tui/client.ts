@@ -13,6 +13,8 @@ import type { Socket } from 'node:net'
 import type tls from 'node:tls'
 import type { ExtractSchema } from 'hono/types'
 import type { Api } from '../server/api.ts'
+import * as answers from './answers.ts'
+import { type Check, isRecord } from './answers.ts'
 import { harmless } from './text.ts'
 
 type Routes = ExtractSchema<Api>
@@ -78,7 +80,7 @@ export class Problem extends Error {
   constructor(status: number, document: Record<string, unknown>, retryAfter?: string) {
     super(harmless(String(document.title)))
     this.status = status
-    this.code = /[\w-]*$/.exec(String(document.type))![0]
+    this.code = /[\w-]*$/.exec(String(document.type).slice(-60))![0]
     const { methods, by, addresses, draft, reason, parts } = document
     if (isTexts(methods)) this.methods = methods
     if (isTexts(addresses)) this.addresses = addresses
@@ -129,6 +131,9 @@ const builtin = process.getBuiltinModule
 /** A key that is open here is lost when the server hears nothing from this terminal for so long. */
 export const heartbeatS = 60
 const patienceMs = 30_000
+/** A whole answer takes no longer, and for what is large so much more as a slow line needs. */
+const answerMs = 60_000
+const slowestOctetsPerMs = 16
 /** A letter of 25 MiB is that long in JSON at the most; parts are smaller. */
 const mostOctets = 96 * 1024 * 1024
 
@@ -176,13 +181,13 @@ export class Client {
     this.token = null
     this.keyToken = null
     const asked = { user, password, terminal, ...(heartbeat_s === undefined ? {} : { heartbeat_s }) }
-    const session = await this.#json<NewSession>('POST', '/session', asked, { token: 'text' })
+    const session = await this.#json('POST', '/session', asked, answers.newSession)
     this.token = session.token
     return session
   }
 
   session() {
-    return this.#json<SessionView>('GET', '/session', undefined, { user: 'text' })
+    return this.#json('GET', '/session', undefined, answers.session)
   }
 
   async logOut(): Promise<void> {
@@ -192,9 +197,7 @@ export class Client {
   }
 
   async terminals() {
-    return (
-      await this.#json<{ terminals: TerminalView[] }>('GET', '/terminals', undefined, { terminals: 'list' })
-    ).terminals
+    return (await this.#json('GET', '/terminals', undefined, answers.terminals)).terminals
   }
 
   async endTerminal(id: string): Promise<void> {
@@ -204,12 +207,11 @@ export class Client {
   // ---- mail
 
   async folders(): Promise<Folder[]> {
-    return (await this.#json<{ folders: Folder[] }>('GET', '/folders', undefined, { folders: 'list' }))
-      .folders
+    return (await this.#json('GET', '/folders', undefined, answers.folders)).folders
   }
 
   createFolder(name: string) {
-    return this.#json<{ name: string; kind: string }>('POST', '/folders', { name }, { name: 'text' })
+    return this.#json('POST', '/folders', { name }, answers.newFolder)
   }
 
   /** @param options.offset position from the newest; not together with `before`, which is a page's `next` */
@@ -219,17 +221,17 @@ export class Client {
   ): Promise<Page> {
     const query = queryOf(options)
     const path = `/folders/${encodeURIComponent(folder)}/messages${query}`
-    return this.#json<Page>('GET', path, undefined, { messages: 'list' })
+    return this.#json('GET', path, undefined, answers.page)
   }
 
   message(id: number) {
-    return this.#json<Message>('GET', `/messages/${id}`, undefined, { text: 'text', headers: 'record' })
+    return this.#json('GET', `/messages/${id}`, undefined, answers.message)
   }
 
   /** @throws Problem `allowance-required`, `key-in-use`, `cannot-decrypt` */
   decrypt(id: number, part?: string) {
     const asked = part === undefined ? {} : { part }
-    return this.#json<Opened>('POST', `/messages/${id}/decrypt`, asked, { text: 'text', headers: 'record' })
+    return this.#json('POST', `/messages/${id}/decrypt`, asked, answers.opened)
   }
 
   /** An attachment. Its name is what the sender calls it: not a path to write to. */
@@ -247,7 +249,7 @@ export class Client {
 
   /** All or none. @returns how many were changed */
   async mark(ids: number[], marks: { seen?: boolean; flagged?: boolean; folder?: string }): Promise<number> {
-    return (await this.#json<{ changed: number }>('PATCH', '/messages', { ids, ...marks })).changed
+    return (await this.#json('PATCH', '/messages', { ids, ...marks }, answers.changed)).changed
   }
 
   async remove(id: number): Promise<void> {
@@ -256,28 +258,23 @@ export class Client {
 
   /** @throws Problem as decrypt where it signs; `no-key-for` with `addresses`, `no-relay`, `bad-address` */
   send(letter: Letter) {
-    return this.#json<Sent>('POST', '/messages', letter, { folder: 'text' })
+    return this.#json('POST', '/messages', letter, answers.sent)
   }
 
   /** Takes a held letter back into Drafts. @throws Problem `too-late` once it has left */
   recall(id: number) {
-    return this.#json<{ id: number; folder: string }>(
-      'POST',
-      `/messages/${id}/recall`,
-      {},
-      { folder: 'text' },
-    )
+    return this.#json('POST', `/messages/${id}/recall`, {}, answers.recalled)
   }
 
   async sign(text: string): Promise<string> {
-    return (await this.#json<{ signed: string }>('POST', '/sign', { text }, { signed: 'text' })).signed
+    return (await this.#json('POST', '/sign', { text }, answers.signed)).signed
   }
 
   // ---- the key
 
   /** @throws Problem `wrong-passphrase`, `key-in-use`, `slow-down` */
   async unlock(passphrase: string): Promise<Allowance> {
-    const allowance = await this.#json<Allowance>('POST', '/allowance', { passphrase }, { key_token: 'text' })
+    const allowance = await this.#json('POST', '/allowance', { passphrase }, answers.allowance)
     this.keyToken = allowance.key_token
     this.#askedToken = null
     return allowance
@@ -296,72 +293,53 @@ export class Client {
 
   /** @throws Problem `key-in-use`, `slow-down` */
   async askApproval(scope: 'read' | 'sign'): Promise<Approval> {
-    const approval = await this.#json<Approval>('POST', '/approval', { scope }, { key_token: 'text' })
+    const approval = await this.#json('POST', '/approval', { scope }, answers.approval)
     this.#askedToken = approval.key_token
     return approval
   }
 
   /** Once it is `granted` this client has the key. */
   async approval(): Promise<ApprovalState> {
-    const { state } = await this.#json<{ state: ApprovalState }>('GET', '/approval', undefined, {
-      state: 'text',
-    })
+    const { state } = await this.#json('GET', '/approval', undefined, answers.approvalState)
     if (state === 'granted' && this.#askedToken !== null) this.keyToken = this.#askedToken
     if (state !== 'pending') this.#askedToken = null
     return state
   }
 
   async keys(): Promise<Key[]> {
-    return (await this.#json<{ keys: Key[] }>('GET', '/keys', undefined, { keys: 'list' })).keys
+    return (await this.#json('GET', '/keys', undefined, answers.keys)).keys
   }
 
   async passkeys(): Promise<Passkey[]> {
-    return (await this.#json<{ passkeys: Passkey[] }>('GET', '/passkeys', undefined, { passkeys: 'list' }))
-      .passkeys
+    return (await this.#json('GET', '/passkeys', undefined, answers.passkeys)).passkeys
   }
 
   /** @param before a page's `next` */
   log(before?: string | null, limit?: number): Promise<LogPage> {
-    return this.#json<LogPage>('GET', `/log${queryOf({ before, limit })}`, undefined, { events: 'list' })
+    return this.#json('GET', `/log${queryOf({ before, limit })}`, undefined, answers.log)
   }
 
   // ---- correspondents
 
   /** At most ten, the likeliest first. */
   async addresses(q: string): Promise<KnownAddress[]> {
-    return (
-      await this.#json<{ addresses: KnownAddress[] }>('GET', `/addresses${queryOf({ q })}`, undefined, {
-        addresses: 'list',
-      })
-    ).addresses
+    return (await this.#json('GET', `/addresses${queryOf({ q })}`, undefined, answers.knownAddresses))
+      .addresses
   }
 
   /** Whether there is a key for each. @throws Problem `bad-address` */
   async recipients(letter: { to?: string; cc?: string; bcc?: string }): Promise<Recipient[]> {
     const { to = '', cc = '', bcc = '' } = letter
-    return (
-      await this.#json<{ recipients: Recipient[] }>(
-        'POST',
-        '/recipients',
-        { to, cc, bcc },
-        { recipients: 'list' },
-      )
-    ).recipients
+    return (await this.#json('POST', '/recipients', { to, cc, bcc }, answers.recipients)).recipients
   }
 
   async correspondents(): Promise<Correspondent[]> {
-    return (
-      await this.#json<{ correspondents: Correspondent[] }>('GET', '/correspondents', undefined, {
-        correspondents: 'list',
-      })
-    ).correspondents
+    return (await this.#json('GET', '/correspondents', undefined, answers.correspondents)).correspondents
   }
 
   /** The keys in an armored block, shown before one of them is accepted. */
   async offeredKeys(armored: string): Promise<OfferedKey[]> {
-    return (
-      await this.#json<{ offered: OfferedKey[] }>('POST', '/correspondents', { armored }, { offered: 'list' })
-    ).offered
+    return (await this.#json('POST', '/correspondents', { armored }, answers.offered)).offered
   }
 
   async acceptKey(armored: string, fingerprint: string): Promise<void> {
@@ -379,22 +357,17 @@ export class Client {
 
   // ---- one call
 
-  /** @param members what the answer must have, so that no other server's JSON passes for an answer */
+  /** @param check what the answer must be, so that no other server's JSON passes for one */
   async #json<Answer>(
     method: string,
     path: string,
-    body?: object,
-    members: Record<string, 'text' | 'list' | 'record'> = {},
+    body: object | undefined,
+    check: Check<Answer>,
   ): Promise<Answer> {
     const { octets, headers } = await this.#call(method, path, body)
     const answer = jsonOf(octets, headers)
-    const isThere = ([name, kind]: [string, string]) => {
-      const member = (answer as Record<string, unknown>)[name]
-      if (kind === 'list') return Array.isArray(member)
-      return kind === 'text' ? typeof member === 'string' : isRecord(member)
-    }
-    if (!isRecord(answer) || !Object.entries(members).every(isThere)) throw this.#noWaferServer()
-    return answer as Answer
+    if (!check(answer)) throw this.#noWaferServer()
+    return answer
   }
 
   async #call(method: string, path: string, body?: object) {
@@ -428,6 +401,19 @@ export class Client {
       request.setTimeout(patienceMs, () =>
         request.destroy(new Unreachable(`${host} does not answer; please try again later.`)),
       )
+      // Whoever sends an octet now and then is never silent, and never done.
+      let length = 0
+      let grantedMs = 0
+      let timer: NodeJS.Timeout
+      const grantTime = () => {
+        const deservedMs = answerMs + ((body?.length ?? 0) + length) / slowestOctetsPerMs
+        if (deservedMs - grantedMs < 1000)
+          return request.destroy(new Unreachable(`${host} answers too slowly; please try again later.`))
+        timer = setTimeout(grantTime, deservedMs - grantedMs)
+        grantedMs = deservedMs
+      }
+      grantTime()
+      request.on('close', () => clearTimeout(timer))
       request.on('error', (error: NodeJS.ErrnoException) => {
         // The server may close a kept connection just when it is used again. What changes nothing may be asked twice.
         const wasClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? '')
@@ -437,7 +423,6 @@ export class Client {
       })
       request.on('response', (response) => {
         const chunks: Buffer[] = []
-        let length = 0
         response.on('data', (chunk: Buffer) => {
           length += chunk.length
           if (length > mostOctets)
@@ -632,9 +617,6 @@ const decoded = (text: string) => {
     return text
   }
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isTexts = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'string')
