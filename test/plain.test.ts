@@ -9,9 +9,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
-import { createMessage, encrypt, readKey } from 'openpgp'
+import { createMessage, encrypt, generateKey, readKey } from 'openpgp'
 import { Client } from '../tui/client.ts'
 import { fileNameOf } from '../tui/paths.ts'
+import { Dialogue } from '../tui/plain/dialogue.ts'
 import { runPlain } from '../tui/plain.ts'
 import { passphrase, password, type World, world } from './world.ts'
 
@@ -754,6 +755,65 @@ test('terminals, keys and the key log are read out, and another terminal is logg
   assert.match(help, /no command/i)
   assert.match(await person.does('?trash'), /^delete NUMBERS \(or d\): deletes/m)
   assert.match(await person.does('blah'), /There is no such command/)
+})
+
+test('Before a key is accepted one hears each key, each address, and what it stands against', async (t) => {
+  const server = await ready(t)
+  const folder = mkdtempSync(join(tmpdir(), 'wafer-plain-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const made = async (...emails: string[]) =>
+    (await generateKey({ userIDs: emails.map((email) => ({ name: 'Somebody', email })) })).publicKey
+  const save = (name: string, keys: string[]) => {
+    writeFileSync(join(folder, name), keys.join('\n'))
+    return join(folder, name)
+  }
+  const person = new Person(t, server, { user: ann })
+  await person.logsIn()
+  const good = save('good.asc', [await made('boss@corp.example')])
+  await person.does(`accept ${good}`, 'yes or no: ')
+  assert.match(await person.does('yes'), /The key is accepted\./)
+  const filler = Array.from(
+    { length: 6 },
+    (_, n) => `mallory-number-${n}-of-the-newsletter-team@evil.example`,
+  )
+  const evil = save('evil.asc', [
+    await made(...filler, 'boss@corp.example', bob),
+    await made('second@evil.example'),
+  ])
+  const first = await person.does(`accept ${evil}`, 'yes or no: ')
+  assert.match(first, /There are 2 keys in it[^\n]*\nKey 1 of 2\.\nKey: [0-9A-F ]+\n/)
+  assert.match(first, /It will count for 8 addresses:\n/)
+  for (const address of [...filler, 'boss@corp.example', bob])
+    assert.match(first, new RegExp(`^Address: ${address}$`, 'm'))
+  assert.match(first, /^Attention: you have accepted another key for boss@corp\.example\./m)
+  assert.match(first, /^Attention: bob@wafer\.test is a user of this server/m)
+  const second = await person.does('no', 'yes or no: ')
+  assert.match(second, /It was not accepted\.\nKey 2 of 2\.\n[\s\S]*^Address: second@evil\.example$/m)
+  await person.does('no')
+  const list = await person.does('correspondents')
+  assert.match(list, /boss@corp\.example/)
+  assert.doesNotMatch(list, /evil/)
+})
+
+test('B18: whatever Wafer itself says or asks is harmless, wherever its words came from', async () => {
+  const input = new PassThrough()
+  let heard = ''
+  const output = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      heard += chunk
+      done()
+    },
+  })
+  const talk = new Dialogue({ input, output, signals: new EventEmitter() })
+  const hostile = 'a\x1b]52;c;QUFB\x07b\x9b2J\u202ec\nInbox> '
+  talk.say(hostile)
+  talk.text(hostile)
+  const asked = talk.ask(hostile)
+  input.write('yes\n')
+  assert.equal(await asked, 'yes')
+  talk.close()
+  assert.doesNotMatch(heard, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]/)
+  assert.doesNotMatch(heard, /^Inbox/m)
 })
 
 test('new mail is told before the next prompt, and nothing is said while one types', async (t) => {

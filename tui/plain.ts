@@ -13,6 +13,7 @@ import {
   type Client,
   type Folder,
   type LogPage,
+  type OfferedKey,
   Problem,
   type SessionView,
   type TerminalView,
@@ -720,13 +721,15 @@ class Plain implements MailDesk {
       )
     if (!octets) return
     const armored = Buffer.from(octets).toString('latin1')
-    for (const { fingerprint, addresses } of await this.calling(() => this.client.offeredKeys(armored))) {
-      talk.say(`Key: ${grouped(harmless(fingerprint))}`)
-      talk.say(`It will count for: ${addresses.map(harmless).join(', ') || 'no mail address'}`)
+    const offers = await this.calling(() => this.client.offeredKeys(armored))
+    if (offers.length > 1) talk.say(`There are ${offers.length} keys in it; each is asked about.`)
+    for (const [place, offer] of offers.entries()) {
+      if (offers.length > 1) talk.say(`Key ${place + 1} of ${offers.length}.`)
+      for (const line of offerInWords(offer)) talk.say(line)
       talk.say('Compare the fingerprint with its owner, by telephone or in person, before you accept it.')
       if (!isYes(await talk.ask('Accept this key? Type yes or no: '))) talk.say('It was not accepted.')
       else {
-        await this.calling(() => this.client.acceptKey(armored, fingerprint))
+        await this.calling(() => this.client.acceptKey(armored, offer.fingerprint))
         talk.say('The key is accepted.')
       }
     }
@@ -740,6 +743,26 @@ class Plain implements MailDesk {
     this.#correspondents = []
     this.talk.say('The key is removed.')
   }
+}
+
+/** What an offered key is: each address on a line of its own, for a long one must not push another out of hearing. */
+const offerInWords = (offer: OfferedKey): string[] => {
+  const { fingerprint, addresses, names, algorithm, created, expires, can_encrypt, conflicts } = offer
+  return [
+    `Key: ${grouped(fingerprint)}`,
+    ...names.slice(0, 1).map((name) => `Calls itself: ${name}`),
+    `Kind: ${algorithm}, made ${moment(created)}${expires === null ? ', does not expire' : `, expires ${moment(expires)}`}`,
+    addresses.length === 0
+      ? 'It will count for no mail address.'
+      : `It will count for ${counted(addresses.length, 'address', 'addresses')}:`,
+    ...addresses.map((address) => `Address: ${address}`),
+    ...(can_encrypt ? [] : ['Nothing can be encrypted with it.']),
+    ...conflicts.map((conflict) =>
+      conflict.with === 'user'
+        ? `Attention: ${conflict.address} is a user of this server, whose own key is known here.`
+        : `Attention: you have accepted another key for ${conflict.address}. Accept this one only if you know why it is new.`,
+    ),
+  ]
 }
 
 /** What happened, for certain reasons in words of its own. */
