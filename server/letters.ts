@@ -57,6 +57,8 @@ export class Letters {
   readonly #mailboxes: Mailboxes
   readonly #reading: Reading
   readonly #outbox: Outbox
+  /** Drafts that are being sent in this process. */
+  readonly #leaving = new Set<number>()
 
   constructor(options: {
     clock: Clock
@@ -95,7 +97,7 @@ export class Letters {
    * @param options.draft the draft that it was, which goes away
    * @param options.holdMs how long it waits before it leaves; until then {@link recall} takes it back
    * @throws Refusal `key-in-use`, `allowance-required` where it signs; `bad-address`, `no-key-for`; `no-relay`, and
-   * then the letter is in Drafts
+   * then the letter is in Drafts; `exists` if the same draft is being sent already
    */
   async send(
     session: Session,
@@ -103,8 +105,27 @@ export class Letters {
     letter: Letter,
     options: { draft?: number | null; holdMs?: number } = {},
   ): Promise<Sent> {
+    const draft = await this.#draftOf(session.user, options.draft)
+    if (draft === null) return this.#send(session, keyToken, letter, { ...options, draft })
+    if (this.#leaving.has(draft)) throw sentAlready()
+    this.#leaving.add(draft)
+    try {
+      // Who waited for the answer above may come when the other is through.
+      if ((await this.#draftOf(session.user, draft)) === null) throw sentAlready()
+      return await this.#send(session, keyToken, letter, { ...options, draft })
+    } finally {
+      this.#leaving.delete(draft)
+    }
+  }
+
+  async #send(
+    session: Session,
+    keyToken: string | null,
+    letter: Letter,
+    options: { draft: number | null; holdMs?: number },
+  ): Promise<Sent> {
     const { user } = session
-    const draft = await this.#draftOf(user, options.draft)
+    const { draft } = options
     if (letter.sign) await this.#allowances.require(session, keyToken, 'sign')
     const addressed = parseRecipients(letter)
     if (addressed.all.length === 0)
@@ -142,8 +163,9 @@ export class Letters {
       {
         seen: true,
         replaces: draft,
-        settle: (copyId) => {
+        settle: (copyId, replaced) => {
           if (holdMs === 0) return
+          if (draft !== null && !replaced) throw sentAlready() // in another process
           const leavesAt = this.#outbox.hold(mails, holdMs, canBeRecalled ? copyId : null)
           if (canBeRecalled) heldUntil = leavesAt
         },
@@ -390,6 +412,8 @@ export class Letters {
     return composer.build()
   }
 }
+
+const sentAlready = () => new Refusal('exists', 'This letter was sent already, or is just being sent.')
 
 /** In drafts and in copies, never in what is sent: how the letter is to leave, or left. */
 export const protectionField = 'X-Wafer-Protection'

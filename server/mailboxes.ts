@@ -86,7 +86,8 @@ export class Mailboxes {
    * Stores one message.
    *
    * @param replaces a message of the same user that this one takes the place of, such as a draft
-   * @param settle called in the transaction that stores it; what it throws undoes everything
+   * @param settle called in the transaction that stores it, with whether there was one to take the place of; what it
+   * throws undoes everything
    * @throws Refusal `not-found` if the folder is not the user's
    */
   async store(
@@ -98,15 +99,15 @@ export class Mailboxes {
       flagged?: boolean
       arrivedAt?: number
       replaces?: number | null
-      settle?: (id: number) => void
+      settle?: (id: number, replaced: boolean) => void
     } = {},
   ): Promise<number> {
     const folder = await this.folder(userId, folderId)
     const summary = await this.#summary(message, 'reading', userId)
     return this.#db.transaction(() => {
-      if (options.replaces) this.#delete(userId, [options.replaces])
+      const replaced = options.replaces ? this.#delete(userId, [options.replaces]) > 0 : false
       const id = this.#insert(userId, folder.id, message, summary, options)
-      options.settle?.(id)
+      options.settle?.(id, replaced)
       return id
     }, immediate)
   }

@@ -393,6 +393,26 @@ test('What has left is not taken back, nor is another’s letter, nor a mail tha
   assert.equal(problem(await annas.post(`/messages/${twice.body.id}/recall`)), 'too-late')
 })
 
+test('The same draft sent three times at once leaves once, held or not', async (t) => {
+  const server = await world(t)
+  for (const user of [ann, bob]) await server.addUser(user)
+  const [annas, bobs] = [await server.terminal(ann), await server.terminal(bob)]
+  for (const hold_s of [0, 10]) {
+    const { id } = (await annas.post('/messages', { to: bob, text: 'x', draft: true })).body
+    const send = () => annas.post('/messages', { to: bob, text: 'once', replaces: id, hold_s })
+    const answers = await Promise.all([send(), send(), send()])
+    const statuses = answers.map(({ status }) => status).sort()
+    // One that comes after all is over is a letter of its own, for its draft is gone.
+    assert.deepEqual(statuses, [201, 409, 409], JSON.stringify(answers.map(({ body }) => body)))
+    assert.equal(problem(answers.find(({ status }) => status === 409)!), 'exists')
+    server.pass(11_000)
+    await server.services.outbox.tick()
+    assert.deepEqual(await list(annas, 'Drafts'), [])
+    assert.equal((await list(annas, 'Sent')).length, hold_s ? 2 : 1)
+    assert.equal((await list(bobs, 'Inbox')).length, hold_s ? 2 : 1)
+  }
+})
+
 test('A letter that its writer could not open again is held, but does not pretend that it can be taken back', async (t) => {
   const server = await world(t)
   await server.addUser(ann, { key: false })
