@@ -538,7 +538,7 @@ test('Folders: by their names with completion, from a list, with J and K; a mail
   ours.press('o')
   ours.press('enter')
   await ours.sees('Folders', /Inbox +1 mail, 1 unread/, /Boats +1 mail, 1 unread/)
-  assert.match(ours.here(), /^Inbox/)
+  assert.match(ours.here(), /^> Inbox/)
   ours.press('enter')
   await ours.sees(/^Inbox.* 1 of 1\n/, 'Letter 1')
   ours.press('J')
@@ -558,7 +558,7 @@ test('Terminals, keys and the key log are lists; another terminal is logged out 
   const ours = desk()
   await ours.logIn()
   ours.press('ctrl-t')
-  await ours.sees('Terminals', 'desk (this one)', /lynx on the shelf.* key open/)
+  await ours.sees('Terminals', '(this one) desk', /lynx on the shelf.* key open/)
   while (!ours.here().includes('lynx')) ours.press('j')
   ours.press('d')
   await ours.sees('End the session of lynx on the shelf? y/n')
@@ -755,7 +755,7 @@ test('B18: no sender, subject, text, file name, folder or terminal name reaches 
     const [title, status, bottom] = frame()
     assert.match(title!, /^Inbox +ann@wafer\.test +$/)
     assert.match(status!, /^-- Key locked +Inbox: \d+ unread$/)
-    assert.match(bottom!, /^D decrypt {2}r reply .*\? help$/)
+    assert.match(bottom!, /^r reply .*\? help$/)
     ours.press('G', 'b', 'g', 'E')
     await ours.sees('Source of the mail')
     ours.press('space', 'q')
@@ -787,7 +787,7 @@ test('B18: no sender, subject, text, file name, folder or terminal name reaches 
     await terminal.delete('/session')
   }
   ours.press('ctrl-t')
-  await ours.sees('desk (this one)')
+  await ours.sees('(this one) desk')
   for (const size of Object.values(sizes)) {
     ours.size = size
     ours.draw()
@@ -826,14 +826,14 @@ const attachedText = (name: string, text: string) => ({
 })
 
 for (const [name, size] of Object.entries(sizes))
-  test(`S1590: a key is accepted only after all that it would count for was on the screen (${name})`, async (t) => {
+  test(`A key is accepted only after all that it would count for was on the screen (${name})`, async (t) => {
     const { server, desk } = await begin(t, { keys: true })
     const terminal = await server.terminal(ann)
     const known = await keyOf('ceo@corp.example')
     const accept = (await openpgp.readKey({ armoredKey: known.publicKey })).getFingerprint()
     assert.equal((await terminal.post('/correspondents', { armored: known.publicKey, accept })).status, 201)
     const addresses = Array.from(
-      { length: 40 },
+      { length: 18 },
       (_, at) => `mallory-number-${at}-of-the-newsletter-team@mailing.evil.example`,
     )
     const first = await keyOf(...addresses, 'ceo@corp.example', bob)
@@ -877,7 +877,7 @@ for (const [name, size] of Object.entries(sizes))
       correspondents
         .map(({ addresses }: { addresses: string[] }) => addresses.length)
         .sort((a: number, b: number) => a - b),
-      [1, 42],
+      [1, 20],
     )
   })
 
@@ -892,25 +892,20 @@ test('B18: what comes late does not come over the window for the key, and what i
   await ours.sees('See it.')
   const names = () => ours.app.state.screens.map(({ name }) => name)
   const windows = ['unlock', 'inUse', 'approval', 'login']
-  for (const keys of [['v', 'enter'], ['r'], ['f'], ['E']]) {
-    const late = keys.at(-1)!
-    if (keys.length > 1) {
-      ours.press(keys[0]!)
+  for (const late of ['enter', 'f', 'E', 'r']) {
+    if (late === 'enter') {
+      ours.press('v')
       await ours.sees('key.asc')
-    }
+    } else if (late === 'r') ours.press('q') // from the list, the mail is fetched first
     ours.press(late, 'z')
     await ours.sees('Secret key use', '> Passphrase:')
     await sleep(500)
     ours.type('my other words')
     await sleep(200)
     const at = names().findIndex((name) => windows.includes(name))
-    assert.ok(at < 0 || at === names().length - 1, `expected the window on top after ${keys}, got ${names()}`)
+    assert.ok(at < 0 || at === names().length - 1, `expected the window on top after ${late}, got ${names()}`)
     assert.equal(ours.app.state.prompt, null)
-    while (names().length > 2) {
-      ours.press('esc')
-      await sleep(50)
-    }
-    await ours.sees('See it.')
+    for (let most = late === 'r' ? 1 : 2; names().length > most; await sleep(50)) ours.press('esc')
   }
   assert.deepEqual((await (await server.terminal(ann)).get('/correspondents')).body.correspondents, [])
 })
@@ -918,8 +913,10 @@ test('B18: what comes late does not come over the window for the key, and what i
 test('A question that does not fit on the screen is not asked, and no key answers it', async (t) => {
   const { server, desk } = await begin(t)
   await deliverMany(server, 1)
-  const ours = desk({ size: { columns: 20, rows: 5 } })
+  const ours = desk()
   await ours.logIn()
+  ours.size = { columns: 20, rows: 5 }
+  ours.draw()
   let answered = false
   const question = `Accept ${'a very long name '.repeat(20)}? y/n`
   ours.app.askChoice(question, { y: () => (answered = true) })
@@ -988,6 +985,7 @@ test('C3: when the key closes, what was decrypted leaves every screen: attachmen
   await ours.sees('Your session has ended.')
   assert.doesNotMatch(ours.rows().join('\n'), secrets)
   assert.equal(ours.app.state.prompt, null)
+  await sleep(400) // what comes in one burst is not meant for the window that came up
   ours.type(password)
   ours.press('enter')
   await ours.sees('Press D to open the mail again')
@@ -1035,6 +1033,7 @@ test('P39: whoever else logs in after the session has ended gets nothing of the 
     if (!isThis) await other.delete(`/terminals/${id}`)
   await Promise.race([ours.app.contact(), sleep(100)])
   await ours.sees('Your session has ended.')
+  await sleep(400)
   ours.press('shift-tab', 'ctrl-u')
   ours.type(bob)
   ours.press('enter')

@@ -5,23 +5,33 @@
  */
 import { type Client, heartbeatS, isProblem, Problem, Unreachable, Untrusted } from './client.ts'
 import { edited, emptyField, Secret } from './field.ts'
-import { type Context, commandOf, type Keymap, keyName } from './keymap.ts'
+import { type Context, commandOf, type Keymap, keyFor, keyName } from './keymap.ts'
 import type { Completion } from './paths.ts'
-import type { Press, ScreenKind, Size } from './screen.ts'
+import { type Press, questionRows, type ScreenKind, type Size } from './screen.ts'
 import { keyLog, keysAndPasskeys, terminals } from './screens/account.ts'
 import { approval } from './screens/approval.ts'
-import { compose, keepDue, keepLetters, openCompose } from './screens/compose.ts'
+import { compose, dropLetters, keepDue, keepLetters, openCompose } from './screens/compose.ts'
 import { goToFolder, openFolder } from './screens/folders.ts'
 import { help, helpRows } from './screens/help.ts'
 import { inUse } from './screens/in-use.ts'
 import { list, openList } from './screens/list.ts'
 import { login } from './screens/login.ts'
 import { menu } from './screens/menu.ts'
-import { message } from './screens/message.ts'
+import { forgotten, message } from './screens/message.ts'
+import { offer } from './screens/offer.ts'
 import { text } from './screens/text.ts'
 import { unlock } from './screens/unlock.ts'
 import { untrusted } from './screens/untrusted.ts'
-import { type Action, type AnyScreen, keyLeftMs, reduce, type Screen, type State, start } from './state.ts'
+import {
+  type Action,
+  type AnyScreen,
+  isWindow,
+  keyLeftMs,
+  reduce,
+  type Screen,
+  type State,
+  start,
+} from './state.ts'
 import { clockOf, startingWith } from './words.ts'
 
 const kinds = {
@@ -34,12 +44,22 @@ const kinds = {
   approval,
   menu,
   text,
+  offer,
   help,
   untrusted,
 } as const
 
 const contactEveryMs = (heartbeatS * 1000) / 4
+/** While the key is open here, or nothing is known of it: who takes it over is told soon. */
+const keyCheckEveryMs = 5000
+const noticeMs = 5000
+/** What can be undone is said for longer. */
+const undoNoticeMs = 10_000
+/** Keys closer together than this are one burst of typing. */
+const burstMs = 300
 const undoMs = 60_000
+/** How long an act at the end of the client may take. */
+const lastActMs = 1500
 
 /** What the surroundings do for the client: the terminal, the editor, the end. */
 export type Surroundings = {
@@ -54,6 +74,9 @@ export type Surroundings = {
   exit(code: number): void
   now(): number
 }
+
+const notKept =
+  'A letter under this is not kept as a draft. Log in, and it will be; or press ^C again to quit and lose it.'
 
 /** Thrown to leave work whose screen has gone. */
 class GivenUp extends Error {}
@@ -71,6 +94,15 @@ export class App {
   #timers: NodeJS.Timeout[] = []
   #stoppedTold = ''
   #inbox: number | null = null
+  #unsaid = ''
+  #isChecking = false
+  #isPressing = false
+  /** Presses so far, how many there had been when work was begun last, and when the last one was. */
+  #presses = 0
+  #begunAfter = 0
+  #pressedAt = Number.NEGATIVE_INFINITY
+  /** What is typed now was meant for a screen that is gone. */
+  #isStray = false
   /** Why no session starts; null while nothing speaks against it. */
   distrust: Untrusted | null = null
 
@@ -78,7 +110,7 @@ export class App {
     this.client = options.client
     this.keymap = options.keymap
     this.surroundings = options.surroundings
-    this.#state = start(options.client.server.host, options.surroundings.now())
+    this.#state = start(options.client.server.host, options.keymap, options.surroundings.now())
   }
 
   // ---- state
@@ -129,8 +161,16 @@ export class App {
     return kinds[screen.name] as unknown as ScreenKind<Screen>
   }
 
-  note(text: string) {
-    this.dispatch({ type: 'notice', text })
+  /** Says it for some seconds, so that the hints come back; what is kept gives way to what was asked for alone. */
+  note(text: string, { forMs = noticeMs, isKept = false }: { forMs?: number; isKept?: boolean } = {}) {
+    this.dispatch({ type: 'notice', text, isKept, until: this.surroundings.now() + forMs })
+  }
+
+  /** Says what nobody asked for: it waits for a problem, or for what is kept, to go. */
+  mention(text: string) {
+    const { notice } = this.#state
+    if (notice?.isProblem || notice?.isKept) this.#unsaid = text
+    else this.note(text)
   }
 
   warn(text: string) {
@@ -142,9 +182,21 @@ export class App {
   push(screen: AnyScreen): number {
     this.#lastId += 1
     const put = { ...screen, id: this.#lastId } as Screen
+    // Such screens come and go when the server answers, while somebody may be typing for another.
+    if (isWindow(put)) this.#windowMoves()
     this.dispatch({ type: 'pushed', screen: put })
     this.kindOf(put).shown?.(this, put)
     return put.id
+  }
+
+  /**
+   * Puts up a screen for which the server was asked: only over the one from which that was, for what is typed on
+   * another meanwhile, a passphrase it may be, is not meant for it.
+   *
+   * @returns its number; null where one went on to something else
+   */
+  pushOver(from: number | null, screen: AnyScreen): number | null {
+    return this.top?.id === from ? this.push(screen) : null
   }
 
   /** Puts a screen up and waits for what it ends with; null if it was left. */
@@ -160,6 +212,7 @@ export class App {
     const end = this.#endings.get(id)
     this.#endings.delete(id)
     const wasTop = this.top?.id === id
+    if (wasTop && isWindow(this.top)) this.#windowMoves()
     this.dispatch({ type: 'popped', id })
     const { top } = this
     if (wasTop && top && !end) this.kindOf(top).shown?.(this, top)
@@ -191,6 +244,11 @@ export class App {
     })
     this.#timers.push(setInterval(() => this.#tick(), 1000))
     this.#timers.push(setInterval(() => void this.contact(), contactEveryMs))
+    this.#timers.push(
+      setInterval(() => {
+        if (!this.#isChecking && (this.#state.key || this.#state.isOffline)) void this.checkKey()
+      }, keyCheckEveryMs),
+    )
   }
 
   /** S1040-S1070: nothing goes on with a server that cannot be trusted. */
@@ -215,7 +273,7 @@ export class App {
       this.#loggingIn = null
       if (loggedIn === null) throw new GivenUp()
       const isOther = again !== null && again !== loggedIn
-      if (isOther) for (const id of [...this.#endings.keys()]) this.#endings.delete(id)
+      if (isOther) this.#forgetUser()
       this.dispatch({ type: 'loggedIn', user: loggedIn })
       if (again === null || isOther) {
         this.dispatch({ type: 'replaced', screens: [] })
@@ -227,12 +285,21 @@ export class App {
     return this.#loggingIn
   }
 
-  /** Tells the server that this terminal is there, and hears what became of the key meanwhile. */
-  async contact(): Promise<void> {
+  /**
+   * Tells the server that this terminal is there, and hears what became of the key meanwhile.
+   *
+   * @returns whether there was an answer
+   */
+  async checkKey(): Promise<boolean> {
     const { user } = this.#state
-    if (user === null || this.top?.name === 'login') return
+    if (user === null || this.top?.name === 'login') return false
+    const { token, keyToken } = this.client
+    this.#isChecking = true
     try {
       const session = await this.client.session()
+      // What a lock, an unlock or another user overtook says nothing about now.
+      if (this.client.token !== token || this.client.keyToken !== keyToken) return true
+      if (this.#state.isOffline) this.mention('The connection is back.')
       const hadKey = this.#state.key !== null
       this.dispatch({ type: 'session', session, now: this.surroundings.now() })
       if (session.stopped && session.stopped.at !== this.#stoppedTold) {
@@ -240,18 +307,42 @@ export class App {
         this.client.keyToken = null
         const { terminal, address } = session.stopped.by
         this.warn(
-          `${clockOf(session.stopped.at)}: ${terminal} (${address}) stopped the use of your key here. If that was not you: ^T, and change your password.`,
+          `${clockOf(session.stopped.at)}: ${terminal} (${address}) stopped the use of your key here. If that was not you: ${keyFor(this.keymap, 'global', 'terminals')}, and change your password.${this.#stays}`,
         )
         this.#forgetOpened()
       } else if (hadKey && !session.allowance) {
         this.client.keyToken = null
-        this.note('The key has closed.')
+        this.mention(`The key has closed.${this.#stays}`)
         this.#forgetOpened()
       }
+      return true
+    } catch (error) {
+      this.#heardNothing(error)
+      return false
+    } finally {
+      this.#isChecking = false
+    }
+  }
+
+  #heardNothing(error: unknown) {
+    if (error instanceof Untrusted) this.refuse(error)
+    else if (error instanceof Unreachable) {
+      // Said once; the line of the key says it until there is a connection again.
+      if (!this.#state.isOffline) this.warn(error.message)
+      this.dispatch({ type: 'offline' })
+    } else if (isProblem(error, 'no-session')) void this.ask(() => this.client.session())
+  }
+
+  /** Hears how things stand with the key, and with the folders. */
+  async contact(): Promise<void> {
+    if (!(await this.checkKey())) return
+    try {
+      const { user } = this.#state
       const folders = await this.client.folders()
+      if (this.#state.user !== user) return
       this.dispatch({ type: 'folders', folders })
       const inbox = folders.find(({ kind }) => kind === 'inbox')?.total ?? 0
-      if (this.#inbox !== null && inbox > this.#inbox) this.note('New mail has come.')
+      if (this.#inbox !== null && inbox > this.#inbox) this.mention('New mail has come.')
       this.#inbox = inbox
       const { top } = this
       const counted = top?.name === 'list' && folders.find(({ name }) => name === top.folder)
@@ -261,21 +352,32 @@ export class App {
           this.dispatch({ type: 'rows', id: top.id, offset: 0, rows: [], end: false, total: counted.total })
         else kinds.list.shown(this, top as never)
     } catch (error) {
-      if (error instanceof Untrusted) this.refuse(error)
-      else if (error instanceof Unreachable) this.warn(error.message)
-      else if (isProblem(error, 'no-session')) void this.ask(() => this.client.session())
+      this.#heardNothing(error)
     }
   }
 
-  /** Plaintext of a mail does not outlive the key on the screen of an unattended terminal. */
+  /** Plaintext of a mail does not outlive the key on the screen of an unattended terminal; what one typed does. */
   #forgetOpened() {
     for (const screen of this.#state.screens)
-      if (screen.name === 'message' && screen.opened)
-        this.change(screen, {
-          opened: null,
-          top: 0,
-          problem: 'The key has closed. Press D to open the mail again.',
-        })
+      if (screen.name === 'message' && screen.opened) this.change(screen, forgotten(this.keymap))
+      else if ('isSecret' in screen && screen.isSecret) this.close(screen.id)
+  }
+
+  /** What is said where the key closes and a letter that quotes something secret stays on the screen. */
+  get #stays(): string {
+    const stays = this.#state.screens.some((screen) => screen.name === 'compose' && screen.letter.isSecret)
+    return stays ? ' The letter that you write stays as it is.' : ''
+  }
+
+  /** Somebody else sits here now. */
+  #forgetUser() {
+    for (const screen of this.#state.screens) if (screen.name === 'unlock') screen.passphrase.clear()
+    this.#endings.clear()
+    dropLetters(this)
+    this.client.keyToken = null
+    this.#inbox = null
+    this.#stoppedTold = ''
+    this.#unsaid = ''
   }
 
   #tick() {
@@ -284,10 +386,16 @@ export class App {
     if (left === 0) {
       this.dispatch({ type: 'keyClosed' })
       this.client.keyToken = null
-      this.note('The key has closed: its time is over.')
+      this.mention(`The key has closed: its time is over.${this.#stays}`)
       this.#forgetOpened()
     }
     keepDue(this)
+    const { notice, prompt } = this.#state
+    if (notice && !prompt && notice.until <= now) this.dispatch({ type: 'notice', text: '' })
+    if (this.#unsaid && !this.#state.notice && !prompt) {
+      this.note(this.#unsaid)
+      this.#unsaid = ''
+    }
     const shows = this.#state.key || this.#state.undo || this.top?.name === 'approval'
     if (shows) this.dispatch({ type: 'tick', now })
   }
@@ -295,13 +403,13 @@ export class App {
   /** Keeps what is being written, locks, logs out and ends. */
   async end(code = 0): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer)
-    if (this.client.token)
-      await Promise.race([
-        keepLetters(this)
-          .then(() => this.client.logOut())
-          .catch(() => undefined),
-        new Promise((resolve) => setTimeout(resolve, 2000)),
-      ])
+    // Keeping a letter must not be what keeps the session alive.
+    for (const last of [() => keepLetters(this), () => this.client.logOut()])
+      if (this.client.token)
+        await Promise.race([
+          last().catch(() => undefined),
+          new Promise((resolve) => setTimeout(resolve, lastActMs)),
+        ])
     this.surroundings.exit(code)
   }
 
@@ -313,6 +421,7 @@ export class App {
    * @returns null if it was refused; the bottom line says why
    */
   async ask<T>(work: () => Promise<T>, busy = ''): Promise<T | null> {
+    if (this.#isPressing) this.#begunAfter = this.#presses
     // What is answered at once is not announced.
     const timer = busy ? setTimeout(() => this.dispatch({ type: 'busy', what: busy }), 150) : null
     try {
@@ -336,23 +445,35 @@ export class App {
   }
 
   async #asked<T>(work: () => Promise<T>): Promise<T> {
-    for (;;)
+    const { user } = this.#state
+    for (;;) {
+      const { token } = this.client
+      const isOther = () => user !== null && this.#state.user !== user
       try {
-        return await work()
+        const result = await work()
+        // Who asked for it does not sit here any more.
+        if (isOther()) throw new GivenUp()
+        return result
       } catch (error) {
-        const { user } = this.#state
+        if (isOther()) throw new GivenUp()
+        // What is refused may have been refused for what became of the key meanwhile.
+        if (error instanceof Problem && [403, 409].includes(error.status)) void this.checkKey()
         if (!isProblem(error, 'no-session') || user === null) throw error
+        // Another request may have led through the log-in already.
+        if (this.client.token !== token && !this.#loggingIn) continue
         this.client.token = null
         this.client.keyToken = null
         this.dispatch({ type: 'keyClosed' })
         this.#forgetOpened()
         await this.#logIn({ user, again: user })
       }
+    }
   }
 
   /** Says what went wrong. */
   complain(error: unknown) {
     if (error instanceof Untrusted) return this.refuse(error)
+    if (error instanceof Unreachable) this.dispatch({ type: 'offline' })
     if (error instanceof Problem || error instanceof Unreachable) return this.warn(error.message)
     throw error
   }
@@ -373,6 +494,7 @@ export class App {
           return result
         } catch (error) {
           if (!(error instanceof Problem)) throw error
+          void this.checkKey() // it is not as the line of the key says
           // Who left before the answer came is asked for nothing.
           if (from && !this.current(from)) throw new GivenUp()
           if (error.code === 'key-in-use') await this.#takeOver(use.verb, error.by)
@@ -382,17 +504,23 @@ export class App {
     })
   }
 
+  /** A window, which no other one may hide: what is typed would be typed into the wrong one. */
+  #window<T>(screen: AnyScreen): Promise<T | null> {
+    if (isWindow(this.top)) throw new GivenUp()
+    return this.put<T>(screen)
+  }
+
   /** S2000-S2100: the error, the same again, the confirmation; then the other use is stopped. */
   async #takeOver(verb: string, holder: Problem['by']): Promise<void> {
     const by = holder ?? { terminal: 'Another terminal', since: '', last_used: '' }
-    if (!(await this.put<boolean>({ name: 'inUse', verb, by, step: 'error', problem: '' })))
+    if (!(await this.#window<boolean>({ name: 'inUse', verb, by, step: 'error', problem: '', busy: false })))
       throw new GivenUp()
     void this.contact() // the status line no longer names the other terminal
   }
 
   /** The unlock window. @returns whether the key is open now */
   async openKey(use: { verb: string; about: string }, methods?: string[]): Promise<boolean> {
-    const opened = await this.put<boolean>({
+    const opened = await this.#window<boolean>({
       name: 'unlock',
       ...use,
       passphrase: new Secret(),
@@ -413,7 +541,7 @@ export class App {
       if (!(await this.does(() => this.client.lock()))) return
       this.dispatch({ type: 'keyClosed' })
       this.#forgetOpened()
-      this.note('The key is locked.')
+      this.note(`The key is locked.${this.#stays}`)
       return
     }
     await this.ask(async () => {
@@ -439,7 +567,7 @@ export class App {
   done(label: string, run: () => Promise<void>) {
     this.dispatch({ type: 'undo', undo: { label, until: this.surroundings.now() + undoMs, run } })
     const [key = 'u'] = this.keymap.global.undo?.keys ?? []
-    this.note(`${label} ${keyName(key)} undoes it.`)
+    this.note(`${label} ${keyName(key)} undoes it.`, { forMs: undoNoticeMs, isKept: true })
   }
 
   async #undo() {
@@ -452,8 +580,37 @@ export class App {
 
   // ---- keys
 
+  /** Somebody may be typing when a window opens or closes by itself; that is for neither what opens nor what shows. */
+  #windowMoves() {
+    const isTyping = this.surroundings.now() - this.#pressedAt < burstMs
+    if (!this.#isPressing && isTyping && this.#presses > this.#begunAfter) this.#isStray = true
+  }
+
+  /** What came in one piece: nobody confirms with a piece of many keys. */
+  pressAll(presses: Press[]) {
+    if (presses.length > 1 && this.top?.name === 'inUse') return
+    for (const press of presses) this.press(press)
+  }
+
   /** A key press, for the prompt, the screen's fields or the keymap, in this order. */
   press(press: Press) {
+    const now = this.surroundings.now()
+    this.#isStray &&= now - this.#pressedAt < burstMs
+    this.#pressedAt = now
+    this.#presses += 1
+    if (this.#isStray && press.name !== 'ctrl-c' && press.name !== 'ctrl-z') return
+    const { top } = this
+    // What a window does not wait for anything with is meant for it.
+    if (top && isWindow(top) && !('busy' in top && top.busy)) this.#begunAfter = this.#presses
+    this.#isPressing = true
+    try {
+      this.#pressed(press)
+    } finally {
+      this.#isPressing = false
+    }
+  }
+
+  #pressed(press: Press) {
     const { top } = this
     if (press.name === 'ctrl-z') return void this.surroundings.stopProcess().then(() => this.contact())
     if (press.name === 'ctrl-c') return this.#leave()
@@ -465,10 +622,14 @@ export class App {
     const command = commandOf(this.keymap, kind.context, press.name)
     if (command === 'back' && press.name === 'esc') this.back({ quits: false })
     else if (command) this.run(command)
-    else if (press.name.length > 0) this.note(`${keyName(press.name)} does nothing here; ? is the help.`)
+    else if (press.name.length > 0)
+      this.note(
+        `${keyName(press.name)} does nothing here; ${keyFor(this.keymap, kind.context, 'help')} is the help.`,
+      )
   }
 
   paste(text: string) {
+    if (this.#isStray && this.surroundings.now() - this.#pressedAt < burstMs) return
     const { prompt } = this.#state
     const { top } = this
     if (prompt?.kind === 'line') {
@@ -483,8 +644,7 @@ export class App {
     if (!top) return
     const kind = this.kindOf(top)
     if (Object.hasOwn(this.keymap[kind.context], command)) return kind.run(this, top, command)
-    const isWindow = ['login', 'unlock', 'inUse', 'approval', 'untrusted'].includes(top.name)
-    if (isWindow && !['back', 'quit', 'redraw', 'help'].includes(command)) return
+    if (isWindow(top) && !['back', 'quit', 'redraw', 'help'].includes(command)) return
     switch (command) {
       case 'back':
         return this.back()
@@ -516,10 +676,12 @@ export class App {
       case 'sign':
         return openCompose(this, { sign: true })
       case 'terminals':
+        void this.contact()
         return terminals(this)
       case 'keys':
         return keysAndPasskeys(this)
       case 'log':
+        void this.contact()
         return keyLog(this)
     }
   }
@@ -545,9 +707,20 @@ export class App {
       .filter(({ changedAt }) => changedAt !== null)
   }
 
-  #leave() {
+  #leave(): void {
     const unkept = this.#unkept()
-    if (unkept.length === 0) return void this.end()
+    const { top } = this
+    if (unkept.length === 0 || top?.name === 'untrusted') return void this.end()
+    if (top?.name === 'login') {
+      // Without a session no letter can be kept.
+      if (top.problem === notKept) return void this.end()
+      return this.change(top, { problem: notKept })
+    }
+    if (top && isWindow(top)) {
+      if (top.name === 'unlock') top.passphrase.clear()
+      this.close(top.id)
+      return this.#leave()
+    }
     this.askChoice('Quit: keep the letter as a draft? y keeps it, n throws away what changed, Esc stays', {
       y: () => void keepLetters(this).then((areKept) => (areKept ? this.end() : undefined)),
       n: () => {
@@ -567,11 +740,18 @@ export class App {
     text = '',
   ) {
     const field = edited(emptyField(), { name: '', text }) ?? emptyField()
-    this.dispatch({ type: 'prompt', prompt: { kind: 'line', label, field, done, complete } })
+    const { top } = this
+    if (top)
+      this.dispatch({
+        type: 'prompt',
+        prompt: { screen: top.id, kind: 'line', label, field, done, complete },
+      })
   }
 
-  askChoice(question: string, answers: Record<string, () => void>) {
-    this.dispatch({ type: 'prompt', prompt: { kind: 'choice', question, answers } })
+  /** Asks for a key. @param on the number of the screen that asks; where another is on top by now, nothing is asked */
+  askChoice(question: string, answers: Record<string, () => void>, on = this.top?.id) {
+    if (on !== undefined)
+      this.dispatch({ type: 'prompt', prompt: { screen: on, kind: 'choice', question, answers } })
   }
 
   #answer(press: Press) {
@@ -580,8 +760,10 @@ export class App {
     const close = () => this.dispatch({ type: 'prompt', prompt: null })
     if (press.name === 'esc') return close()
     if (prompt.kind === 'choice') {
-      const answer = prompt.answers[press.name]
-      if (!answer) return
+      // What cannot be read whole is not answered either.
+      const isSeen = questionRows(prompt.question, this.#size) !== null
+      const answer = Object.hasOwn(prompt.answers, press.name) ? prompt.answers[press.name] : undefined
+      if (!answer || !isSeen) return
       close()
       return answer()
     }
@@ -621,9 +803,13 @@ export class App {
         const [name = '', ...words] = said.split(/\s+/)
         if (name === '') return
         if (name === 'go') return words.length ? openFolder(this, words.join(' ')) : goToFolder(this)
+        const alias = { q: 'quit', quit: 'quit', unlock: 'key', lock: 'key' }[name.toLowerCase()]
+        if (alias === 'key' && (name.toLowerCase() === 'lock') !== (this.#state.key !== null))
+          return this.note(this.#state.key ? 'The key is open already.' : 'The key is locked already.')
+        if (alias) return this.run(alias)
         const command = names.find((each) => each.toLowerCase() === name.toLowerCase())
         if (command) this.run(command)
-        else this.warn(`There is no command ${name}; ? lists them.`)
+        else this.warn(`There is no command ${name}; ${keyFor(this.keymap, 'global', 'help')} lists them.`)
       },
       (typed) =>
         typed.startsWith('go ')

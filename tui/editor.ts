@@ -121,8 +121,9 @@ const quiet = (command: string, environment: NodeJS.ProcessEnv): string[] => {
   if (/^(vi|editor)$/.test(name) && /^(vim|nvim)/.test(programBehind(called, environment)))
     return quiet('vim', {})
   if (!/^(vim|nvim|vimx|gvim|vim\.(basic|gtk3?|nox|tiny))$/.test(name)) return []
-  // When the file is read: after the person's vimrc has set what it sets, before the commands of `-c`.
-  const kept = 'set nobackup nowritebackup noundofile viminfo='
+  // When the file is read: after the person's vimrc has set what it sets, before the commands of `-c`. A quoted mail is
+  // a stranger's text, and a line of it must not set options here.
+  const kept = 'set nobackup nowritebackup noundofile viminfo= nomodeline modelines=0'
   const set = ['-n', '--cmd', `autocmd BufReadPre,BufReadPost * ${kept}`]
   return name === 'gvim' ? ['-f', ...set] : set
 }

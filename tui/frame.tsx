@@ -9,7 +9,7 @@ import { useEffect, useSyncExternalStore } from 'react'
 import type { App } from './app.ts'
 import { fieldView } from './field.ts'
 import { keyName } from './keymap.ts'
-import type { Line, Press, Segment, Size } from './screen.ts'
+import { type Line, type Press, questionRows, type Segment, type Size } from './screen.ts'
 import { keyLeftMs, type State } from './state.ts'
 import { cells, cut, harmless, pad, wrapped } from './text.ts'
 
@@ -49,7 +49,7 @@ export const Frame = ({ app, onReady }: { app: App; onReady: (suspend: Suspend) 
   const { suspendTerminal } = useApp()
   app.resized(size)
   useInput((input, key) => {
-    for (const press of pressesOf(input, key)) app.press(press)
+    app.pressAll(pressesOf(input, key))
   })
   usePaste((text) => app.paste(text))
   useEffect(() => onReady(suspendTerminal), [onReady, suspendTerminal])
@@ -83,7 +83,7 @@ export const drawn = (
   const picture = kind.view(top, state, { columns, rows: body })
   const lines = picture.lines.slice(0, body).map(written)
   while (lines.length < body) lines.push('')
-  const bottom = bottomLines(app, state, columns)
+  const bottom = bottomLines(app, state, { columns, rows })
   return {
     rows: [
       titleLine(kind.title(top, state), kind.place?.(top, state) ?? '', state, columns),
@@ -110,8 +110,9 @@ const statusLine = (state: State, columns: number): string => {
   const left = keyLeftMs(state)
   const seconds = Math.ceil((left ?? 0) / 1000)
   const held = state.session?.in_use
-  const key =
-    left !== null
+  const key = state.isOffline
+    ? 'No connection: key state unknown'
+    : left !== null
       ? `Key open for ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}${state.key?.scope === 'read' ? ', reading only' : ''}`
       : held
         ? `Key in use at ${harmless(held.terminal)}`
@@ -130,7 +131,11 @@ const statusLine = (state: State, columns: number): string => {
   ])
 }
 
-const bottomLines = (app: App, state: State, columns: number): { lines: Line[]; cursor: number | null } => {
+const bottomLines = (
+  app: App,
+  state: State,
+  { columns, rows: most }: Size,
+): { lines: Line[]; cursor: number | null } => {
   const { prompt, notice } = state
   if (prompt?.kind === 'line') {
     const label = cut(harmless(prompt.label), Math.floor(columns / 2))
@@ -142,7 +147,12 @@ const bottomLines = (app: App, state: State, columns: number): { lines: Line[]; 
     }
   }
   if (prompt) {
-    const rows = wrapped(prompt.question, columns - 1).slice(0, noticeRows)
+    const rows =
+      questionRows(prompt.question, { columns, rows: most }) ??
+      wrapped('A question does not fit here: make this terminal larger, or Esc.', columns - 1).slice(
+        0,
+        most - 2,
+      )
     return {
       lines: rows.map((text) => [{ text, bold: true }]),
       cursor: Math.min(columns - 1, cells(rows.at(-1) ?? '')),
@@ -165,8 +175,10 @@ const bottomLines = (app: App, state: State, columns: number): { lines: Line[]; 
 const hintsOf = (app: App, state: State, columns: number): string => {
   const top = state.screens.at(-1)
   if (!top) return ''
-  const { context, hints } = app.kindOf(top)
+  const { context, hints: named } = app.kindOf(top)
+  const hints = typeof named === 'function' ? named(top, state) : named
   const said = (command: string) => {
+    if (command.includes(' ')) return command
     const binding = app.keymap[context][command] ?? app.keymap.global[command]
     return binding?.keys[0] ? `${keyName(binding.keys[0])} ${shortly[command] ?? binding.does}` : ''
   }

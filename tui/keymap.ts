@@ -159,6 +159,12 @@ export const commandOf = (keymap: Keymap, context: Context, key: string): string
   return null
 }
 
+/** How the key of a command is spelled for people; where no key is bound to it, the command as it is typed. */
+export const keyFor = (keymap: Keymap, context: Context, command: string): string => {
+  const [key] = (keymap[context][command] ?? keymap.global[command])?.keys ?? []
+  return key === undefined ? `:${command}` : keyName(key)
+}
+
 /** How a key is spelled for people. */
 export const keyName = (key: string): string =>
   ({

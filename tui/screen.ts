@@ -5,6 +5,7 @@
 import type { App } from './app.ts'
 import type { Context } from './keymap.ts'
 import type { Screen, State } from './state.ts'
+import { wrapped } from './text.ts'
 
 /** Cells. */
 export type Size = { columns: number; rows: number }
@@ -45,6 +46,12 @@ export type ScreenKind<S extends Screen> = {
   paste?(app: App, screen: S, text: string): void
   /** What `:` offers here beside the keymap's commands, such as `go FOLDER`. */
   commands?: string[]
-  /** The commands named at the foot of the screen, most wanted first. */
-  hints: string[]
+  /** The commands named at the foot of the screen, most wanted first; what has a blank in it is said as it is. */
+  hints: string[] | ((screen: S, state: State) => string[])
+}
+
+/** The rows of a question at the foot; null where it does not fit there whole, and so is not asked. */
+export const questionRows = (question: string, { columns, rows }: Size): string[] | null => {
+  const lines = wrapped(question, Math.max(2, columns - 1))
+  return lines.length <= rows - 2 ? lines : null
 }

@@ -2,8 +2,9 @@
  * The client's state and its one reducer. Screens lie on a stack, the one on top is shown; what is under it stays as it
  * was left, through unlocking, a takeover, a lost session. Everything here is data: what talks to the server is app.ts.
  */
-import type { Folder, Message, Opened, Recipient, Row, SessionView } from './client.ts'
+import type { Folder, Message, OfferedKey, Opened, Recipient, Row, SessionView } from './client.ts'
 import type { Field, Secret, TextField } from './field.ts'
+import type { Keymap } from './keymap.ts'
 import type { Letter } from './letter.ts'
 import type { Completion } from './paths.ts'
 
@@ -101,6 +102,7 @@ export type InUseScreen = {
   by: { terminal: string; since: string; last_used: string }
   step: 'error' | 'confirm'
   problem: string
+  busy: boolean
 }
 export type ApprovalScreen = {
   name: 'approval'
@@ -114,6 +116,8 @@ export type ApprovalScreen = {
 }
 
 export type MenuItem = {
+  /** A few cells before the text, of the same width in all items. */
+  when?: string
   text: string
   detail?: string
   choose?: () => void
@@ -129,9 +133,32 @@ export type MenuScreen = {
   cursor: number
   loading: boolean
   load(): Promise<{ items: MenuItem[]; intro?: string[] } | null>
+  /** It shows something of what was decrypted: it closes with the key. */
+  isSecret: boolean
 }
-/** Text to read: the source of a mail. */
-export type TextScreen = { name: 'text'; title: string; text: string; top: number }
+/** Text to read: the source of a mail, an attachment. */
+export type TextScreen = {
+  name: 'text'
+  title: string
+  /** A line of ours above the text, on every page. */
+  intro: string
+  content: { text: string }
+  /** Saves it to a file, where it came as one. */
+  save?: (() => void) | undefined
+  top: number
+  isSecret: boolean
+}
+/** Keys that came with a mail, one after the other: each is accepted, or not, at the end of what is said of it. */
+export type OfferScreen = {
+  name: 'offer'
+  keys: OfferedKey[]
+  place: number
+  top: number
+  /** The end of what is said of this one was on the screen. */
+  isRead: boolean
+  accept(key: OfferedKey): Promise<boolean>
+  isSecret: boolean
+}
 export type HelpScreen = {
   name: 'help'
   filter: Field
@@ -151,13 +178,18 @@ export type AnyScreen =
   | ApprovalScreen
   | MenuScreen
   | TextScreen
+  | OfferScreen
   | HelpScreen
   | UntrustedScreen
 /** On the stack each has a number of its own, so that a late answer finds its screen or none. */
 export type Screen = AnyScreen & { id: number }
 
-/** What the bottom line asks. */
-export type Prompt =
+/** The windows for secrets and for trust: nothing is asked over them, and nothing comes over them by itself. */
+export const isWindow = (screen: AnyScreen | null | undefined): boolean =>
+  ['login', 'unlock', 'inUse', 'approval', 'untrusted'].includes(screen?.name ?? '')
+
+/** What the bottom line asks, on the screen with this number and on no other. */
+export type Prompt = { screen: number } & (
   | {
       kind: 'line'
       label: string
@@ -166,19 +198,25 @@ export type Prompt =
       done(text: string): void
     }
   | { kind: 'choice'; question: string; answers: Record<string, () => void> }
+)
 
 export type Undo = { label: string; until: number; run: () => Promise<void> }
 
 export type State = {
   user: string | null
   server: string
+  /** Screens name keys as they are bound. */
+  keymap: Keymap
   session: SessionView | null
   /** When the key was used last, and ends at the latest, by this terminal's clock; null while it is not open here. */
   key: { usedAt: number; endsAt: number; idleMs: number; scope: string } | null
   folders: Folder[]
   screens: Screen[]
   prompt: Prompt | null
-  notice: { text: string; isProblem: boolean } | null
+  /** It goes by itself at `until`, by this terminal's clock; a problem stays until a key is pressed. */
+  notice: { text: string; isProblem: boolean; isKept: boolean; until: number } | null
+  /** The server did not answer last time: how things stand with the key is not known. */
+  isOffline: boolean
   /** What is waited for. */
   busy: string
   undo: Undo | null
@@ -198,20 +236,23 @@ export type Action =
   | { type: 'rows'; id: number; offset: number; rows: Row[]; end: boolean; total: number | null }
   | { type: 'rowsChanged'; change(row: Row): Row | null }
   | { type: 'prompt'; prompt: Prompt | null }
-  | { type: 'notice'; text: string; isProblem?: boolean }
+  | { type: 'notice'; text: string; isProblem?: boolean; isKept?: boolean; until?: number }
+  | { type: 'offline' }
   | { type: 'busy'; what: string }
   | { type: 'undo'; undo: Undo | null }
   | { type: 'tick'; now: number }
 
-export const start = (server: string, now: number): State => ({
+export const start = (server: string, keymap: Keymap, now: number): State => ({
   user: null,
   server,
+  keymap,
   session: null,
   key: null,
   folders: [],
   screens: [],
   prompt: null,
   notice: null,
+  isOffline: false,
   busy: '',
   undo: null,
   now,
@@ -222,20 +263,30 @@ export const reduce = (state: State, action: Action): State => {
     case 'pushed':
       return { ...state, screens: [...state.screens, action.screen], prompt: null }
     case 'popped':
-      return { ...state, screens: state.screens.filter(({ id }) => id !== action.id), prompt: null }
+      return {
+        ...state,
+        screens: state.screens.filter(({ id }) => id !== action.id),
+        prompt: state.prompt?.screen === action.id ? null : state.prompt,
+      }
     case 'replaced':
       return { ...state, screens: action.screens, prompt: null }
     case 'changed':
       return onScreen(state, action.id, (screen) => ({ ...screen, ...action.change }) as Screen)
     case 'loggedIn':
-      return { ...state, user: action.user, session: null, key: null }
+      // Of somebody else nothing stays.
+      return state.user === null || state.user === action.user
+        ? { ...state, user: action.user, session: null, key: null }
+        : { ...start(state.server, state.keymap, state.now), user: action.user }
     case 'session':
       return {
         ...state,
         session: action.session,
         key: keyOf(state, action.session, action.now),
+        isOffline: false,
         now: action.now,
       }
+    case 'offline':
+      return { ...state, isOffline: true }
     case 'keyUsed':
       return state.key ? { ...state, key: { ...state.key, usedAt: action.now } } : state
     case 'keyClosed':
@@ -248,12 +299,23 @@ export const reduce = (state: State, action: Action): State => {
       )
     case 'rowsChanged':
       return { ...state, screens: state.screens.map((screen) => changedRows(screen, action.change)) }
-    case 'prompt':
+    case 'prompt': {
+      const top = state.screens.at(-1)
+      // Who went on to another screen is not asked there.
+      if (action.prompt && (top?.id !== action.prompt.screen || isWindow(top))) return state
       return { ...state, prompt: action.prompt, notice: null }
+    }
     case 'notice':
       return {
         ...state,
-        notice: action.text ? { text: action.text, isProblem: action.isProblem ?? false } : null,
+        notice: action.text
+          ? {
+              text: action.text,
+              isProblem: action.isProblem ?? false,
+              isKept: action.isKept ?? false,
+              until: action.until ?? Number.POSITIVE_INFINITY,
+            }
+          : null,
       }
     case 'busy':
       return { ...state, busy: action.what }

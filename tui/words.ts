@@ -14,7 +14,27 @@ export const sizeOf = (octets: number) =>
 export const grouped = (hex: string) => hex.toUpperCase().replace(/(.{4})(?=.)/g, '$1 ')
 
 /** The name of a sender, or the address where there is none. */
-export const nameOf = (from: string) => from.replace(/\s*<[^<>]*>\s*$/, '').replace(/^"(.*)"$/, '$1') || from
+export const nameOf = (from: string) => {
+  const line = from.trim()
+  const begin = line.endsWith('>') ? line.lastIndexOf('<') : line.length
+  const name = line.slice(0, Math.max(0, begin)).trim()
+  return (/^".*"$/s.test(name) ? name.slice(1, -1) : name) || from
+}
+
+/** Whether a name could be read as a mail address. */
+export const hasAddressLooks = (name: string) => /[@\uff20\ufe6b]/.test(name)
+
+/** Who it is from, in a word: the name, but never one that looks like an address, which anybody can write there. */
+export const senderOf = (from: string) => {
+  const name = nameOf(from)
+  const at = from.lastIndexOf('<')
+  return at > 0 && hasAddressLooks(name)
+    ? from
+        .slice(at + 1)
+        .replace('>', '')
+        .trim() || name
+    : name
+}
 
 export const people = (list: { name: string; address: string }[]) =>
   list
@@ -44,6 +64,12 @@ export const moment = (at: string) => {
     String(each).padStart(2, '0'),
   )
   return `${day.join('-')} ${clockOf(at)}`
+}
+
+/** Month, day and minute; the year where it is another than now. */
+export const shortMoment = (at: string, now: number) => {
+  const whole = moment(at)
+  return whole.startsWith(`${new Date(now).getFullYear()}-`) ? whole.slice(5) : whole
 }
 
 /** Six cells: the minute of today's mails, the day of this year's, the year. */

@@ -16,8 +16,23 @@ const askEveryMs = 3000
 const lastsS = 120
 const quiet = 2 // modules around the code; ISO 18004 wants four, phones read two
 
-/** Asks for the key by a phone. @returns true once it is granted, or a sentence why not */
-export const askApproval = async (app: App, verb: string, scope: 'read' | 'sign'): Promise<true | string> => {
+/**
+ * Asks for the key by a phone.
+ *
+ * @param from the number of the window that wants it; where that is not on top any more, nothing is asked for
+ * @returns true once it is granted, or a sentence why not
+ */
+export const askApproval = async (
+  app: App,
+  from: number,
+  verb: string,
+  scope: 'read' | 'sign',
+): Promise<true | string> => {
+  const givenUp = async () => {
+    // Who gives up does not want the key opened by a late touch.
+    await app.client.lock().catch(() => undefined)
+    return 'The approval was given up. The passphrase opens the key as well.'
+  }
   let asked: Awaited<ReturnType<App['client']['askApproval']>>
   try {
     asked = await app.client.askApproval(scope)
@@ -25,6 +40,7 @@ export const askApproval = async (app: App, verb: string, scope: 'read' | 'sign'
     if (error instanceof Problem || error instanceof Unreachable) return error.message
     throw error
   }
+  if (app.top?.id !== from) return givenUp()
   const { address, code } = asked
   const end = app.put<true | string>({
     name: 'approval',
@@ -36,13 +52,14 @@ export const askApproval = async (app: App, verb: string, scope: 'read' | 'sign'
     qr: modules(address),
   })
   const screen = app.top as Own
-  const timer = setInterval(() => void look(app, screen), askEveryMs)
+  const timer = setInterval(() => {
+    if (app.current(screen)) void look(app, screen)
+    else clearInterval(timer)
+  }, askEveryMs)
   const result = await end
   clearInterval(timer)
   if (result !== null) return result
-  // Who gives up does not want the key opened by a late touch.
-  await app.client.lock().catch(() => undefined)
-  return 'The approval was given up. The passphrase opens the key as well.'
+  return givenUp()
 }
 
 const look = async (app: App, screen: Own) => {

@@ -1,11 +1,13 @@
-/** Attachments of a mail, and the encrypted parts of it that open alone. */
+/** Attachments of a mail, the encrypted parts of it that open alone, and the keys among them. */
 import { writeFileSync } from 'node:fs'
-import { basename } from 'node:path'
 import type { App } from '../app.ts'
+import { keyFor } from '../keymap.ts'
+import { fileNameOf } from '../paths.ts'
 import type { MenuItem, MessageScreen } from '../state.ts'
 import { harmless } from '../text.ts'
-import { grouped, sizeOf } from '../words.ts'
+import { sizeOf } from '../words.ts'
 import { openMenu } from './menu.ts'
+import { fromSender } from './text.ts'
 
 /** @param openPart opens an encrypted part, by its id, in the mail's own screen */
 export const openAttachments = (
@@ -18,7 +20,8 @@ export const openAttachments = (
   if (!came || !shown) return
   if (shown.attachments.length === 0 && came.isolated.length === 0)
     return app.note('This mail has no attachments.')
-  openMenu(
+  const isSecret = opened !== null
+  const menu = openMenu(
     app,
     'Attachments',
     async () => ({
@@ -26,7 +29,7 @@ export const openAttachments = (
         ...came.isolated.map(
           (each): MenuItem => ({
             text: `Encrypted part: ${each.name}`,
-            detail: 'Enter opens it alone',
+            detail: `${keyFor(app.keymap, 'menu', 'choose')} opens it alone`,
             choose: () => {
               if (app.top) app.close(app.top.id)
               openPart(each.id)
@@ -49,42 +52,56 @@ export const openAttachments = (
                   void fetch().then((octets) => {
                     if (!octets) return
                     const text = new TextDecoder('utf-8').decode(octets)
-                    app.push({ name: 'text', title: harmless(each.name || each.type), text, top: 0 })
+                    app.pushOver(menu, {
+                      name: 'text',
+                      title: `Attachment: ${harmless(each.name || each.type)}`,
+                      intro: fromSender,
+                      content: { text },
+                      save: () => saveAs(app, each.name || `part-${each.id}`, async () => octets),
+                      top: 0,
+                      isSecret,
+                    })
                   })
               : save,
             ...(/\.(asc|gpg|pgp|key)$/i.test(each.name) || each.type === 'application/pgp-keys'
-              ? { choose: () => void acceptFrom(app, fetch) }
+              ? { choose: () => void acceptFrom(app, menu, isSecret, fetch) }
               : {}),
           }
         }),
       ],
     }),
     [
-      'Enter shows a text or saves, s saves to a file. A key is shown with its fingerprint before it is accepted.',
+      `${keyFor(app.keymap, 'menu', 'choose')} shows a text or saves, ${keyFor(app.keymap, 'menu', 'save')} saves to a file. A key is shown with its fingerprint before it is accepted.`,
     ],
+    { isSecret },
   )
 }
 
-/** A public key that came with a mail: shown with fingerprint and addresses, and taken only then. */
-const acceptFrom = async (app: App, fetch: () => Promise<Uint8Array | null>) => {
+/** Public keys that came with a mail: shown with all that they would count for, and taken only then. */
+const acceptFrom = async (
+  app: App,
+  from: number,
+  isSecret: boolean,
+  fetch: () => Promise<Uint8Array | null>,
+) => {
   const octets = await fetch()
   if (!octets) return
   const armored = Buffer.from(octets).toString('latin1')
   const offered = await app.ask(() => app.client.offeredKeys(armored))
-  const [key] = offered ?? []
-  if (!key) return
-  app.askChoice(`Accept ${grouped(key.fingerprint)} for ${harmless(key.addresses.join(', '))}? y/n`, {
-    y: () =>
-      void app
-        .does(() => app.client.acceptKey(armored, key.fingerprint))
-        .then((done) => done && app.note('The key is accepted.')),
-    n: () => app.note('The key was not accepted.'),
+  if (!offered?.length) return
+  app.pushOver(from, {
+    name: 'offer',
+    keys: offered,
+    place: 0,
+    top: 0,
+    isRead: false,
+    accept: ({ fingerprint }) => app.does(() => app.client.acceptKey(armored, fingerprint)),
+    isSecret,
   })
 }
 
 /** Asks where, and never writes over a file that is there. The name is proposed without any path of the sender's. */
 export const saveAs = (app: App, name: string, fetch: () => Promise<Uint8Array | null>) => {
-  const proposed = harmless(basename(name.replaceAll('\\', '/'))).replace(/^\.+/, '') || 'file'
   app.askLine(
     'Save as: ',
     (path) => {
@@ -101,6 +118,6 @@ export const saveAs = (app: App, name: string, fetch: () => Promise<Uint8Array |
       })
     },
     undefined,
-    proposed,
+    fileNameOf(name),
   )
 }

@@ -6,7 +6,7 @@
  */
 import { asWritten, completedWith, typingAt } from '../addresses.ts'
 import type { App } from '../app.ts'
-import { isProblem, type Message, type Opened, Problem, type Row, type Sent, Unreachable } from '../client.ts'
+import { isProblem, Problem, type Row, type Sent, Unreachable } from '../client.ts'
 import { edited as editedByHand, editorOf, placeForText } from '../editor.ts'
 import {
   edited,
@@ -21,12 +21,13 @@ import {
   textView,
   typed,
 } from '../field.ts'
-import { keyName } from '../keymap.ts'
+import { type Keymap, keyFor, keyName } from '../keymap.ts'
 import {
   type Attachment,
   blank,
   doubtsAbout,
   draftOf,
+  forwardedFiles,
   forwardOf,
   fromMailto,
   isSigned,
@@ -76,34 +77,36 @@ export const openDraft = async (app: App, row: Row): Promise<void> => {
     for (const { id } of screens.slice(there + 1).reverse()) app.close(id)
     return
   }
-  const source = await sourceOf(app, row, null, 'asks')
+  const from = app.top?.id ?? null
+  const source = await draftSourceOf(app, row)
   if (!source) return
   const attachments = await attachmentsOf(app, source)
-  if (attachments) app.push(screenOf('Draft', draftOf(source, attachments)))
+  if (attachments) app.pushOver(from, screenOf('Draft', draftOf(source, attachments)))
 }
 
-/** @param how.opened what is shown of the mail, if it is: its text is quoted */
+/** @param how.shown the mail as it is on the screen; null from a list, where nothing of it is open */
 export const reply = async (
   app: App,
   row: Row,
-  how: { all: boolean; opened: Message | Opened | null },
+  how: { all: boolean; shown: Source | null },
 ): Promise<void> => {
-  const source = await sourceOf(app, row, how.opened, 'if open')
+  const from = app.top?.id ?? null
+  const source = how.shown ?? (await closedSourceOf(app, row))
   if (!source) return
-  const { letter, notes } = replyTo(source, app.state.user ?? '', how.all)
-  app.push(screenOf('Reply', letter))
-  if (notes.length) app.note(notes.join(' '))
+  const kind = app.state.folders.find(({ name }) => name === source.came.folder)?.kind ?? 'user'
+  const { letter, notes } = replyTo(source, { own: app.state.user ?? '', all: how.all, kind })
+  if (app.pushOver(from, screenOf('Reply', letter)) !== null && notes.length) app.note(notes.join(' '))
 }
 
-export const forward = async (app: App, row: Row, shown: Message | Opened | null): Promise<void> => {
-  const source = await sourceOf(app, row, shown, 'if open')
+/** @param shown as for a reply */
+export const forward = async (app: App, row: Row, shown: Source | null): Promise<void> => {
+  const from = app.top?.id ?? null
+  const source = shown ?? (await closedSourceOf(app, row))
   if (!source) return
-  const isClosed = source.came.security === 'encrypted' && !source.opened
-  const attachments = isClosed ? [] : await attachmentsOf(app, source)
+  const attachments = await attachmentsOf(app, source)
   if (!attachments) return
   const { letter, notes } = forwardOf(source, attachments)
-  app.push(screenOf('Forward', letter))
-  if (notes.length) app.note(notes.join(' '))
+  if (app.pushOver(from, screenOf('Forward', letter)) !== null && notes.length) app.note(notes.join(' '))
 }
 
 const screenOf = (title: string, letter: Letter): ComposeScreen => {
@@ -127,38 +130,26 @@ const screenOf = (title: string, letter: Letter): ComposeScreen => {
   }
 }
 
-/**
- * The mail that a letter is made of.
- *
- * @param opening of an encrypted one: `asks` for the key, or opens it only if the key is open
- * @returns null if it was refused, which was said
- */
-const sourceOf = async (
-  app: App,
-  row: Row,
-  shown: Message | Opened | null,
-  opening: 'asks' | 'if open',
-): Promise<Source | null> => {
-  const isMessage = (mail: Message | Opened | null): mail is Message => mail !== null && 'security' in mail
-  const came = isMessage(shown) ? shown : await app.ask(() => app.client.message(row.id), 'Reading the mail')
-  if (!came) return null
-  if (shown && !isMessage(shown)) return { came, opened: shown }
-  if (came.security !== 'encrypted' || (opening === 'if open' && app.state.key === null))
-    return { came, opened: null }
-  const about = came.headers.subject ?? ''
-  const opened = await app.withKey({ verb: 'Decrypt', about }, () =>
-    app.client.decrypt(row.id).catch((error: unknown) => {
-      if (opening === 'if open' && isProblem(error, 'cannot-decrypt')) return 'closed' as const
-      throw error
-    }),
-  )
-  return opened && { came, opened: opened === 'closed' ? null : opened }
+/** The mail as it came: what its reader did not open is not opened to be quoted. Null if refused, which was said. */
+const closedSourceOf = async (app: App, row: Row): Promise<Source | null> => {
+  const came = await app.ask(() => app.client.message(row.id), 'Reading the mail')
+  return came && { came, opened: null, part: null }
+}
+
+/** The draft as it was written; an encrypted one asks for the key. */
+const draftSourceOf = async (app: App, row: Row): Promise<Source | null> => {
+  const source = await closedSourceOf(app, row)
+  if (source?.came.security !== 'encrypted') return source
+  const about = source.came.headers.subject ?? ''
+  const opened = await app.withKey({ verb: 'Decrypt', about }, () => app.client.decrypt(row.id))
+  return opened && { ...source, opened }
 }
 
 /** Null if one of them was refused, which was said. */
-const attachmentsOf = async (app: App, { came, opened }: Source): Promise<Attachment[] | null> => {
+const attachmentsOf = async (app: App, source: Source): Promise<Attachment[] | null> => {
+  const { came, opened } = source
   const found: Attachment[] = []
-  for (const { id, name, type } of (opened ?? came).attachments) {
+  for (const { id, name, type } of forwardedFiles(source)) {
     const fetch = () => app.client.part(came.id, id)
     const busy = 'Reading the attachments'
     const part = opened
@@ -174,14 +165,17 @@ const attachmentsOf = async (app: App, { came, opened }: Source): Promise<Attach
 
 export const compose: ScreenKind<Own> = {
   context: 'compose',
-  hints: ['send', 'close', 'encrypt', 'sign', 'editor', 'attach', 'help'],
+  hints: ({ focus }) => [
+    ...(isAddresses(focus) ? ['Tab completes'] : []),
+    ...['send', 'close', 'encrypt', 'sign', 'editor', 'attach', 'help'],
+  ],
   title: ({ title }) => title,
   place: ({ changedAt, keptAt }) =>
     changedAt !== null || keptAt === null ? '' : `kept ${clockOf(new Date(keptAt).toISOString())}`,
 
-  view(screen, _state, size) {
-    const { lines, fields } = headOf(screen, size)
-    const textSize = sizeOfText(screen, size)
+  view(screen, { keymap }, size) {
+    const { lines, fields } = headOf(screen, keymap, size)
+    const textSize = sizeOfText(screen, keymap, size)
     if (screen.focus !== 'text') {
       const y = fields.indexOf(screen.focus)
       const { cursorColumn } = fieldView(screen.fields[screen.focus], size.columns - labelColumns)
@@ -228,7 +222,7 @@ export const compose: ScreenKind<Own> = {
     const { focus, fields } = screen
     if (screen.busy) return
     if (focus === 'text') {
-      const next = pastedText(screen.text, text, sizeOfText(screen, sizeHere(app)))
+      const next = pastedText(screen.text, text, sizeOfText(screen, app.keymap, sizeHere(app)))
       return alter(app, screen, { text: next })
     }
     // A column of addresses, as lists have them.
@@ -289,10 +283,21 @@ export const compose: ScreenKind<Own> = {
           name: 'help',
           filter: field(),
           top: 0,
-          // Letters are text here.
-          rows: helpRows(app.keymap, 'compose').filter(({ keys }) =>
-            keys.split(' ').some((key) => key.length > 1),
-          ),
+          rows: [
+            ...helpRows({ ...app.keymap, global: {} }, 'compose'),
+            { keys: 'Tab', name: 'complete', does: 'complete an address; else go on to the next field' },
+            // Letters are text here, and what edits it goes before what holds elsewhere.
+            ...helpRows(app.keymap, 'global')
+              .slice(0, Object.keys(app.keymap.global).length)
+              .filter(({ name }) => ['quit', 'suspend', 'redraw'].includes(name))
+              .map((row) => ({
+                ...row,
+                keys: row.keys
+                  .split(' ')
+                  .filter((key) => key.length > 1)
+                  .join(' '),
+              })),
+          ],
         })
     }
   },
@@ -301,8 +306,8 @@ export const compose: ScreenKind<Own> = {
 const sizeHere = (app: App): Size => ({ columns: app.size.columns, rows: app.bodyRows })
 
 /** The window of the text: what the head leaves, or all where that is next to nothing. */
-const sizeOfText = (screen: Own, size: Size): Size => {
-  const left = size.rows - headOf(screen, size).lines.length
+const sizeOfText = (screen: Own, keymap: Keymap, size: Size): Size => {
+  const left = size.rows - headOf(screen, keymap, size).lines.length
   return {
     columns: size.columns,
     rows: left >= 2 ? left : screen.focus === 'text' ? size.rows : Math.max(1, left),
@@ -316,7 +321,7 @@ const fieldsOf = ({ fields, showCopies }: Own): FieldName[] => [
   'subject',
 ]
 
-const headOf = (screen: Own, { columns }: Size): { lines: Line[]; fields: FieldName[] } => {
+const headOf = (screen: Own, keymap: Keymap, { columns }: Size): { lines: Line[]; fields: FieldName[] } => {
   const fields = fieldsOf(screen)
   const lines = fields.map((name): Line => {
     const { text, cursor } = screen.fields[name]
@@ -324,7 +329,7 @@ const headOf = (screen: Own, { columns }: Size): { lines: Line[]; fields: FieldN
     const { shown } = fieldView({ text, cursor: name === screen.focus ? cursor : 0 }, columns - labelColumns)
     return [{ text: `${labels[name]}:`.padEnd(labelColumns), dim: true }, shown]
   })
-  const { text, isBad } = protectionOf(screen)
+  const { text, isBad } = protectionOf(screen, keymap)
   const rows = wrapped(text, columns - 2)
   const most = isBad || columns < 60 ? 2 : 1
   if (rows.length > most) rows.splice(most - 1, rows.length, cut(rows.slice(most - 1).join(' '), columns - 2))
@@ -339,23 +344,33 @@ const headOf = (screen: Own, { columns }: Size): { lines: Line[]; fields: FieldN
 }
 
 /** How the letter will leave, and why it cannot leave otherwise: in words, and never by a colour alone. */
-const protectionOf = ({ letter, recipients, text, problem }: Own): { text: string; isBad: boolean } => {
-  if (problem) return { text: problem, isBad: true }
+const protectionOf = (
+  { letter, fields, recipients, text, problem }: Own,
+  keymap: Keymap,
+): { text: string; isBad: boolean } => {
+  const encryptKey = keyFor(keymap, 'compose', 'encrypt')
   const without = recipients.filter(({ key }) => !key).map(({ address }) => address)
   const isTextSigned = text.lines.some((line) => isSigned(line.text))
-  const signed = letter.sign ? 'signed, ' : isTextSigned ? 'text signed, ' : ''
+  const signed = letter.sign ? 'signed' : isTextSigned ? 'text signed' : 'not signed'
+  const begin = `Will be: ${signed}, ${letter.encrypt ? 'encrypted' : 'NOT encrypted'}`
+  if (problem) return { text: `${begin}. ${problem}`, isBad: true }
+  const isOpen =
+    recipients.length === 0 && `${fields.to.text}${fields.cc.text}${fields.bcc.text}`.trim() !== ''
+  if (isOpen) return { text: `${begin}; the addresses are not checked yet`, isBad: false }
   if (letter.encrypt) {
     if (without.length)
       return {
-        text: `CANNOT be encrypted: no key for ${without.join(', ')} (Alt-e: unencrypted)`,
+        text: `Will be: ${signed}, CANNOT be encrypted: no key for ${without.join(', ')} (${encryptKey}: unencrypted)`,
         isBad: true,
       }
     const whom = recipients.length ? ` to ${recipients.map(({ address }) => address).join(', ')}` : ''
-    return { text: `Will be: ${signed || 'NOT signed, '}encrypted${whom}`, isBad: false }
+    return { text: `${begin}${whom}`, isBad: false }
   }
-  const begin = `Will be: ${signed || 'not signed, '}NOT encrypted`
   if (without.length) return { text: `${begin}: no key for ${without.join(', ')}`, isBad: false }
-  return { text: recipients.length ? `${begin} (Alt-e: encrypted, all have keys)` : begin, isBad: false }
+  return {
+    text: recipients.length ? `${begin} (${encryptKey}: encrypted, all have keys)` : begin,
+    isBad: false,
+  }
 }
 
 // ---- typing
@@ -392,7 +407,7 @@ const typeText = (app: App, screen: Own, press: Press): boolean => {
     step(app, screen, press.name === 'tab' ? 1 : -1)
     return true
   }
-  const next = editedText(screen.text, press, sizeOfText(screen, sizeHere(app)))
+  const next = editedText(screen.text, press, sizeOfText(screen, app.keymap, sizeHere(app)))
   if (!next) return false
   const isUp = press.name === 'up' || press.name === 'ctrl-p'
   if (next === screen.text) {
@@ -430,9 +445,11 @@ const typeField = (app: App, screen: Own, name: FieldName, press: Press): boolea
   return true
 }
 
-/** Tab: puts in the likeliest of those that begin so; again, the next of them; where nothing is begun, goes on. */
+/**
+ * Tab: puts in the likeliest of those that begin so; again, the next of them; where nothing is begun, or an address is
+ * complete, it goes on. Where nobody begins so it stays, for what is typed is no address yet.
+ */
 const complete = async (app: App, screen: Own, name: FieldName) => {
-  if (screen.offered?.candidates.length === 0) return step(app, screen, 1)
   if (screen.offered) return offer(app, screen, name, { ...screen.offered, place: screen.offered.place + 1 })
   const line = screen.fields[name]
   const { words, from, to } = typingAt(line)
@@ -441,14 +458,17 @@ const complete = async (app: App, screen: Own, name: FieldName) => {
     /<[^<>]*>\s*$/.test(line.text.slice(from, to)) ||
     screen.recipients.some(({ address }) => address === asked)
   if (words === '' || isWhole) return step(app, screen, 1)
-  const candidates = await app.ask(() => app.client.addresses(words))
+  const found = await app.ask(() => app.client.addresses(words))
+  const others = `${line.text.slice(0, from)} ${line.text.slice(to)}`.toLowerCase().split(/[\s,;<>"]+/)
+  const candidates = found?.filter(({ address }) => !others.includes(address.toLowerCase()))
   const now = app.current(screen)
   if (!candidates || !now || now.busy || now.focus !== name || now.fields[name] !== line) return
-  if (candidates.some(({ address }) => address === asked) || (candidates.length === 0 && words.includes('@')))
+  const isComplete = /^[^\s@]+@[^\s@]+\.[^\s@.]+$/.test(asked)
+  if (candidates.some(({ address }) => address === asked) || (candidates.length === 0 && isComplete))
     return step(app, now, 1)
   if (candidates.length === 0) {
-    app.change(now, { offered: { typed: line, candidates, place: 0 } })
-    return app.note(`Nobody whom you had mail with begins with ${words}. Tab again goes on.`)
+    const isThere = found?.length ? 'else ' : ''
+    return app.note(`Nobody ${isThere}whom you had mail with begins with "${words}". Enter goes on.`)
   }
   offer(app, now, name, { typed: line, candidates, place: 0 })
 }
@@ -468,7 +488,10 @@ const offer = (
   })
   if (candidates.length > 1)
     app.note(
-      candidates.map((each, at) => (at === place ? `[${asWritten(each)}]` : asWritten(each))).join('  '),
+      `${place + 1} of ${candidates.length}:  ${candidates
+        .map((each, at) => (at === place ? `[${asWritten(each)}]` : asWritten(each)))
+        .join('  ')}`,
+      { forMs: Number.POSITIVE_INFINITY },
     )
 }
 
@@ -505,6 +528,15 @@ const upkeepOf = (app: App, { id }: Own): Upkeep => {
   return upkeep
 }
 
+/** Nothing more is done for letters of a user who is gone. */
+export const dropLetters = (app: App) => {
+  for (const upkeep of upkeeps.get(app)?.values() ?? []) {
+    upkeep.isOver = true
+    clearTimeout(upkeep.lookUp)
+  }
+  upkeeps.delete(app)
+}
+
 const lookUpSoon = (app: App, screen: Own, ms: number) => {
   const upkeep = upkeepOf(app, screen)
   clearTimeout(upkeep.lookUp)
@@ -528,7 +560,9 @@ const lookUp = async (app: App, screen: Own) => {
   if (!isSame || found === null) return
   app.change(
     now,
-    typeof found === 'string' ? { problem: found, recipients: [] } : { problem: '', recipients: found },
+    typeof found === 'string'
+      ? { problem: found.replace(/\.\.$/, '.'), recipients: [] }
+      : { problem: '', recipients: found },
   )
 }
 
@@ -678,15 +712,29 @@ const discard = async (app: App, screen: Own) => {
   app.close(screen.id)
   if (!isEmpty(screen)) {
     const changedAt = app.surroundings.now()
-    app.done('The letter was thrown away.', async () => openAgain(app, screen, null, { changedAt }))
+    app.done('The letter was thrown away.', async () => {
+      openAgain(app, app.top?.id ?? null, screen, null, { changedAt })
+    })
   }
   void app.moved()
 }
 
 /** The letter as it was, with another draft or none. */
-const openAgain = (app: App, before: Own, draft: number | null, change: Partial<ComposeScreen>) => {
+const openAgain = (
+  app: App,
+  from: number | null,
+  before: Own,
+  draft: number | null,
+  change: Partial<ComposeScreen>,
+): number | null => {
   const { id: _, ...was } = before
-  app.push({ ...was, letter: { ...was.letter, draft }, busy: false, offered: null, ...change })
+  return app.pushOver(from, {
+    ...was,
+    letter: { ...was.letter, draft },
+    busy: false,
+    offered: null,
+    ...change,
+  })
 }
 
 // ---- sending and signing
@@ -703,6 +751,17 @@ const send = async (app: App, screen: Own): Promise<void> => {
   if (doubt) {
     const [name, sentence] = doubt
     return ask(app, screen, name, `${sentence} Send it all the same? y/n`, (now) => void send(app, now))
+  }
+  // Before the passphrase is asked for; else the server says it as well.
+  if (letter.sign) {
+    if (screen.recipients.length === 0) {
+      app.change(screen, { busy: true, offered: null })
+      await lookUp(app, screen)
+      const now = app.current(screen)
+      if (now) app.change(now, { busy: false })
+    }
+    const now = app.current(screen)
+    if (!now || !addressesHold(app, now)) return
   }
   const upkeep = upkeepOf(app, screen)
   app.change(screen, { busy: true, offered: null })
@@ -727,7 +786,32 @@ const send = async (app: App, screen: Own): Promise<void> => {
   else wasSent(app, now, answer)
 }
 
+/** Whether the letter can go to all of them; if not, that is said. */
+const addressesHold = (app: App, screen: Own): boolean => {
+  const { problem, recipients, letter } = screen
+  const without = recipients.filter(({ key }) => !key).map(({ address }) => address)
+  if (problem) {
+    app.change(screen, { focus: fieldWith(screen, problem) })
+    app.warn(problem)
+  } else if (letter.encrypt && without.length)
+    app.warn(
+      `There is no public key for ${without.join(', ')}. The letter was not sent; ${keyFor(app.keymap, 'compose', 'encrypt')} sends it unencrypted.`,
+    )
+  return !problem && recipients.length > 0 && !(letter.encrypt && without.length)
+}
+
+/** The field of the address that is wrong. */
+const fieldWith = ({ fields }: Own, problem: string): Place =>
+  (['to', 'cc', 'bcc'] as const).find((name) =>
+    fields[name].text.split(/[\s,;<>"]+/).some((word) => word !== '' && problem.includes(`: ${word}`)),
+  ) ?? 'to'
+
+/** No connection was made at all; where one broke off nobody knows what came over it. */
+const neverLeft = /: (nothing answers there|no such name is known|names cannot be looked up just now)\.$/
+
 const wasRefused = (app: App, screen: Own, why: Problem | Unreachable) => {
+  if (why instanceof Unreachable && neverLeft.test(why.message))
+    return app.warn(`${why.message} Nothing was sent; the letter is still here.`)
   if (why instanceof Unreachable)
     return app.warn(
       `${why.message} Whether the letter left is not known: look into Sent before you send it again. It is still here.`,
@@ -740,7 +824,8 @@ const wasRefused = (app: App, screen: Own, why: Problem | Unreachable) => {
       changedAt: null,
       keptAt: app.surroundings.now(),
     })
-  if (why.code === 'bad-address') app.change(screen, { focus: 'to', problem: why.message })
+  if (why.code === 'bad-address')
+    app.change(screen, { focus: fieldWith(screen, why.message), problem: why.message.replace(/\.\.$/, '.') })
   if (why.code === 'no-key-for') lookUpSoon(app, screen, 0)
   app.warn(why.message)
 }
@@ -755,6 +840,7 @@ const wasSent = (app: App, screen: Own, { id, queued, delivered, held_until }: S
     label: `Sent to ${shown}.`,
     until: app.surroundings.now() + undoMs,
     run: async () => {
+      const from = app.top?.id ?? null
       let draft: number
       try {
         draft = (await app.client.recall(id)).id
@@ -763,27 +849,34 @@ const wasSent = (app: App, screen: Own, { id, queued, delivered, held_until }: S
         if (error instanceof Unreachable) app.dispatch({ type: 'undo', undo })
         throw error
       }
-      openAgain(app, screen, draft, { changedAt: null, keptAt: app.surroundings.now() })
-      app.note('The letter did not leave: it is yours again.')
+      const again = openAgain(app, from, screen, draft, { changedAt: null, keptAt: app.surroundings.now() })
+      app.note(`The letter did not leave: it ${again === null ? 'lies in Drafts' : 'is yours again'}.`)
       void app.moved()
     },
   }
   app.dispatch({ type: 'undo', undo })
   const [key = 'u'] = app.keymap.global.undo?.keys ?? []
-  app.note(`Sent to ${shown} (leaves in ${holdS} s; ${keyName(key)} takes it back)`)
+  app.note(`Sent to ${shown} (leaves in ${holdS} s; ${keyName(key)} takes it back)`, {
+    forMs: holdS * 1000,
+    isKept: true,
+  })
 }
 
 /** Asks once; a yes holds for this letter. */
 const ask = (app: App, screen: Own, name: string, question: string, yes: (now: Own) => void) =>
-  app.askChoice(question, {
-    y: () => {
-      const now = app.current(screen)
-      if (!now) return
-      app.change(now, { asked: [...now.asked, name] })
-      yes(app.current(screen)!)
+  app.askChoice(
+    question,
+    {
+      y: () => {
+        const now = app.current(screen)
+        if (!now) return
+        app.change(now, { asked: [...now.asked, name] })
+        yes(app.current(screen)!)
+      },
+      n: () => app.note('The letter is as it was.'),
     },
-    n: () => app.note('The letter is as it was.'),
-  })
+    screen.id,
+  )
 
 /** S1450-S1510: the text comes back signed, ready to be sent. */
 const signText = async (app: App, screen: Own) => {
@@ -807,7 +900,7 @@ const signText = async (app: App, screen: Own) => {
     letter: { ...now.letter, sign: false },
   })
   const files = now.letter.attachments.length
-    ? ' The signature covers the text, not the attached files; Alt-s covers both.'
+    ? ` The signature covers the text, not the attached files; ${keyFor(app.keymap, 'compose', 'sign')} covers both.`
     : ''
   app.note(`Signed, and ready to send. If you change the text now, the signature no longer fits.${files}`)
 }

@@ -1,5 +1,6 @@
 /** The ways to another folder. */
 import type { App } from '../app.ts'
+import { keyFor } from '../keymap.ts'
 import { counted, startingWith } from '../words.ts'
 import { openList } from './list.ts'
 import { openMenu } from './menu.ts'
@@ -12,7 +13,7 @@ export const goToFolder = (app: App) => {
     (typed) => (typed === '' ? showFolders(app) : openFolder(app, typed)),
     (typed) => startingWith(names(), typed),
   )
-  app.note('Tab completes, Enter lists all')
+  app.note('Tab completes, Enter lists all', { forMs: Number.POSITIVE_INFINITY })
 }
 
 export const openFolder = (app: App, typed: string) => {
@@ -24,7 +25,7 @@ export const openFolder = (app: App, typed: string) => {
     return app.warn(
       found.length
         ? `Which one: ${found.join(', ')}?`
-        : `There is no folder ${typed}; o and Enter lists them.`,
+        : `There is no folder ${typed}; ${keyFor(app.keymap, 'global', 'folder')} and Enter lists them.`,
     )
   for (const { id, name: kind } of [...app.state.screens].reverse()) {
     if (kind === 'compose') break // a letter stays where it is

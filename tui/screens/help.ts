@@ -38,7 +38,10 @@ export const help: ScreenKind<Own> = {
       [label, filter.shown],
       [
         narrowed.length
-          ? `${narrowed.length === 1 ? '1 entry' : `${narrowed.length} entries`}. Esc closes.`
+          ? cut(
+              `${narrowed.length === 1 ? '1 entry' : `${narrowed.length} entries`}. PgDn/arrows move, Esc closes.`,
+              columns,
+            )
           : 'No key is described with these words.',
       ],
       [''],

@@ -4,7 +4,7 @@
  */
 import type { App } from '../app.ts'
 import { Problem, Unreachable } from '../client.ts'
-import { keyName } from '../keymap.ts'
+import { type Keymap, keyFor, keyName } from '../keymap.ts'
 import type { ScreenKind } from '../screen.ts'
 import type { InUseScreen } from '../state.ts'
 import { harmless, wrapped } from '../text.ts'
@@ -17,14 +17,14 @@ export const inUse: ScreenKind<Own> = {
   hints: [],
   title: ({ step }) => (step === 'error' ? 'Key in use elsewhere' : 'Stop the other use?'),
 
-  view(screen, _state, { columns }) {
+  view(screen, { keymap }, { columns }) {
     const { terminal, since, last_used } = screen.by
     const who = `${harmless(terminal)}${since ? `, since ${clockOf(since)}, last use ${clockOf(last_used)}` : ''}`
     const sentences =
       screen.step === 'error'
         ? [
             `Another terminal is using your key: ${who}. Only one terminal may use it at a time.`,
-            `Press ${again(screen)} again to stop that use and go on here. Esc leaves it alone.`,
+            `Press ${again(screen, keymap)} again to stop that use and go on here. Esc leaves it alone.`,
           ]
         : [
             `OK stops at once the use of your key by ${who}. Then your passphrase is asked for here.`,
@@ -38,6 +38,7 @@ export const inUse: ScreenKind<Own> = {
   },
 
   type(app, screen, press) {
+    if (screen.busy) return true
     if (press.name === 'esc' || (screen.step === 'confirm' && press.name === 'n')) {
       app.close(screen.id)
       app.note('Nothing was changed: the key stays where it is.')
@@ -47,7 +48,8 @@ export const inUse: ScreenKind<Own> = {
       if (press.name === 'y' || press.name === 'enter') void stop(app, screen)
       return true
     }
-    const isAgain = app.keymap.key.again?.keys.includes(press.name) || press.name === again(screen)
+    const isAgain =
+      app.keymap.key.again?.keys.includes(press.name) || keyName(press.name) === again(screen, app.keymap)
     if (isAgain || press.name === 'enter') app.change(screen, { step: 'confirm' })
     return true
   },
@@ -55,16 +57,25 @@ export const inUse: ScreenKind<Own> = {
   run: () => undefined,
 }
 
-const again = ({ verb }: Own) =>
-  ({ Decrypt: 'D', Sign: 'S', Unlock: 'z', Send: keyName('enter') })[verb] ?? 'D'
+/** The key that wanted the key, as it is bound; to send it is Enter, for that one is easily pressed twice. */
+const again = ({ verb }: Own, keymap: Keymap) =>
+  ({
+    Decrypt: keyFor(keymap, 'message', 'decrypt'),
+    Sign: keyFor(keymap, 'global', 'sign'),
+    Unlock: keyFor(keymap, 'global', 'key'),
+  })[verb] ?? keyName('enter')
 
 const stop = async (app: App, screen: Own) => {
+  app.change(screen, { busy: true, problem: '' })
   try {
     await app.client.stop()
     app.close(screen.id, true)
   } catch (error) {
     if (error instanceof Problem && error.code === 'no-session') return app.close(screen.id, true)
-    if (!(error instanceof Problem || error instanceof Unreachable)) return app.complain(error)
-    app.change(screen, { problem: error.message })
+    if (!(error instanceof Problem || error instanceof Unreachable)) {
+      app.change(screen, { busy: false })
+      return app.complain(error)
+    }
+    app.change(screen, { problem: error.message, busy: false })
   }
 }

@@ -7,7 +7,7 @@ import type { Row } from '../client.ts'
 import type { Line, Picture, ScreenKind, Size } from '../screen.ts'
 import type { ListScreen, State } from '../state.ts'
 import { column } from '../text.ts'
-import { bareSubject, nameOf, shortDate } from '../words.ts'
+import { bareSubject, senderOf, shortDate } from '../words.ts'
 import { archive, flag, move, remove, unread } from './acts.ts'
 import { forward, reply } from './compose.ts'
 import { openMessage } from './message.ts'
@@ -40,7 +40,16 @@ export const openList = (
 
 export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: Own) => void> = {
   context: 'list',
-  hints: ['open', 'decrypt', 'reply', 'compose', 'delete', 'search', 'help'],
+  hints: ({ rows }) => [
+    'open',
+    // Of all that is listed, so that a move does not change it.
+    ...([...rows.values()].some(({ security }) => security === 'encrypted') ? ['decrypt'] : []),
+    'reply',
+    'compose',
+    'delete',
+    'search',
+    'help',
+  ],
   commands: ['go'],
 
   title(screen, state) {
@@ -126,9 +135,9 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
       case 'decrypt':
         return openMessage(app, screen, row, { decrypt: command === 'decrypt' })
       case 'reply':
-        return void reply(app, row, { all: false, opened: null })
+        return void reply(app, row, { all: false, shown: null })
       case 'replyAll':
-        return void reply(app, row, { all: true, opened: null })
+        return void reply(app, row, { all: true, shown: null })
       case 'forward':
         return void forward(app, row, null)
       case 'delete':
@@ -353,7 +362,7 @@ const rowText = (
     row.attachments > 0 ? '@' : ' ',
     { plain: ' ', encrypted: 'E', signed: 'S' }[row.security],
   ].join('')
-  const who = isSent ? row.to || '(nobody yet)' : nameOf(row.from)
+  const who = isSent ? row.to || '(nobody yet)' : senderOf(row.from)
   const dateColumns = columns >= 60 ? 7 : 0
   const whoColumns = columns >= 100 ? 24 : columns >= 60 ? 18 : 10
   const subjectColumns = columns - 6 - whoColumns - 1 - dateColumns

@@ -1,4 +1,6 @@
 /** Log-in (S1090-S1180): user and password. The password is shown by nothing, not even by its length. */
+import { spawnSync } from 'node:child_process'
+import { readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { App } from '../app.ts'
 import { heartbeatS, Problem, Unreachable } from '../client.ts'
@@ -85,8 +87,21 @@ const logIn = async (app: App, screen: Own) => {
   }
 }
 
-/** What this terminal is called at the server. */
+/** What this terminal is called at the server: two windows of one machine are told apart. */
 export const terminalName = () => {
   const over = process.env.SSH_CONNECTION?.split(' ')[0]
-  return `terminal on ${hostname()}${over ? `, by ssh from ${over}` : ''}`.slice(0, 60)
+  const words = [`terminal on ${hostname().slice(0, 30)}`, lineName(), over && `by ssh from ${over}`]
+  return words.filter(Boolean).join(', ').slice(0, 60)
+}
+
+/** The line that we talk over, such as `pts/3`; nothing where it has no name. */
+const lineName = () => {
+  if (!process.stdin.isTTY) return ''
+  try {
+    return readlinkSync('/proc/self/fd/0').replace(/^\/dev\//, '')
+  } catch {
+    // Where there is no /proc, a program says it.
+    const { stdout } = spawnSync('tty', { stdio: ['inherit', 'pipe', 'ignore'], encoding: 'utf8' })
+    return /^\/dev\/(\S+)/.exec(stdout ?? '')?.[1] ?? ''
+  }
 }

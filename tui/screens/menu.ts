@@ -8,7 +8,16 @@ type Own = MenuScreen & { id: number }
 
 export const menu: ScreenKind<Own> = {
   context: 'menu',
-  hints: ['choose', 'delete', 'save', 'back'],
+  hints({ items, cursor }) {
+    const item = items[cursor]
+    return [
+      ...(item?.choose ? ['choose'] : []),
+      ...(item?.remove ? ['delete'] : []),
+      ...(item?.save ? ['save'] : []),
+      'back',
+      'help',
+    ]
+  },
   title: ({ title }) => title,
   place: ({ items, cursor }) => (items.length ? `${cursor + 1} of ${items.length}` : ''),
 
@@ -22,16 +31,17 @@ export const menu: ScreenKind<Own> = {
       }
     const room = Math.max(1, rows - intro.length)
     const first = Math.floor(screen.cursor / room) * room
-    const longest = Math.max(...screen.items.map(({ text }) => cells(harmless(text))))
-    const widest = Math.min(longest, Math.floor(columns * 0.5))
+    const head = ({ when, text }: Own['items'][number]) => harmless(when ? `${when} ${text}` : text)
+    const longest = Math.max(...screen.items.map((item) => cells(head(item))))
+    const widest = Math.min(longest, Math.floor(columns * (columns < 60 ? 0.8 : 0.5)))
     const lines = screen.items.slice(first, first + room).map((item, place): Line => {
       const detail = harmless(item.detail ?? '')
       // What tells the rows apart comes first; the rest has what is left.
-      const wide = detail ? widest : columns
       const text = detail
-        ? `${column(item.text, wide)}  ${cut(detail, columns - wide - 2)}`
-        : cut(harmless(item.text), columns)
-      return [{ text: pad(text, columns), reverse: first + place === screen.cursor }]
+        ? `${column(head(item), widest)}  ${cut(detail, Math.max(0, columns - widest - 4))}`
+        : cut(head(item), columns - 2)
+      const isHere = first + place === screen.cursor
+      return [{ text: pad(cut(`${isHere ? '>' : ' '} ${text}`, columns), columns), reverse: isHere }]
     })
     return { lines: [...intro, ...lines], cursor: { x: 0, y: intro.length + screen.cursor - first } }
   },
@@ -63,9 +73,14 @@ export const menu: ScreenKind<Own> = {
     const item = screen.items[screen.cursor]
     const act = { choose: item?.choose, delete: item?.remove, save: item?.save }[command]
     if (act) act()
-    else app.note('That does nothing here.')
+    else app.note('That does nothing with what is selected here.')
   },
 }
 
-export const openMenu = (app: App, title: string, load: Own['load'], intro: string[] = []) =>
-  app.push({ name: 'menu', title, intro, items: [], cursor: 0, loading: true, load })
+export const openMenu = (
+  app: App,
+  title: string,
+  load: Own['load'],
+  intro: string[] = [],
+  { isSecret = false }: { isSecret?: boolean } = {},
+) => app.push({ name: 'menu', title, intro, items: [], cursor: 0, loading: true, load, isSecret })

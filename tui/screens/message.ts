@@ -4,13 +4,16 @@
  */
 import type { App } from '../app.ts'
 import { isProblem, type Message, type Opened, type Row } from '../client.ts'
+import { type Keymap, keyFor } from '../keymap.ts'
+import type { Source } from '../letter.ts'
 import type { Line, Picture, ScreenKind, Size } from '../screen.ts'
 import type { ListScreen, MessageScreen, State } from '../state.ts'
-import { column, harmless, wrapped } from '../text.ts'
-import { grouped, people, sizeOf } from '../words.ts'
+import { cells, column, cut, harmless, wrapped } from '../text.ts'
+import { grouped, hasAddressLooks, people, sizeOf } from '../words.ts'
 import { archive, flag, move, remove } from './acts.ts'
 import { openAttachments } from './attachments.ts'
-import { forward, reply } from './compose.ts'
+import { forward, openDraft, reply } from './compose.ts'
+import { foreign, fromSender } from './text.ts'
 
 type Own = MessageScreen & { id: number }
 
@@ -21,7 +24,7 @@ export const openMessage = (
   how: { decrypt: boolean },
 ) => {
   if (app.state.folders.some(({ name, kind }) => name === from.folder && kind === 'drafts'))
-    return void import('./compose.ts').then(({ openDraft }) => openDraft(app, row))
+    return void openDraft(app, row)
   const id = app.push({
     name: 'message',
     row,
@@ -63,7 +66,7 @@ const decrypt = async (app: App, screen: Own, came: Message, part?: string) => {
   if (came.security !== 'encrypted' && within === undefined)
     return app.note(
       another
-        ? 'Several parts are encrypted: v lists them, each opens alone.'
+        ? `Several parts are encrypted: ${keyFor(app.keymap, 'message', 'parts')} lists them, each opens alone.`
         : 'This mail is not encrypted.',
     )
   const about = came.headers.subject ?? ''
@@ -76,12 +79,35 @@ const decrypt = async (app: App, screen: Own, came: Message, part?: string) => {
   const now = app.current(screen)
   if (!opened || !now || now.row.id !== id) return
   if (opened instanceof Error) return app.change(now, { problem: opened.message })
+  // It was locked meanwhile.
+  if (app.state.key === null) return app.change(now, forgotten(app.keymap))
   app.change(now, { opened, part: within ?? null, top: 0, problem: '' })
 }
 
+/** What becomes of an opened mail when the key closes. */
+export const forgotten = (keymap: Keymap) => ({
+  opened: null,
+  part: null,
+  top: 0,
+  problem: `The key has closed. Press ${keyFor(keymap, 'message', 'decrypt')} to open the mail again.`,
+})
+
 export const message: ScreenKind<Own> = {
   context: 'message',
-  hints: ['decrypt', 'reply', 'pageDown', 'next', 'delete', 'parts', 'back', 'help'],
+  hints({ came, opened }) {
+    const isClosed = came !== null && !opened && (came.security === 'encrypted' || came.isolated.length > 0)
+    const hasParts = came !== null && ((opened ?? came).attachments.length > 0 || came.isolated.length > 0)
+    return [
+      ...(isClosed ? ['decrypt'] : []),
+      'reply',
+      'pageDown',
+      'next',
+      'delete',
+      ...(hasParts ? ['parts'] : []),
+      'back',
+      'help',
+    ]
+  },
 
   title: ({ folder }) => folder,
 
@@ -90,8 +116,8 @@ export const message: ScreenKind<Own> = {
     return list?.total ? `${screen.place + 1} of ${list.total}` : ''
   },
 
-  view(screen, _state, size) {
-    const head = headOf(screen, size)
+  view(screen, state, size) {
+    const head = headOf(screen, state.keymap, size)
     const text = textRows(screen, size.columns)
     const room = Math.max(1, size.rows - head.length)
     const shown = text.slice(screen.top, screen.top + room)
@@ -106,7 +132,7 @@ export const message: ScreenKind<Own> = {
   },
 
   run(app, screen, command) {
-    const head = headOf(screen, { columns: app.size.columns, rows: app.bodyRows })
+    const head = headOf(screen, app.keymap, { columns: app.size.columns, rows: app.bodyRows })
     const room = Math.max(1, app.bodyRows - head.length)
     const last = Math.max(0, textRows(screen, app.size.columns).length - room)
     // One row stays on the screen when a page is turned: the last line of the page says what is left.
@@ -136,9 +162,9 @@ export const message: ScreenKind<Own> = {
         return turn(app, screen, -1)
       case 'reply':
       case 'replyAll':
-        return void reply(app, row, { all: command === 'replyAll', opened: quotable(screen) })
+        return void reply(app, row, { all: command === 'replyAll', shown: sourceOf(screen) })
       case 'forward':
-        return void forward(app, row, quotable(screen))
+        return void forward(app, row, sourceOf(screen))
       case 'flag':
         return flag(app, [row])
       case 'unread':
@@ -182,15 +208,21 @@ export const message: ScreenKind<Own> = {
           .then((octets) => {
             if (!octets) return
             const text = new TextDecoder('utf-8').decode(octets)
-            app.push({ name: 'text', title: 'Source of the mail', text, top: 0 })
+            app.pushOver(screen.id, {
+              name: 'text',
+              title: 'Source of the mail',
+              intro: fromSender,
+              content: { text },
+              top: 0,
+              isSecret: false,
+            })
           })
     }
   },
 }
 
-/** What may be quoted: the root message as it was shown, nothing of an unopened one or of a part that opens alone. */
-const quotable = (screen: Own): Opened | Message | null =>
-  screen.came?.security === 'encrypted' ? (screen.part === null ? screen.opened : null) : screen.came
+/** The mail as it is before the reader's eyes. */
+const sourceOf = ({ came, opened, part }: Own): Source | null => came && { came, opened, part }
 
 const listUnder = (state: State, screen: Own) => {
   const place = state.screens.findIndex(({ id }) => id === screen.id)
@@ -216,10 +248,10 @@ const turn = (app: App, screen: Own, by: number) => {
 type Shown = Message | Opened
 const shownOf = (screen: Own): Shown | null => screen.opened ?? screen.came
 
-const headOf = (screen: Own, { columns, rows }: Size): Line[] => {
+const headOf = (screen: Own, keymap: Keymap, { columns, rows }: Size): Line[] => {
   const shown = shownOf(screen)
   const lines: Line[] = []
-  for (const { text, isBad } of verdictsOf(screen))
+  for (const { text, isBad } of verdictsOf(screen, keymap))
     for (const row of wrapped(text, columns - 2).slice(0, 3))
       lines.push([{ text: `| ${row}`, bold: true, ...(isBad ? { colour: 'red' as const } : {}) }])
   if (!shown) return lines
@@ -229,9 +261,14 @@ const headOf = (screen: Own, { columns, rows }: Size): Line[] => {
   }
   if (screen.allHeaders) {
     for (const [name, value] of Object.entries(shown.headers))
-      for (const each of value.split('\n')) named(harmless(name), each)
+      for (const each of value.split('\n')) named(foreign(name, columns)[0] ?? '', each)
   } else {
-    named('From', people(shown.from) || (shown.headers.from ?? ''))
+    const room = columns - 'From: '.length
+    const senders = shown.from.length
+      ? shown.from.slice(0, 3).map((each) => senderIn(each, room))
+      : [shown.headers.from ?? '']
+    for (const sender of senders) for (const row of wrapped(sender, room).slice(0, 8)) named('From', row)
+    if (shown.from.length > 3) named('From', `and ${shown.from.length - 3} more`)
     named('To', people(shown.to))
     named('Cc', people(shown.cc))
     named('Subject', shown.headers.subject || '(no subject)')
@@ -247,6 +284,14 @@ const headOf = (screen: Own, { columns, rows }: Size): Line[] => {
   return lines.length < rows - 3 ? lines : [...lines.slice(0, Math.max(1, rows - 4)), ['']]
 }
 
+/** The address is seen whole: a long name gives way to it, and one that looks like an address comes after the real one. */
+const senderIn = ({ name, address }: { name: string; address: string }, room: number): string => {
+  const [who, where] = [harmless(name).trim(), harmless(address)]
+  if (who === '' || who === where) return where
+  if (hasAddressLooks(who)) return cut(`${where}, under the name ${who}`, Math.max(room, cells(where) + 1))
+  return `${cut(who, Math.max(8, room - cells(where) - 3))} <${where}>`
+}
+
 const dateOf = (date: string) => {
   const at = new Date(date)
   return Number.isNaN(at.getTime())
@@ -255,7 +300,8 @@ const dateOf = (date: string) => {
 }
 
 /** What we know, in words: of the encryption, of the signature, of what went wrong. */
-const verdictsOf = (screen: Own): { text: string; isBad: boolean }[] => {
+const verdictsOf = (screen: Own, keymap: Keymap): { text: string; isBad: boolean }[] => {
+  const keyName = (command: string) => keyFor(keymap, 'message', command)
   const { came, opened, problem } = screen
   const shown = shownOf(screen)
   if (!came || !shown) return [{ text: 'Reading the mail ...', isBad: false }]
@@ -266,9 +312,12 @@ const verdictsOf = (screen: Own): { text: string; isBad: boolean }[] => {
   if (opened && screen.part !== null)
     good('Encrypted part, opened alone: it is not the mail around it, and is not quoted in replies.')
   else if (opened) good('Encrypted mail, open.')
-  else if (came.security === 'encrypted') good('Encrypted mail, as it came. D decrypts it.')
+  else if (came.security === 'encrypted')
+    good(`Encrypted mail, as it came. ${keyName('decrypt')} decrypts it.`)
   else if (came.isolated.length)
-    good('A part of this mail is encrypted and opens alone: D, or v for the list.')
+    good(
+      `A part of this mail is encrypted and opens alone: ${keyName('decrypt')}, or ${keyName('parts')} for the list.`,
+    )
   const { status, by, key, at, reason } = shown.signature
   const which = key ? `key ${grouped(key.slice(-16))}` : 'an unknown key'
   const who = by ? harmless(by) : '?'
@@ -297,7 +346,7 @@ const textRows = (screen: Own, columns: number): string[] => {
   if (!shown) return []
   const known = rowsOf.get(shown)
   if (known?.columns === columns) return known.rows
-  const rows = wrapped(shown.text.trimEnd(), columns)
+  const rows = foreign(shown.text.trimEnd(), columns)
   rowsOf.set(shown, { columns, rows })
   return rows
 }

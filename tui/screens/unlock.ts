@@ -88,11 +88,12 @@ const chosen = async (app: App, screen: Own) => {
   if (screen.choice === 'cancel') return app.close(screen.id)
   try {
     if (screen.choice !== 'passphrase') {
-      const opened = await askApproval(app, screen.verb, screen.choice)
+      app.change(screen, { busy: true, problem: '' })
+      const opened = await askApproval(app, screen.id, screen.verb, screen.choice)
       const now = app.current(screen)
       if (!now) return
       if (opened === true) return app.close(screen.id, true)
-      return app.change(now, { problem: opened, choice: 'passphrase' })
+      return app.change(now, { problem: opened, choice: 'passphrase', busy: false })
     }
     if (screen.passphrase.isEmpty) return app.change(screen, { problem: 'Type your passphrase.' })
     app.change(screen, { busy: true, problem: '' })
