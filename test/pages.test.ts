@@ -491,6 +491,17 @@ test('reply-all leaves out oneself, Re: stands once, and a forwarded mail keeps 
   assert.match(file.headers.get('content-security-policy')!, /sandbox/)
 })
 
+test('a mail in the Inbox that claims to be one’s own is answered to whom it claims to be from', async (t) => {
+  const made = await world(t)
+  await people(made)
+  await made.deliver(ann, `From: ${ann}\nTo: mallory@evil.example\nSubject: forged\n\nWhat did we say?\n`)
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.follow('forged')
+  await lynx.follow('Reply')
+  assert.equal(lynx.page.value('to'), ann)
+})
+
 test('what a stranger writes is text: in subject, name, file name, and body', async (t) => {
   const made = await world(t)
   await people(made)

@@ -814,6 +814,8 @@ test('B18: whatever Wafer itself says or asks is harmless, wherever its words ca
   talk.close()
   assert.doesNotMatch(heard, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]/)
   assert.doesNotMatch(heard, /^Inbox/m)
+  talk.text(`${'\n'.repeat(300_000)}end`)
+  assert.match(heard, /Text begins, 300001 lines/)
 })
 
 test('new mail is told before the next prompt, and nothing is said while one types', async (t) => {

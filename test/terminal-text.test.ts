@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import stringWidth from 'string-width'
 import { cells, column, cut, harmless, harmlessLines, pad, wrapped } from '../tui/text.ts'
+import { bareSubject, nameOf } from '../tui/words.ts'
 
 const corpus = process.env.CORPUS_DIR ?? join(import.meta.dirname, '..', '..', 'shared', 'corpus')
 
@@ -235,6 +236,23 @@ test('B18: a mail of endless characters or marks is wrapped in one pass, however
     marks(200_000),
   ])
     assert.ok(looksAt(text) < 40, text.slice(0, 4))
+})
+
+test('The name of a sender is what stands before the address; a million blanks in it end no program', () => {
+  for (const [from, name] of [
+    ['Eve <eve@far.example>', 'Eve'],
+    ['"Doe, Jane" <jane@far.example> ', 'Doe, Jane'],
+    ['eve@far.example', 'eve@far.example'],
+    ['<eve@far.example>', '<eve@far.example>'],
+    ['Eve <a> <eve@far.example>', 'Eve <a>'],
+    ['', ''],
+  ] as const)
+    assert.equal(nameOf(from), name, from)
+  // Were each blank the beginning of another try, this would take days.
+  const blanks = ' '.repeat(1_000_000)
+  for (const text of [`a${blanks}b`, `${'<'.repeat(1_000_000)}b`, `"${blanks}`, `Re:${blanks}Re:${blanks}x`])
+    for (const each of [nameOf, bareSubject, harmless]) assert.ok(each(text).length > 0)
+  assert.equal(wrapped(`a${blanks}b`, 78).at(-1), 'b')
 })
 
 test('Rows break at spaces and between wide characters, a long word breaks hard, tabs go to every eighth cell', () => {

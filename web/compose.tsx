@@ -230,7 +230,9 @@ export const composePages = (services: Services, windows: KeyWindows) => {
     const { user } = sessionOf(c)
     const { message, mail } = await sourceOf(c, id)
     const own = (each: Address) => each.address.toLowerCase() === user.address
-    const isMine = mail.from.length > 0 && mail.from.every(own)
+    // By the folder: a mail in the Inbox that claims to be one's own may name whomever its sender likes as recipient.
+    const { kind } = await mailboxes.folder(user.id, message.folderId)
+    const isMine = (kind === 'sent' || kind === 'drafts') && mail.from.length > 0 && mail.from.every(own)
     const senders = new Set(mail.from.map(({ address }) => address.toLowerCase()))
     const elsewhere = mail.replyTo.filter(({ address }) => !senders.has(address.toLowerCase()))
     // Who changes a mail on its way must not have the answer, with the text in it, sent to themselves.

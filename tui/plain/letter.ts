@@ -156,9 +156,8 @@ export class LetterTalk {
   /** The field with names replaced by the addresses that were chosen; null if one is not known. */
   async #named(line: string): Promise<string | null> {
     const { talk, client } = this.#desk
-    const entries = line.split(/,(?=(?:[^"]*"[^"]*")*[^"]*$)/).map((entry) => entry.trim())
     const addresses: string[] = []
-    for (const entry of entries.filter(Boolean)) {
+    for (const entry of entriesIn(line)) {
       if (entry.includes('@')) {
         addresses.push(entry)
         continue
@@ -534,6 +533,18 @@ export class LetterTalk {
     talk.say(draft === null ? 'Thrown away.' : 'Thrown away; the draft of it is in the Trash.')
     done()
   }
+}
+
+/** What stands between commas that are in no quotes. */
+const entriesIn = (line: string): string[] => {
+  const entries = ['']
+  let isQuoted = false
+  for (const character of line) {
+    if (character === '"') isQuoted = !isQuoted
+    if (character === ',' && !isQuoted) entries.push('')
+    else entries[entries.length - 1] += character
+  }
+  return entries.map((entry) => entry.trim()).filter(Boolean)
 }
 
 export const isYes = (answer: string) => /^\s*(y|yes)\s*$/i.test(answer)

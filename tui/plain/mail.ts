@@ -502,11 +502,11 @@ export class MailTalk {
 
   async #save(text: string) {
     const [, number = '', path = ''] =
-      /^\s*(\d{1,4})\s*(.*?)\s*$/.exec(text) ?? fail('Give the number of an attachment.')
+      /^\s*(\d{1,4})(.*)$/s.exec(text.trim()) ?? fail('Give the number of an attachment.')
     const found = await this.attachment(number, 'save')
     if (!found) return
     const usual = fileNameOf(found.name)
-    const asked = path || (await this.#desk.talk.ask(`File (Enter for ${usual}): `)).trim()
+    const asked = path.trim() || (await this.#desk.talk.ask(`File (Enter for ${usual}): `)).trim()
     await this.#write(asked || usual, found.octets)
   }
 
@@ -585,7 +585,7 @@ export class MailTalk {
 const numbersIn = (text: string): number[] => {
   const numbers = new Set<number>()
   for (const range of text
-    .replace(/\s*-\s*/g, '-')
+    .replace(/(?<!\s)\s*-\s*/g, '-')
     .split(/[\s,]+/)
     .filter(Boolean)) {
     const [, first = '', last = first] =
