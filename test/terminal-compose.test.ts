@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { render } from 'ink-testing-library'
+import { createMessage, encrypt, readKey } from 'openpgp'
 import { createElement } from 'react'
 import { Frame } from '../tui/frame.tsx'
 import type { Size } from '../tui/screen.ts'
@@ -573,6 +574,57 @@ test('Attaching completes paths as a shell does, and says why a file cannot be a
   await ours.sees('is a folder; only files can be attached.')
   ours.press('alt-t')
   await ours.sees('報告 one.pdf is not attached any more.')
+})
+
+test('CC: from the list nothing of an encrypted mail is quoted or passed on, though the key is open: nobody has read it', async (t) => {
+  const { ours, server } = await begin(t)
+  await encryptedMail(server, 'Sealed', 'UNSEEN', {
+    attachments: [{ name: 'unseen.bin', type: 'application/x-map', content: 'AP8K' }],
+  })
+  ours.press('ctrl-r')
+  await ours.sees('Sealed')
+  ours.press('z')
+  await ours.unlock()
+  await ours.sees('Key open')
+  for (const key of ['r', 'f']) {
+    ours.press(key)
+    await ours.sees('An encrypted mail that is not open is not quoted.', 'Will be: signed, encrypted')
+    assert.doesNotMatch(ours.rows().join('\n'), /UNSEEN|unseen/)
+    ours.press('esc')
+    await ours.sees('Inbox')
+  }
+  ours.press('enter')
+  await ours.sees('UNSEEN')
+  ours.press('r')
+  await ours.sees('> UNSEEN')
+})
+
+test('CC: nothing of a part that was opened alone goes into an answer, which is encrypted all the same', async (t) => {
+  const { ours, server, terminal } = await begin(t)
+  const encryptionKeys = await readKey({ armoredKey: (await terminal.get('/keys')).body.keys[0].public })
+  const message = await createMessage({ text: 'Content-Type: text/plain\r\n\r\nSTOLEN\r\n' })
+  const stolen = await encrypt({ message, encryptionKeys })
+  const sealed = [
+    'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=c\n',
+    '--c\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n',
+    `--c\nContent-Type: application/octet-stream\n\n${stolen}\n--c--\n`,
+  ].join('\n')
+  await server.deliver(
+    ann,
+    `From: mallory@evil.example\nTo: ${ann}\nSubject: Lure\nMIME-Version: 1.0\n` +
+      'Content-Type: multipart/mixed; boundary=b\n\n' +
+      `--b\nContent-Type: text/plain\n\nPlease answer.\n--b\n${sealed}\n--b--\n`,
+  )
+  ours.press('ctrl-r')
+  await ours.sees('Lure')
+  ours.press('enter')
+  await ours.sees('Please answer.')
+  ours.press('D')
+  await ours.unlock()
+  await ours.sees('STOLEN')
+  ours.press('r')
+  await ours.sees('A part that was opened alone is not quoted', 'mallory@evil.example', /CANNOT be encrypted/)
+  assert.doesNotMatch(ours.rows().join('\n'), /STOLEN/)
 })
 
 test('F8: a mail is passed on with its attachments, encrypted as it came', async (t) => {

@@ -570,7 +570,7 @@ const lookUp = async (app: App, screen: Own) => {
 
 const letterOf = ({ letter, fields, text }: Own): Letter => {
   // A comma that waits for the next one.
-  const addresses = (name: 'to' | 'cc' | 'bcc') => fields[name].text.replace(/[\s,;]+$/, '')
+  const addresses = (name: 'to' | 'cc' | 'bcc') => fields[name].text.replace(/(?<![\s,;])[\s,;]+$/, '')
   return {
     ...letter,
     to: addresses('to'),
