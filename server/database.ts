@@ -183,8 +183,8 @@ export const allowances = sqliteTable('allowances', {
 export const passkeys = sqliteTable(
   'passkeys',
   {
-    /** The credential id, base64url. */
-    id: text('id').primaryKey(),
+    /** The credential id, base64url. Whoever registers chooses it: another user may have the same. */
+    id: text('id').notNull(),
     userId: integer('user_id')
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
@@ -202,7 +202,7 @@ export const passkeys = sqliteTable(
     createdAt: integer('created_at').notNull(),
     usedAt: integer('used_at'),
   },
-  (table) => [index('passkeys_user').on(table.userId)],
+  (table) => [primaryKey({ columns: [table.id, table.userId] }), index('passkeys_user').on(table.userId)],
 )
 
 /** Challenges that were answered: no row is written for one that is given out (passkeys.ts). */
