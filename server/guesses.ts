@@ -121,7 +121,7 @@ const keysOf = (guess: Guessed) => {
 }
 
 /** An IPv6 host has a whole /64 to guess from. */
-const network = (address: string) => {
+export const network = (address: string) => {
   if (!isIPv6(address) || address.startsWith('::ffff:')) return address.replace('::ffff:', '')
   const [head = '', tail] = address.split('::')
   const left = head.split(':').filter(Boolean)

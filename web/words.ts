@@ -500,6 +500,10 @@ const japaneseSentences: [RegExp, string][] = [
     '受け付けられないパスキーが多すぎます。パスフレーズを使うか、$1分待ってください。',
   ],
   [
+    /^Passkeys were asked for too often here.* wait (\d+) min/,
+    'ここからのパスキーの要求が多すぎます。パスワードを使うか、$1分待ってください。',
+  ],
+  [
     /^No user could be logged in with this passkey/,
     'このパスキーではログインできませんでした。ユーザーIDを確かめるか、パスワードを使ってください。',
   ],
