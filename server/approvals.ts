@@ -233,13 +233,13 @@ export class Approvals {
    * @throws Refusal `not-found` for what cannot be answered (any more)
    */
   async deny(phone: Session, id: string): Promise<void> {
-    const row = this.#db.transaction((tx) => {
-      const found = this.#answerableRow(phone.user.id, id)
+    const tell = this.#db.transaction((tx) => {
+      const { sessionId } = this.#answerableRow(phone.user.id, id)
       tx.update(approvals).set({ state: 'denied' }).where(eq(approvals.id, id)).run()
       this.#note(phone, `denied on ${phone.terminal}`)
-      return found
+      return this.#sessions.endOne(sessionId!)
     }, immediate)
-    await this.#sessions.endOwn(phone.user, row.sessionId!)
+    tell()
   }
 
   /** Tidies requests that no longer count against the limit. */

@@ -49,7 +49,7 @@ import type { Ledger } from './ledger.ts'
 import { Refusal } from './refusal.ts'
 import type { Opens, PrfParams } from './secret-keys.ts'
 import type { ServerSecret } from './server-secret.ts'
-import type { Session, Sessions } from './sessions.ts'
+import type { LogIn, Session, Sessions } from './sessions.ts'
 import type { User } from './users.ts'
 import {
   type AssertedState,
@@ -230,11 +230,12 @@ export class Passkeys {
     const opens = await this.prove(session, proof)
     const change = slot ? { remove: slot.slotId } : null
     const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change, 'passkey-removed')
-    this.#db.transaction((tx) => {
+    const tell = this.#db.transaction((tx) => {
       settle()
       tx.delete(passkeys).where(own).run()
+      return this.#sessions.endOthers(session)
     }, immediate)
-    await this.#sessions.endOthers(session)
+    tell()
   }
 
   // ---- registration
@@ -454,13 +455,14 @@ export class Passkeys {
    * Logs in with a passkey.
    *
    * @param pre.user the address that was typed, if one was
-   * @returns the user; and, of a challenge that said so, what {@link Allowances.grantByPasskey} opens the key with
+   * @returns what {@link Sessions.begin} asks for; and, of a challenge that said so, what
+   *   {@link Allowances.grantByPasskey} opens the key with
    * @throws Refusal `bad-credentials`, the same and after the same work whatever it was that did not fit
    */
   async logIn(
     asserted: Asserted,
     pre: { preSession: string; address: string; user?: string },
-  ): Promise<{ user: User; opens: Opens | null }> {
+  ): Promise<LogIn & { opens: Opens | null }> {
     const refusalAt = performance.now() + refusedLogInMs
     try {
       const assertion = parseAssertion(asserted.response)
@@ -490,19 +492,20 @@ export class Passkeys {
           await this.#note({ user, terminal: 'log-in', address: pre.address }, error)
         throw error
       }
-      if (purpose === 'login') return { user, opens: null }
+      const requireStands = () => {
+        const { id, userId, publicKey } = row
+        const still = and(eq(passkeys.id, id), eq(passkeys.userId, userId), eq(passkeys.publicKey, publicKey))
+        if (!this.#db.select({ id: passkeys.id }).from(passkeys).where(still).get()) throw noLogIn()
+      }
+      if (purpose === 'login') return { user, requireStands, opens: null }
       const slot = (await this.#permittedSlots(user.id)).get(row.id)
       // A browser that computes no PRF logs in all the same; the key stays closed.
       const isOpener = slot && (slot.kind === 'held' || asserted.prf)
-      return { user, opens: isOpener ? opensWith(slot, asserted, nextSalt) : null }
+      return { user, requireStands, opens: isOpener ? opensWith(slot, asserted, nextSalt) : null }
     } catch (cause) {
       if (!(cause instanceof Refusal) || cause.code === 'busy' || cause.code === 'slow-down') throw cause
       await pause(Math.max(0, refusalAt - performance.now()))
-      throw new Refusal(
-        'bad-credentials',
-        'No user could be logged in with this passkey. Check the User ID, or use the password.',
-        { cause },
-      )
+      throw noLogIn(cause)
     }
   }
 
@@ -890,6 +893,12 @@ const label = (name: string) =>
     .trim()
     .slice(0, 60) || 'Passkey'
 
+const noLogIn = (cause?: unknown) =>
+  new Refusal(
+    'bad-credentials',
+    'No user could be logged in with this passkey. Check the User ID, or use the password.',
+    { cause },
+  )
 const noSuch = () => new Refusal('not-found', 'There is no such passkey.')
 const tooMany = () => new Refusal('exists', `You have ${passkeysPerUser} passkeys. Remove one first.`)
 const slowDown = (what: string, waitMs: number) => {

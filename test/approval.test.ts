@@ -437,6 +437,20 @@ test('S2080 B20: who stops another terminal stops what it asked for as well, als
   assert.equal(problem(await at.desk.post('/sign', { text: 'x' })), 'allowance-required')
 })
 
+test('B20: who denies a request ends the session that asked, or the request stands', async (t) => {
+  const at = await pair(t)
+  const { db } = at.server.services
+  const request = await at.ask()
+  db.run(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
+    BEGIN SELECT RAISE(ABORT, 'the power is gone'); END`)
+  await assert.rejects(at.approvals.deny(at.phoneSession, request.id), /the power is gone/)
+  db.run('DROP TRIGGER power')
+  assert.equal(await at.state(), 'pending')
+  assert.match((await at.phone.get('/log')).body.events[0].reason, /^passkey-added/)
+  await at.approvals.deny(at.phoneSession, request.id)
+  assert.equal(problem(await at.desk.get('/session')), 'no-session')
+})
+
 test('A terminal that stops the key in its own hands waits no longer either; what others asked for stays', async (t) => {
   const at = await pair(t)
   await at.approve(await at.ask('read'))

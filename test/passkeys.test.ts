@@ -804,8 +804,8 @@ test('P87: a passkey logs in without a name, in one touch with the key where the
   const { prf: _, ...withoutPrf } = at.authenticator.get(both.options)
   assert.equal((await at.passkeys.logIn(withoutPrf, pre)).opens, null, 'a browser without PRF logs in only')
   const again = await at.passkeys.assertionOptions('login+unlock', { ...pre, user: ann })
-  const { user, opens } = await at.passkeys.logIn(at.authenticator.get(again.options), pre)
-  const { token, session } = await at.sessions.begin(user, 'phone', pre.address)
+  const { opens, ...shown } = await at.passkeys.logIn(at.authenticator.get(again.options), pre)
+  const { token, session } = await at.sessions.begin(shown, 'phone', pre.address)
   at.terminal.token = token
   at.terminal.keyToken = (await at.allowances.grantByPasskey(session, opens!)).keyToken
   assert.equal((await at.terminal.post(`/messages/${id}/decrypt`)).status, 200)
@@ -1719,7 +1719,7 @@ test('a session that ended during the work changes nothing of what opens the key
   const at = await desk(t)
   const { keyrings, session, user } = at
   const { sessions, ledger } = at.server.services
-  const other = (await sessions.begin(user, 'other', '127.0.0.1')).session
+  const other = (await sessions.begin({ user, requireStands: () => {} }, 'other', '127.0.0.1')).session
   const late = keyrings.changePassphrase(other, opensByPassphrase(passphrase), 'of the intruder')
   await sessions.end(other.id, 'ended')
   await assert.rejects(late, { name: 'Refusal', code: 'no-session' })

@@ -186,6 +186,47 @@ test('Of two new recovery codes at the same moment one is made, and a session th
   await at.keyrings.recover(session, made!.recoveryCode, 'fresh')
 })
 
+test('What opens the key changes together with the ends of the other sessions, or not at all', async (t) => {
+  const at = await desk(t)
+  const passkey = await at.addPasskey()
+  const { sessions, ledger } = at.server.services
+  const prove = (words: string) => at.passkeys.prove(at.session, { passphrase: words })
+  const works = {
+    change: async () => at.keyrings.changePassphrase(at.session, await prove(passphrase), 'another'),
+    remove: () => at.passkeys.remove(at.session, passkey.id, { passphrase: 'another' }),
+    recover: () => at.keyrings.recover(at.session, at.code, 'a third'),
+  }
+  const rows = () =>
+    ['key_slots', 'keyrings', 'passkeys', 'sessions'].map((name) =>
+      at.db.$client.prepare(`SELECT * FROM ${name} ORDER BY 1`).raw().all(),
+    )
+  for (const [name, work] of Object.entries(works)) {
+    const thief = await at.server.terminal(ann, 'thief')
+    const [before, logged] = [rows(), await ledger.list(at.user.id, null, 50)]
+    at.db.run(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
+      BEGIN SELECT RAISE(ABORT, 'the power is gone'); END`)
+    await assert.rejects(work(), /the power is gone/, name)
+    at.db.run('DROP TRIGGER power')
+    assert.deepEqual(rows(), before, name)
+    assert.deepEqual(await ledger.list(at.user.id, null, 50), logged, name)
+    // The processes of whoever held the key are told to end when it is certain that it held.
+    const holder = await at.server.terminal(ann, 'holder')
+    const words = name === 'change' ? passphrase : 'another'
+    assert.equal((await holder.unlock(words)).status, 201, name)
+    const { onAllowanceEnd } = sessions
+    const told: boolean[] = []
+    sessions.onAllowanceEnd = (userId) => {
+      told.push(at.db.$client.inTransaction)
+      onAllowanceEnd(userId)
+    }
+    await work()
+    sessions.onAllowanceEnd = onAllowanceEnd
+    assert.deepEqual(told, [false], name)
+    assert.equal((await sessions.list(at.user)).length, 1, name)
+    assert.equal(problem(await thief.get('/session')), 'no-session', name)
+  }
+})
+
 // ---- on its page
 
 /** A browser without script: cookies, and the form token of the page before. */

@@ -191,12 +191,13 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       try {
         if (a === 'passkey') return await passkeyLogin(c, { user, next, park })
         const pre = { preSession: visit.formToken, address: visit.address, user }
-        const { user: known, opens } = asserted
+        const { opens, ...known } = asserted
           ? await passkeys.logIn(asserted, pre)
-          : { user: await users.logIn(user, form.get('pass'), visit.address), opens: null }
+          : { ...(await users.logIn(user, form.get('pass'), visit.address)), opens: null }
+        const begun = await sessions.begin(known, visit.terminal, visit.address)
         // One session a terminal (S1080): the one that this terminal had ends.
         if (visit.session) await sessions.end(visit.session.id, 'logout')
-        visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
+        visit.logIn(begun)
         visit.keepKey(null)
         const arrival = opens ? await openToo(c, opens) : user ? 'in-only' : 'in'
         // A letter comes back in this very answer: its ticket belongs in no address.

@@ -21,7 +21,7 @@ import {
 import { isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
 
 export const passphrasePages = (services: Services) => {
-  const { keyrings, passkeys, users, sessions, refusalOf } = services
+  const { keyrings, passkeys, users, refusalOf } = services
 
   const page = async (c: PageContext, status?: Child): Promise<Response> => {
     const words = wordsOf(c)
@@ -192,9 +192,7 @@ export const passphrasePages = (services: Services) => {
         if (passphrase !== form.get('new2'))
           return await page(c, a === 'password' ? words.newPasswordsDiffer : words.newPassphrasesDiffer)
         if (a === 'password') {
-          const user = await users.logIn(session.user.address, form.get('password'), session.address)
-          await users.setPassword(user, passphrase)
-          await sessions.endOthers(session)
+          await users.changePassword(session, form.get('password'), passphrase)
           return c.redirect('/s?of=password&ok=password-changed', 303)
         }
         if (a === 'recover') {

@@ -64,7 +64,8 @@ export const setupPages = (services: Services) => {
       if (wrong.length > 0) return form(c, { ...wanted, status: wrong.join(' ') })
       try {
         const { user, recoveryCode } = await setup.use(c.req.param('token'), wanted)
-        visit.logIn(await sessions.begin(user, visit.terminal, visit.address))
+        const known = { user, requireStands: () => {} } // who made the user this moment showed nothing else
+        visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
         // Not behind a redirect: the code is shown once and is in no address.
         return show(c, services, {
           title: words.setupDone,
