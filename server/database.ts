@@ -71,6 +71,8 @@ export const sessions = sqliteTable(
     stoppedByAddress: text('stopped_by_address'),
     /** How long after a contact the session may still hold the key, of a terminal that promised to keep contact. */
     heartbeatMs: integer('heartbeat_ms'),
+    /** Grows with each lock of this session and each stop by any of its user's: an unlock that began before opens nothing. */
+    lockCount: integer('lock_count').notNull().default(0),
   },
   (table) => [index('sessions_user').on(table.userId)],
 )

@@ -193,6 +193,37 @@ export class Sessions {
     return this.#endWhere(eq(sessions.id, id), 'ended').tell
   }
 
+  /**
+   * Asked before the key is opened for a session, and compared in the transaction that grants it
+   * (allowances.ts): what was locked or stopped in between stays so.
+   *
+   * @throws Refusal `no-session`
+   */
+  lockCount(session: Pick<Session, 'id'>): number {
+    const which = and(eq(sessions.id, session.id), this.live())
+    const row = this.#db.select({ lockCount: sessions.lockCount }).from(sessions).where(which).get()
+    if (!row) throw sessionEnded()
+    return row.lockCount
+  }
+
+  /** Part of the caller's transaction: no unlock that is on its way for this session opens the key. */
+  countLock(session: Session) {
+    this.#countLocks(eq(sessions.id, session.id))
+  }
+
+  /** The same for all sessions of a user. */
+  countStop(user: User) {
+    this.#countLocks(eq(sessions.userId, user.id))
+  }
+
+  #countLocks(which: SQL) {
+    this.#db
+      .update(sessions)
+      .set({ lockCount: sql`${sessions.lockCount} + 1` })
+      .where(which)
+      .run()
+  }
+
   /** Tidies what has expired: nothing depends on it, expiry is judged at each use. */
   async sweep(): Promise<void> {
     const now = this.#clock()
@@ -236,7 +267,7 @@ const hash = (token: string): Uint8Array =>
   createHash('sha256').update('wafer/session/v1').update(token).digest()
 
 const toSession = (
-  row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId' | 'heartbeatMs'>,
+  row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId' | 'heartbeatMs' | 'lockCount'>,
   user: User,
 ): Session => ({
   id: row.id,
