@@ -142,8 +142,10 @@ export class Allowances {
     const lockCount = this.#sessions.lockCount(session)
     const opens =
       'response' in asserted ? await this.#passkeys.opensBy(session, asserted, 'unlock') : asserted
+    const name = await this.#passkeys.nameOf(session.user.id, opens)
+    const reason = name === null ? 'sign' : `sign, by passkey ${name}`
     return this.#keyrings.guarded(session, opens, (turn) =>
-      this.#grant(session, opens, 'passkey', { turn, lockCount }),
+      this.#grant(session, opens, 'passkey', { turn, lockCount, reason }),
     )
   }
 
@@ -193,7 +195,7 @@ export class Allowances {
     session: Session,
     opens: Opens,
     method: 'passphrase' | 'passkey',
-    { turn, lockCount }: { turn: Turn; lockCount: number },
+    { turn, lockCount, reason }: { turn: Turn; lockCount: number; reason?: string },
   ) {
     const { keyToken, waiting } = await this.prepare(session)
     const binding = this.#binding(session.user.id, session.id, waiting.id)
@@ -204,7 +206,8 @@ export class Allowances {
         return run()
       }),
     )
-    const row = this.#insert(session, lockCount, { ...waiting, sealedDek, method, scope: 'sign' }, [settle])
+    const grant = { ...waiting, sealedDek, method, scope: 'sign' } as const
+    const row = this.#insert(session, lockCount, grant, [settle], { reason })
     return { keyToken, allowance: toAllowance(row) }
   }
 

@@ -66,13 +66,13 @@ const own = {
   expiresAt: keyPairs.expiresAt,
 }
 
-/** What the ledger calls a change of what opens a key. */
+/** What the ledger calls a change of what opens a key; a passkey with its name. */
 type SlotChange =
   | 'passphrase-changed'
   | 'recovered'
   | 'recovery-code-replaced'
-  | 'passkey-added'
-  | 'passkey-removed'
+  | `passkey-added ${string}`
+  | `passkey-removed ${string}`
 
 export class Keyrings {
   readonly #db: Database

@@ -225,11 +225,13 @@ export class Passkeys {
    */
   async remove(session: Session, id: string, proof: Proof): Promise<void> {
     const own = and(eq(passkeys.id, id), eq(passkeys.userId, session.user.id))
-    if (!this.#db.select().from(passkeys).where(own).get()) throw noSuch()
+    const row = this.#db.select().from(passkeys).where(own).get()
+    if (!row) throw noSuch()
     const slot = (await this.#keyrings.passkeySlots(session.user.id)).get(id)
     const opens = await this.prove(session, proof)
     const change = slot ? { remove: slot.slotId } : null
-    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change, 'passkey-removed')
+    const reason = `passkey-removed ${row.name}` as const
+    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change, reason)
     const tell = this.#db.transaction((tx) => {
       settle()
       tx.delete(passkeys).where(own).run()
@@ -335,12 +337,14 @@ export class Passkeys {
     const credential = pending.id
     const next = { salt: nextSalt, publicKey: decoded(prf?.next ?? '') }
     const add = kind && (kind === 'prf' ? { kind, credential, next } : { kind, credential })
-    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, add && { add }, 'passkey-added')
+    const name = label(input.name)
+    const reason = `passkey-added ${name}` as const
+    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, add && { add }, reason)
     const row = {
       ...pending,
       ...state,
       userId: session.user.id,
-      name: label(input.name),
+      name,
       prf: kind === 'prf',
       createdAt: this.#clock(),
       usedAt: null,

@@ -743,7 +743,7 @@ test('D5: of two changes of the slot table from the same state one is written, t
       session,
       opensByPassphrase(passphrase),
       { add: { kind: 'held', credential } },
-      'passkey-added',
+      `passkey-added ${credential}`,
     )
   const [one, two] = [await change('one'), await change('two')]
   one.settle()

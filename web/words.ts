@@ -397,12 +397,15 @@ const en = {
     ended: 'logged out from elsewhere',
     'contact-lost': 'the terminal was not heard of any more',
   } as Record<string, string>,
-  /** Reasons that name another terminal. */
+  /** Reasons that name another terminal, or a passkey. */
   reasonsWith: {
     'approved on': (terminal: string) => `approved on ${terminal}`,
     'denied on': (terminal: string) => `denied on ${terminal}`,
     'was held by': (terminal: string) => `it was open at ${terminal}`,
-  } as Record<string, (terminal: string) => string>,
+    'by passkey': (name: string) => `by passkey “${name}”`,
+    'passkey-added': (name: string) => `“${name}”`,
+    'passkey-removed': (name: string) => `“${name}”`,
+  } as Record<string, (name: string) => string>,
   mail: 'mail',
   openedBy: {
     passphrase: 'by passphrase',
@@ -955,6 +958,9 @@ const ja: Words = {
   expires: '期限',
   accept: '承認',
   countsFor: '次のアドレスに使われます:',
+    'by passkey': (name) => `パスキー「${name}」で`,
+    'passkey-added': (name) => `「${name}」`,
+    'passkey-removed': (name) => `「${name}」`,
   countsForNone: 'メールアドレスがないため、どのアドレスにも使われません。',
   hasOther: (address) => `${address}には承認済みの別の鍵があります。今後の暗号化にはこの鍵を使います。`,
   isOwnUser: (address) => `${address}はこのサーバーの利用者です。この鍵はそのアドレスには使われません。`,
