@@ -730,8 +730,13 @@ test('the set-up link makes the first user with a key, once', async (t) => {
   assert.equal(lynx.page.value('name'), 'Ann')
   await lynx.press('Begin', { ...typed, passphrase2: 'other' })
   assert.match(lynx.page.happened, /^The two passphrases differ/)
+  const short = 'é'.normalize('NFD').repeat(7)
+  await lynx.press('Begin', { ...typed, passphrase: short, passphrase2: short })
+  assert.equal(lynx.page.happened, 'The passphrase needs at least 8 characters.')
+  assert.match(lynx.page.text, /Passphrase \(opens the key\) \(at least 8 characters\)/)
+  assert.equal(lynx.page.value('address'), ann)
   await lynx.press('Begin', { ...typed, passphrase2: passphrase })
-  assert.match(lynx.page.text, /Recovery code: \S{20,}/)
+  assert.match(lynx.page.text, /Recovery code: (\w{5} ){5}\w /)
   await lynx.follow('Inbox')
   assert.match(lynx.page.heading, /^Inbox/, 'one is logged in')
   assert.equal((await lynx.go(link)).status, 404)
@@ -1101,6 +1106,7 @@ test('the password is changed by whoever knows the old one; it ends the other se
   await other.logIn(ann)
   const change = async (old: string, fresh: string, again = fresh) => {
     const page = await desk.go('/s?of=password')
+    assert.equal(page.value('user'), ann)
     const t = page.html.match(/name=t value=([\w-]+)/)![1]!
     return desk.go(
       '/s?of=password',

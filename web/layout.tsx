@@ -232,6 +232,8 @@ export const Field = (props: {
     <label>
       {props.label}{' '}
       <input
+  /** For who fills in passwords: whose it is. */
+  fixed?: boolean
         type={props.type}
         name={props.name}
         value={props.value || undefined}
@@ -241,6 +243,7 @@ export const Field = (props: {
       />
     </label>
     {/* beside the label: the field's name is the contract's, without the note */}
+        readonly={props.fixed}
     {props.note && ` ${props.note}`}
   </p>
 )
