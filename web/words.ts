@@ -183,6 +183,8 @@ const en = {
   approvalFor: {
     read: 'It then reads mail here for 15 minutes; signing needs an approval of its own.',
     sign: 'It then reads and signs here.',
+  approvalLocal:
+    'This address leads to this machine alone, so no phone can open it. To try it out, open it in a second browser here; for phones, the operator sets a public address.',
   },
   approvalUntil: (time: string, seconds: number) =>
     `The code is valid until ${time}, ${seconds} seconds from now. Approve, then press Check again.`,
@@ -752,6 +754,8 @@ const ja: Words = {
   approvals: '鍵の使用の要求',
   approvalWaits: '端末が鍵の使用を求めています。',
   lookAtIt: '要求を見る',
+  approvalLocal:
+    'このアドレスはこの機器からしか開けないため、スマートフォンでは使えません。試すには、この機器の別のブラウザーで開いてください。スマートフォンで使うには、管理者が公開アドレスを設定します。',
   noApprovals: '鍵の使用を求めている端末はありません。',
   approvalScope: { read: '15分間メールを読む', sign: 'メールを読み、署名する' },
   askedBy: (terminal, address, at) => `要求した端末: ${terminal} (${address})、${at}。`,
