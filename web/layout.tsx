@@ -232,23 +232,23 @@ export const Field = (props: {
   note?: string
   /** Digits: a phone shows its keys for them. */
   numeric?: boolean
+  /** For who fills in passwords: whose it is. */
+  fixed?: boolean
 }) => (
   <p>
     <label>
       {props.label}{' '}
       <input
-  /** For who fills in passwords: whose it is. */
-  fixed?: boolean
         type={props.type}
         name={props.name}
         value={props.value || undefined}
         autocomplete={props.complete}
+        readonly={props.fixed}
         inputmode={props.numeric ? 'numeric' : undefined}
         autocapitalize={props.type === 'password' ? 'none' : undefined}
       />
     </label>
     {/* beside the label: the field's name is the contract's, without the note */}
-        readonly={props.fixed}
     {props.note && ` ${props.note}`}
   </p>
 )
