@@ -168,7 +168,7 @@ const en = {
   newPassphrasesDiffer: 'The two new passphrases differ. Nothing was changed.',
   recover: 'Use the recovery code',
   recoverWhat:
-    'If you forgot the passphrase: the recovery code that you wrote down sets a new one. Capital or small letters, and dashes, do not matter. It works once, and you get a new code. Your passkeys still open the key; your other terminals are logged out.',
+    'If you forgot the passphrase: the recovery code that you wrote down sets a new one. Capital or small letters, spaces and dashes do not matter. It works once, and you get a new code. Your passkeys still open the key; your other terminals are logged out.',
   recoverDo: 'Set new passphrase',
   recoverWrong: 'The recovery code is wrong. Nothing was changed.',
   recoveredTitle: 'New recovery code',
@@ -741,7 +741,7 @@ const ja: Words = {
   newPassphrasesDiffer: '二つの新しいパスフレーズが一致しません。何も変わっていません。',
   recover: '回復コードを使う',
   recoverWhat:
-    'パスフレーズを忘れたときは、書き留めた回復コードで新しいものを設定できます。大文字と小文字、ハイフンの有無は問いません。一度だけ使え、新しいコードが出ます。パスキーは今までどおり鍵を開けます。他の端末はログアウトされます。',
+    'パスフレーズを忘れたときは、書き留めた回復コードで新しいものを設定できます。大文字と小文字、空白やハイフンの有無は問いません。一度だけ使え、新しいコードが出ます。パスキーは今までどおり鍵を開けます。他の端末はログアウトされます。',
   recoverDo: '新しいパスフレーズを設定',
   recoverWrong: '回復コードが違います。何も変わっていません。',
   recoveredTitle: '新しい回復コード',
