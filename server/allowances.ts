@@ -111,7 +111,8 @@ export class Allowances {
    *
    * @returns the key token: a new one at each unlock, the old one is dead
    * @throws Refusal `key-in-use` before any passphrase is tried; `slow-down`, `wrong-passphrase`, `busy`;
-   * `no-session` if the session ended meanwhile; `not-found` if the user has no key
+   * `no-session` if the session ended meanwhile, `allowance-required` if the key was locked or stopped meanwhile;
+   * `not-found` if the user has no key
    */
   async grantByPassphrase(
     session: Session,
@@ -119,7 +120,10 @@ export class Allowances {
   ): Promise<{ keyToken: string; allowance: Allowance }> {
     const opens = byPassphrase(passphrase)
     this.#refuseOtherHolder(session)
-    return this.#keyrings.guarded(session, opens, (turn) => this.#grant(session, opens, 'passphrase', turn))
+    const lockCount = this.#sessions.lockCount(session)
+    return this.#keyrings.guarded(session, opens, (turn) =>
+      this.#grant(session, opens, 'passphrase', { turn, lockCount }),
+    )
   }
 
   /**
@@ -128,16 +132,21 @@ export class Allowances {
    * @param asserted of a challenge for unlocking; or what {@link Passkeys.logIn} returned for one that said both
    * @returns as {@link grantByPassphrase}
    * @throws Refusal `key-in-use` before the assertion is looked at; `wrong-passkey`, also for a missing PRF result;
-   *   `busy`, `no-session`, `not-found`
+   *   `busy`, `no-session`, `allowance-required`, `not-found`
    */
   async grantByPasskey(
     session: Session,
     asserted: Asserted | Opens,
   ): Promise<{ keyToken: string; allowance: Allowance }> {
     this.#refuseOtherHolder(session)
+    const lockCount = this.#sessions.lockCount(session)
     const opens =
       'response' in asserted ? await this.#passkeys.opensBy(session, asserted, 'unlock') : asserted
-    return this.#keyrings.guarded(session, opens, (turn) => this.#grant(session, opens, 'passkey', turn))
+    const name = await this.#passkeys.nameOf(session.user.id, opens)
+    const reason = name === null ? 'sign' : `sign, by passkey ${name}`
+    return this.#keyrings.guarded(session, opens, (turn) =>
+      this.#grant(session, opens, 'passkey', { turn, lockCount, reason }),
+    )
   }
 
   /** A key token for a session that waits for an approval; it opens nothing before {@link grantWaiting}. */
@@ -156,31 +165,38 @@ export class Allowances {
    *
    * @param session the one that waits
    * @param by the session that opens the keyring; it gets nothing
+   * @param lockCount of the waiting session, before anything was looked at
    * @param settle called in the transaction that grants; what it throws undoes everything
-   * @throws Refusal `key-in-use` if another session holds the key by now, `no-session` if the waiting one ended, and
-   *   as {@link Keyrings.unlock} does
+   * @throws Refusal `key-in-use` if another session holds the key by now, `no-session` if the waiting one ended,
+   *   `allowance-required` if the key was locked or stopped meanwhile, and as {@link Keyrings.unlock} does
    */
   async grantWaiting(
     session: Session,
     waiting: Waiting,
     opens: Opens,
-    approved: { by: Session; scope: Scope; settle: () => void },
+    approved: { by: Session; scope: Scope; lockCount: number; settle: () => void },
   ): Promise<void> {
     await this.#keyrings.guarded(approved.by, opens, async (turn) => {
-      const { by, scope } = approved
+      const { by, scope, lockCount } = approved
       this.#refuseOtherHolder(session)
       const binding = this.#binding(session.user.id, session.id, waiting.id)
       const seal = { recipient: waiting.publicHalf, binding }
       const { sealedDek, settle } = await this.#keyrings.unlock(session.user.id, opens, seal, turn)
       const maxMs = scope === 'read' ? approvedReadingMs : Number.POSITIVE_INFINITY
-      this.#insert(session, { ...waiting, sealedDek, method: 'approval', scope }, [approved.settle, settle], {
+      const grant = { ...waiting, sealedDek, method: 'approval', scope } as const
+      this.#insert(session, lockCount, grant, [approved.settle, settle], {
         maxMs,
         reason: `${scope}, approved on ${by.terminal}`,
       })
     })
   }
 
-  async #grant(session: Session, opens: Opens, method: 'passphrase' | 'passkey', turn: Turn) {
+  async #grant(
+    session: Session,
+    opens: Opens,
+    method: 'passphrase' | 'passkey',
+    { turn, lockCount, reason }: { turn: Turn; lockCount: number; reason?: string },
+  ) {
     const { keyToken, waiting } = await this.prepare(session)
     const binding = this.#binding(session.user.id, session.id, waiting.id)
     const seal = { recipient: waiting.publicHalf, binding }
@@ -190,7 +206,8 @@ export class Allowances {
         return run()
       }),
     )
-    const row = this.#insert(session, { ...waiting, sealedDek, method, scope: 'sign' }, [settle])
+    const grant = { ...waiting, sealedDek, method, scope: 'sign' } as const
+    const row = this.#insert(session, lockCount, grant, [settle], { reason })
     return { keyToken, allowance: toAllowance(row) }
   }
 
@@ -238,9 +255,10 @@ export class Allowances {
     await this.#held(session, keyToken, scope)
   }
 
-  /** Ends this session's own allowance, if it has one, and its wait for an approval. */
+  /** Ends this session's own allowance, if it has one, its wait for an approval, and what is about to open the key. */
   async lock(session: Session): Promise<void> {
     const ended = this.#db.transaction((tx) => {
+      this.#sessions.countLock(session)
       this.onWaitOver(session.id)
       const row = tx.delete(allowances).where(eq(allowances.sessionId, session.id)).returning().get()
       if (row) this.#note(session, { event: 'ended', method: row.method, reason: 'locked' })
@@ -251,23 +269,30 @@ export class Allowances {
 
   /**
    * Stops the key's allowance in whichever session holds it (S2080): at once, before any passphrase. An approval that
-   * the stopped session waits for is not granted any more.
+   * the stopped session waits for is not granted any more; nor does an unlock open the key that is on its way in
+   * whichever session, as it is a lost terminal that may have begun it.
    *
    * @throws Refusal `slow-down` after the third time in ten minutes
    */
   async stop(session: Session): Promise<void> {
     const userId = session.user.id
     const stopped = this.#db.transaction((tx) => {
+      this.#sessions.countStop(session.user)
       const holder = this.#liveHolder(userId)
-      if (!holder) return false
-      const { method } = holder.row
-      if (holder.row.sessionId === session.id) {
+      if (holder?.row.sessionId === session.id) {
+        const { method } = holder.row
         this.onWaitOver(session.id)
         tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
         this.#note(session, { event: 'ended', method, reason: 'locked' })
         return true
       }
       this.#refuseTooManyStops(userId)
+      if (!holder) {
+        // It counts all the same: it may have kept the owner from unlocking.
+        this.#note(session, { event: 'stopped', reason: 'not-held' })
+        return false
+      }
+      const { method } = holder.row
       this.onWaitOver(holder.row.sessionId)
       tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
       this.#note(session, {
@@ -350,9 +375,13 @@ export class Allowances {
     this.#pool.endFor(lost.row.userId)
   }
 
-  /** One statement decides who holds: it writes where the session lives and no other live holder stands. */
+  /**
+   * One statement decides who holds: it writes where the session lives, nothing was locked or stopped since the unlock
+   * began, and no other live holder stands.
+   */
   #insert(
     session: Session,
+    lockCount: number,
     grant: Pick<Row, 'id' | 'publicHalf' | 'sealedDek' | 'method' | 'scope'>,
     settle: (() => void)[],
     { maxMs = Number.POSITIVE_INFINITY, reason = grant.scope as string } = {},
@@ -372,6 +401,7 @@ export class Allowances {
         SELECT ${userId}, ${grant.id}, ${sessions.id}, ${this.#epoch.id}, ${grant.method}, ${grant.scope},
           ${now}, ${now}, ${endsAt}, ${Buffer.from(grant.publicHalf)}, ${Buffer.from(grant.sealedDek)}
         FROM ${sessions} WHERE ${sessions.id} = ${session.id} AND ${this.#sessions.live()}
+          AND ${sessions.lockCount} = ${lockCount}
         ON CONFLICT (user_id) DO UPDATE SET
           id = excluded.id, session_id = excluded.session_id, epoch_id = excluded.epoch_id, method = excluded.method,
           scope = excluded.scope, granted_at = excluded.granted_at, used_at = excluded.used_at,
@@ -381,7 +411,8 @@ export class Allowances {
         RETURNING id`)
       if (granted.length === 0) {
         this.#refuseOtherHolder(session)
-        throw sessionEnded()
+        this.#sessions.requireLive(session)
+        throw this.#lockedMeanwhile(session)
       }
       if (before && before.session.id !== session.id) this.#noteEnd(before.row, before.session)
       tx.update(sessions)
@@ -416,18 +447,14 @@ export class Allowances {
     this.#refuseOtherHolder(session)
     const row = this.#liveHolder(session.user.id)?.row
     if (row?.id === allowanceId && row.sessionId === session.id) return
-    const lives = this.#db
-      .select({ id: sessions.id })
-      .from(sessions)
-      .where(and(eq(sessions.id, session.id), this.#sessions.live()))
-      .get()
-    if (!lives) throw sessionEnded()
-    throw new Refusal(
-      'allowance-required',
+    this.#sessions.requireLive(session)
+    throw this.#lockedMeanwhile(session)
+  }
+
+  #lockedMeanwhile(session: Session): Refusal {
+    return this.#allowanceRequired(
+      session,
       'The key was locked before this was done. Unlock it and try again.',
-      {
-        detail: { methods: this.#keyrings.methods(session.user.id) },
-      },
     )
   }
 
@@ -508,5 +535,3 @@ const tokenOctets = (keyToken: string | null): Uint8Array | null => {
   const octets = keyToken === null ? null : Buffer.from(keyToken, 'base64url')
   return octets?.length === 32 ? octets : null
 }
-
-const sessionEnded = () => new Refusal('no-session', 'This session has ended. Please log in again.')

@@ -134,11 +134,11 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .post('/session', async (c) => {
       const { user, password, terminal, heartbeat_s } = await body(c, bodies.session)
       const { address } = await ask(c)
-      const known = await users.logIn(user, password, address)
+      const logIn = await users.logIn(user, password, address)
       const heartbeatMs = heartbeat_s === undefined ? null : heartbeat_s * 1000
-      const { token, session } = await sessions.begin(known, terminal ?? 'API client', address, heartbeatMs)
+      const { token, session } = await sessions.begin(logIn, terminal ?? 'API client', address, heartbeatMs)
       const idle_s = config.sessionIdleMs / 1000
-      return c.json({ token, user: known.address, idle_s, expires_at: time(session.endsAt) }, 201)
+      return c.json({ token, user: session.user.address, idle_s, expires_at: time(session.endsAt) }, 201)
     })
     .get('/session', async (c) => {
       const { session } = await authenticated(c)

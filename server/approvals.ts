@@ -207,6 +207,7 @@ export class Approvals {
    */
   async approve(phone: Session, id: string, code: string, proof: Proof): Promise<void> {
     const row = this.#answered(phone, id, code)
+    const lockCount = this.#sessions.lockCount({ id: row.sessionId! })
     const asking = (await this.#sessions.list(phone.user)).find((each) => each.id === row.sessionId)
     if (!asking) throw noSuch()
     const opens =
@@ -220,10 +221,13 @@ export class Approvals {
       const still = and(eq(approvals.id, id), this.#answerable())
       if (!this.#db.update(approvals).set({ state: 'granted' }).where(still).run().changes) throw noSuch()
     }
-    const approved = { by: phone, scope: row.scope, settle }
+    const approved = { by: phone, scope: row.scope, lockCount, settle }
     await this.#allowances.grantWaiting(asking, waiting, opens, approved).catch((error: unknown) => {
+      if (!(error instanceof Refusal)) throw error
+      // The key was locked or stopped while the touch was on its way: nobody else is to touch again for this request.
+      if (error.code === 'allowance-required') this.#expirePending(asking.id)
       // It is the asking session that ended, not the phone's.
-      throw error instanceof Refusal && error.code === 'no-session' ? noSuch() : error
+      throw error.code === 'no-session' || error.code === 'allowance-required' ? noSuch() : error
     })
   }
 
@@ -233,13 +237,13 @@ export class Approvals {
    * @throws Refusal `not-found` for what cannot be answered (any more)
    */
   async deny(phone: Session, id: string): Promise<void> {
-    const row = this.#db.transaction((tx) => {
-      const found = this.#answerableRow(phone.user.id, id)
+    const tell = this.#db.transaction((tx) => {
+      const { sessionId } = this.#answerableRow(phone.user.id, id)
       tx.update(approvals).set({ state: 'denied' }).where(eq(approvals.id, id)).run()
       this.#note(phone, `denied on ${phone.terminal}`)
-      return found
+      return this.#sessions.endOne(sessionId!)
     }, immediate)
-    await this.#sessions.endOwn(phone.user, row.sessionId!)
+    tell()
   }
 
   /** Tidies requests that no longer count against the limit. */

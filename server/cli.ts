@@ -97,10 +97,9 @@ const commands: Record<string, Command> = {
     options: passwordIn,
     run: async (call) => {
       const [password] = await secrets(call, 'password-stdin', [{ name: 'New password', isNew: true }])
-      await withServices(async ({ users, sessions }) => {
+      await withServices(async ({ users }) => {
         const user = await users.named(call.arguments[0]!)
         await users.setPassword(user, password!)
-        await sessions.endAllOf(user)
         print(`${user.address} has a new password.`)
       })
     },

@@ -71,6 +71,8 @@ export const sessions = sqliteTable(
     stoppedByAddress: text('stopped_by_address'),
     /** How long after a contact the session may still hold the key, of a terminal that promised to keep contact. */
     heartbeatMs: integer('heartbeat_ms'),
+    /** Grows with each lock of this session and each stop by any of its user's: an unlock that began before opens nothing. */
+    lockCount: integer('lock_count').notNull().default(0),
   },
   (table) => [index('sessions_user').on(table.userId)],
 )
@@ -183,8 +185,8 @@ export const allowances = sqliteTable('allowances', {
 export const passkeys = sqliteTable(
   'passkeys',
   {
-    /** The credential id, base64url. */
-    id: text('id').primaryKey(),
+    /** The credential id, base64url. Whoever registers chooses it: another user may have the same. */
+    id: text('id').notNull(),
     userId: integer('user_id')
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
@@ -202,7 +204,7 @@ export const passkeys = sqliteTable(
     createdAt: integer('created_at').notNull(),
     usedAt: integer('used_at'),
   },
-  (table) => [index('passkeys_user').on(table.userId)],
+  (table) => [primaryKey({ columns: [table.id, table.userId] }), index('passkeys_user').on(table.userId)],
 )
 
 /** Challenges that were answered: no row is written for one that is given out (passkeys.ts). */

@@ -22,17 +22,36 @@ const dayMs = 24 * hourMs
 const morningMs = 7 * hourMs
 const wakingMs = 16 * hourMs
 
-/** What common authenticators name their passkeys like: octets of the id, transports in alphabetical order. */
+/** How authenticators say that they are reached, in alphabetical order; of the last nothing is known. */
+const usual = [['hybrid', 'internal'], ['internal'], ['nfc', 'usb'], ['usb'], ['ble', 'nfc', 'usb'], []]
+
+/**
+ * What authenticators name their passkeys like: octets of the id, and how many in 256 are so and reached in each of
+ * the usual ways. Telephones, computers and password managers first, then keys that are plugged in; of whatever a
+ * real one may be there are some here.
+ */
 const makes = [
-  { length: 16, transports: ['hybrid', 'internal'] },
-  { length: 16, transports: ['hybrid', 'internal'] },
-  { length: 20, transports: ['hybrid', 'internal'] },
-  { length: 20, transports: ['internal'] },
-  { length: 32, transports: ['hybrid', 'internal'] },
-  { length: 32, transports: ['internal'] },
-  { length: 48, transports: ['nfc', 'usb'] },
-  { length: 64, transports: ['usb'] },
-]
+  { length: 16, shares: [44, 12, 1, 1, 1, 4] },
+  { length: 20, shares: [40, 10, 1, 1, 1, 4] },
+  { length: 32, shares: [14, 24, 2, 4, 1, 4] },
+  { length: 48, shares: [1, 1, 16, 10, 2, 2] },
+  { length: 64, shares: [2, 2, 12, 9, 3, 3] },
+  { length: 65, shares: [2, 6, 1, 1, 1, 1] },
+  { length: 96, shares: [1, 1, 3, 4, 1, 2] },
+].flatMap(({ length, shares }) =>
+  shares.flatMap((share, each) =>
+    Array.from({ length: share }, () => ({ length, transports: usual[each]! })),
+  ),
+)
+
+/**
+ * How a passkey is said to be reached to whoever has not logged in: the least of what is usual that has all its ways
+ * in it. Where there is none nothing is said, and the browser tries every way it knows.
+ */
+export const usualTransports = (transports: string[]): string[] => {
+  const fits = usual.filter((ways) => transports.every((way) => ways.includes(way)))
+  return fits.toSorted((a, b) => a.length - b.length)[0] ?? []
+}
 
 export class Decoys {
   readonly #key: Uint8Array
@@ -59,9 +78,9 @@ export class Decoys {
     const age = today + begins - generation * days
     const shapes = this.#octets('makes', address, generation)
     const list = Array.from({ length: most }, (_, place) => {
-      const { length, transports } = makes[shapes[place]! % makes.length]!
-      const id = this.#octets('id', address, generation, place).subarray(0, length).toString('base64url')
-      return { id, transports }
+      const { length, transports } = makes[shapes[place]!]!
+      const octets = ['id', 'more'].map((what) => this.#octets(what, address, generation, place))
+      return { id: Buffer.concat(octets).subarray(0, length).toString('base64url'), transports }
     })
     // One of four has another one, got some time after the one before.
     let seen = 1
@@ -69,16 +88,19 @@ export class Decoys {
     return { list, seen }
   }
 
-  /** The salt of a passkey that opens nothing, base64url: stays as it is until this passkey's owner seems to use it. */
-  salt(credential: string): string {
-    const pace = this.#octets('pace', credential)
+  /**
+   * The salt of an address's passkey that opens nothing, base64url: stays as it is until its owner seems to use it.
+   * Of each address its own: whoever registers under another's credential id sees nothing of the other's.
+   */
+  salt(address: string, credential: string): string {
+    const pace = this.#octets('pace', address, credential)
     const days = pace[0]! < 64 ? 40 : 3
     const most = 1 + (pace[1]! % 8)
     const begins = pace.readUInt16BE(2) % days
     const now = this.#localTime()
     const block = Math.floor((now / dayMs + begins) / days)
     const moments = (which: number): string[] => {
-      const octets = this.#octets('moments', credential, which)
+      const octets = this.#octets('moments', address, credential, which)
       return Array.from({ length: 1 + (octets[0]! % most) }, (_, place) => {
         const at = 1 + 6 * place
         const day = which * days - begins + (octets.readUInt16BE(at) % days)
@@ -89,7 +111,7 @@ export class Decoys {
         .map(({ name }) => name)
     }
     const last = [...moments(block - 1), ...moments(block)].at(-1)!
-    return this.#octets('salt', credential, last).subarray(0, 32).toString('base64url')
+    return this.#octets('salt', address, credential, last).subarray(0, 32).toString('base64url')
   }
 
   #localTime(): number {

@@ -12,8 +12,8 @@ import { RateLimiterSQLite } from 'rate-limiter-flexible'
 import { type Database, rateLimits } from './database.ts'
 import { Refusal } from './refusal.ts'
 
-export type Guessed = { what: (typeof guessed)[number]; user: string; address: string }
-const guessed = ['password', 'passphrase', 'recovery code'] as const
+export type Guessed = { what: (typeof guessable)[number]; user: string; address: string }
+export const guessable = ['password', 'passphrase', 'recovery code'] as const
 
 const dayS = 24 * 60 * 60
 const limits = {
@@ -77,9 +77,12 @@ export class Guesses {
     await this.#known.set(keysOf(guess).pair, 1, 30 * dayS)
   }
 
-  /** Forgets a user's failures from everywhere: what the operator does with a new password. */
-  async forgive(user: string): Promise<void> {
-    for (const what of guessed) {
+  /**
+   * Forgets a user's failures from everywhere, at what there is a new one of: they told nothing about that. Of nothing
+   * else, or who can change one would guess the others without end. Synchronous, for the caller's transaction.
+   */
+  forgive(user: string, at: readonly Guessed['what'][]) {
+    for (const what of at) {
       const { user: key } = keysOf({ what, user, address: '' })
       for (const name of Object.keys(limits)) {
         const prefix = `${name}:${key}`
@@ -121,7 +124,7 @@ const keysOf = (guess: Guessed) => {
 }
 
 /** An IPv6 host has a whole /64 to guess from. */
-const network = (address: string) => {
+export const network = (address: string) => {
   if (!isIPv6(address) || address.startsWith('::ffff:')) return address.replace('::ffff:', '')
   const [head = '', tail] = address.split('::')
   const left = head.split(':').filter(Boolean)

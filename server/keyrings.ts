@@ -12,7 +12,7 @@ import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { CryptoPool, Turn } from './crypto-pool.ts'
 import { type Database, immediate, keyPairs, keyrings, keySlots } from './database.ts'
-import type { Guesses } from './guesses.ts'
+import type { Guessed, Guesses } from './guesses.ts'
 import type { Ledger } from './ledger.ts'
 import { Refusal } from './refusal.ts'
 import type {
@@ -66,13 +66,13 @@ const own = {
   expiresAt: keyPairs.expiresAt,
 }
 
-/** What the ledger calls a change of what opens a key. */
+/** What the ledger calls a change of what opens a key; a passkey with its name. */
 type SlotChange =
   | 'passphrase-changed'
   | 'recovered'
   | 'recovery-code-replaced'
-  | 'passkey-added'
-  | 'passkey-removed'
+  | `passkey-added ${string}`
+  | `passkey-removed ${string}`
 
 export class Keyrings {
   readonly #db: Database
@@ -300,8 +300,7 @@ export class Keyrings {
       remove: idsOf(keyring, 'passphrase'),
       add: [this.#passphraseSlot(passphrase)],
     }))
-    this.#db.transaction(settle, immediate)
-    await this.#sessions.endOthers(session)
+    this.#settleAlone(session, settle, ['passphrase'])
   }
 
   /**
@@ -321,8 +320,7 @@ export class Keyrings {
         add: [this.#passphraseSlot(passphrase), { kind: 'recovery', share: this.#newSlot() }],
       }),
     )
-    this.#db.transaction(settle, immediate)
-    await this.#sessions.endOthers(session)
+    this.#settleAlone(session, settle, ['passphrase', 'recovery code'])
     return { recoveryCode: recoveryCode! }
   }
 
@@ -343,8 +341,21 @@ export class Keyrings {
         add: [{ kind: 'recovery', share: this.#newSlot() }],
       }),
     )
-    this.#db.transaction(settle, immediate)
+    this.#db.transaction(() => {
+      settle()
+      this.#guesses.forgive(session.user.address, ['recovery code'])
+    }, immediate)
     return { recoveryCode: recoveryCode! }
+  }
+
+  /** A change after which the user is logged in here alone; what was guessed of that which is new now is forgiven. */
+  #settleAlone(session: Session, settle: () => void, renewed: Guessed['what'][]) {
+    const tell = this.#db.transaction(() => {
+      settle()
+      this.#guesses.forgive(session.user.address, renewed)
+      return this.#sessions.endOthers(session)
+    }, immediate)
+    tell()
   }
 
   async #change(

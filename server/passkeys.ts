@@ -29,7 +29,7 @@ import {
   type PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server'
 import { and, asc, count, eq, lte, sql } from 'drizzle-orm'
-import { RateLimiterSQLite } from 'rate-limiter-flexible'
+import { RateLimiterMemory, RateLimiterSQLite } from 'rate-limiter-flexible'
 import { z } from 'zod'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -42,13 +42,14 @@ import {
   spentChallenges,
   users,
 } from './database.ts'
-import { Decoys } from './decoys.ts'
+import { Decoys, usualTransports } from './decoys.ts'
+import { network } from './guesses.ts'
 import { byPassphrase, type Keyrings, type PasskeySlot } from './keyrings.ts'
 import type { Ledger } from './ledger.ts'
 import { Refusal } from './refusal.ts'
 import type { Opens, PrfParams } from './secret-keys.ts'
 import type { ServerSecret } from './server-secret.ts'
-import type { Session, Sessions } from './sessions.ts'
+import type { LogIn, Session, Sessions } from './sessions.ts'
 import type { User } from './users.ts'
 import {
   type AssertedState,
@@ -111,6 +112,14 @@ const usualMost = 8
 /** So many refused answers one session may give in this time: each is a row of the ledger. */
 const refusedLimit = 10
 const refusedWindowS = 15 * 60
+/** So many of them one user's ledger takes in this time: whoever has the password has sessions without end. */
+const notedLimit = 30
+const notedWindowS = 60 * 60
+/** How often one network may ask for the options of log-ins, and how often for those of one address. */
+const askedLimits = { network: 120, pair: 30 }
+const askedWindowS = 10 * 60
+/** Options for an address come so long after they were asked for: the work for each differs in less. */
+const optionsMs = 10
 /** A refused log-in takes at least so long: kinds of keys differ in how soon a signature is known to be none. */
 const refusedLogInMs = 25
 
@@ -135,6 +144,13 @@ export class Passkeys {
   readonly #decoys: Decoys
   /** Of each session, or before it of each user. */
   readonly #refused: RateLimiterSQLite
+  /** Of each user, those that are on the ledger. */
+  readonly #noted: RateLimiterSQLite
+  /** In memory, each process its own: whoever asks without being known writes nothing. */
+  readonly #asked = {
+    network: new RateLimiterMemory({ points: askedLimits.network, duration: askedWindowS }),
+    pair: new RateLimiterMemory({ points: askedLimits.pair, duration: askedWindowS }),
+  }
 
   constructor(options: {
     db: Database
@@ -155,15 +171,18 @@ export class Passkeys {
     this.#sessions = options.sessions
     this.#ledger = options.ledger
     this.#decoys = new Decoys(options.secret, options.clock)
-    this.#refused = new RateLimiterSQLite({
-      storeClient: options.db.$client,
-      storeType: 'better-sqlite3',
-      tableName: 'rate_limits',
-      tableCreated: true,
-      keyPrefix: 'refused passkey',
-      points: refusedLimit,
-      duration: refusedWindowS,
-    })
+    const limiter = (keyPrefix: string, points: number, duration: number) =>
+      new RateLimiterSQLite({
+        storeClient: options.db.$client,
+        storeType: 'better-sqlite3',
+        tableName: 'rate_limits',
+        tableCreated: true,
+        keyPrefix,
+        points,
+        duration,
+      })
+    this.#refused = limiter('refused passkey', refusedLimit, refusedWindowS)
+    this.#noted = limiter('noted passkey', notedLimit, notedWindowS)
   }
 
   /** The user's passkeys, oldest first. */
@@ -175,6 +194,15 @@ export class Passkeys {
   /** Whether one of the user's passkeys opens the key. */
   async forUnlock(userId: number): Promise<boolean> {
     return (await this.#permittedSlots(userId)).size > 0
+  }
+
+  /** What the user calls the passkey whose slot this opens; null if none does. */
+  async nameOf(userId: number, opens: Opens): Promise<string | null> {
+    const slots = await this.#keyrings.passkeySlots(userId)
+    const own = this.#rows(userId).find(
+      ({ id }) => 'slotId' in opens && slots.get(id)?.slotId === opens.slotId,
+    )
+    return own?.name ?? null
   }
 
   /** @throws Refusal `not-found` */
@@ -197,16 +225,19 @@ export class Passkeys {
    */
   async remove(session: Session, id: string, proof: Proof): Promise<void> {
     const own = and(eq(passkeys.id, id), eq(passkeys.userId, session.user.id))
-    if (!this.#db.select().from(passkeys).where(own).get()) throw noSuch()
+    const row = this.#db.select().from(passkeys).where(own).get()
+    if (!row) throw noSuch()
     const slot = (await this.#keyrings.passkeySlots(session.user.id)).get(id)
     const opens = await this.prove(session, proof)
     const change = slot ? { remove: slot.slotId } : null
-    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change, 'passkey-removed')
-    this.#db.transaction((tx) => {
+    const reason = `passkey-removed ${row.name}` as const
+    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change, reason)
+    const tell = this.#db.transaction((tx) => {
       settle()
       tx.delete(passkeys).where(own).run()
+      return this.#sessions.endOthers(session)
     }, immediate)
-    await this.#sessions.endOthers(session)
+    tell()
   }
 
   // ---- registration
@@ -255,7 +286,9 @@ export class Passkeys {
     const idLength = Buffer.from(id, 'base64url').length
     if (idLength < 16 || idLength > 1023)
       throw new Refusal('bad-request', 'This passkey names itself in a way that is not permitted.')
-    if (this.#db.select({ id: passkeys.id }).from(passkeys).where(eq(passkeys.id, id)).get())
+    // Only of the user's own: what others have is not to be learnt by registering under its name.
+    const own = and(eq(passkeys.id, id), eq(passkeys.userId, session.user.id))
+    if (this.#db.select({ id: passkeys.id }).from(passkeys).where(own).get())
       throw new Refusal('exists', 'This device has a passkey here already. Use that one.')
     const firstHash = prfHash ? Buffer.from(prfHash, 'base64url') : null
     const row = {
@@ -304,12 +337,14 @@ export class Passkeys {
     const credential = pending.id
     const next = { salt: nextSalt, publicKey: decoded(prf?.next ?? '') }
     const add = kind && (kind === 'prf' ? { kind, credential, next } : { kind, credential })
-    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, add && { add }, 'passkey-added')
+    const name = label(input.name)
+    const reason = `passkey-added ${name}` as const
+    const { settle } = await this.#keyrings.changePasskeySlot(session, opens, add && { add }, reason)
     const row = {
       ...pending,
       ...state,
       userId: session.user.id,
-      name: label(input.name),
+      name,
       prf: kind === 'prf',
       createdAt: this.#clock(),
       usedAt: null,
@@ -379,17 +414,34 @@ export class Passkeys {
    * Options for a get() of one purpose.
    *
    * @param who.preSession what stands for a terminal that is not logged in
+   * @param who.address where a terminal that is not logged in asks from
    * @param who.user for `login+unlock`: the address that was typed; an unknown one gets options that look alike
    * @param who.about for `approve`: what the challenge is to be bound to beside the session
+   * @throws Refusal `not-found` if no passkey opens the key; before the log-in `slow-down`, as whoever asked often
+   *   enough would see the salts of an address move
    */
   async assertionOptions(
     purpose: 'unlock' | 'login' | 'login+unlock' | 'approve' | 'proof',
-    who: { session?: Session; user?: string; preSession?: string; about?: (string | number)[] },
+    who: {
+      session?: Session
+      user?: string
+      preSession?: string
+      address?: string
+      about?: (string | number)[]
+    },
   ): Promise<{ options: string }> {
     if (purpose === 'login' || purpose === 'login+unlock') {
-      const challenge = this.#issue(before(purpose, who.preSession))
-      const list = purpose === 'login' ? null : this.#listFor(who.user ?? '')
-      return { options: await this.#requestOptions(challenge, list) }
+      const bound = before(purpose, who.preSession)
+      const user = purpose === 'login' ? null : addressIn(who.user ?? '')
+      await this.#admit(network(who.address ?? ''), user)
+      // The end is settled before the work begins, so that it tells nothing of how long that took.
+      const held = user !== null && pause(optionsMs)
+      const options = await this.#requestOptions(
+        this.#issue(bound),
+        user === null ? null : this.#listFor(user),
+      )
+      await held
+      return { options }
     }
     if (!who.session) throw new Error(`expected a session for the purpose ${purpose}, got none`)
     const slots = await this.#permittedSlots(who.session.user.id)
@@ -406,51 +458,58 @@ export class Passkeys {
   /**
    * Logs in with a passkey.
    *
-   * @returns the user; and, of a challenge that said so, what {@link Allowances.grantByPasskey} opens the key with
+   * @param pre.user the address that was typed, if one was
+   * @returns what {@link Sessions.begin} asks for; and, of a challenge that said so, what
+   *   {@link Allowances.grantByPasskey} opens the key with
    * @throws Refusal `bad-credentials`, the same and after the same work whatever it was that did not fit
    */
   async logIn(
     asserted: Asserted,
-    pre: { preSession: string; address: string },
-  ): Promise<{ user: User; opens: Opens | null }> {
+    pre: { preSession: string; address: string; user?: string },
+  ): Promise<LogIn & { opens: Opens | null }> {
     const refusalAt = performance.now() + refusedLogInMs
     try {
       const assertion = parseAssertion(asserted.response)
       const { purpose, octets: challenge, nextSalt } = this.#beforeLogIn(assertion, pre.preSession)
-      const found = this.#db
+      const known = this.#db
         .select({ row: passkeys, user: { id: users.id, address: users.address, name: users.name } })
         .from(passkeys)
         .innerJoin(users, eq(users.id, passkeys.userId))
         .where(eq(passkeys.id, assertion.id))
-        .get()
+        .all()
+      // Two users' passkeys may be named alike: whose it is the authenticator says, or what was typed (§7.2 step 6).
+      const isNamed = assertion.response.userHandle !== undefined
+      const typed = purpose === 'login' ? null : addressIn(pre.user ?? '')
+      const found = known.find(({ user }) =>
+        isNamed ? this.#isHandleOf(user.id, assertion) : user.address === typed,
+      )
       const state = await this.#signedBy(assertion, challenge, found)
-      // Who it is was not known before, so the authenticator must say it too (§7.2 step 6).
-      const isMissing = purpose === 'login' && assertion.response.userHandle === undefined
-      if (!found || !state || isMissing) throw notAccepted()
+      if (!found || !state) throw notAccepted()
+      const { row, user } = found
       // Only now: who has no passkey can write no row, however often it asks and answers.
       this.#spend(challenge)
-      const { user, row } = found
       try {
         this.#count(row, state)
       } catch (error) {
         const key = `user ${user.id}`
-        if (error instanceof Refusal && error.detail.reason && (await this.#mayNote(key)))
-          this.#note({ user, terminal: 'log-in', address: pre.address }, error)
+        if (error instanceof Refusal && error.detail.reason && (await this.#mayRefuse(key)))
+          await this.#note({ user, terminal: 'log-in', address: pre.address }, error)
         throw error
       }
-      if (purpose === 'login') return { user, opens: null }
+      const requireStands = () => {
+        const { id, userId, publicKey } = row
+        const still = and(eq(passkeys.id, id), eq(passkeys.userId, userId), eq(passkeys.publicKey, publicKey))
+        if (!this.#db.select({ id: passkeys.id }).from(passkeys).where(still).get()) throw noLogIn()
+      }
+      if (purpose === 'login') return { user, requireStands, opens: null }
       const slot = (await this.#permittedSlots(user.id)).get(row.id)
       // A browser that computes no PRF logs in all the same; the key stays closed.
       const isOpener = slot && (slot.kind === 'held' || asserted.prf)
-      return { user, opens: isOpener ? opensWith(slot, asserted, nextSalt) : null }
+      return { user, requireStands, opens: isOpener ? opensWith(slot, asserted, nextSalt) : null }
     } catch (cause) {
       if (!(cause instanceof Refusal) || cause.code === 'busy' || cause.code === 'slow-down') throw cause
       await pause(Math.max(0, refusalAt - performance.now()))
-      throw new Refusal(
-        'bad-credentials',
-        'No user could be logged in with this passkey. Check the User ID, or use the password.',
-        { cause },
-      )
+      throw noLogIn(cause)
     }
   }
 
@@ -484,6 +543,18 @@ export class Passkeys {
       )
     }
     return this.#limited(session, answered, (refusal) => this.#note(session, refusal))
+  }
+
+  /** Counts who asks before the log-in. Addresses as hashes: what is typed as one may be long. */
+  async #admit(from: string, user: string | null) {
+    const counts: [RateLimiterMemory, string][] = [[this.#asked.network, from]]
+    if (user !== null)
+      counts.push([this.#asked.pair, `${from} ${sha256(Buffer.from(user)).toString('base64url')}`])
+    for (const [limiter, key] of counts) {
+      const { consumedPoints, msBeforeNext } = await limiter.penalty(key, 1)
+      if (consumedPoints > limiter.points)
+        throw slowDown('Passkeys were asked for too often here. Use the password', msBeforeNext)
+    }
   }
 
   /** What a form's field holds. @throws Refusal `bad-request` */
@@ -527,6 +598,7 @@ export class Passkeys {
     const { counter, backedUp } = state
     const stands = and(
       eq(passkeys.id, row.id),
+      eq(passkeys.userId, row.userId),
       counter === 0 ? eq(passkeys.counter, 0) : sql`${passkeys.counter} < ${counter}`,
     )
     const usedAt = this.#clock()
@@ -535,25 +607,33 @@ export class Passkeys {
   }
 
   /** Looks at a session's answer; of refused ones there may be a few, then none is looked at or noted for a while. */
-  async #limited<T>(session: Session, work: () => Promise<T>, note?: (refusal: Refusal) => void): Promise<T> {
+  async #limited<T>(
+    session: Session,
+    work: () => Promise<T>,
+    note?: (refusal: Refusal) => Promise<void>,
+  ): Promise<T> {
     const before = await this.#refused.get(session.id)
     if (before && before.consumedPoints >= refusedLimit) throw tooManyRefused(before.msBeforeNext)
     try {
       return await work()
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== 'wrong-passkey') throw error
+      // What is sent twice is no try: a page that sends again must not keep its own passkey out.
+      const isTry = error.detail.reason !== 'sent-twice'
       // Asked again, as many may have been looked at together.
-      if (!(await this.#mayNote(session.id))) throw tooManyRefused(refusedWindowS * 1000)
-      note?.(error)
+      if (isTry && !(await this.#mayRefuse(session.id))) throw tooManyRefused(refusedWindowS * 1000)
+      await note?.(error)
       throw error
     }
   }
 
-  async #mayNote(key: string): Promise<boolean> {
+  async #mayRefuse(key: string): Promise<boolean> {
     return (await this.#refused.penalty(key, 1)).consumedPoints <= refusedLimit
   }
 
-  #note({ user, terminal, address }: Pick<Session, 'user' | 'terminal' | 'address'>, refusal: Refusal) {
+  /** On the ledger, unless its owner has read the like often enough of late. */
+  async #note({ user, terminal, address }: Pick<Session, 'user' | 'terminal' | 'address'>, refusal: Refusal) {
+    if ((await this.#noted.penalty(user.id, 1)).consumedPoints > notedLimit) return
     // A copy is told apart from what a person does wrong.
     const reason = /^passkey-/.test(refusal.detail.reason ?? '') ? refusal.detail.reason : refusal.code
     this.#ledger.append({
@@ -651,8 +731,7 @@ export class Passkeys {
    * The passkeys of an address, or ones that look like some. Questions to the database and derivations are the same
    * for both, and each passkey has its salt, whether or not it opens anything.
    */
-  #listFor(typed: string): Wanted[] {
-    const address = typed.trim().toLowerCase()
+  #listFor(address: string): Wanted[] {
     const own = this.#db
       .select({ id: passkeys.id, transports: passkeys.transports })
       .from(passkeys)
@@ -672,12 +751,12 @@ export class Passkeys {
     const decoys = this.#decoys.of(address, usualMost)
     return [...own.map(descriptorOf), ...decoys.list]
       .slice(0, Math.max(usualMost, own.length))
-      .map(({ id, transports }) => ({ id, transports, salt: this.#decoys.salt(id) }))
+      .map(({ id, transports }) => ({ id, transports, salt: this.#decoys.salt(address, id) }))
       .map(({ salt, ...one }) => ({ ...one, salt: salts.get(one.id) ?? salt }))
       .slice(0, own.length || decoys.seen)
       .map(({ transports, ...one }) => ({
         ...one,
-        transports: transports.toSorted() as AuthenticatorTransport[],
+        transports: usualTransports(transports) as AuthenticatorTransport[],
       }))
   }
 
@@ -719,6 +798,9 @@ const refuseCopy = (
     { detail: { reason: isCopy ? 'passkey-counter' : 'passkey-backup' } },
   )
 }
+
+/** What was typed as a User ID. */
+const addressIn = (typed: string) => typed.trim().toLowerCase()
 
 const before = (purpose: Purpose, preSession: string | undefined): Bound => {
   if (!preSession)
@@ -815,16 +897,22 @@ const label = (name: string) =>
     .trim()
     .slice(0, 60) || 'Passkey'
 
+const noLogIn = (cause?: unknown) =>
+  new Refusal(
+    'bad-credentials',
+    'No user could be logged in with this passkey. Check the User ID, or use the password.',
+    { cause },
+  )
 const noSuch = () => new Refusal('not-found', 'There is no such passkey.')
 const tooMany = () => new Refusal('exists', `You have ${passkeysPerUser} passkeys. Remove one first.`)
-const tooManyRefused = (waitMs: number) => {
+const slowDown = (what: string, waitMs: number) => {
   const waitS = Math.max(1, Math.ceil(waitMs / 1000))
-  return new Refusal(
-    'slow-down',
-    `Too many passkeys were refused here. Use the passphrase, or wait ${Math.ceil(waitS / 60)} min.`,
-    { detail: { retry_after_s: waitS } },
-  )
+  return new Refusal('slow-down', `${what}, or wait ${Math.ceil(waitS / 60)} min.`, {
+    detail: { retry_after_s: waitS },
+  })
 }
+const tooManyRefused = (waitMs: number) =>
+  slowDown('Too many passkeys were refused here. Use the passphrase', waitMs)
 const notAccepted = () => new Refusal('wrong-passkey', 'This passkey was not accepted. Please try again.')
 
 const checked = <S extends z.ZodType>(shape: S, value: unknown): z.output<S> => {

@@ -24,6 +24,16 @@ export type Session = {
   /** Who stopped this session's allowance, until it was told. */
   stopped: { at: number; by: { terminal: string; address: string } } | null
 }
+/** Who showed who they are, before a session of theirs begins. */
+export type LogIn = {
+  user: User
+  /**
+   * Asked in the transaction in which the session begins: the work before it took its time.
+   *
+   * @throws Refusal `bad-credentials` if what was shown (password, passkey) is not good any more
+   */
+  requireStands: () => void
+}
 export type SessionEnd = 'logout' | 'expired' | 'ended'
 
 /** How long an ended session's token is still known to have been its user's: as long as a parked form lives. */
@@ -61,9 +71,10 @@ export class Sessions {
   /**
    * @param terminal what the terminal calls itself; @param address where it is
    * @param heartbeatMs the terminal promises contact at least twice in this time: without any, it loses the key
+   * @throws Refusal as {@link LogIn.requireStands} does
    */
   async begin(
-    user: User,
+    { user, requireStands }: LogIn,
     terminal: string,
     address: string,
     heartbeatMs: number | null = null,
@@ -85,7 +96,10 @@ export class Sessions {
       endsAt: now + this.#config.sessionMaxMs,
       heartbeatMs,
     }
-    this.#db.insert(sessions).values(row).run()
+    this.#db.transaction((tx) => {
+      requireStands()
+      tx.insert(sessions).values(row).run()
+    }, immediate)
     return {
       token,
       session: toSession({ ...row, stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null }, user),
@@ -142,13 +156,14 @@ export class Sessions {
   }
 
   async end(id: string, reason: SessionEnd): Promise<void> {
-    this.#endWhere(eq(sessions.id, id), reason)
+    this.#endWhere(eq(sessions.id, id), reason).tell()
   }
 
   /** @throws Refusal `not-found` if the user has no such session */
   async endOwn(user: User, id: string): Promise<void> {
-    if (this.#endWhere(and(eq(sessions.id, id), eq(sessions.userId, user.id))!, 'ended') === 0)
-      throw new Refusal('not-found', 'That terminal is logged out already.')
+    const { ended, tell } = this.#endWhere(and(eq(sessions.id, id), eq(sessions.userId, user.id))!, 'ended')
+    if (ended === 0) throw new Refusal('not-found', 'That terminal is logged out already.')
+    tell()
   }
 
   /**
@@ -158,39 +173,77 @@ export class Sessions {
    */
   requireLive(session: Session) {
     const which = and(eq(sessions.id, session.id), this.live())
-    if (!this.#db.select({ id: sessions.id }).from(sessions).where(which).get())
-      throw new Refusal('no-session', 'This session has ended. Please log in again.')
+    if (!this.#db.select({ id: sessions.id }).from(sessions).where(which).get()) throw sessionEnded()
   }
 
-  /** After a change of what opens the key: whoever else is logged in as this user is not any more (ASVS 7.4.3). */
-  async endOthers(session: Session): Promise<void> {
-    this.#endWhere(and(eq(sessions.userId, session.user.id), ne(sessions.id, session.id))!, 'ended')
+  // The next three are part of the caller's transaction: a change and the ends that it brings happen both or not at
+  // all. Each returns what is to be called once that is committed, and ends the processes that have the key.
+
+  /** With a change of what opens the key: whoever else is logged in as this user is not any more (ASVS 7.4.3). */
+  endOthers(session: Session): () => void {
+    return this.#endWhere(and(eq(sessions.userId, session.user.id), ne(sessions.id, session.id))!, 'ended')
+      .tell
   }
 
-  async endAllOf(user: User): Promise<void> {
-    this.#endWhere(eq(sessions.userId, user.id), 'ended')
+  endAllOf(user: User): () => void {
+    return this.#endWhere(eq(sessions.userId, user.id), 'ended').tell
+  }
+
+  endOne(id: string): () => void {
+    return this.#endWhere(eq(sessions.id, id), 'ended').tell
+  }
+
+  /**
+   * Asked before the key is opened for a session, and compared in the transaction that grants it
+   * (allowances.ts): what was locked or stopped in between stays so.
+   *
+   * @throws Refusal `no-session`
+   */
+  lockCount(session: Pick<Session, 'id'>): number {
+    const which = and(eq(sessions.id, session.id), this.live())
+    const row = this.#db.select({ lockCount: sessions.lockCount }).from(sessions).where(which).get()
+    if (!row) throw sessionEnded()
+    return row.lockCount
+  }
+
+  /** Part of the caller's transaction: no unlock that is on its way for this session opens the key. */
+  countLock(session: Session) {
+    this.#countLocks(eq(sessions.id, session.id))
+  }
+
+  /** The same for all sessions of a user. */
+  countStop(user: User) {
+    this.#countLocks(eq(sessions.userId, user.id))
+  }
+
+  #countLocks(which: SQL) {
+    this.#db
+      .update(sessions)
+      .set({ lockCount: sql`${sessions.lockCount} + 1` })
+      .where(which)
+      .run()
   }
 
   /** Tidies what has expired: nothing depends on it, expiry is judged at each use. */
   async sweep(): Promise<void> {
     const now = this.#clock()
     const expired = or(lte(sessions.contactAt, now - this.#config.sessionIdleMs), lte(sessions.endsAt, now))!
-    this.#endWhere(expired, 'expired')
+    this.#endWhere(expired, 'expired').tell()
     this.#db
       .delete(sessionEnds)
       .where(lte(sessionEnds.endedAt, now - rememberEndMs))
       .run()
   }
 
-  #endWhere(which: SQL, reason: SessionEnd): number {
-    const ended = this.#db.transaction((tx) => {
-      const rows = tx
+  #endWhere(which: SQL, reason: SessionEnd): { ended: number; tell: () => void } {
+    const rows = this.#db.transaction((tx) => {
+      const found = tx
         .select({ session: sessions, method: allowances.method })
         .from(sessions)
         .leftJoin(allowances, eq(allowances.sessionId, sessions.id))
         .where(which)
         .all()
-      for (const { session, method } of rows) {
+      for (const { session, method } of found) {
         const { userId, terminal, address, tokenHash } = session
         if (method) this.#ledger.append({ userId, event: 'ended', terminal, address, method, reason })
         tx.insert(sessionEnds)
@@ -199,18 +252,22 @@ export class Sessions {
           .run()
         tx.delete(sessions).where(eq(sessions.id, session.id)).run()
       }
-      return rows
+      return found
     }, immediate)
-    for (const { session, method } of ended) if (method) this.onAllowanceEnd(session.userId)
-    return ended.length
+    const tell = () => {
+      for (const { session, method } of rows) if (method) this.onAllowanceEnd(session.userId)
+    }
+    return { ended: rows.length, tell }
   }
 }
+
+const sessionEnded = () => new Refusal('no-session', 'This session has ended. Please log in again.')
 
 const hash = (token: string): Uint8Array =>
   createHash('sha256').update('wafer/session/v1').update(token).digest()
 
 const toSession = (
-  row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId' | 'heartbeatMs'>,
+  row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId' | 'heartbeatMs' | 'lockCount'>,
   user: User,
 ): Session => ({
   id: row.id,

@@ -1,12 +1,14 @@
 /** Users: a login that is their mail address, and the password for it, which opens no key. */
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { asc, eq } from 'drizzle-orm'
+import { and, asc, eq } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import { type Database, users } from './database.ts'
-import type { Guesses } from './guesses.ts'
+import { type Database, immediate, users } from './database.ts'
+import { type Guesses, guessable } from './guesses.ts'
+import type { Ledger } from './ledger.ts'
 import { Refusal } from './refusal.ts'
+import type { LogIn, Session, Sessions } from './sessions.ts'
 import type { Turnstile } from './turnstile.ts'
 
 export type User = { id: number; address: string; name: string }
@@ -20,6 +22,8 @@ export class Users {
   readonly #clock: Clock
   readonly #guesses: Guesses
   readonly #turnstile: Turnstile
+  readonly #sessions: Sessions
+  readonly #ledger: Ledger
   readonly #cost: Config['argon2']
 
   constructor(options: {
@@ -27,12 +31,16 @@ export class Users {
     clock: Clock
     guesses: Guesses
     turnstile: Turnstile
+    sessions: Sessions
+    ledger: Ledger
     cost: Config['argon2']
   }) {
     this.#db = options.db
     this.#clock = options.clock
     this.#guesses = options.guesses
     this.#turnstile = options.turnstile
+    this.#sessions = options.sessions
+    this.#ledger = options.ledger
     this.#cost = options.cost
   }
 
@@ -79,10 +87,47 @@ export class Users {
     this.#db.delete(users).where(eq(users.id, id)).run()
   }
 
+  /**
+   * A new password by the operator: all sessions of the user end, and whatever was guessed wrong is forgiven.
+   *
+   * @throws Refusal `bad-request` for a short one
+   */
   async setPassword(user: User, password: string): Promise<void> {
     const passwordHash = await this.#hash(acceptable(password))
-    this.#db.update(users).set({ passwordHash }).where(eq(users.id, user.id)).run()
-    await this.#guesses.forgive(user.address)
+    const tell = this.#db.transaction((tx) => {
+      tx.update(users).set({ passwordHash }).where(eq(users.id, user.id)).run()
+      this.#guesses.forgive(user.address, guessable)
+      this.#noteChange(user, { terminal: 'wafer user password', address: 'this server' })
+      return this.#sessions.endAllOf(user)
+    }, immediate)
+    tell()
+  }
+
+  /**
+   * A new password by its owner, who shows the old one. The user's other sessions end: who knew the old one may have
+   * begun them.
+   *
+   * @throws Refusal `bad-request` for a short one or the old one again, `no-session`; as {@link logIn} does
+   */
+  async changePassword(session: Session, old: string, password: string): Promise<void> {
+    if (acceptable(password).normalize('NFC') === old.normalize('NFC'))
+      throw new Refusal('bad-request', 'The new password is the old one. Nothing was changed.')
+    const { user, requireStands } = await this.logIn(session.user.address, old, session.address)
+    const passwordHash = await this.#turnstile.pass(() => this.#hash(password))
+    const tell = this.#db.transaction((tx) => {
+      this.#sessions.requireLive(session)
+      requireStands()
+      tx.update(users).set({ passwordHash }).where(eq(users.id, user.id)).run()
+      this.#guesses.forgive(user.address, ['password'])
+      this.#noteChange(user, session)
+      return this.#sessions.endOthers(session)
+    }, immediate)
+    tell()
+  }
+
+  #noteChange({ id: userId }: User, { terminal, address }: Pick<Session, 'terminal' | 'address'>) {
+    const reason = 'password-changed'
+    this.#ledger.append({ userId, event: 'used', terminal, address, method: 'password', reason })
   }
 
   /**
@@ -91,7 +136,7 @@ export class Users {
    * @param source network address that the log-in comes from
    * @throws Refusal `bad-credentials`, `slow-down`, `busy`
    */
-  async logIn(address: string, password: string, source: string): Promise<User> {
+  async logIn(address: string, password: string, source: string): Promise<LogIn> {
     const guess = { what: 'password', user: address, address: source } as const
     await this.#guesses.admit(guess)
     return this.#turnstile.pass(async () => {
@@ -100,10 +145,14 @@ export class Users {
       const right = await this.#verify(password, row?.passwordHash ?? null)
       if (!row || !right) {
         await this.#guesses.wrong(guess)
-        throw new Refusal('bad-credentials', 'User ID or password is wrong.')
+        throw wrongLogIn()
       }
       await this.#guesses.right(guess)
-      return { id: row.id, address: row.address, name: row.name }
+      const requireStands = () => {
+        const still = and(eq(users.id, row.id), eq(users.passwordHash, row.passwordHash))
+        if (!this.#db.select(columns).from(users).where(still).get()) throw wrongLogIn()
+      }
+      return { user: { id: row.id, address: row.address, name: row.name }, requireStands }
     })
   }
 
@@ -139,6 +188,8 @@ const stretch = (password: string, { memoryKiB, passes, nonce }: Parameters): Pr
     parallelism: 1,
     tagLength: 32,
   })
+
+const wrongLogIn = () => new Refusal('bad-credentials', 'User ID or password is wrong.')
 
 const unpadded = (octets: Buffer) => octets.toString('base64').replace(/=+$/, '')
 

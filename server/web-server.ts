@@ -52,6 +52,8 @@ export type Visit = {
   keepKey(token: string | null): void
   /** The key token of an approval that was asked for; it opens nothing before that is granted. */
   pendingToken: string | null
+  /** The site's own address, where the browser is at another name of this machine; null where it is at home. */
+  usualAddress: string | null
   keepPending(token: string | null): void
   setLanguage(language: Language): void
   /** Whose session it was that is no longer, for a form that was interrupted. */
@@ -387,8 +389,8 @@ const beginVisit = async (
   services: Services,
   scripts: Pick<Visit, 'script' | 'passkeyScript'>,
 ): Promise<Visit> => {
-  const { config, sessions } = services
-  const { address, secure } = connection(c, services)
+  const { config, sessions, site } = services
+  const { address, host, secure } = connection(c, services)
   const names = cookieNames(secure.https)
   const common = { path: '/', httpOnly: true, secure: secure.https } as const
   const token = cookie(c, names.session)
@@ -404,6 +406,7 @@ const beginVisit = async (
     session,
     keyToken: session ? cookie(c, names.key) : null,
     pendingToken: session ? cookie(c, names.pending) : null,
+    usualAddress: host.toLowerCase() === new URL(site.origin).host ? null : site.origin,
     address,
     terminal: terminalOf(c.req.header('user-agent') ?? ''),
     language: languageOf(c.req.header('accept-language'), cookie(c, 'lang')),

@@ -4,7 +4,8 @@
  * passkeys.ts.
  *
  * SimpleWebAuthn verifies in the order of the standard. Added here: no cross-origin use at all (the library lets it
- * pass where there is no topOrigin), user verification always, three algorithms only.
+ * pass where there is no topOrigin), user verification always, three algorithms only, and no attestation by
+ * certificates (the library would ask the hosts that they name for what was revoked).
  */
 import {
   type AuthenticationResponseJSON,
@@ -12,6 +13,7 @@ import {
   verifyAuthenticationResponse,
   verifyRegistrationResponse,
 } from '@simplewebauthn/server'
+import { decodeAttestationObject, isoBase64URL } from '@simplewebauthn/server/helpers'
 import { z } from 'zod'
 import { Refusal } from './refusal.ts'
 
@@ -91,6 +93,7 @@ export const verifiedAttestation = async (
 ): Promise<Attested> => {
   const { registrationInfo } = await orRefusal(async () => {
     refuseCrossOrigin(attestation)
+    refuseCertificates(attestation)
     const result = await verifyRegistrationResponse({
       response: { ...attestation, clientExtensionResults: {} } as RegistrationResponseJSON,
       expectedChallenge: Buffer.from(expected.challenge).toString('base64url'),
@@ -153,6 +156,14 @@ const refuseCrossOrigin = (answer: Assertion | Attestation) => {
   const { crossOrigin, topOrigin } = clientDataOf(answer)
   if ((crossOrigin !== undefined && crossOrigin !== false) || topOrigin !== undefined)
     throw new Error('expected an answer to a page of our own, got one within a page of another origin')
+}
+
+/** Asked for is none (§5.4.7): browsers then leave it out, unless the passkey's own key made it (§8.2, self). */
+const refuseCertificates = ({ response }: Attestation) => {
+  const attested = decodeAttestationObject(isoBase64URL.toBuffer(response.attestationObject))
+  const fmt = attested.get('fmt')
+  if (fmt === 'none' || (fmt === 'packed' && attested.get('attStmt').get('x5c') === undefined)) return
+  throw new Error(`expected no attestation, or one by the passkey itself, got ${fmt} by certificates`)
 }
 
 const clientDataOf = (answer: Assertion | Attestation): Record<string, unknown> => {

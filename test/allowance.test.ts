@@ -1,6 +1,7 @@
 /** The allowance: who may use the key, since when, until when, and that it is never two. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { openServices } from '../server/main.ts'
 import { passphrase, password, problem, type Terminal, world } from './world.ts'
 
 const ann = 'ann@wafer.test'
@@ -230,6 +231,84 @@ test('Fencing: work that outlived its allowance is not handed out', async (t) =>
   await assert.rejects(use, { code: 'key-in-use' })
 })
 
+test('P39: an unlock that is on its way when its terminal locks the key opens nothing; another terminal’s lock is its own', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const [desk, other] = [await server.terminal(ann, 'desk'), await server.terminal(ann, 'other')]
+  const { allowances, sessions, db } = server.services
+  const session = (await sessions.contact(desk.token!))!
+  const elsewhere = (await sessions.contact(other.token!))!
+  const allowed = () => db.$client.prepare('SELECT count(*) FROM allowances').pluck().get()
+  const unlock = () => allowances.grantByPassphrase(session, passphrase)
+  const late = assert.rejects(unlock(), { name: 'Refusal', code: 'allowance-required' })
+  await allowances.lock(session)
+  await late
+  assert.equal(allowed(), 0)
+  const undisturbed = unlock()
+  await allowances.lock(elsewhere)
+  await undisturbed
+  const again = assert.rejects(unlock(), { code: 'allowance-required' }, 'of who holds the key already')
+  await allowances.lock(session)
+  await again
+  assert.equal(allowed(), 0)
+  await unlock()
+})
+
+test('S2080: a stop is for the unlock as well that is on its way, whoever holds the key by then, in every process', async (t) => {
+  const server = await world(t)
+  const user = await server.addUser(ann)
+  await server.addUser('bob@wafer.test')
+  const bob = await server.terminal('bob@wafer.test')
+  const [desk, other] = [await server.terminal(ann, 'desk'), await server.terminal(ann, 'other')]
+  const { allowances, sessions } = server.services
+  const session = (await sessions.contact(desk.token!))!
+  const elsewhere = (await sessions.contact(other.token!))!
+  const process = await openServices(server.config)
+  t.after(() => process.close())
+  const unlock = () => allowances.grantByPassphrase(session, passphrase)
+  const refused = () => assert.rejects(unlock(), { name: 'Refusal', code: 'allowance-required' })
+
+  const whileNobodyHolds = refused()
+  await allowances.stop(elsewhere)
+  await whileNobodyHolds
+  const inAnotherProcess = refused()
+  await process.allowances.stop(elsewhere)
+  await inAnotherProcess
+  assert.deepEqual(await allowances.state(session), { state: 'locked' })
+
+  const undisturbed = unlock()
+  await bob.post('/allowance/stop', { confirm: true }) // a user’s stop is their own
+  await undisturbed
+  const ofTheHolder = refused()
+  await allowances.stop(elsewhere)
+  await ofTheHolder
+  assert.deepEqual(await allowances.state(session), { state: 'locked' })
+
+  const reasons = (await server.services.ledger.list(user.id, null, 9)).map(
+    ({ event, reason }) => `${event} ${reason}`,
+  )
+  assert.deepEqual(reasons, [
+    'stopped was held by desk',
+    'granted sign',
+    'stopped not-held',
+    'stopped not-held',
+  ])
+  await unlock()
+})
+
+test('Stopping what nobody holds is no weapon either: the fourth within ten minutes is refused and hinders no unlock', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const [desk, other] = [await server.terminal(ann, 'desk'), await server.terminal(ann, 'other')]
+  const { allowances, sessions } = server.services
+  const session = (await sessions.contact(desk.token!))!
+  const elsewhere = (await sessions.contact(other.token!))!
+  for (let round = 0; round < 3; round += 1) await allowances.stop(elsewhere)
+  const unlock = allowances.grantByPassphrase(session, passphrase)
+  await assert.rejects(allowances.stop(elsewhere), { name: 'Refusal', code: 'slow-down' })
+  await unlock
+})
+
 test('B7: a restart locks every key; with an epoch file the allowance goes on, and sessions go on either way', async (t) => {
   for (const shared of [false, true]) {
     const epochFile = `/tmp/wafer-epoch-${process.pid}-${Date.now()}`
@@ -320,7 +399,7 @@ test('B13: what others fail at elsewhere does not lock out who came with the rig
       code: 'bad-credentials',
     })
   await assert.rejects(users.logIn(ann, password, '203.0.113.9'), { code: 'slow-down' }, 'from anywhere else')
-  assert.equal((await users.logIn(ann, password, '192.0.2.1')).address, ann)
+  assert.equal((await users.logIn(ann, password, '192.0.2.1')).user.address, ann)
 })
 
 test('One user’s waiting work delays nobody else’s unlock', async (t) => {

@@ -437,6 +437,49 @@ test('S2080 B20: who stops another terminal stops what it asked for as well, als
   assert.equal(problem(await at.desk.post('/sign', { text: 'x' })), 'allowance-required')
 })
 
+test('S2080 B20: a stop while nobody holds the key stops the touch that is on its way', async (t) => {
+  const at = await pair(t)
+  const request = await at.ask('sign')
+  const proof = await at.touch(request)
+  const third = await sessionOf(at.server, await at.server.terminal(ann, 'third'))
+  const refused = refusedAs(
+    'not-found',
+    at.approvals.approve(at.phoneSession, request.id, request.code, proof),
+  )
+  await at.allowances.stop(third)
+  await refused
+  assert.equal(await at.state(), 'expired')
+  assert.equal(problem(await at.desk.post('/sign', { text: 'x' })), 'allowance-required')
+  await at.approve(await at.ask('sign'))
+  assert.equal((await at.desk.post('/sign', { text: 'x' })).status, 200)
+})
+
+test('P39: an unlock by passkey that is on its way when its terminal locks the key opens nothing', async (t) => {
+  const at = await pair(t)
+  const { options } = await at.passkeys.assertionOptions('unlock', { session: at.phoneSession })
+  const late = at.allowances.grantByPasskey(at.phoneSession, at.authenticator.get(options))
+  const refused = refusedAs('allowance-required', late)
+  await at.allowances.lock(at.phoneSession) // before the touch was looked at
+  await refused
+  assert.deepEqual(await at.allowances.state(at.phoneSession), { state: 'locked' })
+  const again = await at.passkeys.assertionOptions('unlock', { session: at.phoneSession })
+  await at.allowances.grantByPasskey(at.phoneSession, at.authenticator.get(again.options))
+})
+
+test('B20: who denies a request ends the session that asked, or the request stands', async (t) => {
+  const at = await pair(t)
+  const { db } = at.server.services
+  const request = await at.ask()
+  db.run(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
+    BEGIN SELECT RAISE(ABORT, 'the power is gone'); END`)
+  await assert.rejects(at.approvals.deny(at.phoneSession, request.id), /the power is gone/)
+  db.run('DROP TRIGGER power')
+  assert.equal(await at.state(), 'pending')
+  assert.match((await at.phone.get('/log')).body.events[0].reason, /^passkey-added/)
+  await at.approvals.deny(at.phoneSession, request.id)
+  assert.equal(problem(await at.desk.get('/session')), 'no-session')
+})
+
 test('A terminal that stops the key in its own hands waits no longer either; what others asked for stays', async (t) => {
   const at = await pair(t)
   await at.approve(await at.ask('read'))

@@ -34,6 +34,10 @@ export type Bent = {
   credential?: string
   /** Says that it has no PRF. */
   prf?: false
+  /** Of a new passkey: the credential id, the ways to reach it, and how it is attested. */
+  id?: string
+  transports?: string[]
+  attestation?: 'self' | { fmt: string; attStmt: Map<string, unknown> }
 }
 
 type Credential = {
@@ -74,7 +78,7 @@ export class Authenticator {
       extensions: { prf?: { eval: Salts } }
     }
     const number = String(this.credentials.length)
-    const id = this.#derive('id', number).subarray(0, 20).toString('base64url')
+    const id = bent.id ?? this.#derive('id', number).subarray(0, 20).toString('base64url')
     const key = privateKey(this.#algorithm, this.#derive('key', number))
     const credential = {
       id,
@@ -89,10 +93,16 @@ export class Authenticator {
     const length = Buffer.of(idOctets.length >> 8, idOctets.length & 255)
     const attested = Buffer.concat([Buffer.alloc(16), length, idOctets, coseKey(this.#algorithm, key)])
     const authData = this.#authenticatorData(credential, bent, attested)
+    const clientDataJSON = this.#clientData('webauthn.create', options.challenge, bent)
+    const signed = Buffer.concat([authData, sha256(Buffer.from(clientDataJSON, 'base64url'))])
+    const { fmt, attStmt } =
+      bent.attestation === 'self'
+        ? { fmt: 'packed', attStmt: this.#statement(signed, key) }
+        : (bent.attestation ?? { fmt: 'none', attStmt: new Map() })
     const attestationObject = cbor(
       new Map<string, unknown>([
-        ['fmt', 'none'],
-        ['attStmt', new Map()],
+        ['fmt', fmt],
+        ['attStmt', attStmt],
         ['authData', authData],
       ]),
     )
@@ -104,9 +114,9 @@ export class Authenticator {
       rawId: id,
       type: 'public-key',
       response: {
-        clientDataJSON: this.#clientData('webauthn.create', options.challenge, bent),
+        clientDataJSON,
         attestationObject: attestationObject.toString('base64url'),
-        transports: ['internal'],
+        transports: bent.transports ?? ['internal'],
       },
       clientExtensionResults: { prf: { enabled: this.#prf } },
     }
@@ -127,7 +137,7 @@ export class Authenticator {
     const authData = this.#authenticatorData(credential, bent)
     const clientDataJSON = this.#clientData('webauthn.get', options.challenge, bent)
     const signed = Buffer.concat([authData, sha256(Buffer.from(clientDataJSON, 'base64url'))])
-    const signature = sign(this.#algorithm === 'ES256' ? 'sha256' : null, signed, credential.key)
+    const signature = this.#sign(signed, credential.key)
     const { id, userHandle } = credential
     const response = JSON.stringify({
       id,
@@ -158,6 +168,18 @@ export class Authenticator {
     })
     copied.credentials.push(...this.credentials.map((credential) => ({ ...credential })))
     return copied
+  }
+
+  #sign(octets: Buffer, key: KeyObject): Buffer {
+    return sign(this.#algorithm === 'ES256' ? 'sha256' : null, octets, key)
+  }
+
+  /** Self attestation (§8.2). */
+  #statement(octets: Buffer, key: KeyObject) {
+    return new Map<string, unknown>([
+      ['alg', this.#algorithm === 'ES256' ? -7 : -8],
+      ['sig', this.#sign(octets, key)],
+    ])
   }
 
   #evaluate({ prfSecret }: Credential, salt: string): Buffer {
@@ -255,6 +277,7 @@ const cbor = (value: unknown): Buffer => {
   if (typeof value === 'number') return value < 0 ? head(1, -1 - value) : head(0, value)
   if (typeof value === 'string') return Buffer.concat([head(3, Buffer.byteLength(value)), Buffer.from(value)])
   if (value instanceof Uint8Array) return Buffer.concat([head(2, value.length), value])
+  if (Array.isArray(value)) return Buffer.concat([head(4, value.length), ...value.map((each) => cbor(each))])
   if (value instanceof Map)
     return Buffer.concat([head(5, value.size), ...[...value].flat().map((each) => cbor(each))])
   throw new Error(`expected a value that CBOR is made of here, got ${typeof value}`)

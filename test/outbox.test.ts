@@ -1,5 +1,6 @@
 /** Mail goes out: to our own users at once, to others through a relay that may be slow, away, picky or hostile. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,12 +10,16 @@ import { eq } from 'drizzle-orm'
 import { pino } from 'pino'
 import PostalMime from 'postal-mime'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
+import { readConfig } from '../server/config.ts'
 import { CryptoPool } from '../server/crypto-pool.ts'
 import { messages, octets, openDatabase, outbox as queue } from '../server/database.ts'
 import { Guesses } from '../server/guesses.ts'
+import { Ledger } from '../server/ledger.ts'
 import { Mailboxes } from '../server/mailboxes.ts'
 import { Outbox } from '../server/outbox.ts'
 import { Refusal } from '../server/refusal.ts'
+import { ServerSecret } from '../server/server-secret.ts'
+import { Sessions } from '../server/sessions.ts'
 import { Turnstile } from '../server/turnstile.ts'
 import { Users } from '../server/users.ts'
 
@@ -32,9 +37,13 @@ const worldWith = async (options: { relay?: string | null; file?: string } = {})
   after(() => db.$client.close())
   const time = { now: Date.UTC(2026, 10, 22, 9, 30) }
   const clock = () => time.now
+  const secret = new ServerSecret(randomBytes(32))
+  const ledger = new Ledger({ db, clock, secret })
   const users = new Users({
     db,
     clock,
+    ledger,
+    sessions: new Sessions({ db, clock, ledger, config: readConfig({}) }),
     guesses: new Guesses(db),
     turnstile: new Turnstile(2, 32),
     cost: { memoryKiB: 8, passes: 1 },

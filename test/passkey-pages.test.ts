@@ -344,7 +344,7 @@ test('P87: without PRF the warning comes first; only consent lets the server hol
   assert.equal(await ours.isOpen(), false)
 
   await ours.page.goto('/p')
-  await ours.link('Change').click()
+  await ours.link('Rename or remove').click()
   await ours.field('Passphrase').fill(passphrase)
   await ours.button('Remove passkey').click()
   await ours.shows('You have none yet')
@@ -579,8 +579,8 @@ test('P87 B19: a PRF result that was stripped, altered or seen before, and an as
     (url) => url.pathname === '/s',
     (route) => (route.request().method() === 'POST' ? route.fulfill({ status: 204 }) : route.fallback()),
   )
-  await ours.field('New passphrase').first().fill('x')
-  await ours.field('New passphrase again').first().fill('x')
+  await ours.field('New passphrase').first().fill('a new passphrase')
+  await ours.field('New passphrase again').first().fill('a new passphrase')
   const sent = ours.sent.length
   await ours.button('Change passphrase').click()
   await until('the proof', () => (ours.sent.length > sent ? true : null))
@@ -631,12 +631,29 @@ test('P87: another user’s passkey does not open the key, though the authentica
 
 test('P87: at another name of this machine the browser gives no passkey of this site', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
-  const { desk, server } = await begin(t)
+  const { desk, server, address } = await begin(t)
   const ours = await desk({ at: `http://mail.localhost:${portOf(server)}` })
+  await ours.logIn()
+  for (const path of ['/p/new', '/login']) {
+    await ours.page.goto(path)
+    if (path === '/login') {
+      await ours.logOut()
+      await ours.button('Use passkey').click()
+    }
+    await ours.shows('At this address your browser gives no passkey of this site')
+    assert.equal(await ours.link(address).getAttribute('href'), address)
+    assert.equal(await ours.page.getByText('Press the button below').count(), 0)
+  }
   await ours.logIn()
   await ours.page.goto('/p/new')
   await ours.button('Make passkey').click()
-  await ours.shows('Open the site by its usual address')
+  await ours.shows('Open the site by its usual address.')
+  // At home there is nothing of that.
+  const home = await desk()
+  await home.logIn()
+  await home.page.goto('/p/new')
+  await home.shows('Press the button below')
+  assert.equal(await home.page.getByText('At this address').count(), 0)
 })
 
 test('P87 S2000-S2100: with a passkey, too, the other terminal is stopped only by the three screens', async (t) => {
@@ -753,9 +770,23 @@ test('P87: the passphrase is changed, by passphrase and by passkey; the recovery
   await ours.heading('New recovery code')
   await ours.shows(/^The new passphrase is set.*Your passkeys still open the key.*logged out/)
   const fresh = await ours.page.locator('b').first().textContent()
-  assert.notEqual(fresh, recoveryCode)
+  assert.match(fresh!, /^(\w{5} ){5}\w$/)
+  assert.notEqual(fresh!.replaceAll(' ', '-'), recoveryCode)
   await recover(recoveryCode!, 'a fifth passphrase')
   await ours.shows('The recovery code is wrong. Nothing was changed')
+  // What else was wrong does not cost the typing of the code.
+  assert.equal(await ours.field('Recovery code').inputValue(), recoveryCode)
+  await ours.field('New passphrase').last().fill('one of them')
+  await ours.field('New passphrase again').last().fill('another one')
+  await ours.button('Set new passphrase').click()
+  await ours.shows('The two new passphrases differ')
+  assert.equal(await ours.field('Recovery code').inputValue(), recoveryCode)
+  await recover(fresh!, 'a fifth')
+  await ours.shows('The new passphrase needs at least 8 characters. Nothing was changed.')
+  assert.equal(await ours.field('Recovery code').inputValue(), fresh)
+  assert.match(await ours.page.locator('body').innerText(), /New passphrase\s+\(at least 8 characters\)/)
+  await change('a fourth passphrase', 'a fifth')
+  await ours.shows('The new passphrase needs at least 8 characters. Nothing was changed.')
   const opens = async (words: string) => (await (await server.terminal(dora)).unlock(words)).status
   assert.deepEqual(
     [
@@ -897,6 +928,39 @@ test('P87: a request leads through the takeover screens first where another term
   await lynx.press('Approve on phone', 'Check again')
 })
 
+test('P87 B20: whatever is typed blindly on the page of a request, it is denied by its button alone', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const [phone, terminal] = [await desk({ width: 240, height: 320 }), await desk({ scripts: false })]
+  await phone.logIn()
+  await terminal.logIn()
+  await terminal.press()
+  await terminal.button('Approve on phone').click()
+  await terminal.shows('so no phone can open it')
+  const code = codeOn(await terminal.page.locator('body').innerText())
+  await phone.page.goto('/f/inbox')
+  await phone.link('Look at the request').click()
+  await phone.shows('Read mail for 15 minutes')
+  const { keyboard } = phone.page
+  const sent = phone.sent.length
+  await keyboard.type(`${code.slice(0, 3)} ${code.slice(3)}`)
+  await keyboard.press('Enter')
+  await keyboard.press('Space')
+  await phone.page.goto('/a')
+  await phone.shows('Read mail for 15 minutes')
+  assert.equal(phone.sent.length, sent)
+  await phone.field('Code').focus()
+  await keyboard.type(`${code.slice(0, 3)} ${code.slice(3)}`)
+  await keyboard.press('Enter')
+  await phone.shows('A passphrase is empty: type it first')
+  await phone.field('Passphrase').focus()
+  await keyboard.type(passphrase)
+  await keyboard.press('Enter')
+  await phone.shows('Approved.')
+  await terminal.button('Check again').click()
+  await terminal.shows(first)
+})
+
 for (const [width, height] of [
   [360, 640],
   [240, 320],
@@ -943,7 +1007,7 @@ for (const [width, height] of [
     await ours.button('Store passkey').click()
     await ours.shows('The passkey is stored')
     await check('list')
-    await ours.link('Change').first().click()
+    await ours.link('Rename or remove').first().click()
     await ours.button('Rename').waitFor()
     await check('one')
     await ours.link('Prove by a passkey instead').click()
@@ -983,6 +1047,112 @@ for (const [width, height] of [
     assert.deepEqual(faulty, {})
   })
 
+test('P87: at 240x320 what went wrong is in a box beside the button that was pressed', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const ours = await desk({ width: 240, height: 320 })
+  await ours.logIn()
+  await ours.make()
+  await ours.shows('Type your passphrase, then press Store passkey')
+  const inSight = async (name: string) => {
+    const [box, button] = [
+      await ours.page.locator('.s:has(#said)').boundingBox(),
+      await ours.button(name).boundingBox(),
+    ]
+    assert.ok(box && button, 'a box')
+    assert.ok(
+      box.y >= 0 && box.y + box.height <= 320,
+      `${name}: the box is at ${box.y} to ${box.y + box.height}`,
+    )
+    assert.ok(Math.abs(button.y - box.y - box.height) < 30, 'the button follows')
+  }
+  await ours.button('Store passkey').click()
+  await ours.shows('A passphrase is empty: type it first')
+  await inSight('Store passkey')
+  if (process.env.SCREENSHOTS)
+    await ours.page.screenshot({ path: `${process.env.SCREENSHOTS}/said-empty.png` })
+  await ours.field('Passphrase').fill(passphrase)
+  await ours.tamper('"localhost"', '"elsewhere.test"')
+  await ours.button('Store passkey').click()
+  await ours.shows('Open the site by its usual address')
+  await inSight('Store passkey')
+  if (process.env.SCREENSHOTS)
+    await ours.page.screenshot({ path: `${process.env.SCREENSHOTS}/said-failed.png` })
+})
+
+test('P87: with a passkey that opens the key it comes first in the unlock window; Enter in the passphrase still means OK', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const ours = await desk()
+  await ours.logIn()
+  const order = async () =>
+    (await ours.page.locator('main button, main input:not([type=hidden])').all()).reduce(
+      async (names, each) => [
+        ...(await names),
+        (await each.textContent()) || ((await each.getAttribute('name')) ?? ''),
+      ],
+      Promise.resolve<string[]>([]),
+    )
+  const rest = ['Approve on phone', 'Cancel']
+  await ours.press()
+  assert.deepEqual(await order(), ['passphrase', 'passphrase2', 'OK', 'Clear', 'Use passkey', ...rest])
+  await ours.add()
+  await ours.shows('The passkey is stored')
+  await ours.press()
+  assert.deepEqual(await order(), ['Use passkey', 'passphrase', 'passphrase2', 'OK', 'Clear', ...rest])
+  await ours.shows('The key is wanted for First plan')
+  await ours.field('Passphrase').fill('not the passphrase')
+  await ours.field('Passphrase').press('Enter')
+  await ours.shows('The passphrase is wrong. The key stays closed.')
+  await ours.field('Passphrase').fill(passphrase)
+  await ours.field('Passphrase').press('Enter')
+  await ours.shows(first)
+})
+
+test('P87: names tell passkeys apart: by default, in the key log, and never empty', async (t) => {
+  if (!needs(t, executablePath, 'gpg')) return
+  const { desk } = await begin(t)
+  const ours = await desk()
+  await ours.logIn()
+  for (const name of ['Chrome on Linux', 'Chrome on Linux 2', 'Chrome on Linux 3']) {
+    await ours.plugIn()
+    await ours.make()
+    assert.equal(await ours.field('Name').inputValue(), name)
+    await ours.field('Passphrase').fill(passphrase)
+    await ours.button('Store passkey').click()
+    await ours.shows('The passkey is stored')
+  }
+  await ours.shows('Built into the device; on that device only.')
+  await ours.link('Rename or remove').last().click()
+  await ours.shows('Your other terminals are logged out')
+  assert.equal(await ours.page.getByText('Chrome on Linux 3').count(), 1, 'the name once')
+  await ours.field('New name').fill(' \u200b ')
+  await ours.button('Rename').click()
+  await ours.shows('The new name is empty: type it first')
+  await ours.field('New name').fill('My <b>finger</b>')
+  await ours.button('Rename').click()
+  await ours.shows('The passkey has its new name')
+  await ours.usePasskey()
+  await ours.shows(first)
+  await ours.page.goto('/p')
+  await ours.link('Rename or remove').last().click()
+  await ours.field('Passphrase').fill(passphrase)
+  await ours.button('Remove passkey').click()
+  await ours.shows('The passkey is removed')
+  const log = async () => {
+    await ours.page.goto('/log')
+    return (await ours.page.locator('li').allInnerTexts()).map((line) => line.replace(/^[^:]*:\d\d: /, ''))
+  }
+  const lines = await log()
+  assert.match(lines[0]!, /^Passkey removed: “My <b>finger<\/b>”\. Chrome on Linux/)
+  assert.match(lines[2]!, /^Opened by passkey “My <b>finger<\/b>”\. Chrome on Linux/)
+  assert.match(lines.at(-1)!, /^Passkey added: “Chrome on Linux”\. Chrome on Linux/)
+  await ours.page.context().addCookies([{ name: 'lang', value: 'ja', url: ours.page.url() }])
+  const japanese = await log()
+  assert.match(japanese[0]!, /^パスキーを削除した: 「My <b>finger<\/b>」。/)
+  assert.match(japanese[2]!, /^開いた パスキー「My <b>finger<\/b>」で。/)
+})
+
 // ---- words
 
 test('P87: whoever logs in by passkey reads on the next page whether the key is open, and if not, why', async (t) => {
@@ -1017,7 +1187,7 @@ test('P87: whoever logs in by passkey reads on the next page whether the key is 
   await ours.shows('Your key is still closed: Decrypt or Sign opens it')
 
   await ours.page.goto('/p')
-  await ours.link('Change').click()
+  await ours.link('Rename or remove').click()
   await ours.field('Passphrase').fill(passphrase)
   await ours.button('Remove passkey').click()
   await ours.shows('You have none yet')
@@ -1049,7 +1219,7 @@ test('P87: a passkey that was refused at the log-in is not asked for again by it
   await ours.add()
   await ours.shows('The passkey is stored')
   await ours.page.goto('/p')
-  await ours.link('Change').click()
+  await ours.link('Rename or remove').click()
   await ours.field('Passphrase').fill(passphrase)
   await ours.button('Remove passkey').click()
   await ours.shows('You have none yet')
@@ -1168,7 +1338,7 @@ test('P87: in Japanese the pages keep to Japanese, fit at 240x320, and the ledge
   await phone.button('パスキーを保存').click()
   await phone.shows('パスキーを試し、保存しました')
   await check('list')
-  await phone.link('変更').click()
+  await phone.link('名前の変更・削除').click()
   await phone.button('名前を変える').waitFor()
   await check('one')
   await terminal.logIn()

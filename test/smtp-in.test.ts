@@ -1,6 +1,7 @@
 /** Mail comes in: by SMTP and LMTP, on real sockets, from peers that keep to the rules and from peers that do not. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,10 +11,14 @@ import { connect as connectTls } from 'node:tls'
 import { eq, gt, max } from 'drizzle-orm'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { pino } from 'pino'
+import { readConfig } from '../server/config.ts'
 import { CryptoPool } from '../server/crypto-pool.ts'
 import { messages, octets, openDatabase } from '../server/database.ts'
 import { Guesses } from '../server/guesses.ts'
+import { Ledger } from '../server/ledger.ts'
 import { Mailboxes } from '../server/mailboxes.ts'
+import { ServerSecret } from '../server/server-secret.ts'
+import { Sessions } from '../server/sessions.ts'
 import { smtpLimits, startSmtpIn } from '../server/smtp-in.ts'
 import { Turnstile } from '../server/turnstile.ts'
 import { Users } from '../server/users.ts'
@@ -23,16 +28,21 @@ const vector = (name: string) => readFileSync(join(import.meta.dirname, 'vectors
 const tls = { cert: vector('localhost-cert.pem'), key: vector('localhost-key.pem') }
 
 const db = openDatabase(':memory:')
+const clock = () => now
+const secret = new ServerSecret(randomBytes(32))
+const ledger = new Ledger({ db, clock, secret })
 const users = new Users({
   db,
-  clock: () => now,
+  clock,
+  ledger,
+  sessions: new Sessions({ db, clock, ledger, config: readConfig({}) }),
   guesses: new Guesses(db),
   turnstile: new Turnstile(2, 32),
   cost: { memoryKiB: 8, passes: 1 },
 })
 const pool = new CryptoPool()
 after(() => pool.close())
-const mailboxes = new Mailboxes({ db, clock: () => now, pool })
+const mailboxes = new Mailboxes({ db, clock, pool })
 const ann = await users.add({ address: 'ann@wafer.example', password: 'correct horse' })
 const bob = await users.add({ address: 'bob@wafer.example', password: 'correct horse' })
 await users.add({ address: 'cid@other.example', password: 'correct horse' })
@@ -85,7 +95,7 @@ const serverWith = async (
         await mailboxes.deliver(to, mail)
       },
     },
-    clock: () => now,
+    clock,
     log: pino({ level: 'silent' }),
     ...(options.limits ? { limits: options.limits } : {}),
   })

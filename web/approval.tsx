@@ -61,6 +61,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
           <p>
             1. {words.approvalOpen} <b>{address}</b>
           </p>
+          {isOfThisMachine(address) && <p>{words.approvalLocal}</p>}
           <p>
             2. {words.approvalThere} <b>{inGroups(code)}</b>
           </p>
@@ -115,7 +116,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
               {words.noApprovals} <a href="/a">{words.checkAgain}</a>
             </p>
           )}
-          {pending.map((request, place) => (
+          {pending.map((request) => (
             <>
               <p>
                 <b>{words.approvalScope[request.scope]}</b>
@@ -126,9 +127,10 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
                 <Hidden name="id" value={request.id} />
                 <p>{words.approvalElse}</p>
                 <p>
-                  <button type="submit" name="a" value="deny" autofocus={place === 0}>
+                  {/* first, and the heavier one; but not focused: a code that is typed blindly must not press it */}
+                  <Button a="deny" safe>
                     {words.notMe}
-                  </button>
+                  </Button>
                 </p>
               </Form>
               <Form visit={visit} action="/a">
@@ -236,6 +238,10 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
 
 /** What is typed may stand in groups, or be in the digits of the person's own script. */
 const digitsOf = (code: string) => code.normalize('NFKC').replace(/[\s-]/g, '')
+
+/** No other device gets anywhere by it (RFC 6761 §6.3). */
+const isOfThisMachine = (address: string) =>
+  /^((.+\.)?localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(address).hostname)
 
 /** Six digits in two groups, as people read them. */
 const inGroups = (code: string) => code.replace(/^(\d{3})/, '$1 ')

@@ -211,9 +211,14 @@ export const Form = (props: {
 export const Hidden = ({ name, value }: { name: string; value: string | number | null | undefined }) =>
   value ? <input type="hidden" name={name} value={String(value)} /> : null
 
-/** One of a form's verbs, sent as field `a`. */
-export const Button = (props: { a?: string; open?: boolean; children?: Child }) => (
-  <button type="submit" name={props.a && 'a'} value={props.a} class={props.open ? 'k' : undefined}>
+/** One of a form's verbs, sent as field `a`; one that stands out, as the key is open or as it is the safe one. */
+export const Button = (props: { a?: string; open?: boolean; safe?: boolean; children?: Child }) => (
+  <button
+    type="submit"
+    name={props.a && 'a'}
+    value={props.a}
+    class={props.open || props.safe ? 'k' : undefined}
+  >
     {props.children}
   </button>
 )
@@ -227,6 +232,8 @@ export const Field = (props: {
   note?: string
   /** Digits: a phone shows its keys for them. */
   numeric?: boolean
+  /** For who fills in passwords: whose it is. */
+  fixed?: boolean
 }) => (
   <p>
     <label>
@@ -236,6 +243,7 @@ export const Field = (props: {
         name={props.name}
         value={props.value || undefined}
         autocomplete={props.complete}
+        readonly={props.fixed}
         inputmode={props.numeric ? 'numeric' : undefined}
         autocapitalize={props.type === 'password' ? 'none' : undefined}
       />

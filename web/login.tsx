@@ -74,8 +74,18 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
     const words = wordsOf(c)
     const visit = c.get('visit')
     const { status, user, next, park, code } = given
-    const who = { preSession: visit.formToken, ...(user ? { user } : {}) }
-    const { options } = await services.passkeys.assertionOptions(user ? 'login+unlock' : 'login', who)
+    const who = { preSession: visit.formToken, address: visit.address, ...(user ? { user } : {}) }
+    const purpose = user ? 'login+unlock' : 'login'
+    const asked = await services.passkeys.assertionOptions(purpose, who).catch((error: unknown) => {
+      const refusal = refusalOf(error)
+      if (refusal?.code !== 'slow-down') throw error
+      return { refusal }
+    })
+    if ('refusal' in asked) {
+      c.header('Retry-After', String(asked.refusal.detail.retry_after_s))
+      return login(c, { status: sentenceOf(c, asked.refusal), user, next, park, code: 429 })
+    }
+    const { options } = asked
     const content: Content = {
       title: words.passkeyLogin,
       status: status && <p>{status}</p>,
@@ -180,13 +190,14 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       const asserted = assertedOf(services, form)
       try {
         if (a === 'passkey') return await passkeyLogin(c, { user, next, park })
-        const pre = { preSession: visit.formToken, address: visit.address }
-        const { user: known, opens } = asserted
+        const pre = { preSession: visit.formToken, address: visit.address, user }
+        const { opens, ...known } = asserted
           ? await passkeys.logIn(asserted, pre)
-          : { user: await users.logIn(user, form.get('pass'), visit.address), opens: null }
+          : { ...(await users.logIn(user, form.get('pass'), visit.address)), opens: null }
+        const begun = await sessions.begin(known, visit.terminal, visit.address)
         // One session a terminal (S1080): the one that this terminal had ends.
         if (visit.session) await sessions.end(visit.session.id, 'logout')
-        visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
+        visit.logIn(begun)
         visit.keepKey(null)
         const arrival = opens ? await openToo(c, opens) : user ? 'in-only' : 'in'
         // A letter comes back in this very answer: its ticket belongs in no address.

@@ -28,9 +28,11 @@ export const PasskeyForm = (props: {
   otherwise: string
   /** What else can be done where it fails again and again. */
   stuck: string
+  /** What is to be done where a script runs, if it is more than to press the button. */
+  ready?: string
   children?: Child
 }) => {
-  const { visit, words, action, kind, options, proof, once, otherwise, stuck, children } = props
+  const { visit, words, action, kind, options, proof, once, otherwise, stuck, ready, children } = props
   const data = {
     'data-kind': kind,
     'data-options': options,
@@ -39,12 +41,17 @@ export const PasskeyForm = (props: {
   }
   return (
     <Form visit={visit} action={action} data={data}>
+      {visit.usualAddress && (
+        <p class="s">
+          {words.passkeyAway} <a href={visit.usualAddress}>{visit.usualAddress}</a>
+        </p>
+      )}
       <p>
         {/* not the paragraph itself: its end is not written, so what follows would count as part of it */}
         <span
           id="said"
           aria-live="polite"
-          data-ready={words.passkeyReady}
+          data-ready={visit.usualAddress ? '' : (ready ?? words.passkeyReady)}
           data-asks={words.passkeyAsks}
           data-failed={`${words.passkeyFailed} ${stuck}`}
           data-known={kind === 'create' ? words.passkeyKnown : undefined}

@@ -130,9 +130,12 @@ const put = (name: string, value: string) => {
 
 const optionsIn = (name: 'options' | 'proof') => JSON.parse(form.dataset[name] ?? 'null')
 
-/** Says one of the sentences that came with the page. */
-const say = (what: string) => {
+/** Says one of the sentences that came with the page; what went wrong in a box, as the server says it. */
+const say = (what: string, isWrong = false) => {
   said.textContent = said.dataset[what] ?? said.dataset.failed ?? ''
+  const place = said.parentElement!
+  place.className = isWrong ? 's' : ''
+  if (isWrong) place.scrollIntoView({ block: 'nearest' })
 }
 
 /**
@@ -175,12 +178,14 @@ const go = async (withProof: boolean, autofill = false) => {
   } catch (error) {
     // A suggestion that was not taken, or an earlier press: nothing went wrong.
     if (autofill || round !== newest) return
-    say(sentences[(error as Error).name] ?? 'failed')
+    say(sentences[(error as Error).name] ?? 'failed', true)
     console.info(String(error))
   }
 }
 
 if (browserSupportsWebAuthn()) {
+  // Beside what is pressed: on a small screen the top of the form is out of sight by then.
+  form.querySelector('button')?.closest('p')?.before(said.parentElement!)
   say('ready')
   form.addEventListener('submit', (event) => {
     const button = (event.submitter as HTMLButtonElement | null)?.value ?? ''
@@ -191,8 +196,8 @@ if (browserSupportsWebAuthn()) {
     event.preventDefault()
     const wanted = missing(button)
     if (!wanted) return void go(button === 'prove')
-    say(wanted.what)
     wanted.field.focus()
+    say(wanted.what, true)
   })
   if (form.dataset.once) void go(false)
   // Suggestions would cover what the page says has happened, and a browser that takes one at once would hide it.

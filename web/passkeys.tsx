@@ -6,6 +6,7 @@ import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Services } from '../server/main.ts'
 import type { Passkey } from '../server/passkeys.ts'
+import type { Session } from '../server/sessions.ts'
 import {
   Button,
   didOf,
@@ -21,6 +22,7 @@ import {
   wordsOf,
 } from './layout.tsx'
 import { assertedOf, isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
+import { capital } from './words.ts'
 
 export const passkeyPages = (services: Services) => {
   const { passkeys, config, clock, refusalOf } = services
@@ -40,7 +42,7 @@ export const passkeyPages = (services: Services) => {
             {own.map((passkey) => (
               <li>
                 <About c={c} passkey={passkey} now={clock()} />{' '}
-                <a href={`/p/${passkey.id}`}>{words.change}</a>
+                <a href={`/p/${passkey.id}`}>{words.renameOrRemove}</a>
               </li>
             ))}
           </ul>
@@ -114,8 +116,9 @@ export const passkeyPages = (services: Services) => {
           proof={proof?.options}
           otherwise={words.otherwiseAdd}
           stuck={words.stuck.add}
+          ready={words.passkeyReadyToStore(words.storePasskey, proof && words.storeByPasskey)}
         >
-          <p>
+          <p class={made.prf ? undefined : 's'}>
             {made.prf ? words.passkeyCanPrf : words.passkeyCannotPrf}{' '}
             {!made.prf && config.passkeyWithoutPrf === 'allow' && words.passkeyPolicyAllows}
           </p>
@@ -162,7 +165,7 @@ export const passkeyPages = (services: Services) => {
       body: () => (
         <>
           <p>
-            <About c={c} passkey={passkey} now={clock()} />
+            <About isTitled c={c} passkey={passkey} now={clock()} />
           </p>
           <Form visit={visit} action={path}>
             <Field label={words.newName} name="name" value={passkey.name} complete="off" />
@@ -229,7 +232,7 @@ export const passkeyPages = (services: Services) => {
         try {
           const { options, prf } = await passkeys.beginRegistration(session, attestation)
           if (!prf && config.passkeyWithoutPrf === 'deny') return await make(c, wordsOf(c).passkeyDenied)
-          return await tryOut(c, { options, prf, name: terminal })
+          return await tryOut(c, { options, prf, name: await newName(session, terminal) })
         } catch (error) {
           return make(c, sentence(c, error))
         }
@@ -262,6 +265,7 @@ export const passkeyPages = (services: Services) => {
       const { form } = c.get('visit')
       try {
         if (form.get('a') === 'rename') {
+          if (!/[^\s\p{Cc}\p{Cf}]/u.test(form.get('name'))) return await one(c, passkey, wordsOf(c).nameEmpty)
           await passkeys.rename(session.user.id, passkey.id, form.get('name'))
           return c.redirect('/p?ok=passkey-renamed', 303)
         }
@@ -274,6 +278,14 @@ export const passkeyPages = (services: Services) => {
       }
     })
 
+  /** After the terminal, told apart from those that the user has. */
+  async function newName({ user }: Session, terminal: string): Promise<string> {
+    const taken = new Set((await passkeys.list(user.id)).map(({ name }) => name))
+    let name = terminal
+    for (let number = 2; taken.has(name); number += 1) name = `${terminal} ${number}`
+    return name
+  }
+
   async function ownPasskey(c: PageContext): Promise<Passkey | undefined> {
     const own = await passkeys.list(sessionOf(c).user.id)
     return own.find(({ id }) => id === c.req.param('id'))
@@ -281,20 +293,23 @@ export const passkeyPages = (services: Services) => {
 }
 
 /** A passkey in words: since when, how it is reached, where it lies, and what it means for the operator. */
-const About = ({ c, passkey, now }: { c: PageContext; passkey: Passkey; now: number }) => {
+const About = (props: { c: PageContext; passkey: Passkey; now: number; isTitled?: boolean }) => {
+  const { c, passkey, now, isTitled } = props
   const words = wordsOf(c)
   const { language } = c.get('visit')
   const { name, createdAt, usedAt, transports, backedUp, slot } = passkey
   const used = usedAt === null ? words.neverUsed : `${words.used} ${shortDate(language, usedAt, now)}`
-  const reached = transports.map((each) => words.transports[each] ?? each).join(words.comma)
+  const since = `${words.added} ${shortDate(language, createdAt, now)}${words.comma}${used}${words.period}`
   return (
     <>
-      <b>{oneLine(name)}</b>: {words.added} {shortDate(language, createdAt, now)}
-      {words.comma}
-      {used}
-      {reached && `${words.comma}${words.reachedBy} ${reached}`}
-      {words.period}
-      {backedUp ? words.isSynced : words.isHere}
+      {isTitled ? (
+        capital(since)
+      ) : (
+        <>
+          <b>{oneLine(name)}</b>: {since}
+        </>
+      )}
+      {words.lies(transports, backedUp)}
       <br />
       {slot === 'prf' ? words.opensItself : slot === 'held' ? words.opensHeld : words.opensNothing}
     </>

@@ -19,11 +19,13 @@ import {
   wordsOf,
 } from './layout.tsx'
 import { isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
+import type { Words } from './words.ts'
 
 export const passphrasePages = (services: Services) => {
-  const { keyrings, passkeys, users, sessions, refusalOf } = services
+  const { keyrings, passkeys, users, refusalOf } = services
 
-  const page = async (c: PageContext, status?: Child): Promise<Response> => {
+  /** @param code the recovery code that was typed: whatever else was wrong, it is not to be typed again */
+  const page = async (c: PageContext, status?: Child, code?: string): Promise<Response> => {
     const words = wordsOf(c)
     const visit = c.get('visit')
     const session = sessionOf(c)
@@ -33,7 +35,13 @@ export const passphrasePages = (services: Services) => {
     const proof = byPasskey ? await passkeys.assertionOptions('proof', { session }) : null
     const fresh = (
       <>
-        <Field label={words.newPassphrase} name="new" type="password" complete="new-password" />
+        <Field
+          label={words.newPassphrase}
+          name="new"
+          type="password"
+          note={words.atLeast}
+          complete="new-password"
+        />
         <Field label={words.newPassphraseAgain} name="new2" type="password" complete="new-password" />
       </>
     )
@@ -46,7 +54,7 @@ export const passphrasePages = (services: Services) => {
           <>
             <p>{words.recoverWhat}</p>
             <Form visit={visit} action="/s?of=recovery">
-              <Field label={words.recoveryCode} name="code" complete="off" />
+              <Field label={words.recoveryCode} name="code" value={code} complete="off" />
               {fresh}
               <p>
                 <Button a="recover">{words.recoverDo}</Button>
@@ -64,6 +72,8 @@ export const passphrasePages = (services: Services) => {
         body: () => (
           <Form visit={visit} action="/s?of=password">
             <p>{words.passwordChangeWhat}</p>
+            {/* so that a keeper of passwords knows whose changed; not beside a passphrase, which is no log-in's */}
+            <Field label={words.user} name="user" value={session.user.address} complete="username" fixed />
             <Field label={words.password} name="password" type="password" complete="current-password" />
             <Field label={words.newPassword} name="new" type="password" complete="new-password" />
             <Field label={words.newPasswordAgain} name="new2" type="password" complete="new-password" />
@@ -171,9 +181,7 @@ export const passphrasePages = (services: Services) => {
       status: <p>{what}</p>,
       body: () => (
         <>
-          <p>
-            {words.recoveryCode}: <b>{recoveryCode}</b>
-          </p>
+          <RecoveryCode words={words} code={recoveryCode} />
           <p>{words.recoveryKeep}</p>
           <Links links={[<a href="/f/inbox">{words.folder.inbox}</a>]} />
         </>
@@ -187,25 +195,25 @@ export const passphrasePages = (services: Services) => {
       const words = wordsOf(c)
       const session = sessionOf(c)
       const { form } = c.get('visit')
-      const [a, passphrase] = [form.get('a'), form.get('new')]
+      const [a, passphrase, code] = [form.get('a'), form.get('new'), form.get('code')]
       try {
         if (passphrase !== form.get('new2'))
-          return await page(c, a === 'password' ? words.newPasswordsDiffer : words.newPassphrasesDiffer)
+          return await page(c, a === 'password' ? words.newPasswordsDiffer : words.newPassphrasesDiffer, code)
         if (a === 'password') {
-          const user = await users.logIn(session.user.address, form.get('password'), session.address)
-          await users.setPassword(user, passphrase)
-          await sessions.endOthers(session)
+          await users.changePassword(session, form.get('password'), passphrase)
           return c.redirect('/s?of=password&ok=password-changed', 303)
         }
         if (a === 'recover') {
-          if (passphrase === '') return await page(c, words.typeFirst)
-          const { recoveryCode } = await keyrings.recover(session, form.get('code'), passphrase)
+          if (passphrase === '') return await page(c, words.typeFirst, code)
+          if (isShort(passphrase)) return await page(c, words.passphraseShort, code)
+          const { recoveryCode } = await keyrings.recover(session, code, passphrase)
           return await showCode(c, words.recovered, recoveryCode)
         }
         // Without script the button only brings the page back, which says why.
         if (a === 'passkey') return await page(c)
         const wantsCode = c.req.query('of') === 'new-code'
         if ((passphrase === '' && !wantsCode) || isUnproved(form)) return await page(c, words.typeFirst)
+        if (isShort(passphrase) && !wantsCode) return await page(c, words.passphraseShort)
         const opens = await passkeys.prove(session, proofOf(services, form))
         if (wantsCode) {
           const { recoveryCode } = await keyrings.replaceRecoveryCode(session, opens)
@@ -219,7 +227,17 @@ export const passphrasePages = (services: Services) => {
         if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
         const wrong = refusal.code === 'wrong-passphrase'
         const said = a === 'recover' ? words.recoverWrong : words.proofWrong
-        return page(c, wrong ? said : sentenceOf(c, refusal))
+        return page(c, wrong ? said : sentenceOf(c, refusal), code)
       }
     })
 }
+
+/** Too few characters for a new passphrase; what opens a key already may be as it is. */
+export const isShort = (passphrase: string): boolean => [...passphrase.normalize('NFC')].length < 8
+
+/** In groups with spaces, as a line would break after a hyphen: nobody is to ask whether that one counts. */
+export const RecoveryCode = ({ words, code }: { words: Words; code: string }) => (
+  <p>
+    {words.recoveryCode}: <b>{code.replaceAll('-', ' ')}</b>
+  </p>
+)

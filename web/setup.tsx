@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Services } from '../server/main.ts'
 import { Field, Form, Links, type PageContext, type PageEnv, sentenceOf, show, wordsOf } from './layout.tsx'
+import { isShort, RecoveryCode } from './passphrase.tsx'
 
 export const setupPages = (services: Services) => {
   const { setup, sessions, refusalOf } = services
@@ -31,7 +32,13 @@ export const setupPages = (services: Services) => {
             note={words.atLeast}
             complete="new-password"
           />
-          <Field label={words.passphraseWhat} name="passphrase" type="password" complete="new-password" />
+          <Field
+            label={words.passphraseWhat}
+            name="passphrase"
+            type="password"
+            note={words.atLeast}
+            complete="new-password"
+          />
           <Field label={words.passphraseAgain} name="passphrase2" type="password" complete="new-password" />
           <p>
             <button type="submit">{words.begin}</button>
@@ -58,22 +65,21 @@ export const setupPages = (services: Services) => {
       const wrong = [
         !/^\s*[^\s@]+@[^\s@]+\s*$/.test(wanted.address) && words.addressWrong,
         [...wanted.password].length < 8 && words.passwordShort,
-        wanted.passphrase === '' && words.passphraseEmpty,
+        isShort(wanted.passphrase) && words.passphraseShortHere,
         wanted.passphrase !== typed.get('passphrase2') && words.passphrasesDifferHere,
       ].filter(Boolean)
       if (wrong.length > 0) return form(c, { ...wanted, status: wrong.join(' ') })
       try {
         const { user, recoveryCode } = await setup.use(c.req.param('token'), wanted)
-        visit.logIn(await sessions.begin(user, visit.terminal, visit.address))
+        const known = { user, requireStands: () => {} } // who made the user this moment showed nothing else
+        visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
         // Not behind a redirect: the code is shown once and is in no address.
         return show(c, services, {
           title: words.setupDone,
           isWindow: true,
           body: () => (
             <>
-              <p>
-                {words.recoveryCode}: <b>{recoveryCode}</b>
-              </p>
+              <RecoveryCode words={words} code={recoveryCode} />
               <p>{words.recoveryKeep}</p>
               <Links links={[<a href="/f/inbox">{words.folder.inbox}</a>]} />
             </>

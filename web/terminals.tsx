@@ -110,19 +110,24 @@ export const terminalPages = (services: Services) => {
     })
 }
 
-/** A reason as the ledger keeps it: what it is for, what was done, at which other terminal. */
+/** A reason as the ledger keeps it: what it is for, what was done, at which other terminal or with which passkey. */
 const partsOf = (reason: string) => {
-  const [, scope, did, terminal] =
-    reason.match(/^(?:(read|sign), )?(approved on|denied on|was held by) (.*)$/s) ?? []
-  return did === undefined ? null : { scope, did, terminal: terminal ?? '' }
+  const [, scope, did, name] =
+    reason.match(
+      /^(?:(read|sign), )?(approved on|denied on|was held by|by passkey|passkey-added|passkey-removed) (.*)$/s,
+    ) ?? []
+  return did === undefined ? null : { scope, did, name: name ?? '' }
 }
 
-const eventOf = (words: Words, event: string, reason?: string | null): string | undefined =>
-  words.events[`${event} ${(reason && partsOf(reason)?.scope) || reason}`] ?? words.events[event]
+const eventOf = (words: Words, event: string, reason?: string | null): string | undefined => {
+  const parts = reason ? partsOf(reason) : null
+  return words.events[`${event} ${parts?.scope ?? parts?.did ?? reason}`] ?? words.events[event]
+}
 
 /** Why, unless the event has a name of its own for it. */
 const because = (words: Words, event: string, reason: string): string => {
   const parts = partsOf(reason)
-  if (parts) return `: ${words.reasonsWith[parts.did]?.(oneLine(parts.terminal)) ?? reason}`
+  if (parts)
+    return `${parts.did === 'by passkey' ? '' : ':'} ${words.reasonsWith[parts.did]?.(oneLine(parts.name)) ?? reason}`
   return words.events[`${event} ${reason}`] ? '' : `: ${words.reasons[reason] ?? reason}`
 }

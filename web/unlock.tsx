@@ -42,35 +42,64 @@ export type Wanted = {
 }
 
 export const keyWindows = (services: Services) => {
-  const unlockWindow = (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> => {
+  const unlockWindow = async (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> => {
     const words = wordsOf(c)
+    const visit = c.get('visit')
+    const hasPasskey = await services.passkeys.forUnlock(sessionOf(c).user.id)
+    const about = wanted.about && <b>{oneLine(wanted.about)}</b>
     return show(c, services, {
       title: words.useTitle,
       status: status && <p>{status}</p>,
       isWindow: true,
       body: () => (
-        <Form visit={c.get('visit')} action="/unlock">
-          <p>
-            {wanted.reason ?? words.useFor} {wanted.about && <b>{oneLine(wanted.about)}</b>}
-          </p>
-          <Waiting wanted={wanted} />
-          <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
-          <Field
-            label={words.passphraseAgain}
-            name="passphrase2"
-            type="password"
-            note={words.optional}
-            complete="off"
-          />
-          <p>
-            <Button a="ok">{words.ok}</Button> <button type="reset">{words.clear}</button>{' '}
-            <Button a="passkey">{words.usePasskey}</Button> <Button a="phone">{words.byPhone}</Button>{' '}
-            <Button a="cancel">{words.cancel}</Button>
-          </p>
-          <p>
-            <a href="/s?of=recovery">{words.forgotten}</a>
-          </p>
-        </Form>
+        <>
+          {hasPasskey && (
+            // A form of its own: Enter in the passphrase still means OK.
+            <Form visit={visit} action="/unlock">
+              <Waiting wanted={wanted} />
+              {about && (
+                <p>
+                  {words.useIsFor} {about}
+                </p>
+              )}
+              <p>
+                <Button a="passkey">{words.usePasskey}</Button>
+              </p>
+            </Form>
+          )}
+          <Form visit={visit} action="/unlock">
+            <p>
+              {hasPasskey ? (
+                words.orPassphrase
+              ) : (
+                <>
+                  {wanted.reason ?? words.useFor} {about}
+                </>
+              )}
+            </p>
+            <Waiting wanted={wanted} />
+            <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
+            <Field
+              label={words.passphraseAgain}
+              name="passphrase2"
+              type="password"
+              note={words.optional}
+              complete="off"
+            />
+            <p>
+              <Button a="ok">{words.ok}</Button> <button type="reset">{words.clear}</button>{' '}
+              {!hasPasskey && (
+                <>
+                  <Button a="passkey">{words.usePasskey}</Button>{' '}
+                </>
+              )}
+              <Button a="phone">{words.byPhone}</Button> <Button a="cancel">{words.cancel}</Button>
+            </p>
+            <p>
+              <a href="/s?of=recovery">{words.forgotten}</a>
+            </p>
+          </Form>
+        </>
       ),
     })
   }

@@ -51,6 +51,7 @@ const en = {
   useToDraft: 'To open this draft, the key needs your passphrase:',
   useToSign: 'To sign this letter, the key needs your passphrase:',
   useFor: 'To go on, the key needs your passphrase.',
+  orPassphrase: 'Or type the passphrase:',
   passphrase: 'Passphrase',
   passphraseAgain: 'Passphrase again',
   optional: '(may stay empty)',
@@ -75,26 +76,30 @@ const en = {
   pressAgain: (what: string) => `Press ${what} again to stop that use and go on here.`,
   stopTitle: 'Stop the other use?',
   stop: (terminal: string, since: string, lastUsed: string) =>
-    `OK stops at once the use of your key by ${terminal} (since ${since}, last use ${lastUsed}). Then your passphrase is asked for here. Cancel changes nothing.`,
+    `OK stops at once the use of your key by ${terminal} (since ${since}, last use ${lastUsed}). Then your passphrase, a passkey or an approval is asked for here. Cancel changes nothing.`,
 
   // passkeys, wherever they are asked for
   passkeyNoScript: 'This browser runs no script here, so it cannot use a passkey.',
   passkeyReady:
     'Press the button below; your browser then asks for your finger, your face, a PIN or a security key.',
+  passkeyReadyToStore: (store: string, other: string | null) =>
+    `Type your passphrase, then press ${store}; your browser then asks for the new passkey once more.${other ? ` Or leave the passphrase empty, and press ${other}.` : ''}`,
   passkeyAsks: 'Your browser asks for your passkey now: finger, face, PIN or security key.',
   passkeyFailed: 'That did not work, or was cancelled. Nothing was changed; you may try again.',
   passkeyKnown:
     'This device has a passkey of yours for this site already, and makes no second one. Use that one, or make one with another device.',
   passkeySite:
     'At this address your browser gives no passkey of this site, however often you try. Open the site by its usual address.',
+  /** Before anything is pressed; the address follows. */
+  passkeyAway: 'At this address your browser gives no passkey of this site. Open the site by its usual one:',
   passkeyUnfit:
     'This device cannot do it, however often you try: it must keep passkeys, and know you by finger, face or PIN. Use another device, or do it without a passkey.',
   /** What helps where a passkey fails again and again. */
   stuck: {
-    user: 'If it fails again, this device has no passkey for this User ID: check the User ID, or use the password.',
-    site: 'If it fails again, this device has no passkey of this site: use the password.',
+    user: 'If it fails again, this device may have no passkey for this User ID: check the User ID, or use the password.',
+    site: 'If it fails again, this device may have no passkey of this site: use the password.',
     unlock:
-      'If it fails again, this device has no passkey that opens your key: use the passphrase, or approve on your phone.',
+      'If it fails again, this device may have no passkey that opens your key: use the passphrase, or approve on your phone.',
     add: 'If it fails again, use another device, or a security key. Your passphrase opens the key as before.',
     prove: 'If it fails again, prove by the passphrase.',
     approve: 'If it fails again, go back and type the passphrase.',
@@ -107,18 +112,18 @@ const en = {
   // passkeys, as settings
   passkeys: 'Passkeys',
   passkeysWhat:
-    'A passkey opens your key with a finger, a face, a PIN or a security key instead of the passphrase. It also logs you in.',
+    'A passkey can open your key with a finger, a face, a PIN or a security key instead of the passphrase. It also logs you in.',
   noPasskeys: 'You have none yet.',
   addPasskey: 'Add a passkey',
   addPasskeyWhat:
-    'First your browser makes the passkey. Then it is tried out, and you prove by your passphrase that the key is yours. That is two or three touches.',
+    'First your browser makes the passkey. On the next page you type your passphrase, as proof that the key is yours, and the passkey is tried out. That is two or three touches.',
   otherwiseAdd: 'Add the passkey with a browser that runs scripts, such as that of your phone.',
   makePasskey: 'Make passkey',
   storePasskey: 'Store passkey',
   storeByPasskey: 'Prove by another passkey',
   tryPasskey: 'Try out and store the passkey',
   passkeyCanPrf:
-    'This passkey can keep a secret: it opens your key itself, and gives neither the server, nor its operator, nor whoever takes its data a way to open the key without you.',
+    'This passkey can keep a secret: it opens your key itself. What the server keeps for it opens nothing without the passkey. Whoever controls the running server while you use your key is not kept out.',
   passkeyCannotPrf:
     'Warning: this passkey cannot keep a secret. To open your key with it, this server itself must keep what opens the key: its operator, or whoever takes the data of the server, could then open your key without you.',
   passkeyConsent: 'I understand, and want to open my key with this passkey all the same.',
@@ -126,28 +131,27 @@ const en = {
     'This passkey cannot keep a secret, and the operator of this server accepts only those that can. It was not stored; remove it from your device.',
   withoutConsent: 'Without the tick it is stored all the same, and only logs you in.',
   passkeyPolicyAllows: 'The operator of this server permits that.',
-  opensItself:
-    'Opens your key itself. It gives the server and its operator no way to open the key without you.',
+  opensItself: 'Opens your key itself. What the server keeps for it opens nothing without the passkey.',
   opensHeld:
     'Opens your key through the server, which keeps what opens it. Its operator, or whoever takes the data of the server, could open the key without you.',
   opensNothing: 'Logs you in. It does not open your key.',
-  isSynced: 'Copied to your other devices by its maker’s cloud.',
-  isHere: 'On one device only.',
   added: 'added',
   used: 'last used',
   neverUsed: 'not used yet',
-  reachedBy: 'by way of',
-  transports: {
-    internal: 'the device that it is built into',
-    usb: 'USB',
-    nfc: 'NFC',
-    ble: 'Bluetooth',
-    hybrid: 'phone',
-  } as Record<string, string>,
-  change: 'Change',
+  /** How it is reached (names of WebAuthn), and where else it is. */
+  lies: (transports: string[], isSynced: boolean) => {
+    const ways = Object.entries({ usb: 'USB', nfc: 'NFC', ble: 'Bluetooth', hybrid: 'phone' })
+    const by = ways.flatMap(([name, way]) => (transports.includes(name) ? [way] : [])).join(' or ')
+    const reached = by && `reached by ${by}`
+    const lies = transports.includes('internal') ? `built into the device${by && `, or ${reached}`}` : reached
+    const copies = isSynced ? 'copied to your other devices by its maker’s cloud' : 'on that device only'
+    return capital(`${lies && `${lies}; `}${lies || isSynced ? copies : 'on one device only'}.`)
+  },
+  renameOrRemove: 'Rename or remove',
+  nameEmpty: 'The new name is empty: type it first. Nothing was changed.',
   removePasskey: 'Remove passkey',
   removePasskeyWhat:
-    'Removing it here means that it no longer opens your key or logs you in. Prove by your passphrase, or by a passkey, that it is you.',
+    'Removing it here means that it no longer opens your key or logs you in. Your other terminals are logged out. Prove by your passphrase, or by a passkey, that it is you.',
   proveByPasskey: 'Prove by a passkey instead',
   proveByPassphrase: 'Prove by the passphrase instead',
   otherwiseProve: 'Prove by the passphrase instead.',
@@ -160,10 +164,11 @@ const en = {
   newPassphrase: 'New passphrase',
   newPassphraseAgain: 'New passphrase again',
   changePassphrase: 'Change passphrase',
+  passphraseShort: 'The new passphrase needs at least 8 characters. Nothing was changed.',
   newPassphrasesDiffer: 'The two new passphrases differ. Nothing was changed.',
   recover: 'Use the recovery code',
   recoverWhat:
-    'If you forgot the passphrase: the recovery code that you wrote down sets a new one. It works once, and you get a new code. Your passkeys still open the key; your other terminals are logged out.',
+    'If you forgot the passphrase: the recovery code that you wrote down sets a new one. Capital or small letters, spaces and dashes do not matter. It works once, and you get a new code. Your passkeys still open the key; your other terminals are logged out.',
   recoverDo: 'Set new passphrase',
   recoverWrong: 'The recovery code is wrong. Nothing was changed.',
   recoveredTitle: 'New recovery code',
@@ -178,6 +183,8 @@ const en = {
   // approval
   approvalTitle: 'Approve on your phone',
   approvalOpen: 'Open this address on your phone and log in there:',
+  approvalLocal:
+    'This address leads to this machine alone, so no phone can open it. To try it out, open it in a second browser here; for phones, the operator sets a public address.',
   approvalThere: 'Find the request of this terminal there, and type this code:',
   approvalFor: {
     read: 'It then reads mail here for 15 minutes; signing needs an approval of its own.',
@@ -371,6 +378,7 @@ const en = {
     'used read': 'Decrypted',
     'used sign': 'Signed',
     'used passphrase-changed': 'Passphrase changed',
+    'used password-changed': 'Password changed',
     'used recovered': 'New passphrase, by recovery code',
     'used recovery-code-replaced': 'New recovery code made',
     'used passkey-added': 'Passkey added',
@@ -387,6 +395,7 @@ const en = {
     'wrong-code': 'wrong code at an approval',
     'wrong-recovery-code': 'wrong recovery code',
     locked: 'locked by you',
+    'not-held': 'the key was open nowhere',
     idle: 'not used any more',
     max: 'its time was over',
     epoch: 'the server restarted',
@@ -395,12 +404,15 @@ const en = {
     ended: 'logged out from elsewhere',
     'contact-lost': 'the terminal was not heard of any more',
   } as Record<string, string>,
-  /** Reasons that name another terminal. */
+  /** Reasons that name another terminal, or a passkey. */
   reasonsWith: {
     'approved on': (terminal: string) => `approved on ${terminal}`,
     'denied on': (terminal: string) => `denied on ${terminal}`,
     'was held by': (terminal: string) => `it was open at ${terminal}`,
-  } as Record<string, (terminal: string) => string>,
+    'by passkey': (name: string) => `by passkey “${name}”`,
+    'passkey-added': (name: string) => `“${name}”`,
+    'passkey-removed': (name: string) => `“${name}”`,
+  } as Record<string, (name: string) => string>,
   mail: 'mail',
   openedBy: {
     passphrase: 'by passphrase',
@@ -440,7 +452,7 @@ const en = {
   passphraseWhat: 'Passphrase (opens the key)',
   addressWrong: 'The mail address must be one, such as ann@example.org.',
   passwordShort: 'The password needs at least 8 characters.',
-  passphraseEmpty: 'The passphrase is empty.',
+  passphraseShortHere: 'The passphrase needs at least 8 characters.',
   passphrasesDifferHere: 'The two passphrases differ. Type both again.',
   begin: 'Begin',
   setupDone: 'Done',
@@ -459,6 +471,9 @@ const en = {
 }
 
 export type Words = typeof en
+
+/** A sentence that began within another one. */
+export const capital = (sentence: string) => sentence.charAt(0).toUpperCase() + sentence.slice(1)
 
 const names = (detail: RefusalDetail) => (detail.addresses ?? []).join('、')
 
@@ -498,6 +513,10 @@ const japaneseSentences: [RegExp, string][] = [
   [
     /^Too many passkeys were refused here.* wait (\d+) min/,
     '受け付けられないパスキーが多すぎます。パスフレーズを使うか、$1分待ってください。',
+  ],
+  [
+    /^Passkeys were asked for too often here.* wait (\d+) min/,
+    'ここからのパスキーの要求が多すぎます。パスワードを使うか、$1分待ってください。',
   ],
   [
     /^No user could be logged in with this passkey/,
@@ -567,6 +586,7 @@ const japaneseSentences: [RegExp, string][] = [
     '間違いが多すぎます。サーバーの管理者に相談してください。',
   ],
   [/^The passphrase is empty/, 'パスフレーズが空です。'],
+  [/^The new password is the old one/, '新しいパスワードが今のパスワードと同じです。何も変わっていません。'],
   [/^A password needs at least (\d+) characters/, 'パスワードは$1文字以上必要です。'],
   [/^That terminal is logged out already/, 'その端末はすでにログアウトしています。'],
 ]
@@ -614,6 +634,7 @@ const ja: Words = {
   useToDraft: 'この下書きを開くには鍵のパスフレーズが必要です:',
   useToSign: 'この手紙に署名するには鍵のパスフレーズが必要です:',
   useFor: '続けるには鍵のパスフレーズが必要です。',
+  orPassphrase: 'またはパスフレーズを入力してください:',
   passphrase: 'パスフレーズ',
   passphraseAgain: 'パスフレーズ(確認)',
   optional: '(空でも可)',
@@ -638,22 +659,25 @@ const ja: Words = {
   pressAgain: (what) => `その使用を止めてここで続けるには、もう一度「${what}」を押してください。`,
   stopTitle: '他での使用を停止しますか?',
   stop: (terminal, since, lastUsed) =>
-    `OKを押すと、${terminal}での鍵の使用(${since}から、最後の使用 ${lastUsed})を直ちに停止し、ここでパスフレーズを求めます。取消なら何も変わりません。`,
+    `OKを押すと、${terminal}での鍵の使用(${since}から、最後の使用 ${lastUsed})を直ちに停止し、ここでパスフレーズ、パスキー、承認のどれかを求めます。取消なら何も変わりません。`,
   passkeyNoScript: 'このブラウザーではスクリプトが動かないため、パスキーを使えません。',
   passkeyReady: '下のボタンを押すと、ブラウザーが指紋、顔、PIN、セキュリティキーのどれかを求めます。',
+  passkeyReadyToStore: (store, other) =>
+    `パスフレーズを入力して「${store}」を押すと、ブラウザーが新しいパスキーをもう一度求めます。${other ? `パスフレーズを空のまま「${other}」を押すこともできます。` : ''}`,
   passkeyAsks: 'ブラウザーがパスキーを求めています(指紋、顔、PIN、セキュリティキー)。',
   passkeyFailed: 'できなかったか、取り消されました。何も変わっていません。もう一度試せます。',
   passkeyKnown:
     'この機器には、このサイトのあなたのパスキーがすでにあり、二つ目は作れません。それを使うか、別の機器で作ってください。',
   passkeySite:
     'このアドレスでは、何度試してもこのサイトのパスキーは使えません。いつものアドレスで開いてください。',
+  passkeyAway: 'このアドレスでは、このサイトのパスキーは使えません。いつものアドレスで開いてください:',
   passkeyUnfit:
     'この機器では何度試してもできません。パスキーを保存でき、指紋、顔、PINのどれかで本人を確認できる機器が必要です。別の機器を使うか、パスキーなしで行ってください。',
   stuck: {
-    user: 'それでもできなければ、この機器にこのユーザーIDのパスキーはありません。ユーザーIDを確かめるか、パスワードを使ってください。',
-    site: 'それでもできなければ、この機器にこのサイトのパスキーはありません。パスワードを使ってください。',
+    user: 'それでもできなければ、この機器にこのユーザーIDのパスキーがないのかもしれません。ユーザーIDを確かめるか、パスワードを使ってください。',
+    site: 'それでもできなければ、この機器にこのサイトのパスキーがないのかもしれません。パスワードを使ってください。',
     unlock:
-      'それでもできなければ、この機器に鍵を開けるパスキーはありません。パスフレーズを使うか、スマートフォンで承認してください。',
+      'それでもできなければ、この機器に鍵を開けるパスキーがないのかもしれません。パスフレーズを使うか、スマートフォンで承認してください。',
     add: 'それでもできなければ、別の機器かセキュリティキーを使ってください。パスフレーズでは今までどおり鍵を開けます。',
     prove: 'それでもできなければ、パスフレーズで示してください。',
     approve: 'それでもできなければ、戻ってパスフレーズを入力してください。',
@@ -664,18 +688,18 @@ const ja: Words = {
   usePassphrase: 'パスフレーズを使う',
   passkeys: 'パスキー',
   passkeysWhat:
-    'パスキーがあれば、パスフレーズの代わりに指紋、顔、PIN、セキュリティキーで鍵を開けます。ログインにも使えます。',
+    'パスキーがあれば、パスフレーズの代わりに指紋、顔、PIN、セキュリティキーで鍵を開くことができます。ログインにも使えます。',
   noPasskeys: 'まだありません。',
   addPasskey: 'パスキーを追加',
   addPasskeyWhat:
-    '最初にブラウザーがパスキーを作ります。次にそれを試し、鍵があなたのものであることをパスフレーズで示します。操作は二、三回です。',
+    '最初にブラウザーがパスキーを作ります。次のページで、鍵があなたのものであることを示すためにパスフレーズを入力し、パスキーを試します。操作は二、三回です。',
   otherwiseAdd: 'スマートフォンなど、スクリプトが動くブラウザーで追加してください。',
   makePasskey: 'パスキーを作る',
   storePasskey: 'パスキーを保存',
   storeByPasskey: '別のパスキーで示す',
   tryPasskey: 'パスキーを試して保存',
   passkeyCanPrf:
-    'このパスキーは秘密を保てます。これだけで鍵を開けます。サーバーも、運営者も、サーバーのデータを奪った人も、あなたなしでは鍵を開けません。',
+    'このパスキーは秘密を保てます。これだけで鍵を開けます。サーバーがこのために保存するものは、奪われても、このパスキーなしでは何も開けません。ただし、鍵を使っている間に動作中のサーバーを支配する人は防げません。',
   passkeyCannotPrf:
     '警告: このパスキーは秘密を保てません。これで鍵を開くには、鍵を開くためのものをサーバーに預けることになり、運営者や、サーバーのデータを奪った人が、あなたなしで鍵を開けるようになります。',
   passkeyConsent: '理解しました。それでもこのパスキーで鍵を開きます。',
@@ -683,21 +707,26 @@ const ja: Words = {
     'このパスキーは秘密を保てません。このサーバーは秘密を保てるものだけを受け入れます。保存しませんでした。機器から削除してください。',
   withoutConsent: 'チェックしなければ、ログイン専用として保存します。',
   passkeyPolicyAllows: 'このサーバーの運営者はこれを許可しています。',
-  opensItself: 'このパスキーだけで鍵を開けます。サーバーも運営者も、あなたなしでは開けません。',
+  opensItself:
+    'このパスキーだけで鍵を開けます。サーバーがこのために保存するものは、このパスキーなしでは何も開けません。',
   opensHeld:
     'サーバーを通じて鍵を開けます。鍵を開くためのものをサーバーが預かるので、運営者や、サーバーのデータを奪った人は、あなたなしで鍵を開けます。',
   opensNothing: 'ログイン専用です。鍵は開けません。',
-  isSynced: '製造元のクラウドで他の機器にも複製されます。',
-  isHere: '一つの機器だけにあります。',
   added: '追加',
   used: '最後の使用',
   neverUsed: '未使用',
-  reachedBy: '経路:',
-  transports: { internal: '内蔵', usb: 'USB', nfc: 'NFC', ble: 'Bluetooth', hybrid: 'スマートフォン' },
-  change: '変更',
+  lies: (transports, isSynced) => {
+    const ways = Object.entries({ usb: 'USB', nfc: 'NFC', ble: 'Bluetooth', hybrid: 'スマートフォン' })
+    const by = ways.flatMap(([name, way]) => (transports.includes(name) ? [way] : [])).join('か')
+    const lies = [transports.includes('internal') ? '機器に内蔵' : '', by && `${by}で接続`].filter(Boolean)
+    const copies = isSynced ? '製造元のクラウドで他の機器にも複製されます。' : 'その機器だけにあります。'
+    return lies.length || isSynced ? [...lies, copies].join('、') : '一つの機器だけにあります。'
+  },
+  renameOrRemove: '名前の変更・削除',
+  nameEmpty: '新しい名前が空です。先に入力してください。何も変わっていません。',
   removePasskey: 'パスキーを削除',
   removePasskeyWhat:
-    'ここで削除すると、このパスキーでは鍵を開けず、ログインもできなくなります。本人であることをパスフレーズかパスキーで示してください。',
+    'ここで削除すると、このパスキーでは鍵を開けず、ログインもできなくなります。他の端末はログアウトされます。本人であることをパスフレーズかパスキーで示してください。',
   proveByPasskey: 'パスキーで示す',
   proveByPassphrase: 'パスフレーズで示す',
   otherwiseProve: '代わりにパスフレーズで示してください。',
@@ -708,10 +737,11 @@ const ja: Words = {
   newPassphrase: '新しいパスフレーズ',
   newPassphraseAgain: '新しいパスフレーズ(確認)',
   changePassphrase: 'パスフレーズを変更',
+  passphraseShort: '新しいパスフレーズは8文字以上必要です。何も変わっていません。',
   newPassphrasesDiffer: '二つの新しいパスフレーズが一致しません。何も変わっていません。',
   recover: '回復コードを使う',
   recoverWhat:
-    'パスフレーズを忘れたときは、書き留めた回復コードで新しいものを設定できます。一度だけ使え、新しいコードが出ます。パスキーは今までどおり鍵を開けます。他の端末はログアウトされます。',
+    'パスフレーズを忘れたときは、書き留めた回復コードで新しいものを設定できます。大文字と小文字、空白やハイフンの有無は問いません。一度だけ使え、新しいコードが出ます。パスキーは今までどおり鍵を開けます。他の端末はログアウトされます。',
   recoverDo: '新しいパスフレーズを設定',
   recoverWrong: '回復コードが違います。何も変わっていません。',
   recoveredTitle: '新しい回復コード',
@@ -724,6 +754,8 @@ const ja: Words = {
   recoveryReplaced: '古い回復コードではもう何も開けません。',
   approvalTitle: 'スマートフォンで承認',
   approvalOpen: 'スマートフォンでこのアドレスを開き、ログインしてください:',
+  approvalLocal:
+    'このアドレスはこの機器からしか開けないため、スマートフォンでは使えません。試すには、この機器の別のブラウザーで開いてください。スマートフォンで使うには、管理者が公開アドレスを設定します。',
   approvalThere: 'この端末の要求を探し、そこに次のコードを入力してください:',
   approvalFor: {
     read: 'この端末で15分間メールを読めるようになります。署名には別の承認が要ります。',
@@ -896,6 +928,7 @@ const ja: Words = {
     'used read': '復号した',
     'used sign': '署名した',
     'used passphrase-changed': 'パスフレーズを変えた',
+    'used password-changed': 'パスワードを変えた',
     'used recovered': '回復コードで新しいパスフレーズにした',
     'used recovery-code-replaced': '新しい回復コードを作った',
     'used passkey-added': 'パスキーを追加した',
@@ -912,6 +945,7 @@ const ja: Words = {
     'wrong-code': '承認コード違い',
     'wrong-recovery-code': '回復コード違い',
     locked: '自分で閉じた',
+    'not-held': '鍵はどこでも開いていなかった',
     idle: '使われなかった',
     max: '時間切れ',
     epoch: 'サーバー再起動',
@@ -924,6 +958,9 @@ const ja: Words = {
     'approved on': (terminal) => `${terminal}で承認`,
     'denied on': (terminal) => `${terminal}で拒否`,
     'was held by': (terminal) => `${terminal}で使用中だった`,
+    'by passkey': (name) => `パスキー「${name}」で`,
+    'passkey-added': (name) => `「${name}」`,
+    'passkey-removed': (name) => `「${name}」`,
   },
   mail: 'メール',
   openedBy: {
@@ -958,7 +995,7 @@ const ja: Words = {
   passphraseWhat: 'パスフレーズ(鍵を開く)',
   addressWrong: 'メールアドレスが正しくありません(例: ann@example.org)。',
   passwordShort: 'パスワードは8文字以上必要です。',
-  passphraseEmpty: 'パスフレーズが空です。',
+  passphraseShortHere: 'パスフレーズは8文字以上必要です。',
   passphrasesDifferHere: '二つのパスフレーズが一致しません。もう一度入力してください。',
   begin: '始める',
   setupDone: '完了',
