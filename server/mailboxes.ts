@@ -465,8 +465,12 @@ const cursorOf = (before: string | null): [number, number] | [null, null] => {
 /** Scripts written without spaces: their words are found by pairs of neighbouring characters. */
 const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}ー]+/gu
 
+/** More than a letter has: normalization sorts the marks of a letter one by one, of a long mail of them for minutes. */
+const heaps = /(\p{M}{16})\p{M}+/gu
+const normalized = (text: string): string => text.replace(heaps, '$1').normalize('NFKC')
+
 const indexed = (text: string): string =>
-  text.normalize('NFKC').replace(unspaced, (run) => {
+  normalized(text).replace(unspaced, (run) => {
     const characters = [...run]
     if (characters.length === 1) return ` ${run} `
     return ` ${characters
@@ -477,8 +481,7 @@ const indexed = (text: string): string =>
 
 /** An FTS5 query for all the words; the last letters of each may be missing. */
 const matchOf = (query: string): string | null => {
-  const words = query
-    .normalize('NFKC')
+  const words = normalized(query)
     .split(/[^\p{L}\p{N}\p{M}ー@._-]+/u)
     .filter(Boolean)
   const phrases = words.map((word) => `"${indexed(word).trim().replaceAll('"', '')}"*`)

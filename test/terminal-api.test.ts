@@ -463,6 +463,33 @@ test('Of taking back and leaving, one happens, whoever comes first: a letter is 
   t.diagnostic(`${recalls} recalled of 16`)
 })
 
+// ---- words that are searched
+
+test('A mail of endless marks is indexed without sorting them one by one, which would hold up the server', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const normalize = String.prototype.normalize
+  let longest = 0
+  t.mock.method(String.prototype, 'normalize', function (this: string, form?: 'NFKC') {
+    for (const [run] of this.matchAll(/\p{M}+/gu)) longest = Math.max(longest, run.length)
+    return normalize.call(this, form)
+  })
+  // Of falling classes, which normalization puts in order (Unicode §3.11).
+  const marks = (count: number) => `a${'\u0315'.repeat(count)}${'\u0316'.repeat(count)}`
+  const type = 'MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8'
+  await server.deliver(
+    ann,
+    plain(
+      `Subject: =?utf-8?B?${Buffer.from(marks(20)).toString('base64')}?=\n${type}`,
+      `${marks(5000)} needle`,
+    ),
+  )
+  const terminal = await server.terminal(ann)
+  assert.equal((await terminal.get('/folders/Inbox/messages?q=needle')).body.messages.length, 1)
+  await terminal.get(`/folders/Inbox/messages?q=${encodeURIComponent(marks(500))}`)
+  assert.ok(longest > 0 && longest <= 32, String(longest))
+})
+
 // ---- whom to write to
 
 test('Addresses complete by their beginning or a word of the name: written to, then heard from, then accepted, oneself last', async (t) => {
