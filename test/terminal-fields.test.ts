@@ -433,6 +433,22 @@ test('vim is told to write the text nowhere else, also where it is called vi', a
   }
 })
 
+test('No line of a quoted mail sets an option of vim, whatever its owner allows', async (t) => {
+  if (!needs(t, 'vim')) return
+  const { folder, environment } = editorIn(t, ':')
+  const home = join(folder, 'home')
+  mkdirSync(home)
+  writeFileSync(join(home, '.vimrc'), 'set nocompatible modeline modelines=9 modelineexpr\n')
+  const seen = join(folder, 'seen')
+  for (const mail of ['> vim: set tw=7 sw=3:', '> /* ex:set tw=7: */']) {
+    const own = { HOME: home, VISUAL: `vim -T dumb -c "redir! > ${seen} | set tw? sw? | redir END" -c "wq"` }
+    const done = await editorEdited(`Hello.\n\n${mail}\n`, { environment: { ...environment, ...own } })
+    assert.deepEqual(done, { text: `Hello.\n\n${mail}\n` })
+    assert.doesNotMatch(readFileSync(seen, 'utf8'), /textwidth=7|shiftwidth=3/)
+    assert.match(readFileSync(seen, 'utf8'), /textwidth=/)
+  }
+})
+
 test('Each save reaches the client while the editor is open, and the client goes on meanwhile', async (t) => {
   const { environment } = editorIn(
     t,
