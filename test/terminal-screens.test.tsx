@@ -516,6 +516,50 @@ test('A keys file binds keys anew, what it takes from a command is gone there, a
   await ours.sees(/of 1\n/)
 })
 
+test('Whatever a screen says of a key is said of the key as it is bound', async (t) => {
+  const { server, desk } = await begin(t, { keys: true })
+  await encryptedMail(server, 'Ferry', 'It leaves at nine.')
+  const other = await server.terminal(ann, 'lynx on the shelf')
+  await other.unlock()
+  const file = join(folder(t), 'keys')
+  const bound = {
+    'message.decrypt': 'X',
+    'compose.encrypt': 'alt-y',
+    'menu.delete': 'K',
+    'global.quit': 'W',
+    'global.key': 'Z',
+  }
+  writeFileSync(
+    file,
+    Object.entries(bound)
+      .map((each) => each.join(' = '))
+      .join('\n'),
+  )
+  const ours = desk({ keys: file })
+  await ours.logIn()
+  await ours.sees('Ferry')
+  ours.press('enter')
+  await ours.sees('Encrypted mail, as it came. X decrypts it.')
+  ours.press('X')
+  await ours.sees('Press X again to stop')
+  ours.press('X')
+  await ours.sees('Stop the other use?')
+  ours.press('n')
+  await ours.sees('as it came')
+  ours.press('Z')
+  await ours.sees('Press Z again to stop')
+  ours.press('esc', 'ctrl-t')
+  await ours.sees('Terminals', 'K ends the session of another terminal', '(this one)')
+  for (let most = 3; most > 0 && !ours.here().includes('this one'); most -= 1) ours.press('j')
+  ours.press('K')
+  await ours.sees('W logs out here')
+  ours.press('q', 'c')
+  await ours.sees('Compose')
+  ours.type(bob)
+  ours.press('enter')
+  await ours.sees(/\(Alt-y: encrypt/)
+})
+
 test('Folders: by their names with completion, from a list, with J and K; a mail is moved to one that is made for it', async (t) => {
   const { server, desk } = await begin(t)
   await deliverMany(server, 2)

@@ -55,7 +55,7 @@ export const Frame = ({ app, onReady }: { app: App; onReady: (suspend: Suspend) 
   useEffect(() => onReady(suspendTerminal), [onReady, suspendTerminal])
   // biome-ignore lint/correctness/useExhaustiveDependencies: another size, another page to load
   useEffect(() => app.fit(), [app, size.columns, size.rows])
-  const { rows, cursor } = drawn(app, state, size)
+  const { rows, cursor } = drawnOrNothing(app, state, size)
   setCursorPosition(cursor)
   return (
     <Box flexDirection="column">
@@ -68,6 +68,18 @@ export const Frame = ({ app, onReady }: { app: App; onReady: (suspend: Suspend) 
       ))}
     </Box>
   )
+}
+
+/** Ink would show an error with its stack, on a screen that stays: it is thrown where it ends the client instead. */
+const drawnOrNothing: typeof drawn = (app, state, size) => {
+  try {
+    return drawn(app, state, size)
+  } catch (error) {
+    setImmediate(() => {
+      throw error
+    })
+    return { rows: [], cursor: { x: 0, y: 0 } }
+  }
 }
 
 /** The whole screen as rows of text with attributes, and where the cursor stands. */

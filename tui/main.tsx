@@ -82,6 +82,15 @@ export const run = async (options: TuiOptions): Promise<number> => {
       },
     },
   })
+  let fault: { ended: Promise<void>; name: string } | null = null
+  // What an error of ours holds may be of a mail: nothing of it is printed, and the key does not stay open.
+  const failed = (error: unknown) => {
+    if (fault) return
+    instance?.unmount()
+    fault = { ended: app.end(1), name: error instanceof Error ? error.constructor.name : typeof error }
+  }
+  process.on('uncaughtException', failed)
+  process.on('unhandledRejection', failed)
   instance = render(<Frame app={app} onReady={(give) => (suspended = give)} />, {
     alternateScreen: true,
     incrementalRendering: true,
@@ -95,11 +104,14 @@ export const run = async (options: TuiOptions): Promise<number> => {
     app.begin(options.user ?? '', mailto ? () => openCompose(app, { mailto }) : null)
     if (problems.length) app.warn(problems.join(' '))
   }
-  try {
-    await instance.waitUntilExit()
-  } finally {
-    instance.cleanup()
-  }
+  await instance.waitUntilExit().catch(failed)
+  const made = fault as { ended: Promise<void>; name: string } | null
+  await made?.ended
+  instance.cleanup()
+  if (made)
+    process.stderr.write(
+      `wafer: The client made a mistake (${made.name}) and had to end; ${client.token === null ? 'the key is locked and the session is over' : 'the server was not reached, and locks the key by itself soon'}.\n`,
+    )
   // The second screen is gone, and what it said with it.
   if (app.distrust) process.stderr.write(`wafer: ${app.distrust.message}\n`)
   return exitCode
