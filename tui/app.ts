@@ -714,12 +714,14 @@ export class App {
     if (top?.name === 'login') {
       // Without a session no letter can be kept.
       if (top.problem === notKept) return void this.end()
-      return this.change(top, { problem: notKept })
+      this.change(top, { problem: notKept })
+      return
     }
     if (top && isWindow(top)) {
       if (top.name === 'unlock') top.passphrase.clear()
       this.close(top.id)
-      return this.#leave()
+      this.#leave()
+      return
     }
     this.askChoice('Quit: keep the letter as a draft? y keeps it, n throws away what changed, Esc stays', {
       y: () => void keepLetters(this).then((areKept) => (areKept ? this.end() : undefined)),

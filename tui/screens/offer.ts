@@ -7,7 +7,7 @@ import type { OfferedKey } from '../client.ts'
 import { keyFor } from '../keymap.ts'
 import type { Line, ScreenKind, Size } from '../screen.ts'
 import type { OfferScreen } from '../state.ts'
-import { harmless, wrapped } from '../text.ts'
+import { cut, harmless, wrapped } from '../text.ts'
 import { grouped, moment } from '../words.ts'
 
 type Own = OfferScreen & { id: number }
@@ -26,8 +26,8 @@ export const offer: ScreenKind<Own> = {
     const page = keyFor(state.keymap, 'menu', 'pageDown')
     const asked =
       isRead(screen, size) || left === 0
-        ? 'Accept it? y: yes, n: no'
-        : `-- ${left} more lines before you can accept it: ${page}`
+        ? cut('Accept it? y: yes, n: no', size.columns)
+        : cut(`-- ${left} more lines to read: ${page}`, size.columns)
     const lines: Line[] = shown.map((row) => [row])
     while (lines.length < room) lines.push([''])
     return { lines: [...lines, [{ text: asked, bold: true }]], cursor: { x: 0, y: 0 } }
