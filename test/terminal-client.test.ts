@@ -214,7 +214,7 @@ test('B18: at 40x15 Japanese mail stands in its columns, hostile subjects are te
         1: '> N    山田太郎   会議の資料について、…',
         2: '  N    Mallory    [2J ]0;pwned [31mred …',
         [-2]: '-- Key locked',
-        [-1]: 'Enter open  D decrypt  r reply  ? help',
+        [-1]: 'Enter open  r reply  c compose  ? help',
       },
       15,
     ),

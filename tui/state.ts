@@ -28,6 +28,8 @@ export type ListScreen = {
   limit: { words: string; from: number } | null
   /** Only mails with this subject, reply marks aside. */
   thread: string | null
+  /** Of a conversation, the mails that lie in another folder: which one, by their ids. */
+  elsewhere: ReadonlyMap<number, string>
   /** By position from the newest; what was not asked for yet is absent. */
   rows: ReadonlyMap<number, Row>
   /** How many there are; of a search not known before its end is seen. */

@@ -36,10 +36,13 @@ export const senderOf = (from: string) => {
     : name
 }
 
+/** In quotes where a part of it could be taken for somebody else. */
+const unmistaken = (name: string) => (/[,;]/.test(name) ? `"${name.replace(/"/g, '')}"` : name)
+
 export const people = (list: { name: string; address: string }[]) =>
   list
     .slice(0, 20)
-    .map(({ name, address }) => (name && name !== address ? `${harmless(name)} <${address}>` : address))
+    .map(({ name, address }) => (name && name !== address ? `${unmistaken(harmless(name))} <${address}>` : address))
     .join(', ') + (list.length > 20 ? ` ... (${list.length})` : '')
 
 /** A subject without marks of replying and forwarding. */

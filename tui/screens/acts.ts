@@ -3,10 +3,13 @@ import type { App } from '../app.ts'
 import { isProblem, type Row } from '../client.ts'
 import { counted, startingWith } from '../words.ts'
 
+/** The folder of those that do not lie in the listed one, by their ids. */
+type Homes = ReadonlyMap<number, string>
+
 /** Deletes: to the Trash, and from there for good, which is the one act that asks, for nothing undoes it. */
-export const remove = (app: App, folder: string, rows: Row[]) => {
+export const remove = (app: App, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
   const trash = app.state.folders.find(({ kind }) => kind === 'trash')?.name ?? 'Trash'
-  if (folder !== trash) return moveTo(app, folder, trash, rows, 'deleted')
+  if (folder !== trash) return moveTo(app, { folder, elsewhere }, trash, rows, 'deleted')
   app.askChoice(`Delete ${counted(rows.length)} for good? Nothing brings them back. y/n`, {
     y: () =>
       void app
@@ -23,12 +26,12 @@ export const remove = (app: App, folder: string, rows: Row[]) => {
 }
 
 /** To the folder Archive, which is made when it is first wanted. */
-export const archive = (app: App, folder: string, rows: Row[]) => {
+export const archive = (app: App, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
   if (folder === 'Archive') return app.note('This is the Archive already.')
-  moveTo(app, folder, 'Archive', rows, 'archived')
+  moveTo(app, { folder, elsewhere }, 'Archive', rows, 'archived')
 }
 
-export const move = (app: App, folder: string, rows: Row[]) => {
+export const move = (app: App, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
   const names = app.state.folders.map(({ name }) => name)
   app.askLine(
     `Move ${counted(rows.length)} to: `,
@@ -38,10 +41,10 @@ export const move = (app: App, folder: string, rows: Row[]) => {
       const name = names.find((each) => each.toLowerCase() === typed.toLowerCase()) ?? found[0]
       if (!name || (found.length > 1 && !names.includes(name)))
         return app.askChoice(`There is no folder ${typed}. Make it? y/n`, {
-          y: () => moveTo(app, folder, typed, rows, `moved to ${typed}`),
+          y: () => moveTo(app, { folder, elsewhere }, typed, rows, `moved to ${typed}`),
           n: () => app.note('Nothing was moved.'),
         })
-      moveTo(app, folder, name, rows, `moved to ${name}`)
+      moveTo(app, { folder, elsewhere }, name, rows, `moved to ${name}`)
     },
     (typed) => startingWith(names, typed),
   )
@@ -81,7 +84,13 @@ const mark = (app: App, rows: Row[], change: { seen?: boolean; flagged?: boolean
     })
 }
 
-const moveTo = (app: App, from: string, to: string, rows: Row[], verb: string) => {
+const moveTo = (
+  app: App,
+  from: { folder: string; elsewhere: Homes },
+  to: string,
+  rows: Row[],
+  verb: string,
+) => {
   const ids = rows.map(({ id }) => id)
   void app
     .does(async () => {
@@ -95,11 +104,25 @@ const moveTo = (app: App, from: string, to: string, rows: Row[], verb: string) =
     })
     .then((done) => {
       if (!done) return
+      const stood = app.state.screens
+        .filter((screen) => screen.name === 'list')
+        .map(({ id, cursor, rows: listed }) => ({ id, cursor, seek: listed.get(cursor)?.id ?? null }))
       takeOut(app, rows)
       app.done(`${counted(rows.length)} ${verb}.`, async () => {
-        await app.client.mark(ids, { folder: from })
-        app.note(`${counted(rows.length)} back in ${from}.`)
+        const homes = new Map<string, number[]>()
+        for (const id of ids) {
+          const home = from.elsewhere.get(id) ?? from.folder
+          homes.set(home, [...(homes.get(home) ?? []), id])
+        }
+        for (const [folder, back] of homes) await app.client.mark(back, { folder })
+        app.note(`${counted(rows.length)} back in ${[...homes.keys()].join(' and ')}.`)
         await app.moved()
+        // The cursor is again where it was when they were taken away.
+        for (const screen of app.state.screens) {
+          const before = stood.find(({ id }) => id === screen.id)
+          if (before && screen.name === 'list')
+            app.change(screen, { cursor: before.cursor, seek: before.seek, isEmptied: false })
+        }
         app.reloadLists()
       })
       void app.moved()

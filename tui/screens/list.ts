@@ -28,6 +28,7 @@ export const openList = (
     query: limits.query ?? '',
     limit: null,
     thread: limits.thread ?? null,
+    elsewhere: new Map(),
     rows: new Map(),
     total: limits.query ? null : (known?.total ?? null),
     cursor: 0,
@@ -141,11 +142,11 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
       case 'forward':
         return void forward(app, row, null)
       case 'delete':
-        return remove(app, screen.folder, chosen)
+        return remove(app, screen.folder, chosen, screen.elsewhere)
       case 'archive':
-        return archive(app, screen.folder, chosen)
+        return archive(app, screen.folder, chosen, screen.elsewhere)
       case 'move':
-        return move(app, screen.folder, chosen)
+        return move(app, screen.folder, chosen, screen.elsewhere)
       case 'unread':
         return unread(app, chosen)
       case 'flag':
@@ -217,7 +218,9 @@ const go = (app: App, screen: Own, wanted: number) => {
   const most = screen.total === null ? Math.max(...screen.rows.keys(), 0) : screen.total - 1
   const cursor = Math.max(0, Math.min(wanted, most))
   if (cursor === screen.cursor) {
-    if (wanted !== cursor) app.note(wanted < 0 ? 'This is the newest mail.' : 'This is the oldest mail.')
+    // A conversation is read from its beginning on.
+    if (wanted !== cursor)
+      app.note(wanted < 0 === (screen.thread === null) ? 'This is the newest mail.' : 'This is the oldest mail.')
     return
   }
   app.change(screen, { cursor })
@@ -290,10 +293,18 @@ const load = async (app: App, screen: Own, offset: number, anew: boolean) => {
   loads.delete(run)
   const now = app.current(screen)
   if (!page || !now || wordsOf(now) !== words) return
-  const rows =
-    screen.thread === null
-      ? page.messages
-      : page.messages.filter(({ subject }) => bareSubject(subject) === screen.thread)
+  const { thread } = screen
+  let rows = page.messages
+  if (thread !== null) {
+    const others = await othersOf(app, screen, words)
+    const elsewhere = new Map(others.rows.map(({ id }) => [id, others.folder]))
+    rows = [...page.messages, ...others.rows]
+      .filter(({ subject }) => bareSubject(subject) === thread)
+      .sort((a, b) => Date.parse(a.date) - Date.parse(b.date))
+    const still = app.current(screen)
+    if (!still || wordsOf(still) !== words) return
+    app.change(still, { elsewhere })
+  }
   if (anew && now.rows.size > 0) app.change(now, { rows: new Map() })
   const end = page.next === null || screen.thread !== null
   const total = end ? offset + rows.length : words ? null : (known?.total ?? null)
@@ -301,6 +312,16 @@ const load = async (app: App, screen: Own, offset: number, anew: boolean) => {
   const { seek } = now
   const place = rows.findIndex(({ id }) => id === seek)
   if (seek !== null) app.change(now, { seek: null, ...(place < 0 ? {} : { cursor: offset + place }) })
+}
+
+/** The other side of a conversation: what one wrote oneself, or, where that is listed, what one got. */
+const othersOf = async (app: App, screen: Own, words: string): Promise<{ folder: string; rows: Row[] }> => {
+  const { folders } = app.state
+  const kind = folders.find(({ name }) => name === screen.folder)?.kind
+  const folder = folders.find((each) => each.kind === (kind === 'sent' ? 'inbox' : 'sent'))?.name
+  if (!folder || words === '') return { folder: '', rows: [] }
+  const page = await app.ask(() => app.client.messages(folder, { limit: chunk, q: words }))
+  return { folder, rows: page?.messages ?? [] }
 }
 
 /** Of a search how many there are shows at its end. */

@@ -28,7 +28,7 @@ export const openMessage = (
   const id = app.push({
     name: 'message',
     row,
-    folder: from.folder,
+    folder: from.elsewhere.get(row.id) ?? from.folder,
     place: from.cursor,
     came: null,
     opened: null,
@@ -259,10 +259,8 @@ const headOf = (screen: Own, keymap: Keymap, { columns, rows }: Size): Line[] =>
     if (value)
       lines.push([{ text: `${name}: `, dim: true }, column(value, columns - name.length - 2).trimEnd()])
   }
-  if (screen.allHeaders) {
-    for (const [name, value] of Object.entries(shown.headers))
-      for (const each of value.split('\n')) named(foreign(name, columns)[0] ?? '', each)
-  } else {
+  // All of them are many: they stand above the text, and go with it.
+  if (!screen.allHeaders) {
     const room = columns - 'From: '.length
     const senders = shown.from.length
       ? shown.from.slice(0, 3).map((each) => senderIn(each, room))
@@ -311,7 +309,8 @@ const verdictsOf = (screen: Own, keymap: Keymap): { text: string; isBad: boolean
   if (problem) bad(problem)
   if (opened && screen.part !== null)
     good('Encrypted part, opened alone: it is not the mail around it, and is not quoted in replies.')
-  else if (opened) good('Encrypted mail, open.')
+  else if (opened)
+    good(`Encrypted mail, open.${opened.signature.status === 'none' ? ' It is not signed.' : ''}`)
   else if (came.security === 'encrypted')
     good(`Encrypted mail, as it came. ${keyName('decrypt')} decrypts it.`)
   else if (came.isolated.length)
@@ -329,8 +328,9 @@ const verdictsOf = (screen: Own, keymap: Keymap): { text: string; isBad: boolean
     bad('The signature is WRONG: this mail was changed, or it was not signed by this key.')
   else if (status === 'mismatch') bad('There is a signature, but it does not fit this mail.')
   if (screen.signatureDetails) {
-    if (status === 'none') good('This mail is not signed.')
-    else
+    if (status === 'none') {
+      if (!opened) good('This mail is not signed.')
+    } else
       good(
         `Details: ${status}. Fingerprint ${key ? grouped(key) : 'unknown'}.${reason ? ` ${harmless(reason)}` : ''}`,
       )
