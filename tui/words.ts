@@ -42,7 +42,9 @@ const unmistaken = (name: string) => (/[,;]/.test(name) ? `"${name.replace(/"/g,
 export const people = (list: { name: string; address: string }[]) =>
   list
     .slice(0, 20)
-    .map(({ name, address }) => (name && name !== address ? `${unmistaken(harmless(name))} <${address}>` : address))
+    .map(({ name, address }) =>
+      name && name !== address ? `${unmistaken(harmless(name))} <${address}>` : address,
+    )
     .join(', ') + (list.length > 20 ? ` ... (${list.length})` : '')
 
 /** A subject without marks of replying and forwarding. */

@@ -220,7 +220,9 @@ const go = (app: App, screen: Own, wanted: number) => {
   if (cursor === screen.cursor) {
     // A conversation is read from its beginning on.
     if (wanted !== cursor)
-      app.note(wanted < 0 === (screen.thread === null) ? 'This is the newest mail.' : 'This is the oldest mail.')
+      app.note(
+        wanted < 0 === (screen.thread === null) ? 'This is the newest mail.' : 'This is the oldest mail.',
+      )
     return
   }
   app.change(screen, { cursor })
@@ -298,7 +300,8 @@ const load = async (app: App, screen: Own, offset: number, anew: boolean) => {
   if (thread !== null) {
     const others = await othersOf(app, screen, words)
     const elsewhere = new Map(others.rows.map(({ id }) => [id, others.folder]))
-    rows = [...page.messages, ...others.rows]
+    rows = [...others.rows, ...page.messages]
+      .reverse()
       .filter(({ subject }) => bareSubject(subject) === thread)
       .sort((a, b) => Date.parse(a.date) - Date.parse(b.date))
     const still = app.current(screen)

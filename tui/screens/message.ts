@@ -238,7 +238,8 @@ const turn = (app: App, screen: Own, by: number) => {
     return app.note(by > 0 ? 'There is no mail after this one here.' : 'There is no mail before this one.')
   app.change(list, { cursor: place })
   const opens = app.state.key !== null && row.security === 'encrypted'
-  app.change(screen, { row, place, came: null, opened: null, part: null, top: 0, problem: '' })
+  const folder = list.elsewhere.get(row.id) ?? list.folder
+  app.change(screen, { row, place, folder, came: null, opened: null, part: null, top: 0, problem: '' })
   const now = app.current(screen)
   if (now) void load(app, now, row, opens)
 }
@@ -338,15 +339,20 @@ const verdictsOf = (screen: Own, keymap: Keymap): { text: string; isBad: boolean
   return said
 }
 
-const rowsOf = new WeakMap<Shown, { columns: number; rows: string[] }>()
+const rowsOf = new WeakMap<Shown, { columns: number; allHeaders: boolean; rows: string[] }>()
 
 /** The text's rows, wrapped once for each width. */
 const textRows = (screen: Own, columns: number): string[] => {
   const shown = shownOf(screen)
   if (!shown) return []
+  const { allHeaders } = screen
   const known = rowsOf.get(shown)
-  if (known?.columns === columns) return known.rows
-  const rows = foreign(shown.text.trimEnd(), columns)
-  rowsOf.set(shown, { columns, rows })
+  if (known?.columns === columns && known.allHeaders === allHeaders) return known.rows
+  const fields = Object.entries(shown.headers).flatMap(([name, value]) =>
+    value.split('\n').map((each) => `${name}: ${each}`),
+  )
+  const text = shown.text.trimEnd()
+  const rows = foreign(allHeaders ? `${fields.join('\n')}\n\n${text}` : text, columns)
+  rowsOf.set(shown, { columns, allHeaders, rows })
   return rows
 }
