@@ -82,7 +82,7 @@ export const terminals = (app: App) =>
       }
     },
     [
-      `Last seen, and where. ${keyFor(app.keymap, 'menu', 'choose')} shows all of it.`,
+      `When last seen, and where. ${keyFor(app.keymap, 'menu', 'choose')}: more.`,
       `${keyFor(app.keymap, 'menu', 'delete')} ends the session of another terminal.`,
     ],
   )

@@ -197,7 +197,9 @@ export const compose: ScreenKind<Own> = {
   },
 
   shown(app, screen) {
-    if (screen.recipients.length === 0 && !screen.problem) lookUpSoon(app, screen, 0)
+    const { to, cc, bcc } = screen.fields
+    if (screen.recipients.length === 0 && !screen.problem && `${to.text}${cc.text}${bcc.text}` !== '')
+      lookUpSoon(app, screen, 0)
   },
 
   type(app, screen, press) {
