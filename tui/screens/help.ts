@@ -39,7 +39,7 @@ export const help: ScreenKind<Own> = {
       [
         narrowed.length
           ? cut(
-              `${narrowed.length === 1 ? '1 entry' : `${narrowed.length} entries`}. PgDn/arrows move, Esc closes.`,
+              `${narrowed.length === 1 ? '1 entry' : `${narrowed.length} entries`}. PgDn/arrows move, Esc ends.`,
               columns,
             )
           : 'No key is described with these words.',
