@@ -124,7 +124,7 @@ test('S1090-S1340 S2000-S2100 C2 C3: at 80x24 from log-in to two decrypted mails
   const opened = steady(await desk.rows())
   assert.deepEqual(opened.slice(0, 6), [
     'Inbox                                                     ann@wafer.test  2 of 2',
-    '| Encrypted mail, open.',
+    '| Encrypted mail, open. It is not signed.',
     'From: Carol <carol@elsewhere.test>',
     'To: ann@wafer.test',
     'Subject: First plan',
