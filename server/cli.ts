@@ -726,7 +726,12 @@ const sentenceOf = (error: unknown): string => {
 }
 
 process.umask(0o077) // whatever is written is for the one who runs this
-process.stdout.on('error', () => process.exit(1)) // the reader of a pipe has gone: nobody is left to tell
+/** What was asked for could not be written: a full disk. Where the reader of a pipe has gone, nobody is left to tell. */
+const cannotPrint = (error: NodeJS.ErrnoException) => {
+  if (error.code === 'ENOSPC') complain('The output could not be written: the disk is full.')
+  process.exit(1)
+}
+process.stdout.on('error', cannotPrint)
 
 try {
   await perform(process.argv.slice(2))
@@ -736,4 +741,4 @@ try {
   process.exitCode = isWrongCall ? 2 : 1
 }
 // The end does not wait for what may still be open, only for what was printed.
-process.stdout.write('', () => process.exit())
+process.stdout.write('', (error) => (error ? cannotPrint(error) : process.exit()))

@@ -8,9 +8,11 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -50,12 +52,17 @@ class Home {
     t.after(() => rmSync(this.folder, { recursive: true, force: true }))
   }
 
-  start(words: string[], settings: Record<string, string> = {}): ChildProcess {
+  start(
+    words: string[],
+    settings: Record<string, string> = {},
+    output: 'pipe' | number = 'pipe',
+  ): ChildProcess {
     const { PATH = '' } = process.env
     const folders = { HOME: this.folder, XDG_STATE_HOME: this.state, XDG_RUNTIME_DIR: this.runtime }
     return spawn(process.execPath, [program, ...words], {
       cwd: this.folder,
       env: { PATH, ...folders, ...this.settings, ...settings },
+      stdio: ['pipe', output, 'pipe'],
     })
   }
 
@@ -100,7 +107,7 @@ class Home {
 
 const outcome = async (child: ChildProcess, input: string | Uint8Array): Promise<Outcome> => {
   let [out, err] = ['', '']
-  child.stdout!.setEncoding('utf8').on('data', (text) => (out += text))
+  child.stdout?.setEncoding('utf8').on('data', (text) => (out += text))
   child.stderr!.setEncoding('utf8').on('data', (text) => (err += text))
   child.stdin!.on('error', () => {}) // it may have ended without reading
   child.stdin!.end(input)
@@ -406,6 +413,19 @@ test('A letter is sent from options and text, from a whole message, and from a m
   assert.equal((await home.json(['read', String(rows[2].id)])).to[0].name, 'Dö, Ann')
 })
 
+test('Output that cannot be written is a failure', {
+  skip: !existsSync('/dev/full') && 'There is no /dev/full here.',
+}, async (t) => {
+  const { home } = await annAtHome(t)
+  for (const words of [['ls'], ['ls', '--json'], ['folders']]) {
+    const full = openSync('/dev/full', 'w')
+    const child = home.start(words, {}, full)
+    closeSync(full)
+    const { code, err } = await outcome(child, '')
+    assert.deepEqual([code, err], [1, 'wafer: The output could not be written: the disk is full.\n'])
+  }
+})
+
 test('Attachments, drafts, answers and held letters', async (t) => {
   const { home } = await annAtHome(t)
   const file = join(home.folder, 'plan.pdf')
@@ -414,6 +434,10 @@ test('Attachments, drafts, answers and held letters', async (t) => {
   const [{ id, attachments }] = await home.json(['ls'])
   assert.equal(attachments, 2)
   assert.match(await home.did(['read', String(id)]), /\nattachment\t\S+\tplan\.pdf\tapplication\/pdf\t4\n/)
+  const [, part = ''] = (await home.did(['read', String(id)])).match(/\nattachment\t(\S+)/) ?? []
+  assert.equal(await home.did(['read', String(id), '--part', part]), '%PDF')
+  assert.equal((await home.run(['read', String(id), '--part', part, '--json'])).code, 2)
+  failed(await home.run(['read', String(id), '--part', '99']), /./)
   failed(await home.run(['send', '--to', ann, '--attach', join(home.folder, 'none')], 'x'), /cannot be read/)
   failed(await home.run(['send', '--to', ann, '--attach', home.folder], 'x'), /not a file/)
   assert.match(await home.did(['send', '--to', 'a@else.example', '--draft'], 'later'), /\nfolder\tDrafts\n$/)

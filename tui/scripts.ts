@@ -133,6 +133,8 @@ const scripts = {
       const id = idIn(call.arguments[0]!)
       const part = call.option('part')
       const came = await client.message(id)
+      const opensAlone = came.isolated.some((each) => each.id === part)
+      if (part !== undefined && !opensAlone) return writeAttachment(call, client, came, part, kept)
       const isClosed = came.security === 'encrypted' || part !== undefined
       if (isClosed && client.keyToken === null)
         throw new Failed(`Message ${id} is encrypted: ${howToUnlock}, then read it again.`)
@@ -293,6 +295,27 @@ const withKey = async <Result>(kept: Kept, work: () => Promise<Result>): Promise
 
 const opened = (client: Client, id: number, part: string | undefined, kept: Kept): Promise<Opened> =>
   withKey(kept, () => client.decrypt(id, part))
+
+/** The octets of an attachment as they are: for a file or a pipe, never for a terminal. */
+const writeAttachment = async (
+  call: ScriptCall,
+  client: Client,
+  { id, security }: Message,
+  part: string,
+  kept: Kept,
+): Promise<void> => {
+  if (call.flag('json')) throw new WrongCall('An attachment is printed as it is: --json does not go with it.')
+  if (process.stdout.isTTY)
+    throw new Failed(
+      'An attachment may hold anything: send it into a file, as in wafer read 12 --part 2 > file.',
+    )
+  if (security === 'encrypted' && client.keyToken === null)
+    throw new Failed(`Message ${id} is encrypted: ${howToUnlock}, then read it again.`)
+  const { octets } = await withKey(kept, () => client.part(id, part))
+  await new Promise<void>((resolve, reject) =>
+    process.stdout.write(octets, (error) => (error ? reject(error) : resolve())),
+  )
+}
 
 /** The session before this one; it ends by itself too. */
 const endQuietly = async (session: KeptSession) => {
