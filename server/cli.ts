@@ -38,7 +38,109 @@ class WrongCall extends Error {
 const passwordIn = { 'password-stdin': 'flag' } as const
 const passphraseIn = { 'passphrase-stdin': 'flag' } as const
 const serverAt = { server: 'value', ca: 'value', fingerprint: 'value' } as const
-const asJson = { json: 'flag' } as const
+type ScriptName = Parameters<typeof script>[0]
+
+const forScripts = (table: typeof scripts): Record<string, Command> =>
+  Object.fromEntries(
+    Object.entries(table).map(([name, row]) => [
+      name,
+      {
+        ...row,
+        usage: `${row.usage} [--json]`.trimStart(),
+        options: { ...row.options, json: 'flag' },
+        run: (call: Call) => runScript(name as ScriptName, call),
+      },
+    ]),
+  )
+
+/** The client for scripts: what each command takes beside --json, and says of itself. */
+const scripts: Record<ScriptName, Omit<Command, 'run'>> = {
+  login: {
+    usage: '--server URL --user U --password-stdin [--ca FILE] [--fingerprint HEX]',
+    does:
+      'Logs in and keeps the session for the commands below. --ca names authorities in a PEM file, --fingerprint ' +
+      'the one certificate (SHA-256) that is accepted.',
+    arguments: [0, 0],
+    options: { ...serverAt, user: 'value', ...passwordIn },
+  },
+  logout: {
+    usage: '',
+    does: 'Ends the session, and locks the key.',
+    arguments: [0, 0],
+    options: {},
+  },
+  status: {
+    usage: '',
+    does: 'Prints who is logged in, until when, and whether the key is open.',
+    arguments: [0, 0],
+    options: {},
+  },
+  folders: {
+    usage: '',
+    does: 'Prints the folders: name, kind, messages, unread ones.',
+    arguments: [0, 0],
+    options: {},
+  },
+  ls: {
+    usage: '[FOLDER] [--limit N]',
+    does: 'Prints the newest messages of a folder (Inbox, 50): number, date, marks, sender, subject.',
+    arguments: [0, 1],
+    options: { limit: 'value' },
+  },
+  read: {
+    usage: 'ID [--part PART]',
+    does: 'Prints a message; an encrypted one, or an encrypted part of one, if the key is open.',
+    arguments: [1, 1],
+    options: { part: 'value' },
+  },
+  search: {
+    usage: 'WORDS... [--folder NAME] [--limit N]',
+    does: 'Prints the newest messages with these words, of all folders; the folder comes last.',
+    arguments: [1, Number.POSITIVE_INFINITY],
+    options: { folder: 'value', limit: 'value' },
+  },
+  send: {
+    usage:
+      '[mailto:... | --to A [--cc A] [--bcc A] [--subject S] [--in-reply-to ID]] [--attach FILE] [--sign] ' +
+      '[--encrypt] [--draft] [--hold SECONDS]',
+    does:
+      'Sends what comes on standard input: the text, where options or a mailto: link say to whom, else a message with ' +
+      'lines such as To: and Subject: before the text. --to, --cc, --bcc and --attach may be repeated.',
+    arguments: [0, 1],
+    options: {
+      to: 'values',
+      cc: 'values',
+      bcc: 'values',
+      subject: 'value',
+      'in-reply-to': 'value',
+      attach: 'values',
+      sign: 'flag',
+      encrypt: 'flag',
+      draft: 'flag',
+      hold: 'value',
+    },
+  },
+  unlock: {
+    usage: '--passphrase-stdin [--keep]',
+    does:
+      'Opens the key for the commands here until wafer lock. Without $XDG_RUNTIME_DIR only with --keep, for then the ' +
+      'key token lies on a disk.',
+    arguments: [0, 0],
+    options: { ...passphraseIn, keep: 'flag' },
+  },
+  lock: {
+    usage: '',
+    does: 'Locks the key.',
+    arguments: [0, 0],
+    options: {},
+  },
+  wait: {
+    usage: '[FOLDER] [--timeout 90s]',
+    does: 'Waits for new mail in a folder (Inbox) and prints it as ls does; 1 if none came in time.',
+    arguments: [0, 1],
+    options: { timeout: 'value' },
+  },
+}
 
 const commands: Record<string, Command> = {
   serve: {
@@ -198,103 +300,7 @@ const commands: Record<string, Command> = {
     options: { ...serverAt, plain: 'flag' },
     run: runTui,
   },
-  login: {
-    usage: '--server URL --user U --password-stdin [--ca FILE] [--fingerprint HEX] [--json]',
-    does:
-      'Logs in and keeps the session for the commands below. --ca names authorities in a PEM file, --fingerprint ' +
-      'the one certificate (SHA-256) that is accepted.',
-    arguments: [0, 0],
-    options: { ...serverAt, user: 'value', ...passwordIn, ...asJson },
-    run: (call) => runScript('login', call),
-  },
-  logout: {
-    usage: '[--json]',
-    does: 'Ends the session, and locks the key.',
-    arguments: [0, 0],
-    options: asJson,
-    run: (call) => runScript('logout', call),
-  },
-  status: {
-    usage: '[--json]',
-    does: 'Prints who is logged in, until when, and whether the key is open.',
-    arguments: [0, 0],
-    options: asJson,
-    run: (call) => runScript('status', call),
-  },
-  folders: {
-    usage: '[--json]',
-    does: 'Prints the folders: name, kind, messages, unread ones.',
-    arguments: [0, 0],
-    options: asJson,
-    run: (call) => runScript('folders', call),
-  },
-  ls: {
-    usage: '[FOLDER] [--limit N] [--json]',
-    does: 'Prints the newest messages of a folder (Inbox, 50): number, date, marks, sender, subject.',
-    arguments: [0, 1],
-    options: { limit: 'value', ...asJson },
-    run: (call) => runScript('ls', call),
-  },
-  read: {
-    usage: 'ID [--part PART] [--json]',
-    does: 'Prints a message; an encrypted one, or an encrypted part of one, if the key is open.',
-    arguments: [1, 1],
-    options: { part: 'value', ...asJson },
-    run: (call) => runScript('read', call),
-  },
-  search: {
-    usage: 'WORDS... [--folder NAME] [--limit N] [--json]',
-    does: 'Prints the newest messages with these words, of all folders; the folder comes last.',
-    arguments: [1, Number.POSITIVE_INFINITY],
-    options: { folder: 'value', limit: 'value', ...asJson },
-    run: (call) => runScript('search', call),
-  },
-  send: {
-    usage:
-      '[mailto:... | --to A [--cc A] [--bcc A] [--subject S] [--in-reply-to ID]] [--attach FILE] [--sign] ' +
-      '[--encrypt] [--draft] [--hold SECONDS] [--json]',
-    does:
-      'Sends what comes on standard input: the text, where options or a mailto: link say to whom, else a message with ' +
-      'lines such as To: and Subject: before the text. --to, --cc, --bcc and --attach may be repeated.',
-    arguments: [0, 1],
-    options: {
-      to: 'values',
-      cc: 'values',
-      bcc: 'values',
-      subject: 'value',
-      'in-reply-to': 'value',
-      attach: 'values',
-      sign: 'flag',
-      encrypt: 'flag',
-      draft: 'flag',
-      hold: 'value',
-      ...asJson,
-    },
-    run: (call) => runScript('send', call),
-  },
-  unlock: {
-    usage: '--passphrase-stdin [--keep] [--json]',
-    does:
-      'Opens the key for the commands here until wafer lock. Without $XDG_RUNTIME_DIR only with --keep, for then the ' +
-      'key token lies on a disk.',
-    arguments: [0, 0],
-    options: { ...passphraseIn, keep: 'flag', ...asJson },
-    run: (call) => runScript('unlock', call),
-  },
-  lock: {
-    usage: '[--json]',
-    does: 'Locks the key.',
-    arguments: [0, 0],
-    options: asJson,
-    run: (call) => runScript('lock', call),
-  },
-  wait: {
-    usage: '[FOLDER] [--timeout 90s] [--json]',
-    does: 'Waits for new mail in a folder (Inbox) and prints it as ls does; 1 if none came in time.',
-    arguments: [0, 1],
-    options: { timeout: 'value', ...asJson },
-    run: (call) => runScript('wait', call),
-  },
+  ...forScripts(scripts),
 }
 
 // ---- commands that are more than a few lines
@@ -318,7 +324,7 @@ async function runTui(call: Call) {
 }
 
 /** The client for scripts; it loads nothing of the server, and of this file only how a secret is asked for. */
-async function runScript(name: Parameters<typeof script>[0], call: Call) {
+async function runScript(name: ScriptName, call: Call) {
   const secret = async (flag: string, prompt: string) => {
     const [only] = await secrets(call, flag, [{ name: prompt, isNew: false }])
     return only!
