@@ -5,6 +5,7 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
+import type { Allowance } from './allowances.ts'
 import type { Address, Mail, Part, Signature } from './encrypted-mail.ts'
 import type { Letter } from './letters.ts'
 import type { Listed } from './mailboxes.ts'
@@ -94,11 +95,10 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     return { session, keyToken, userId: session.user.id }
   }
 
-  const allowanceOf = async (session: Session) => {
+  const viewOf = async (session: Session, allowance: Allowance) => {
     const key = await keyrings.present(session.user.id)
-    const state = await allowances.state(session)
-    if (state.state !== 'open' || !key) return null
-    const { method, scope, grantedAt, usedAt, endsAt } = state.allowance
+    if (!key) return null
+    const { method, scope, grantedAt, usedAt, endsAt } = allowance
     return {
       key: key.fingerprint,
       method,
@@ -110,12 +110,14 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     }
   }
 
-  /** Who else has the key open. */
-  const holderElsewhere = async (session: Session) => {
+  /** The key as the session's own terminal sees it: open here, or who else has it open. */
+  const keyOf = async (session: Session) => {
     const state = await allowances.state(session)
-    if (state.state !== 'elsewhere') return null
-    const { terminal, since, last_used } = state.by
-    return { terminal, since: time(since), last_used: time(last_used) }
+    const by = state.state === 'elsewhere' ? state.by : null
+    return {
+      allowance: state.state === 'open' ? await viewOf(session, state.allowance) : null,
+      in_use: by && { terminal: by.terminal, since: time(by.since), last_used: time(by.last_used) },
+    }
   }
 
   /** What a call changes of its messages. @throws Refusal `not-found` if there is no such folder */
@@ -148,8 +150,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         terminal: session.terminal,
         idle_s: config.sessionIdleMs / 1000,
         expires_at: time(session.endsAt),
-        allowance: await allowanceOf(session),
-        in_use: await holderElsewhere(session),
+        ...(await keyOf(session)),
         stopped: stopped && { at: time(stopped.at), by: stopped.by },
       })
     })
@@ -233,8 +234,8 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .post('/allowance', async (c) => {
       const { session } = await authenticated(c)
       const { passphrase } = await body(c, bodies.passphrase)
-      const { keyToken } = await allowances.grantByPassphrase(session, passphrase)
-      return c.json({ key_token: keyToken, ...(await allowanceOf(session))! }, 201)
+      const { keyToken, allowance } = await allowances.grantByPassphrase(session, passphrase)
+      return c.json({ key_token: keyToken, ...(await viewOf(session, allowance))! }, 201)
     })
     .delete('/allowance', async (c) => {
       const { session } = await authenticated(c)
