@@ -101,6 +101,13 @@ export const isProblem = (error: unknown, code: string): error is Problem =>
 /** No answer, or none of a Wafer server. Whether a call that changes something took effect is then not known. */
 export class Unreachable extends Error {
   override name = 'Unreachable'
+  /** There was no connection at all, so nothing left this machine; where one broke off, nobody knows. */
+  readonly isUnsent: boolean
+
+  constructor(sentence: string, options: { isUnsent?: boolean } = {}) {
+    super(sentence)
+    this.isUnsent = options.isUnsent ?? false
+  }
 }
 
 /** The other end is not known to be the server: nothing was sent to it. */
@@ -540,9 +547,10 @@ export class Client {
       return new Untrusted(host, `its certificate is not acceptable (${code})`)
     if (code.startsWith('HPE_')) return this.#noWaferServer()
     const none = `There is no connection to ${host}`
-    if (code === 'ENOTFOUND') return new Unreachable(`${none}: no such name is known.`)
-    if (code === 'EAI_AGAIN') return new Unreachable(`${none}: names cannot be looked up just now.`)
-    if (code === 'ECONNREFUSED') return new Unreachable(`${none}: nothing answers there.`)
+    if (code === 'ENOTFOUND') return new Unreachable(`${none}: no such name is known.`, { isUnsent: true })
+    if (code === 'EAI_AGAIN')
+      return new Unreachable(`${none}: names cannot be looked up just now.`, { isUnsent: true })
+    if (code === 'ECONNREFUSED') return new Unreachable(`${none}: nothing answers there.`, { isUnsent: true })
     if (/^E(NETUNREACH|HOSTUNREACH|NETDOWN)$/.test(code))
       return new Unreachable(`${none}: the network does not reach it.`)
     if (code === 'ETIMEDOUT') return new Unreachable(`${none}: it does not answer.`)

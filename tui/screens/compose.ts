@@ -808,11 +808,8 @@ const fieldWith = ({ fields }: Own, problem: string): Place =>
     fields[name].text.split(/[\s,;<>"]+/).some((word) => word !== '' && problem.includes(`: ${word}`)),
   ) ?? 'to'
 
-/** No connection was made at all; where one broke off nobody knows what came over it. */
-const neverLeft = /: (nothing answers there|no such name is known|names cannot be looked up just now)\.$/
-
 const wasRefused = (app: App, screen: Own, why: Problem | Unreachable) => {
-  if (why instanceof Unreachable && neverLeft.test(why.message))
+  if (why instanceof Unreachable && why.isUnsent)
     return app.warn(`${why.message} Nothing was sent; the letter is still here.`)
   if (why instanceof Unreachable)
     return app.warn(
