@@ -55,3 +55,9 @@ export const questionRows = (question: string, { columns, rows }: Size): string[
   const lines = wrapped(question, Math.max(2, columns - 1))
   return lines.length <= rows - 2 ? lines : null
 }
+
+/** Where a command of moving leads from a place between 0 and `last`; null if the command is none. */
+export const movedTo = (command: string, at: number, page: number, last: number): number | null => {
+  const to = { down: at + 1, up: at - 1, pageDown: at + page, pageUp: at - page, first: 0, last }[command]
+  return to === undefined ? null : Math.max(0, Math.min(to, last))
+}

@@ -1,6 +1,6 @@
 /** Lists of things other than mail. */
 import type { App } from '../app.ts'
-import type { Line, ScreenKind } from '../screen.ts'
+import { type Line, movedTo, type ScreenKind } from '../screen.ts'
 import type { MenuScreen } from '../state.ts'
 import { cells, column, cut, harmless, pad, wrapped } from '../text.ts'
 
@@ -61,15 +61,8 @@ export const menu: ScreenKind<Own> = {
   run(app, screen, command) {
     const last = screen.items.length - 1
     const page = Math.max(1, app.bodyRows - screen.intro.length - 1)
-    const cursor = {
-      down: screen.cursor + 1,
-      up: screen.cursor - 1,
-      pageDown: screen.cursor + page,
-      pageUp: screen.cursor - page,
-      first: 0,
-      last,
-    }[command]
-    if (cursor !== undefined) return app.change(screen, { cursor: Math.max(0, Math.min(cursor, last)) })
+    const cursor = movedTo(command, screen.cursor, page, last)
+    if (cursor !== null) return app.change(screen, { cursor })
     const item = screen.items[screen.cursor]
     const act = { choose: item?.choose, delete: item?.remove, save: item?.save }[command]
     if (act) act()

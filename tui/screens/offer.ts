@@ -5,7 +5,7 @@
 import type { App } from '../app.ts'
 import type { OfferedKey } from '../client.ts'
 import { keyFor } from '../keymap.ts'
-import type { Line, ScreenKind, Size } from '../screen.ts'
+import { type Line, movedTo, type ScreenKind, type Size } from '../screen.ts'
 import type { OfferScreen } from '../state.ts'
 import { cut, harmless, wrapped } from '../text.ts'
 import { grouped, moment } from '../words.ts'
@@ -54,15 +54,9 @@ export const offer: ScreenKind<Own> = {
     const size = sizeOf(app)
     const most = Math.max(0, rowsOf(screen, size).length - roomOf(size))
     const page = Math.max(1, roomOf(size) - 1)
-    const to = {
-      down: screen.top + 1,
-      up: screen.top - 1,
-      pageDown: screen.top + page,
-      pageUp: screen.top - page,
-      first: 0,
-    }[command]
-    if (to === undefined) return
-    const top = Math.max(0, Math.min(to, most))
+    // Nobody jumps to the end: what is accepted is to have been on the screen.
+    const top = command === 'last' ? null : movedTo(command, screen.top, page, most)
+    if (top === null) return
     app.change(screen, { top, isRead: screen.isRead || top === most })
   },
 }

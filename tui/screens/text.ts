@@ -2,7 +2,7 @@
  * A text to read, page by page: the source of a mail, an attachment. Above it, on every page, stands a line of ours,
  * and the text is marked where it would look like one (see `foreign`).
  */
-import type { Line, ScreenKind, Size } from '../screen.ts'
+import { type Line, movedTo, type ScreenKind, type Size } from '../screen.ts'
 import type { TextScreen } from '../state.ts'
 import { wrapped } from '../text.ts'
 
@@ -53,14 +53,7 @@ export const text: ScreenKind<Own> = {
     const room = roomOf(screen, { columns: app.size.columns, rows: app.bodyRows })
     const most = Math.max(0, rowsFor(screen, app.size.columns).length - room)
     const page = Math.max(1, room - 1)
-    const top = {
-      down: screen.top + 1,
-      up: screen.top - 1,
-      pageDown: screen.top + page,
-      pageUp: screen.top - page,
-      first: 0,
-      last: most,
-    }[command]
-    if (top !== undefined) app.change(screen, { top: Math.max(0, Math.min(top, most)) })
+    const top = movedTo(command, screen.top, page, most)
+    if (top !== null) app.change(screen, { top })
   },
 }
