@@ -5,7 +5,7 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { basename, extname, resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Letter as ApiLetter,
@@ -19,6 +19,7 @@ import {
 } from './client.ts'
 import { Kept, type KeptSession } from './kept.ts'
 import { blank, fromMailto, type Letter, toApi } from './letter.ts'
+import { typeOf } from './paths.ts'
 import { harmless, harmlessLines } from './text.ts'
 
 /** A command as it was called. */
@@ -448,26 +449,11 @@ const attachmentAt = (path: string): Letter['attachments'][number] => {
     if (!stat.isFile()) throw new Failed(`${path} is not a file. Nothing was sent.`)
     if (stat.size > mostAttachedOctets)
       throw new Failed(`${path} is larger than a message may be. Nothing was sent.`)
-    const type = mediaTypes[extname(path).toLowerCase()] ?? 'application/octet-stream'
-    return { name: basename(path), type, octets: readFileSync(path) }
+    return { name: basename(path), type: typeOf(path), octets: readFileSync(path) }
   } catch (error) {
     if (error instanceof Failed) throw error
     throw new Failed(`${path} cannot be read. Nothing was sent.`)
   }
-}
-
-const mediaTypes: Record<string, string> = {
-  '.asc': 'application/pgp-keys',
-  '.csv': 'text/csv',
-  '.gif': 'image/gif',
-  '.html': 'text/html',
-  '.jpeg': 'image/jpeg',
-  '.jpg': 'image/jpeg',
-  '.pdf': 'application/pdf',
-  '.png': 'image/png',
-  '.txt': 'text/plain',
-  '.webp': 'image/webp',
-  '.zip': 'application/zip',
 }
 
 // ---- arguments
