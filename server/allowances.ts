@@ -16,7 +16,7 @@ import { allowances, type Database, immediate, ledger, sessions } from './databa
 import { byPassphrase, type Keyrings } from './keyrings.ts'
 import type { Ledger, LedgerEntry } from './ledger.ts'
 import type { Asserted, Passkeys } from './passkeys.ts'
-import { Refusal } from './refusal.ts'
+import { type Holder, Refusal } from './refusal.ts'
 import type { Opening, Opens } from './secret-keys.ts'
 import type { Epoch } from './server-secret.ts'
 import type { Session, Sessions } from './sessions.ts'
@@ -36,7 +36,7 @@ export type Allowance = {
 export type KeyState =
   | { state: 'locked' }
   | { state: 'open'; allowance: Allowance }
-  | { state: 'elsewhere'; by: { terminal: string; since: number; last_used: number } }
+  | { state: 'elsewhere'; by: Holder }
 
 type Row = typeof allowances.$inferSelect
 type SessionRow = typeof sessions.$inferSelect
@@ -272,13 +272,19 @@ export class Allowances {
    * the stopped session waits for is not granted any more; nor does an unlock open the key that is on its way in
    * whichever session, as it is a lost terminal that may have begun it.
    *
-   * @throws Refusal `slow-down` after the third time in ten minutes
+   * @param of the `grant` of the holder that the person was shown: one that came after it is not stopped unseen
+   * @throws Refusal `key-in-use` if another session than the one shown holds the key by now, and nothing is changed then;
+   *   `slow-down` after the third time in ten minutes
    */
-  async stop(session: Session): Promise<void> {
+  async stop(session: Session, of?: string): Promise<void> {
     const userId = session.user.id
     const stopped = this.#db.transaction((tx) => {
-      this.#sessions.countStop(session.user)
       const holder = this.#liveHolder(userId)
+      if (of !== undefined && holder && holder.row.id !== of) {
+        this.#refuseOtherHolder(session)
+        return false // the one that was shown is gone, and the key is open here
+      }
+      this.#sessions.countStop(session.user)
       if (holder?.row.sessionId === session.id) {
         const { method } = holder.row
         this.onWaitOver(session.id)
@@ -477,10 +483,8 @@ export class Allowances {
     const waitS = Math.max(1, Math.ceil((Math.min(...stops.map(({ at }) => at)) - since) / 1000))
     throw new Refusal(
       'slow-down',
-      `The key was stopped ${stopLimit} times in ten minutes. Please wait a little.`,
-      {
-        detail: { retry_after_s: waitS },
-      },
+      `The key was stopped ${stopLimit} times in ten minutes; it can be stopped again in ${Math.ceil(waitS / 60)} min. Until then, lock the key at the terminal that has it open, or log that terminal out under Terminals.`,
+      { detail: { retry_after_s: waitS } },
     )
   }
 
@@ -525,7 +529,8 @@ const toAllowance = ({ method, scope, grantedAt, usedAt, endsAt }: Row): Allowan
   endsAt,
 })
 
-const asHolder = ({ row, terminal }: { row: Row; terminal: string }) => ({
+const asHolder = ({ row, terminal }: { row: Row; terminal: string }): Holder => ({
+  grant: row.id,
   terminal,
   since: row.grantedAt,
   last_used: row.usedAt,

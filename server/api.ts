@@ -10,7 +10,7 @@ import type { Address, Mail, Part, Signature } from './encrypted-mail.ts'
 import type { Letter } from './letters.ts'
 import type { Listed } from './mailboxes.ts'
 import type { Services } from './main.ts'
-import { Refusal, type RefusalCode } from './refusal.ts'
+import { type Holder, Refusal, type RefusalCode } from './refusal.ts'
 import type { Session } from './sessions.ts'
 
 export type Asker = { session: Session | null; keyToken: string | null; address: string }
@@ -49,7 +49,8 @@ const bodies = {
   decrypt: z.strictObject({ part: z.string().optional() }),
   passphrase: z.strictObject({ passphrase: z.string().max(1024) }),
   approval: z.strictObject({ scope: z.enum(['read', 'sign']) }),
-  stop: z.strictObject({ confirm: z.literal(true).optional() }),
+  /** `of`: the `grant` of the holder that was shown, so that no other one is stopped. */
+  stop: z.strictObject({ confirm: z.literal(true).optional(), of: z.string().max(64).optional() }),
   sign: z.strictObject({ text: z.string() }),
   letter: z.strictObject({
     to: addresses,
@@ -116,7 +117,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     const by = state.state === 'elsewhere' ? state.by : null
     return {
       allowance: state.state === 'open' ? await viewOf(session, state.allowance) : null,
-      in_use: by && { terminal: by.terminal, since: time(by.since), last_used: time(by.last_used) },
+      in_use: by && holderOf(by),
     }
   }
 
@@ -244,9 +245,9 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
     .post('/allowance/stop', async (c) => {
       const { session } = await authenticated(c)
-      const { confirm } = await body(c, bodies.stop)
+      const { confirm, of } = await body(c, bodies.stop)
       if (!confirm) throw new Refusal('unconfirmed', 'Stopping the other use needs {"confirm": true}.')
-      await allowances.stop(session)
+      await allowances.stop(session, of)
       return c.body(null, 204)
     })
     .get('/passkeys', async (c) => {
@@ -452,13 +453,25 @@ const problem = (refusal: Refusal): Response => {
   const { by, retry_after_s, ...rest } = refusal.detail
   const headers: Record<string, string> = { 'Content-Type': 'application/problem+json' }
   if (retry_after_s) headers['Retry-After'] = String(retry_after_s)
-  const holder = by && { by: { ...by, since: time(by.since), last_used: time(by.last_used) } }
   const type = `urn:wafer:problem:${refusal.code satisfies RefusalCode}`
-  const document = { type, title: refusal.message, status: refusal.status, ...rest, ...holder }
+  const document = {
+    type,
+    title: refusal.message,
+    status: refusal.status,
+    ...rest,
+    ...(by && { by: holderOf(by) }),
+  }
   return new Response(JSON.stringify(document), { status: refusal.status, headers })
 }
 
 const time = (ms: number) => new Date(ms).toISOString()
+
+const holderOf = ({ grant, terminal, since, last_used }: Holder) => ({
+  grant,
+  terminal,
+  since: time(since),
+  last_used: time(last_used),
+})
 
 /** Parses a JSON body; an absent one counts as empty. @throws Refusal `bad-request` naming the member */
 const body = async <S extends z.ZodType>(c: Context, schema: S): Promise<z.output<S>> => {

@@ -121,12 +121,12 @@ const scripts: Record<ScriptName, Omit<Command, 'run'>> = {
     },
   },
   unlock: {
-    usage: '--passphrase-stdin [--keep]',
+    usage: '--passphrase-stdin [--keep] [--take-over]',
     does:
       'Opens the key for the commands here until wafer lock. Without $XDG_RUNTIME_DIR only with --keep, for then the ' +
-      'key token lies on a disk.',
+      'key token lies on a disk. With --take-over it first stops the use of the key by another terminal.',
     arguments: [0, 0],
-    options: { ...passphraseIn, keep: 'flag' },
+    options: { ...passphraseIn, keep: 'flag', 'take-over': 'flag' },
   },
   lock: {
     usage: '',

@@ -33,8 +33,11 @@ export const refusalStatus = {
 
 export type RefusalCode = keyof typeof refusalStatus
 
-/** What the holder of a key looks like to the one who is refused. Times are Unix milliseconds. */
-export type Holder = { terminal: string; since: number; last_used: number }
+/**
+ * What the holder of a key looks like to the one who is refused. Times are Unix milliseconds; `grant` names this very
+ * allowance, so that a stop can be meant for it and for no later one.
+ */
+export type Holder = { grant: string; terminal: string; since: number; last_used: number }
 
 /** Members that a problem document carries beside type, title and status. */
 export type RefusalDetail = {

@@ -108,6 +108,36 @@ test('S2000 S2040 S2080 P82: a second terminal is told who holds the key, stops 
   assert.equal(problem(await desk.post(`/messages/${id}/decrypt`)), 'key-in-use')
 })
 
+test('A stop is for the holder that was shown: one that came after it is named, and not stopped', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const [desk, thief, handheld] = [
+    await server.terminal(ann, 'desk'),
+    await server.terminal(ann, 'thief'),
+    await server.terminal(ann, 'handheld'),
+  ]
+  await desk.unlock()
+  const { grant } = (await handheld.unlock()).body.by
+  assert.match(grant, /^[\w-]{16,}$/)
+  assert.equal((await handheld.get('/session')).body.in_use.grant, grant)
+  await desk.delete('/allowance')
+  await thief.unlock()
+
+  const refused = await handheld.post('/allowance/stop', { confirm: true, of: grant })
+  assert.equal(`${refused.status} ${problem(refused)}`, '409 key-in-use')
+  assert.equal(refused.body.by.terminal, 'thief')
+  assert.notEqual((await thief.get('/session')).body.allowance, null, 'nobody was stopped')
+  assert.equal((await handheld.post('/allowance/stop', { of: grant })).body.status, 400, 'without a yes')
+
+  const asked = { confirm: true, of: refused.body.by.grant }
+  assert.equal((await handheld.post('/allowance/stop', asked)).status, 204)
+  assert.equal((await thief.get('/session')).body.stopped.by.terminal, 'handheld')
+
+  assert.equal((await handheld.unlock()).status, 201)
+  assert.equal((await handheld.post('/allowance/stop', asked)).status, 204, 'who was shown is gone')
+  assert.notEqual((await handheld.get('/session')).body.allowance, null, 'and the key stays open here')
+})
+
 test('Stopping is no weapon: the fourth within ten minutes is refused, and the holder stays', async (t) => {
   const server = await world(t)
   await server.addUser(ann)
@@ -121,6 +151,7 @@ test('Stopping is no weapon: the fourth within ten minutes is refused, and the h
   const refused = await other.post('/allowance/stop', { confirm: true })
   assert.equal(problem(refused), 'slow-down')
   assert.ok(Number(refused.headers.get('retry-after')) > 0)
+  assert.match(refused.body.title, /again in 10 min\. Until then, lock the key .* or log that terminal out/)
   assert.notEqual((await desk.get('/session')).body.allowance, null)
   server.pass(10 * 60_000)
   await desk.unlock()

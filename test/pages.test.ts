@@ -384,6 +384,34 @@ test('S2000-S2100, P82: the three screens of a takeover; Cancel changes nothing;
   assert.ok(second.page.text.includes(secret))
 })
 
+test('OK stops the terminal that the page named: where another has the key by now, it is named and asked for', async (t) => {
+  for (const [language, said] of [
+    ['en', /Another terminal has the key by now, so nothing was stopped/],
+    ['ja', /今は別の端末が鍵を使っているため/],
+  ] as const) {
+    const made = await world(t)
+    await people(made)
+    await seal(made)
+    const desk = await made.terminal(ann, 'desk')
+    const thief = await made.terminal(ann, 'thief')
+    await desk.unlock()
+    const browser = new Browser(made)
+    await browser.logIn()
+    await browser.go('/f/inbox')
+    await browser.press('Decrypt')
+    await browser.press('Decrypt')
+    if (language === 'ja') browser.cookies.set('lang', 'ja')
+    await desk.delete('/allowance')
+    await thief.unlock()
+    await browser.press('OK')
+    assert.match(browser.page.happened, said)
+    assert.match(browser.page.text, /thief/)
+    assert.notEqual((await thief.get('/session')).body.allowance, null)
+    await browser.press('OK')
+    assert.notEqual((await thief.get('/session')).body.stopped, null)
+  }
+})
+
 const sessionOf = (made: World, browser: Browser) =>
   made.services.sessions.contact(browser.cookies.get('wafer') ?? '')
 

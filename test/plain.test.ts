@@ -290,6 +290,28 @@ test('S2000-S2100: a key in use elsewhere is taken over in three steps, and give
   assert.doesNotMatch(await person.does('? undo'), /stopped the use/, 'once')
 })
 
+test('A yes stops the terminal that was named: where another has the key by now, that one is told of', async (t) => {
+  const server = await ready(t)
+  await sealed(server, 'The plan', 'Meet at the old mill.')
+  const [lynx, thief] = [await server.terminal(ann, 'lynx'), await server.terminal(ann, 'a thief')]
+  await lynx.unlock()
+  const person = new Person(t, server, { user: ann })
+  await person.logsIn()
+  await person.does('decrypt 1')
+  await person.does('decrypt', 'Type yes or no: ')
+  await lynx.delete('/allowance')
+  await thief.unlock()
+  const told = await person.does('yes')
+  assert.match(
+    told,
+    /Another terminal has the key by now, so nothing was stopped\.\nKey in use elsewhere\.\na thief is/,
+  )
+  assert.notEqual((await thief.get('/session')).body.allowance, null)
+  await person.does('decrypt', 'Type yes or no: ')
+  await person.does('yes', 'Passphrase: ')
+  assert.equal((await thief.get('/session')).body.allowance, null)
+})
+
 test('P87: approval on a phone by an address and a code, checked by typing check', async (t) => {
   const server = await ready(t)
   await sealed(server, 'The plan', 'Meet at the old mill.')

@@ -380,6 +380,27 @@ test('A key in use elsewhere is told of, and not taken', async (t) => {
   assert.equal((await other.get('/session')).body.allowance.method, 'passphrase')
 })
 
+test('With --take-over a script stops the use that it is told of; both refusals say so', async (t) => {
+  const { server, home } = await annAtHome(t)
+  await home.unlock()
+  await home.did(['send', '--to', ann, '--subject', 'secret', '--encrypt'], 'the tea is at four')
+  await home.did(['lock'])
+  const [{ id }] = await home.json(['ls'])
+  const other = await server.terminal(ann, 'the other terminal')
+  await home.unlock()
+  await server.services.allowances.lock((await server.services.sessions.contact(other.token!))!)
+  assert.equal((await other.post('/allowance/stop', { confirm: true })).status, 204)
+  await other.unlock()
+  const howTo = /the other terminal\. .*wafer unlock --passphrase-stdin --take-over\.$/m
+  failed(await home.run(['read', String(id)]), howTo)
+  failed(await home.unlock(), howTo)
+  assert.notEqual((await other.get('/session')).body.allowance, null)
+  assert.equal((await home.unlock('--take-over')).code, 0)
+  assert.match((await other.get('/session')).body.stopped.by.terminal, /^wafer on /)
+  assert.match(await home.did(['read', String(id)]), /the tea is at four/)
+  assert.equal((await home.unlock('--take-over')).code, 0, 'where nobody else has it, it is only opened')
+})
+
 // ---- what is sent
 
 test('A letter is sent from options and text, from a whole message, and from a mailto: link', async (t) => {

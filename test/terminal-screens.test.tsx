@@ -560,6 +560,28 @@ test('Whatever a screen says of a key is said of the key as it is bound', async 
   await ours.sees(/\(Alt-y: encrypt/)
 })
 
+test('A yes stops the terminal that was shown: where another has the key by now, that one is asked for', async (t) => {
+  const { server, desk } = await begin(t, { keys: true })
+  await encryptedMail(server, 'Ferry', 'It leaves at nine.')
+  const [shelf, thief] = [await server.terminal(ann, 'the shelf'), await server.terminal(ann, 'a thief')]
+  await shelf.unlock()
+  const ours = desk()
+  await ours.logIn()
+  await ours.sees('Ferry')
+  ours.press('D')
+  await ours.sees('Press D again to stop')
+  ours.press('D')
+  await ours.sees('stops at once the use of your key by the shelf')
+  await shelf.delete('/allowance')
+  await thief.unlock()
+  ours.press('y')
+  await ours.sees('Another terminal has the key by now, so nothing was', 'the use of your key by a thief')
+  assert.ok(await holds(thief))
+  ours.press('y')
+  await ours.sees('Secret key use')
+  assert.ok(!(await holds(thief)))
+})
+
 test('Folders: by their names with completion, from a list, with J and K; a mail is moved to one that is made for it', async (t) => {
   const { server, desk } = await begin(t)
   await deliverMany(server, 2)

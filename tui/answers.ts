@@ -81,7 +81,12 @@ const slot = oneOf<NonNullable<Passkey['slot']>>({ prf: true, held: true })
 const security = oneOf<Row['security']>({ plain: true, encrypted: true, signed: true })
 const addresses = list(shape<{ name: string; address: string }>({ name: text, address: text }))
 
-const holder = shape<NonNullable<SessionView['in_use']>>({ terminal: text, since: text, last_used: text })
+const holder = shape<NonNullable<SessionView['in_use']>>({
+  grant: text,
+  terminal: text,
+  since: text,
+  last_used: text,
+})
 const stopped = shape<NonNullable<SessionView['stopped']>>({
   at: text,
   by: shape<NonNullable<SessionView['stopped']>['by']>({ terminal: text, address: text }),

@@ -63,6 +63,9 @@ export type Letter = {
   replaces?: number
 }
 
+/** Who has the key. `grant` is sent back with a stop, so that nobody is stopped who was not shown. */
+export type Holder = { grant?: string; terminal: string; since: string; last_used: string }
+
 /** The server's no: an RFC 9457 problem document. The message is its title, a sentence. */
 export class Problem extends Error {
   override name = 'Problem'
@@ -70,7 +73,7 @@ export class Problem extends Error {
   /** The last word of the problem's type, such as `key-in-use`. */
   readonly code: string
   readonly methods?: string[]
-  readonly by?: { terminal: string; since: string; last_used: string }
+  readonly by?: Holder
   readonly addresses?: string[]
   readonly retry_after_s?: number
   readonly draft?: number
@@ -89,8 +92,13 @@ export class Problem extends Error {
     if (typeof reason === 'string') this.reason = reason
     if (/^\d{1,6}$/.test(retryAfter ?? '')) this.retry_after_s = Number(retryAfter)
     if (isRecord(by)) {
-      const { terminal, since, last_used } = by
-      this.by = { terminal: String(terminal), since: String(since), last_used: String(last_used) }
+      const { grant, terminal, since, last_used } = by
+      this.by = {
+        ...(typeof grant === 'string' ? { grant } : {}),
+        terminal: String(terminal),
+        since: String(since),
+        last_used: String(last_used),
+      }
     }
   }
 }
@@ -293,9 +301,13 @@ export class Client {
     this.#askedToken = null
   }
 
-  /** Ends the key's use in whichever session has it. */
-  async stop(): Promise<void> {
-    await this.#call('POST', '/allowance/stop', { confirm: true })
+  /**
+   * Ends the key's use by the holder that the person was shown.
+   *
+   * @throws Problem `key-in-use` with the present holder if it is another by now; `slow-down`
+   */
+  async stop({ grant }: Holder): Promise<void> {
+    await this.#call('POST', '/allowance/stop', { confirm: true, of: grant })
   }
 
   /** @throws Problem `key-in-use`, `slow-down` */

@@ -12,6 +12,7 @@ import { homedir } from 'node:os'
 import {
   type Client,
   type Folder,
+  isProblem,
   type LogPage,
   type OfferedKey,
   Problem,
@@ -69,6 +70,8 @@ const farewellMs = 5000
 export const runPlain = (options: PlainOptions): Promise<number> => new Plain(options).run()
 
 type Use = { verb: string; about: string; scope: 'read' | 'sign' }
+/** Where the server does not say who it is. */
+const unnamed = { terminal: 'Another terminal', since: '', last_used: '' }
 class LoggedOut extends Error {}
 
 class Plain implements MailDesk {
@@ -350,7 +353,7 @@ class Plain implements MailDesk {
   /** S2000-S2100: the error, which asks for the same again; then the confirmation; then the unlock window. */
   async #takeOver(use: Use, by: Problem['by']): Promise<boolean> {
     const { talk } = this
-    const who = harmless(by?.terminal ?? 'Another terminal')
+    const who = harmless((by ?? unnamed).terminal)
     const when = by ? `since ${moment(by.since)}, last use ${moment(by.last_used)}` : 'now'
     if (this.#pressed !== use.verb) {
       this.#pressed = use.verb
@@ -368,7 +371,13 @@ class Plain implements MailDesk {
       talk.say('Nothing was changed.')
       return false
     }
-    await this.calling(() => this.client.stop())
+    try {
+      await this.calling(() => this.client.stop(by ?? unnamed))
+    } catch (error) {
+      if (!isProblem(error, 'key-in-use')) throw error
+      talk.say('Another terminal has the key by now, so nothing was stopped.')
+      return this.#takeOver(use, error.by)
+    }
     talk.say('The other use is stopped.')
     return this.#openKey(use)
   }

@@ -8,8 +8,10 @@ import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
+  type Allowance,
   type Letter as ApiLetter,
   Client,
+  isProblem,
   type Message,
   type Opened,
   Problem,
@@ -199,7 +201,7 @@ const scripts = {
         isInterrupted = true
       }
       for (const signal of endSignals) process.on(signal, interrupt)
-      const { key_token, ...allowance } = await client.unlock(passphrase)
+      const { key_token, ...allowance } = await unlocked(client, passphrase, call.flag('take-over'))
       try {
         if (!isInterrupted) kept.keepKeyToken(key_token)
         if (isInterrupted) throw new Failed('Interrupted. The key is locked.')
@@ -258,11 +260,23 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 const howToLogIn = 'log in first, with wafer login --server URL --user U --password-stdin'
 const howToUnlock = 'open the key with wafer unlock --passphrase-stdin'
+const howToTakeOver = 'To stop that use and open it here: wafer unlock --passphrase-stdin --take-over.'
 
 const clientOf = ({ server, token, ca, fingerprint }: KeptSession): Client => {
   const client = new Client({ server, ca, fingerprint })
   client.token = token
   return client
+}
+
+/** Opens the key; takes it over, if that is wanted, from the one who is said to have it, and from nobody else. */
+const unlocked = async (client: Client, passphrase: string, takesOver: boolean): Promise<Allowance> => {
+  try {
+    return await client.unlock(passphrase)
+  } catch (error) {
+    if (!takesOver || !isProblem(error, 'key-in-use') || !error.by) throw error
+    await client.stop(error.by)
+    return client.unlock(passphrase)
+  }
 }
 
 /** With the session and the key token that are kept; what the server does not know any more is forgotten. */
@@ -277,7 +291,8 @@ const withClient = async (
   try {
     return await work(client, session, kept)
   } catch (error) {
-    if (!(error instanceof Problem && error.code === 'no-session')) throw error
+    if (isProblem(error, 'key-in-use')) throw new Failed(`${error.message} ${howToTakeOver}`)
+    if (!isProblem(error, 'no-session')) throw error
     kept.forgetSession()
     throw new Failed(`The session has ended: ${howToLogIn}.`)
   }

@@ -2,7 +2,7 @@
  * The client's state and its one reducer. Screens lie on a stack, the one on top is shown; what is under it stays as it
  * was left, through unlocking, a takeover, a lost session. Everything here is data: what talks to the server is app.ts.
  */
-import type { Folder, Message, OfferedKey, Opened, Recipient, Row, SessionView } from './client.ts'
+import type { Folder, Holder, Message, OfferedKey, Opened, Recipient, Row, SessionView } from './client.ts'
 import type { Field, Secret, TextField } from './field.ts'
 import type { Keymap } from './keymap.ts'
 import type { Letter } from './letter.ts'
@@ -101,7 +101,7 @@ export type UnlockScreen = {
 export type InUseScreen = {
   name: 'inUse'
   verb: string
-  by: { terminal: string; since: string; last_used: string }
+  by: Holder
   step: 'error' | 'confirm'
   problem: string
   busy: boolean

@@ -180,6 +180,7 @@ export const keyWindows = (services: Services) => {
         <Form visit={c.get('visit')} action="/stop">
           <p>{words.stop(by.terminal, moment(language, by.since), moment(language, by.last_used))}</p>
           <Waiting wanted={wanted} />
+          <Hidden name="of" value={by.grant} />
           <p>
             <Button a="ok">{words.ok}</Button> <Button a="cancel">{words.cancel}</Button>
           </p>
@@ -288,12 +289,14 @@ export const unlockPages = (
           : windows.unlockWindow(c, wanted)
       }
       try {
-        await allowances.stop(session)
+        // A form without it shows no holder: nobody is stopped by it.
+        await allowances.stop(session, c.get('visit').form.get('of'))
       } catch (error) {
         const refusal = refusalOf(error)
         const key = await allowances.state(session)
         if (!refusal || key.state !== 'elsewhere') throw error
-        return windows.confirm(c, wanted, key.by, sentenceOf(c, refusal))
+        const isAnother = refusal.code === 'key-in-use'
+        return windows.confirm(c, wanted, key.by, isAnother ? wordsOf(c).stopAnother : sentenceOf(c, refusal))
       }
       // Only now, the other use being stopped, the passphrase (P82).
       return wanted.next

@@ -78,6 +78,8 @@ const en = {
   stop: (terminal: string, since: string, lastUsed: string) =>
     `OK stops at once the use of your key by ${terminal} (since ${since}, last use ${lastUsed}). Then your passphrase, a passkey or an approval is asked for here. Cancel changes nothing.`,
 
+  stopAnother: 'Another terminal has the key by now, so nothing was stopped. Is it this one that you mean?',
+
   // passkeys, wherever they are asked for
   passkeyNoScript: 'This browser runs no script here, so it cannot use a passkey.',
   passkeyReady:
@@ -573,8 +575,8 @@ const japaneseSentences: [RegExp, string][] = [
     '10分間に$1回承認を求め、承認されませんでした。$2分後にまた求められます。',
   ],
   [
-    /^The key was stopped (\d+) times in ten minutes/,
-    '10分間に$1回、鍵の使用を停止しました。少し待ってください。',
+    /^The key was stopped (\d+) times in ten minutes.* again in (\d+) min/,
+    '10分間に$1回、鍵の使用を停止しました。$2分後にまた停止できます。それまでは、使用中の端末で鍵を閉じるか、「端末」でその端末をログアウトしてください。',
   ],
   [/^What you brought does not open your key/, 'それではもう鍵を開けません。'],
   [
@@ -658,6 +660,7 @@ const ja: Words = {
     `${terminal}が${since}から鍵を使っています(最後の使用 ${lastUsed})。同時に使えるのは一つの端末だけです。`,
   pressAgain: (what) => `その使用を止めてここで続けるには、もう一度「${what}」を押してください。`,
   stopTitle: '他での使用を停止しますか?',
+  stopAnother: '今は別の端末が鍵を使っているため、何も停止していません。この端末を停止しますか?',
   stop: (terminal, since, lastUsed) =>
     `OKを押すと、${terminal}での鍵の使用(${since}から、最後の使用 ${lastUsed})を直ちに停止し、ここでパスフレーズ、パスキー、承認のどれかを求めます。取消なら何も変わりません。`,
   passkeyNoScript: 'このブラウザーではスクリプトが動かないため、パスキーを使えません。',

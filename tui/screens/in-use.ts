@@ -65,13 +65,19 @@ const again = ({ verb }: Own, keymap: Keymap) =>
     Unlock: keyFor(keymap, 'global', 'key'),
   })[verb] ?? keyName('enter')
 
+const anotherHasIt =
+  'Another terminal has the key by now, so nothing was stopped. Is it this one that you mean?'
+
 const stop = async (app: App, screen: Own) => {
   app.change(screen, { busy: true, problem: '' })
   try {
-    await app.client.stop()
+    await app.client.stop(screen.by)
     app.close(screen.id, true)
   } catch (error) {
     if (error instanceof Problem && error.code === 'no-session') return app.close(screen.id, true)
+    // Nobody is stopped unseen: the question is asked anew, of whoever has it by now.
+    if (error instanceof Problem && error.code === 'key-in-use' && error.by)
+      return app.change(screen, { by: error.by, problem: anotherHasIt, busy: false })
     if (!(error instanceof Problem || error instanceof Unreachable)) {
       app.change(screen, { busy: false })
       return app.complain(error)
