@@ -9,6 +9,7 @@ import type { CryptoPool } from './crypto-pool.ts'
 import { correspondents, type Database } from './database.ts'
 import type { Certificate, InspectedKey } from './encrypted-mail.ts'
 import type { Keyrings } from './keyrings.ts'
+import { withoutTag } from './recipients.ts'
 import { Refusal } from './refusal.ts'
 import type { User, Users } from './users.ts'
 
@@ -131,8 +132,12 @@ export class Correspondents {
   }
 
   async #keysOfUser(address: string) {
-    const owner = await this.#users.byAddress(address)
+    const owner = await this.#owner(address)
     return owner ? this.#keyrings.list(owner.id) : []
+  }
+
+  async #owner(address: string) {
+    return (await this.#users.byAddress(address)) ?? this.#users.byAddress(withoutTag(address))
   }
 
   /** The key to encrypt to for each address, and the addresses that have none. */
@@ -143,7 +148,7 @@ export class Correspondents {
     const accepted = await this.list(userId)
     const keys = new Map<string, Uint8Array>()
     for (const address of addresses.map((each) => each.toLowerCase())) {
-      const owner = await this.#users.byAddress(address)
+      const owner = await this.#owner(address)
       const key =
         (owner && (await this.#keyrings.present(owner.id))?.publicKey) ??
         accepted.find((correspondent) => correspondent.addresses.includes(address))?.publicKey

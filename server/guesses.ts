@@ -1,8 +1,9 @@
 /**
  * Counts wrong passwords and passphrases, so that guessing is slow and one guesser does not lock the owner out:
  * the tight limit is per user and network, a wide one per user and one per network bound what many networks or many
- * names can try, and a hundred failures in a row are the end (NIST SP 800-63B §5.2.2). Where the owner came from with
- * the right secret before, only what was tried from there counts. A recovery code has 128 bits, which nobody guesses:
+ * names can try, and a hundred failures in a row are the end (NIST SP 800-63B §5.2.2). The right secret ends the row
+ * from wherever it comes: strangers who fail bar no network of an owner who comes in between. Where the owner came from
+ * with it before, only what was tried from there counts. A recovery code has 128 bits, which nobody guesses:
  * it has no limit that counts from everywhere or for good, with which a stranger could keep the owner from recovery.
  */
 import { createHash } from 'node:crypto'
@@ -74,7 +75,10 @@ export class Guesses {
   async right(guess: Guessed): Promise<void> {
     for (const [name, key] of await this.#counters(guess))
       if (name !== 'address') await this.#limiters[name].delete(key)
-    await this.#known.set(keysOf(guess).pair, 1, 30 * dayS)
+    const keys = keysOf(guess)
+    // Not among the counters of a known network, where strangers' failures do not count.
+    await this.#limiters.userInRow.delete(keys.user)
+    await this.#known.set(keys.pair, 1, 30 * dayS)
   }
 
   /**

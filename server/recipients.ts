@@ -16,12 +16,16 @@ export const recipientOf = async (
   const domain = comparable(address.slice(address.lastIndexOf('@') + 1))
   const ours = config.domains ?? (await users.domains())
   if (!ours.some((own) => comparable(own) === domain)) return 'elsewhere'
-  return (
-    (await users.byAddress(asciiDomain(address))) ??
-    (await users.byAddress(unicodeDomain(address))) ??
-    'unknown'
-  )
+  for (const each of new Set([address, withoutTag(address)]))
+    for (const written of new Set([asciiDomain(each), unicodeDomain(each)])) {
+      const user = await users.byAddress(written)
+      if (user) return user
+    }
+  return 'unknown'
 }
+
+/** The address that a subaddress belongs to (RFC 5233): `ann+list@` comes to ann, unless somebody is called just that. */
+export const withoutTag = (address: string) => address.replace(/^([^+@]+)\+[^@]*(?=@)/, '$1')
 
 /** The address with its domain as DNS knows it (RFC 5890), for peers without SMTPUTF8. */
 export const asciiDomain = (address: string) => withDomain(address, domainToASCII)

@@ -9,6 +9,7 @@
 import { lstatSync, unlinkSync } from 'node:fs'
 import { connect, isIPv6, type Socket } from 'node:net'
 import type { Logger } from 'pino'
+import { RateLimiterMemory } from 'rate-limiter-flexible'
 import {
   SMTPServer,
   type SMTPServerDataStream,
@@ -19,6 +20,7 @@ import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
+import { network } from './guesses.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import { asciiDomain, recipientOf } from './recipients.ts'
 import type { Users } from './users.ts'
@@ -46,6 +48,9 @@ export const smtpLimits = {
   commandOctets: 2048,
   /** Replies of 4xx and 5xx before the connection is closed. */
   errors: 20,
+  /** Recipients that do not exist, of one network in this time. More, and nobody is named to it, whoever exists. */
+  unknownRecipients: 30,
+  unknownRecipientsMs: 15 * 60_000,
   /** NOOP, RSET, VRFY and HELP without a mail. */
   junkCommands: 100,
   idleMs: 300_000,
@@ -171,10 +176,16 @@ class Reception {
   /** The user of each RCPT that was answered with 250, in their order: LMTP answers each of them (RFC 2033 §4.2). */
   readonly #recipients = new WeakMap<SMTPServerSession, number[]>()
   readonly #incoming = new Set<Incoming>()
+  /** Recipients that do not exist, for each network that asked for them. */
+  readonly #unknown: RateLimiterMemory
 
   constructor(services: Services, limits: typeof smtpLimits) {
     this.#services = services
     this.#limits = limits
+    this.#unknown = new RateLimiterMemory({
+      points: limits.unknownRecipients,
+      duration: limits.unknownRecipientsMs / 1000,
+    })
   }
 
   /** @param hangUp ends the connection of a session */
@@ -230,17 +241,27 @@ class Reception {
     }
   }
 
-  /** That an address is unknown is said at RCPT: a mail that is accepted and bounced later would hit forged senders. */
+  /**
+   * That an address is unknown is said at RCPT: a mail that is accepted and bounced later would hit forged senders. Who
+   * asks for many that are unknown is looking for those that are not, and hears nothing of either any more.
+   */
   async #admit(address: string, session: SMTPServerSession) {
     const recipients = this.#recipients.get(session) ?? []
     if (recipients.length >= this.#limits.recipients)
       throw new Answer(452, '4.5.3 Too many recipients for one mail')
+    const client = session.remoteAddress && network(session.remoteAddress)
+    const asked = client ? await this.#unknown.get(client) : null
+    if (asked && asked.consumedPoints >= this.#limits.unknownRecipients) throw tooManyUnknown()
     const recipient = address.includes('@')
       ? await recipientOf(address, this.#services)
       : await this.#postmaster()
     if (recipient === 'elsewhere')
       throw new Answer(550, '5.7.1 This server does not relay mail to other domains')
-    if (recipient === 'unknown') throw new Answer(550, '5.1.1 There is no such mailbox here')
+    if (recipient === 'unknown') {
+      const { consumedPoints } = client ? await this.#unknown.penalty(client) : { consumedPoints: 0 }
+      if (consumedPoints > this.#limits.unknownRecipients) throw tooManyUnknown()
+      throw new Answer(550, '5.1.1 There is no such mailbox here')
+    }
     recipients.push(recipient.id)
   }
 
@@ -350,6 +371,9 @@ class Reception {
     )
   }
 }
+
+const tooManyUnknown = () =>
+  new Answer(450, '4.7.1 Too many recipients from your network do not exist, try again later')
 
 const bareLineEnd =
   '5.6.11 A CR or LF stands alone: lines end in CRLF (RFC 5321 2.3.8). Closing the connection'

@@ -195,3 +195,18 @@ test('B13: what there is a new one of is forgiven, everywhere, and nothing else 
   await at.users.setPassword(at.user, password)
   assert.deepEqual(await admitted(), ['password', 'passphrase', 'recovery code'])
 })
+
+test('B13: strangers who fail from everywhere bar no new network of an owner who logs in from home now and then', async (t) => {
+  const at = await annTwice(t)
+  const { guesses } = at.server.services
+  const from = (address: string): Guessed => ({ what: 'password', user: ann, address })
+  const [home, hotel] = [from('192.0.2.1'), from('198.51.100.1')]
+  await guesses.right(home)
+  for (let count = 0; count < 100; count += 1) await guesses.wrong(from(`203.0.113.${count}`))
+  // The limit of ten minutes goes by itself; only the row of a hundred is for good.
+  at.db.run(`DELETE FROM rate_limits WHERE key LIKE 'user:%'`)
+  await refusedAs('slow-down', guesses.admit(hotel))
+  await guesses.admit(home)
+  await guesses.right(home)
+  await guesses.admit(hotel)
+})

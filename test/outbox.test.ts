@@ -208,6 +208,13 @@ test('mail to our own users is in their mailboxes at once, one copy each', async
   assert.deepEqual(world.rows(), [])
 })
 
+test('a subaddress of our own user is local', async () => {
+  const world = await worldWith()
+  const { delivered } = await world.send(['bob+list@wafer.example', 'bob@wafer.example'])
+  assert.deepEqual(delivered, ['bob+list@wafer.example', 'bob@wafer.example'])
+  assert.equal(world.mailOf(world.bob.id).length, 1)
+})
+
 test('an outside recipient without a relay is a refusal before anything is sent', async () => {
   const world = await worldWith()
   const to = ['bob@wafer.example', 'eve@far.example']

@@ -253,6 +253,40 @@ test('an unknown recipient is refused at RCPT, and another domain is not relayed
   assert.match(await peer.ask('DATA'), /^503 /)
 })
 
+test('a subaddress comes to the user before the plus, unless somebody is called just that', async () => {
+  const { port, delivered } = await serverWith()
+  const own = await users.add({ address: 'bob+own@wafer.example', password: 'correct horse' })
+  try {
+    const peer = await Peer.greeted(port)
+    await peer.envelope('eve@far.example', ['ann+list@wafer.example', 'Bob+Own@wafer.example'])
+    assert.match(await peer.ask('Subject: x\r\n\r\nx\r\n.'), /^250 /)
+    assert.deepEqual(delivered()[0]!.to, [ann.id, own.id])
+    await peer.ask('MAIL FROM:<eve@far.example>')
+    assert.match(await peer.ask('RCPT TO:<nobody+ann@wafer.example>'), /^550 5\.1\.1 /)
+    assert.match(await peer.ask('RCPT TO:<+ann@wafer.example>'), /^550 5\.1\.1 /)
+  } finally {
+    await users.remove(own.id)
+  }
+})
+
+test('who asks for many recipients that do not exist is told of none, on whatever connection', async () => {
+  const { port } = await serverWith({ limits: { unknownRecipients: 6 } })
+  const ask = async (name: string) => {
+    const peer = await Peer.greeted(port)
+    await peer.ask('MAIL FROM:<eve@far.example>')
+    const answer = await peer.ask(`RCPT TO:<${name}@wafer.example>`)
+    peer.leave()
+    return answer
+  }
+  for (let count = 0; count < 5; count += 1) assert.match(await ask(`nobody${count}`), /^550 5\.1\.1 /)
+  assert.match(await ask('ann'), /^250 /)
+  const answers = await Promise.all(Array.from({ length: 10 }, (_, count) => ask(`more${count}`)))
+  assert.equal(answers.filter((answer) => /^550 5\.1\.1 /.test(answer)).length, 1)
+  assert.equal(answers.filter((answer) => /^450 4\.7\.1 /.test(answer)).length, 9)
+  assert.equal(await ask('ann'), await ask('nobody'))
+  assert.match(await ask('ann'), /^450 4\.7\.1 /)
+})
+
 test('the postmaster is found without a domain', async () => {
   const { port, delivered } = await serverWith()
   const postmaster = await users.add({ address: 'postmaster@wafer.example', password: 'correct horse' })

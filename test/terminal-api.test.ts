@@ -583,7 +583,7 @@ test('Recipients are parsed as typed, and each says whether a letter can be encr
   const asked = await terminal.post('/recipients', {
     to: `"Doe, John" <eve@far.example>, ${bob}`,
     cc: [`Bob <${bob.toUpperCase()}>`],
-    bcc: ann,
+    bcc: `${ann}, ${bob.replace('@', '+list@')}`,
   })
   assert.deepEqual(
     [asked.status, asked.body],
@@ -594,6 +594,7 @@ test('Recipients are parsed as typed, and each says whether a letter can be encr
           { address: 'eve@far.example', key: false },
           { address: bob, key: true },
           { address: ann, key: true },
+          { address: bob.replace('@', '+list@'), key: true },
         ],
       },
     ],
