@@ -127,6 +127,10 @@ const settings = z.strictObject({
 export const isLoopback = (address: string) =>
   /^(localhost|127(\.\d+){3}|::1|::ffff:127(\.\d+){3})$/.test(address)
 
+/** Whether a host in a URL means the very machine on which it is opened (RFC 6761 §6.3): a phone would ask itself. */
+export const isLocalName = (hostname: string) =>
+  isLoopback(hostname.replace(/^\[|\]$/g, '')) || hostname.endsWith('.localhost')
+
 /**
  * @param environment as `process.env`
  * @throws Error with one sentence naming the setting that is unknown or malformed

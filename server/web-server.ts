@@ -22,7 +22,7 @@ import { deleteCookie, setCookie } from 'hono/cookie'
 import { style } from '../web/layout.tsx'
 import { notEncrypted, type PageEnv, pages } from '../web/pages.tsx'
 import { api } from './api.ts'
-import { isLoopback } from './config.ts'
+import { isLocalName, isLoopback } from './config.ts'
 import type { Services } from './main.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './sessions.ts'
@@ -216,7 +216,7 @@ const routes = (services: Services) => {
   const app = new Hono<Env>()
 
   app.use(async (c, next) => {
-    const { host, secure } = connection(c, services)
+    const { host, secure, base } = connection(c, services)
     if (!secure.enough) {
       const { body, headers } = notEncryptedPage(site.origin, c.req.header('accept-language'))
       return new Response(body, { status: 426, headers })
@@ -226,6 +226,9 @@ const routes = (services: Services) => {
     await next()
     if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
     if (!c.res.headers.has('X-Content-Type-Options')) c.res.headers.set('X-Content-Type-Options', 'nosniff')
+    // RFC 9110 §10.2.2 allows a path alone, but Lynx stops for seconds to say that it does not like one.
+    const location = c.res.headers.get('Location')
+    if (location?.startsWith('/')) c.res.headers.set('Location', base + location)
   })
 
   app.route(
@@ -266,7 +269,9 @@ const routes = (services: Services) => {
     if (!visit.session && !isPublic(c.req.path))
       c.res = await page.interrupted(c as unknown as Context<PageEnv>)
     else await next()
-    if (c.req.path === '/login' && connection(c, services).secure.https)
+    const { secure, base } = connection(c, services)
+    if (c.req.path === '/login' && secure.https && !isLocalName(new URL(base).hostname))
+      // Not for this machine: it would hold for every other server on its other ports.
       c.res.headers.set('Strict-Transport-Security', 'max-age=31536000')
     c.res = await whole(c.res, c.env.incoming)
   })
@@ -341,7 +346,10 @@ const connection = (c: Context<Env>, services: Services) => {
     address = chain.reverse().find((each) => isIP(each) && !config.proxy!.check(each, family(each))) ?? remote
   }
   const host = (isProxy && c.req.header('x-forwarded-host')) || c.req.header('host') || ''
-  return { address, host, secure }
+  /** What stands before a path in an address that the browser can use: a proxy may have changed the Host. */
+  const base =
+    isProxy && config.origin ? services.site.origin : `${secure.https ? 'https' : 'http'}://${host}`
+  return { address, host, secure, base }
 }
 
 /** The public name, or, where only this machine can ask, any name that means this machine (RFC 6761). */

@@ -97,7 +97,8 @@ class Browser {
   }
 
   async go(path: string, body?: URLSearchParams | FormData): Promise<Page> {
-    const response = await fetch(new URL(path, this.#world.url), {
+    const url = new URL(path, this.#world.url)
+    const response = await fetch(url, {
       method: body ? 'POST' : 'GET',
       redirect: 'manual',
       headers: {
@@ -115,7 +116,7 @@ class Browser {
     const html = await response.text()
     const location = response.headers.get('location')
     if (response.status === 303 && location) return this.go(location)
-    this.page = new Page(html, response.status, path, response.headers)
+    this.page = new Page(html, response.status, url.pathname + url.search, response.headers)
     if (response.headers.get('content-type')?.startsWith('text/html')) this.pages.push(this.page)
     return this.page
   }

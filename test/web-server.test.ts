@@ -36,7 +36,7 @@ const statusOf = (answer: string) => Number(answer.match(/^HTTP\/1\.1 (\d{3})/)?
 const overTls = (server: World, path: string, headers: Record<string, string> = {}) =>
   new Promise<{ status: number; headers: Record<string, unknown>; text: string; protocol: string | null }>(
     (resolve, reject) => {
-      const request = httpsRequest(`${server.url}${path}`, {
+      const request = httpsRequest(`https://localhost:${server.running.web.port}${path}`, {
         ca: readFileSync(tls.WAFER_TLS_CERT),
         servername: 'localhost',
         headers,
@@ -60,7 +60,61 @@ test('S1010 S1020 S1030: over TLS the pages are served, cookies are __Host- and 
   assert.match(text, /Passphrase|Password/)
   assert.match(String(protocol), /^TLSv1\.[23]$/)
   assert.match(String(headers['set-cookie']), /__Host-wafer-pre=[^;]+;.*Path=\/;.*HttpOnly;.*Secure/i)
-  assert.match(String(headers['strict-transport-security']), /max-age=\d+/)
+})
+
+test('Browsers are told to keep to HTTPS by the public name, never by a name of their own machine', async (t) => {
+  const server = await world(t, { ...tls, WAFER_ORIGIN: 'https://mail.example.org' })
+  const told = async (host: string) =>
+    (await overTls(server, '/login', { host })).headers['strict-transport-security']
+  assert.match(String(await told('mail.example.org')), /^max-age=\d+$/)
+  for (const host of ['localhost', 'LOCALHOST:8080', 'wafer.localhost', '127.0.0.1:8080', '[::1]'])
+    assert.equal(await told(host), undefined, host)
+})
+
+/** Where a redirect leads, word by word. */
+const locationOf = (answer: string) => answer.match(/^location: (.*)\r$/im)?.[1]
+
+test('Every redirect names a whole address, under the very host that was asked: lynx waits at a bare path', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const { token } = await server.terminal(ann)
+  const get = async (path: string, host: string, more = '') =>
+    locationOf(
+      await raw(server, `GET ${path} HTTP/1.0\r\nHost: ${host}\r\nCookie: wafer=${token}\r\n${more}\r\n`),
+    )
+  for (const host of ['localhost:8080', '127.0.0.1', '[::1]:99', 'wafer.localhost'])
+    assert.equal(await get('/', host), `http://${host}/f/inbox`)
+  assert.equal(await get('/login', 'localhost'), 'http://localhost/f/inbox')
+  assert.equal(await get('/', 'localhost', 'X-Forwarded-Host: evil.example\r\n'), 'http://localhost/f/inbox')
+  assert.equal(await get('/', 'evil.example'), undefined)
+  assert.equal(
+    await get('/', 'localhost', 'HX-Request: true\r\nHX-Boosted: true\r\n'),
+    'http://localhost/f/inbox',
+  )
+  const loggedIn = await logIn(server, {})
+  assert.equal(loggedIn.status, 303)
+  assert.equal(new URL(loggedIn.headers.get('location')!).origin, server.url)
+  const interrupted = await raw(server, 'GET /t HTTP/1.0\r\nHost: localhost\r\n\r\n')
+  assert.equal(locationOf(interrupted), 'http://localhost/login?next=%2Ft')
+
+  const secure = await world(t, tls)
+  assert.equal(
+    (await overTls(secure, '/', { host: 'localhost' })).headers.location,
+    'https://localhost/login',
+  )
+})
+
+test('Behind the declared proxy a redirect leads to the public origin, whatever Host the proxy sends', async (t) => {
+  const server = await world(t, { WAFER_PROXY: '127.0.0.1', WAFER_ORIGIN: 'https://mail.example.org' })
+  const get = async (host: string, more = '') =>
+    locationOf(await raw(server, `GET / HTTP/1.0\r\nHost: ${host}\r\n${more}\r\n`))
+  const login = 'https://mail.example.org/login'
+  assert.equal(await get('mail.example.org', 'X-Forwarded-Proto: https\r\n'), login)
+  assert.equal(await get('127.0.0.1:8080'), login)
+  assert.equal(await get('127.0.0.1:8080', 'X-Forwarded-Host: mail.example.org\r\n'), login)
+  const tunnel = await world(t, { WAFER_PROXY: '127.0.0.1' })
+  const through = await raw(tunnel, 'GET / HTTP/1.0\r\nHost: localhost:9000\r\n\r\n')
+  assert.equal(locationOf(through), 'http://localhost:9000/login')
 })
 
 test('S1040 S1060: a terminal that does not trust the certificate gets no session', async (t) => {
@@ -231,7 +285,7 @@ test('Each answer brings the header fields that it should, within 350 bytes', as
   await server.addUser(ann)
   const { token } = await server.terminal(ann)
   const cookie = `wafer=${token}`
-  for (const path of ['/t', '/c', '/nothing-here', '/folders', '/f/inbox']) {
+  for (const path of ['/t', '/c', '/nothing-here', '/folders', '/f/inbox', '/', '/login']) {
     const answer = await raw(
       server,
       `GET ${path} HTTP/1.1\r\nHost: localhost\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`,
@@ -245,6 +299,7 @@ test('Each answer brings the header fields that it should, within 350 bytes', as
     assert.match(head, /^content-length: \d+/im, path)
     assert.match(head, /^cache-control: no-store/im)
     assert.match(head, /^x-content-type-options: nosniff/im)
+    if (statusOf(answer) === 303) continue // there is no page to protect
     assert.match(head, /^referrer-policy: same-origin/im)
     const policy = head.match(/^content-security-policy: (.*)\r$/im)?.[1] ?? ''
     for (const rule of [
