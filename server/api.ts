@@ -191,7 +191,15 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .get('/messages/:id', async (c) => {
       const { session } = await authenticated(c)
       const { message, folder, mail } = await reading.read(session, idOf(c))
-      return c.json({ id: message.id, folder: folder.name, security: message.security, ...content(mail) })
+      const { security, sentAs } = message
+      return c.json({
+        id: message.id,
+        folder: folder.name,
+        /** As it lies here: `encrypted` needs the key. */
+        security,
+        sent_as: sentAs,
+        ...content(mail),
+      })
     })
     .get('/messages/:id/raw', async (c) => {
       const { userId } = await authenticated(c)
@@ -522,7 +530,8 @@ const listed = (message: Listed) => ({
   flagged: message.flagged,
   answered: message.answered,
   attachments: message.attachments,
-  security: message.security,
+  /** Of the copy of a letter: as it left, whatever it is kept as. */
+  security: message.sentAs ?? message.security,
 })
 
 const content = (

@@ -333,7 +333,10 @@ export const messages = sqliteTable(
     flagged: flag('flagged').notNull().default(false),
     answered: flag('answered').notNull().default(false),
     attachments: integer('attachments').notNull(),
+    /** As it lies here: drafts and copies of letters are encrypted to the user's own key. */
     security: text('security', { enum: ['plain', 'encrypted', 'signed'] }).notNull(),
+    /** How a letter left of which this is the copy; null of all other mail. */
+    sentAs: text('sent_as', { enum: ['plain', 'encrypted', 'signed'] }),
   },
   (table) => [
     index('messages_page').on(table.folderId, table.arrivedAt, table.id),

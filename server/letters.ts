@@ -163,6 +163,7 @@ export class Letters {
       {
         seen: true,
         replaces: draft,
+        sentAs: letter.encrypt ? 'encrypted' : letter.sign ? 'signed' : 'plain',
         settle: (copyId, replaced) => {
           if (holdMs === 0) return
           if (draft !== null && !replaced) throw sentAlready() // in another process
@@ -184,7 +185,7 @@ export class Letters {
     const userId = session.user.id
     await this.#mailboxes.message(userId, id)
     const folder = await this.#mailboxes.fixedFolder(userId, 'drafts')
-    await this.#outbox.recall(userId, id, () => this.#mailboxes.move(userId, id, folder))
+    await this.#outbox.recall(userId, id, () => this.#mailboxes.takeBack(userId, id, folder))
     return { id, folder }
   }
 

@@ -10,6 +10,7 @@ import { type Database, folders, immediate, messages, octets } from './database.
 import type { Summary } from './mime.ts'
 import { Refusal } from './refusal.ts'
 
+export type Security = 'plain' | 'encrypted' | 'signed'
 export type FolderKind = 'inbox' | 'sent' | 'drafts' | 'trash' | 'user'
 export type Folder = { id: number; name: string; kind: FolderKind }
 export type CountedFolder = Folder & { total: number; unread: number }
@@ -28,7 +29,10 @@ export type Listed = {
   flagged: boolean
   answered: boolean
   attachments: number
-  security: 'plain' | 'encrypted' | 'signed'
+  /** As it lies here; drafts and copies of letters are encrypted to the user's own key. */
+  security: Security
+  /** How a letter left of which this is the copy; null of all other mail. */
+  sentAs: Security | null
 }
 export type Page = {
   messages: Listed[]
@@ -58,6 +62,7 @@ const listed = {
   answered: messages.answered,
   attachments: messages.attachments,
   security: messages.security,
+  sentAs: messages.sentAs,
 }
 
 export class Mailboxes {
@@ -86,6 +91,7 @@ export class Mailboxes {
    * Stores one message.
    *
    * @param replaces a message of the same user that this one takes the place of, such as a draft
+   * @param sentAs of the copy of a letter, how it left
    * @param settle called in the transaction that stores it, with whether there was one to take the place of; what it
    * throws undoes everything
    * @throws Refusal `not-found` if the folder is not the user's
@@ -99,6 +105,7 @@ export class Mailboxes {
       flagged?: boolean
       arrivedAt?: number
       replaces?: number | null
+      sentAs?: Security
       settle?: (id: number, replaced: boolean) => void
     } = {},
   ): Promise<number> {
@@ -127,7 +134,7 @@ export class Mailboxes {
     folderId: number,
     message: Uint8Array,
     summary: Summary,
-    marks: { seen?: boolean; flagged?: boolean; arrivedAt?: number },
+    marks: { seen?: boolean; flagged?: boolean; arrivedAt?: number; sentAs?: Security },
   ): number {
     const { sender, recipients, subject, sentAt, attachments, security } = summary
     const { id } = this.#db
@@ -145,6 +152,7 @@ export class Mailboxes {
         flagged: marks.flagged ?? false,
         attachments,
         security,
+        sentAs: marks.sentAs ?? null,
       })
       .returning({ id: messages.id })
       .get()
@@ -355,11 +363,11 @@ export class Mailboxes {
     return this.#db.update(messages).set(marks).where(this.#own(userId, ids)).run().changes
   }
 
-  /** Moves one message; synchronous, so that it can be part of the caller's transaction. */
-  move(userId: number, id: number, folder: Folder) {
+  /** Makes a draft of the copy of a letter that did not leave; synchronous, as part of the caller's transaction. */
+  takeBack(userId: number, id: number, drafts: Folder) {
     this.#db
       .update(messages)
-      .set({ folderId: folder.id })
+      .set({ folderId: drafts.id, sentAs: null })
       .where(this.#own(userId, [id]))
       .run()
   }

@@ -1101,7 +1101,11 @@ test('a copy in Sent says how the letter left, and nobody else’s mail can say 
   assert.match(came, /Sent in plain\. This copy is kept encrypted to you; press Decrypt/)
   assert.match(open, /Sent in plain\. This copy is kept encrypted to you\./)
   assert.match((await opened('By my hand'))[0], /Sent signed\. This copy/)
-  assert.match((await opened('Closed'))[1], /Was encrypted\./)
+  assert.match((await opened('Closed'))[1], /Was encrypted\. Not signed\./)
+  assert.match(
+    (await lynx.go('/f/sent')).text,
+    / E bob@example\.org, [\d:]+ Closed S bob@example\.org, [\d:]+ By my hand bob@example\.org, [\d:]+ Openly /,
+  )
   await made.deliver(ann, mail('Forged', 'x', `X-Wafer-Protection: sign\n`))
   const forged = (await lynx.go('/f/inbox')).link('Forged')!
   assert.doesNotMatch((await lynx.go(forged)).text, /Sent signed/)

@@ -252,7 +252,7 @@ test('S1190-S1340: an encrypted mail is shown as it came, opened by passphrase, 
   const opened = await person.does(passphrase)
   assert.match(
     opened,
-    /^The key is open\.\nMail 1 in Inbox\. State: Was encrypted\.[\s\S]*\n {2}Meet at the old mill\.\nText ends\. /m,
+    /^The key is open\.\nMail 1 in Inbox\. State: Was encrypted\. Not signed\.[\s\S]*\n {2}Meet at the old mill\.\nText ends\. /m,
   )
   assert.match(opened, /^Inbox, key open for 5 min> $/m)
   assert.match(await person.does('decrypt 1'), /Meet at the old mill/, 'P57: no question any more')

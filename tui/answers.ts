@@ -176,7 +176,13 @@ const content = {
     reason: text,
   }),
 }
-export const message = shape<Message>({ id: count, folder: name, security, ...content })
+export const message = shape<Message>({
+  id: count,
+  folder: name,
+  security,
+  sent_as: orNull(security),
+  ...content,
+})
 export const opened = shape<Opened>(content)
 export const changed = shape<{ changed: number }>({ changed: count })
 export const sent = shape<Sent>({

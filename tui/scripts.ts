@@ -527,6 +527,7 @@ const printMail = (mail: Message & Partial<Opened>) => {
   print('folder', mail.folder)
   for (const name of ['from', 'to', 'cc', 'date', 'subject']) if (headers[name]) print(name, headers[name])
   print('security', mail.security)
+  if (mail.sent_as !== null) print('sent as', mail.sent_as)
   print('signature', signature.status, signature.by ?? '', signature.key ?? '', signature.at ?? '')
   for (const { id, name, type, size } of mail.attachments) print('attachment', id, name, type, size)
   for (const { id, name } of mail.isolated) print('encrypted part', id, name)

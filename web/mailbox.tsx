@@ -312,13 +312,15 @@ const newerThan = (way: string, q: string) => {
 }
 
 const lettersOf = (message: Listed) => {
+  // Of the copy of a letter, what left tells: it is kept encrypted in any case.
+  const security = message.sentAs ?? message.security
   const letters = [
     !message.seen && 'N',
     message.flagged && 'F',
     message.answered && 'A',
     message.attachments > 0 && '@',
-    message.security === 'encrypted' && 'E',
-    message.security === 'signed' && 'S',
+    security === 'encrypted' && 'E',
+    security === 'signed' && 'S',
   ].filter(Boolean)
   return letters.length ? (
     <>

@@ -272,27 +272,19 @@ const Named = ({ label, people }: { label: string; people: Address[] }) =>
 const Verdict = ({ c, view }: { c: PageContext; view: View }) => {
   const words = wordsOf(c)
   const { mail } = view
-  const left = protectionOf(c, view)
+  // The copy lies encrypted to the user whatever went out; where that was encrypted, it is the letter itself.
+  const { sentAs } = view.message
+  const left = sentAs === 'encrypted' ? null : sentAs
   const sentences = [
     view.as === 'part' && words.partAlone,
     left && words.sentAs[left],
     view.as === 'came' && mail.security === 'encrypted' && (left ? words.copyKept : words.isEncrypted),
     view.as === 'opened' && (left ? words.copyWasKept : words.inEncrypted),
+    // Encrypted is easily taken for known to be from somebody.
+    view.as !== 'came' && !left && mail.signature.status === 'none' && words.verdict.none,
     ...signedBy(c, mail.signature),
   ].filter(Boolean)
   return sentences.length ? <p class="s">{sentences.join(' ')}</p> : null
-}
-
-/**
- * How a letter left, of which the copy in Sent lies encrypted to the user whatever went out; null of all other mail,
- * for a stranger could write the field too.
- */
-const protectionOf = (c: PageContext, { folder, mail }: View): 'none' | 'sign' | null => {
-  const [from, another] = mail.from
-  if (folder.kind !== 'sent' || another || from?.address.toLowerCase() !== sessionOf(c).user.address)
-    return null
-  const left = mail.headers['x-wafer-protection']?.trim()
-  return left === 'none' || left === 'sign' ? left : null
 }
 
 const signedBy = (c: PageContext, { status, key, by, at, reason }: Signature): string[] => {

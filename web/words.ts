@@ -323,7 +323,7 @@ const en = {
   page: (page: number) => `Page ${page}`,
   moreText: 'More text',
   verdict: {
-    none: '',
+    none: 'Not signed.',
     valid: (by: string, key: string, on: string | null) =>
       `Signed by ${by}${on ? ` on ${on}` : ''}, accepted key ${key}.`,
     invalid: 'The signature is WRONG: this mail was changed, or it was not signed by this key.',
@@ -334,7 +334,7 @@ const en = {
     mismatch: 'Signed, but do NOT rely on it.',
   },
   inEncrypted: 'Was encrypted.',
-  sentAs: { none: 'Sent in plain.', sign: 'Sent signed.' },
+  sentAs: { plain: 'Sent in plain.', signed: 'Sent signed.' },
   copyKept: 'This copy is kept encrypted to you; press Decrypt to read it.',
   copyWasKept: 'This copy is kept encrypted to you.',
 
@@ -883,7 +883,7 @@ const ja: Words = {
   page: (page) => `${page}ページ`,
   moreText: '続き',
   verdict: {
-    none: '',
+    none: '署名はありません。',
     valid: (by, key, on) => `${by}が${on ? `${on}に` : ''}承認済みの鍵 ${key} で署名しました。`,
     invalid: '署名が正しくありません。メールが改変されたか、この鍵の署名ではありません。',
     'unknown-key': (key) => `署名がありますが、鍵 ${key} は承認されていません。`,
@@ -891,7 +891,7 @@ const ja: Words = {
     mismatch: '署名がありますが、信用しないでください。',
   },
   inEncrypted: '暗号化されていました。',
-  sentAs: { none: '暗号化せずに送信しました。', sign: '署名して送信しました。' },
+  sentAs: { plain: '暗号化せずに送信しました。', signed: '署名して送信しました。' },
   copyKept: 'この控えはあなた宛てに暗号化されています。読むには「復号」を押してください。',
   copyWasKept: 'この控えはあなた宛てに暗号化されています。',
   protection: '保護',

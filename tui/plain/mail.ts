@@ -615,16 +615,25 @@ const rowInWords = (row: Row, kind: string, folder: string | null): string => {
   return capital(line)
 }
 
+/** How a letter left of which this is the copy; null where the copy is what left, and of all other mail. */
+const copyOf = ({ sent_as }: View['came']) => (sent_as === 'encrypted' ? null : sent_as)
+
 const stateOf = ({ came, opened, part }: View): string => {
   const { signature } = opened ?? came
+  const copy = copyOf(came)
   const sentences = [
     part === null ? '' : 'This is one encrypted part alone, not the mail around it.',
+    copy ? `Sent ${copy === 'plain' ? 'in plain' : 'signed'}.` : '',
     opened
-      ? 'Was encrypted.'
+      ? copy
+        ? 'This copy is kept encrypted to you.'
+        : 'Was encrypted.'
       : came.security === 'encrypted'
-        ? 'Encrypted. This is the mail as it came.'
+        ? copy
+          ? 'This copy is kept encrypted to you, and shown as it lies.'
+          : 'Encrypted. This is the mail as it came.'
         : '',
-    signatureInWords(signature),
+    opened && !copy && signature.status === 'none' ? 'Not signed.' : signatureInWords(signature),
   ].filter(Boolean)
   return sentences.join(' ') || 'Neither encrypted nor signed.'
 }

@@ -39,7 +39,7 @@ export const openMessage = (
     problem: '',
   })
   const screen = app.state.screens.find((each) => each.id === id) as Own
-  void load(app, screen, row, how.decrypt || (app.state.key !== null && row.security === 'encrypted'))
+  void load(app, screen, row, how.decrypt)
 }
 
 const load = async (app: App, screen: Own, row: Row, decrypts: boolean) => {
@@ -55,7 +55,10 @@ const load = async (app: App, screen: Own, row: Row, decrypts: boolean) => {
     })
     void app.contact()
   }
-  if (decrypts && (came.security === 'encrypted' || came.isolated.length > 0)) await decrypt(app, now, came)
+  // With the key open, what is encrypted as a whole is opened at once.
+  const isClosed = came.security === 'encrypted'
+  if (decrypts ? isClosed || came.isolated.length > 0 : isClosed && app.state.key !== null)
+    await decrypt(app, now, came)
 }
 
 /** Opens the mail, or the one part of it that opens alone. */
@@ -237,11 +240,10 @@ const turn = (app: App, screen: Own, by: number) => {
   if (!list || !row)
     return app.note(by > 0 ? 'There is no mail after this one here.' : 'There is no mail before this one.')
   app.change(list, { cursor: place })
-  const opens = app.state.key !== null && row.security === 'encrypted'
   const folder = list.elsewhere.get(row.id) ?? list.folder
   app.change(screen, { row, place, folder, came: null, opened: null, part: null, top: 0, problem: '' })
   const now = app.current(screen)
-  if (now) void load(app, now, row, opens)
+  if (now) void load(app, now, row, false)
 }
 
 // ---- the picture
@@ -308,10 +310,16 @@ const verdictsOf = (screen: Own, keymap: Keymap): { text: string; isBad: boolean
   const good = (text: string) => said.push({ text, isBad: false })
   const bad = (text: string) => said.push({ text, isBad: true })
   if (problem) bad(problem)
+  const notSigned = opened?.signature.status === 'none' ? ' It is not signed.' : ''
   if (opened && screen.part !== null)
-    good('Encrypted part, opened alone: it is not the mail around it, and is not quoted in replies.')
-  else if (opened)
-    good(`Encrypted mail, open.${opened.signature.status === 'none' ? ' It is not signed.' : ''}`)
+    good(
+      `Encrypted part, opened alone: it is not the mail around it, and is not quoted in replies.${notSigned}`,
+    )
+  else if (came.sent_as === 'plain' || came.sent_as === 'signed')
+    good(
+      `Sent ${came.sent_as === 'plain' ? 'in plain' : 'signed, not encrypted'}; this copy is kept encrypted to you.${opened || came.security !== 'encrypted' ? '' : ` ${keyName('decrypt')} decrypts it.`}`,
+    )
+  else if (opened) good(`Encrypted mail, open.${notSigned}`)
   else if (came.security === 'encrypted')
     good(`Encrypted mail, as it came. ${keyName('decrypt')} decrypts it.`)
   else if (came.isolated.length)
