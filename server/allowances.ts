@@ -8,11 +8,11 @@
  * before the result is released: work that outlived its allowance is not handed out.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { and, eq, gt, not, sql } from 'drizzle-orm'
+import { and, eq, gt, lte, not, sql } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { CryptoPool, Turn } from './crypto-pool.ts'
-import { allowances, type Database, immediate, ledger, sessions } from './database.ts'
+import { allowances, type Database, immediate, sessions, stops } from './database.ts'
 import { byPassphrase, type Keyrings } from './keyrings.ts'
 import type { Ledger, LedgerEntry } from './ledger.ts'
 import type { Asserted, Passkeys } from './passkeys.ts'
@@ -44,7 +44,10 @@ type SessionRow = typeof sessions.$inferSelect
 /** An allowance that may come to be: what the DEK is to be sealed to, and what the seal is bound to. */
 export type Waiting = { id: string; publicHalf: Uint8Array }
 
-/** Stopping another's allowance: at most this often in this time, so that it is no weapon. */
+/**
+ * Stopping another's allowance without unlocking the key after it: at most this often in this time, so that it is no
+ * weapon of somebody who has the log-in alone. A takeover that the key's owner completes does not count.
+ */
 const stopLimit = 3
 const stopWindowMs = 10 * 60_000
 /** The longest time for which an approval opens the key for reading. */
@@ -274,7 +277,7 @@ export class Allowances {
    *
    * @param of the `grant` of the holder that the person was shown: one that came after it is not stopped unseen
    * @throws Refusal `key-in-use` if another session than the one shown holds the key by now, and nothing is changed then;
-   *   `slow-down` after the third time in ten minutes
+   *   `slow-down` after the third time in ten minutes that no unlock in the session that stopped has followed
    */
   async stop(session: Session, of?: string): Promise<void> {
     const userId = session.user.id
@@ -293,8 +296,9 @@ export class Allowances {
         return true
       }
       this.#refuseTooManyStops(userId)
+      // Where nobody holds it too: it may have kept the owner from unlocking.
+      tx.insert(stops).values({ userId, sessionId: session.id, stoppedAt: this.#clock() }).run()
       if (!holder) {
-        // It counts all the same: it may have kept the owner from unlocking.
         this.#note(session, { event: 'stopped', reason: 'not-held' })
         return false
       }
@@ -319,8 +323,12 @@ export class Allowances {
     if (stopped) this.#pool.endFor(userId)
   }
 
-  /** Tidies allowances that have ended by time or epoch, and puts their ends on the ledger. */
+  /** Tidies allowances that have ended by time or epoch, and puts their ends on the ledger; and stops of long ago. */
   async sweep(): Promise<void> {
+    this.#db
+      .delete(stops)
+      .where(lte(stops.stoppedAt, this.#clock() - stopWindowMs))
+      .run()
     const rows = this.#db
       .select({ row: allowances, session: sessions })
       .from(allowances)
@@ -425,6 +433,8 @@ export class Allowances {
         .set({ stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null })
         .where(eq(sessions.id, session.id))
         .run()
+      // The one who stopped has shown what opens the key: that was a takeover, not an attack.
+      tx.delete(stops).where(eq(stops.sessionId, session.id)).run()
       for (const each of settle) each()
       if (grant.method !== 'approval') this.onWaitOver(session.id)
       this.#note(session, { event: 'granted', method: grant.method, reason })
@@ -474,16 +484,16 @@ export class Allowances {
 
   #refuseTooManyStops(userId: number) {
     const since = this.#clock() - stopWindowMs
-    const stops = this.#db
-      .select({ at: ledger.at })
-      .from(ledger)
-      .where(and(eq(ledger.userId, userId), eq(ledger.event, 'stopped'), gt(ledger.at, since)))
+    const recent = this.#db
+      .select({ at: stops.stoppedAt })
+      .from(stops)
+      .where(and(eq(stops.userId, userId), gt(stops.stoppedAt, since)))
       .all()
-    if (stops.length < stopLimit) return
-    const waitS = Math.max(1, Math.ceil((Math.min(...stops.map(({ at }) => at)) - since) / 1000))
+    if (recent.length < stopLimit) return
+    const waitS = Math.max(1, Math.ceil((Math.min(...recent.map(({ at }) => at)) - since) / 1000))
     throw new Refusal(
       'slow-down',
-      `The key was stopped ${stopLimit} times in ten minutes; it can be stopped again in ${Math.ceil(waitS / 60)} min. Until then, lock the key at the terminal that has it open, or log that terminal out under Terminals.`,
+      `The key was stopped ${stopLimit} times in ten minutes and not unlocked after it; it can be stopped again in ${Math.ceil(waitS / 60)} min. Until then, lock the key at the terminal that has it open, or log that terminal out under Terminals.`,
       { detail: { retry_after_s: waitS } },
     )
   }

@@ -180,6 +180,21 @@ export const allowances = sqliteTable('allowances', {
   sealedDek: bytes('sealed_dek').notNull(),
 })
 
+/** Stops of another session's allowance that no unlock where they were pressed has followed yet. */
+export const stops = sqliteTable(
+  'stops',
+  {
+    id: integer('id').primaryKey(),
+    userId: integer('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    /** Who pressed; no foreign key, for a log-out forgives nothing. */
+    sessionId: text('session_id').notNull(),
+    stoppedAt: integer('stopped_at').notNull(),
+  },
+  (table) => [index('stops_user').on(table.userId)],
+)
+
 // ---- owner: passkeys.ts
 
 export const passkeys = sqliteTable(

@@ -158,6 +158,38 @@ test('Stopping is no weapon: the fourth within ten minutes is refused, and the h
   assert.equal((await other.post('/allowance/stop', { confirm: true })).status, 204)
 })
 
+test('One’s own takeovers do not use up the limit: a stop counts until the key is unlocked where it was pressed', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const [desk, handheld] = [await server.terminal(ann, 'desk'), await server.terminal(ann, 'handheld')]
+  const stop = (terminal: Terminal) => terminal.post('/allowance/stop', { confirm: true })
+  await desk.unlock()
+  for (let round = 0; round < 5; round += 1)
+    for (const terminal of [handheld, desk]) {
+      assert.equal((await stop(terminal)).status, 204)
+      assert.equal((await terminal.unlock()).status, 201)
+    }
+
+  // Who has the log-in alone gets three, under whatever name and in however many sessions; the owner's unlock
+  // elsewhere gives them none back, nor does a log-out, nor a wrong passphrase.
+  const answers: number[] = []
+  for (let round = 0; round < 4; round += 1) {
+    const thief = await server.terminal(ann, 'desk')
+    answers.push((await stop(thief)).status)
+    assert.ok([403, 409].includes((await thief.unlock('a guess of the thief')).status))
+    await thief.delete('/session')
+    await desk.unlock()
+  }
+  assert.deepEqual(answers, [204, 204, 204, 429])
+  assert.notEqual((await desk.get('/session')).body.allowance, null)
+  await server.services.allowances.sweep()
+  assert.equal((await stop(handheld)).status, 429)
+  server.pass(10 * 60_000)
+  await server.services.allowances.sweep()
+  await desk.unlock()
+  assert.equal((await stop(handheld)).status, 204)
+})
+
 const rounds = Number(process.env.SOAK_ROUNDS ?? 20)
 
 test(`P85: twenty terminals that unlock at the same moment leave exactly one holder, ${rounds} times`, async (t) => {

@@ -576,7 +576,7 @@ const japaneseSentences: [RegExp, string][] = [
   ],
   [
     /^The key was stopped (\d+) times in ten minutes.* again in (\d+) min/,
-    '10分間に$1回、鍵の使用を停止しました。$2分後にまた停止できます。それまでは、使用中の端末で鍵を閉じるか、「端末」でその端末をログアウトしてください。',
+    '10分間に$1回、鍵の使用を停止し、そのあと鍵を開きませんでした。$2分後にまた停止できます。それまでは、使用中の端末で鍵を閉じるか、「端末」でその端末をログアウトしてください。',
   ],
   [/^What you brought does not open your key/, 'それではもう鍵を開けません。'],
   [
