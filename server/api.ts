@@ -2,92 +2,28 @@
  * The JSON API: the routes of the contract, each a thin way from a request to a service. What comes in is parsed at
  * this border; a refusal becomes an RFC 9457 problem document. Times are RFC 3339 strings in UTC.
  */
+
+import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
-import { z } from 'zod'
 import type { Allowance } from './allowances.ts'
+import { type Body, type Call, octetLimitOf, parseBody } from './api-bodies.ts'
 import type { Address, Mail, Part, Signature } from './encrypted-mail.ts'
 import type { Letter } from './letters.ts'
+import { parsedHereOctets } from './limits.ts'
 import type { Listed } from './mailboxes.ts'
 import type { Services } from './main.ts'
 import { type Holder, Refusal, type RefusalCode } from './refusal.ts'
+import { readBody } from './request-body.ts'
 import type { Session } from './sessions.ts'
 
 export type Asker = { session: Session | null; keyToken: string | null; address: string }
 
-/** A letter of 25 MiB with its attachments in base64; a text to be signed; keys; many addresses; every other call. */
-const bodyLimits: Record<string, number> = {
-  '/api/messages': 36 * 1024 * 1024,
-  '/api/sign': 2 * 1024 * 1024,
-  '/api/correspondents': 1024 * 1024,
-  '/api/recipients': 256 * 1024,
-}
-const usualBodyLimit = 16 * 1024
-
 /** Of the keys in one text, those that anybody would look at. */
 const offeredLimit = 20
 
-const addresses = z.union([z.string(), z.array(z.string()).transform((list) => list.join(', '))]).default('')
-const base64 = z
-  .base64()
-  .or(z.base64url())
-  .transform((text) => new Uint8Array(Buffer.from(text, 'base64')))
-
-const marks = z.strictObject({ seen: z.boolean(), flagged: z.boolean(), folder: z.string() })
-
-const bodies = {
-  session: z.strictObject({
-    user: z.string().max(254),
-    password: z.string().max(1024),
-    terminal: z.string().max(200).optional(),
-    /** The terminal makes contact at least twice in this time, or loses the key. */
-    heartbeat_s: z.number().int().min(5).max(900).optional(),
-  }),
-  folder: z.strictObject({ name: z.string() }),
-  marks: marks.partial(),
-  manyMarks: marks.partial().extend({ ids: z.array(z.number().int().min(1)).max(1000) }),
-  decrypt: z.strictObject({ part: z.string().optional() }),
-  passphrase: z.strictObject({ passphrase: z.string().max(1024) }),
-  approval: z.strictObject({ scope: z.enum(['read', 'sign']) }),
-  /** `of`: the `grant` of the holder that was shown, so that no other one is stopped. */
-  stop: z.strictObject({ confirm: z.literal(true).optional(), of: z.string().max(64).optional() }),
-  sign: z.strictObject({ text: z.string() }),
-  letter: z.strictObject({
-    to: addresses,
-    cc: addresses,
-    bcc: addresses,
-    subject: z.string().default(''),
-    text: z.string().default(''),
-    attachments: z
-      .array(
-        z.strictObject({
-          name: z.string(),
-          type: z
-            .string()
-            .regex(/^[\w.+-]+\/[\w.+-]+$/)
-            .default('application/octet-stream'),
-          /** Base64; `data` is taken too. */
-          content: base64.optional(),
-          data: base64.optional(),
-        }),
-      )
-      .default([]),
-    /** One of this user's messages, or a Message-ID. */
-    in_reply_to: z.union([z.number().int(), z.string()]).nullish(),
-    sign: z.boolean().default(false),
-    encrypt: z.boolean().default(false),
-    draft: z.boolean().default(false),
-    hold_s: z.number().int().min(0).max(3600).default(0),
-    /** The draft that it takes the place of. */
-    replaces: z.number().int().nullish(),
-  }),
-  recipients: z.strictObject({ to: addresses, cc: addresses, bcc: addresses }),
-  correspondent: z.strictObject({ armored: z.string(), accept: z.string().optional() }),
-}
-
 export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => {
   const { sessions, users, allowances, passkeys, approvals, keyrings } = services
-  const { mailboxes, reading, letters, correspondents, ledger, config } = services
+  const { mailboxes, reading, letters, correspondents, ledger, config, pool } = services
 
   /** Who asks, with a live session. @throws Refusal `no-session` */
   const authenticated = async (c: Context) => {
@@ -121,21 +57,25 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     }
   }
 
+  /** The call's body, parsed: a large one in a child process. @throws Refusal as {@link parseBody}; `too-large` */
+  const body = async <C extends Call>(c: Context, call: C, session: Session | null = null) => {
+    const { incoming } = c.env as HttpBindings
+    const { blocks, size } = await readBody(incoming, octetLimitOf(call), tooLarge)
+    if (size <= parsedHereOctets) return parseBody(call, Buffer.concat(blocks))
+    const user = session?.user.id ?? null
+    return (await pool.run('reading', 'parseBody', { call, blocks }, { user })) as Body<C>
+  }
+
   /** What a call changes of its messages. @throws Refusal `not-found` if there is no such folder */
-  const marksOf = async (userId: number, { seen, flagged, folder }: Partial<z.output<typeof marks>>) => ({
+  const marksOf = async (userId: number, { seen, flagged, folder }: Body<'marks'>) => ({
     ...(seen === undefined ? {} : { seen }),
     ...(flagged === undefined ? {} : { flagged }),
     ...(folder === undefined ? {} : { folderId: (await mailboxes.folderNamed(userId, folder)).id }),
   })
 
   return new Hono()
-    .use((c, next) => {
-      const maxSize = bodyLimits[c.req.path] ?? usualBodyLimit
-      return bodyLimit({ maxSize, onError: () => problem(tooLarge) })(c, next)
-    })
-
     .post('/session', async (c) => {
-      const { user, password, terminal, heartbeat_s } = await body(c, bodies.session)
+      const { user, password, terminal, heartbeat_s } = await body(c, 'session')
       const { address } = await ask(c)
       const logIn = await users.logIn(user, password, address)
       const heartbeatMs = heartbeat_s === undefined ? null : heartbeat_s * 1000
@@ -169,8 +109,8 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       })
     })
     .post('/folders', async (c) => {
-      const { userId } = await authenticated(c)
-      const { name } = await mailboxes.createFolder(userId, (await body(c, bodies.folder)).name)
+      const { session, userId } = await authenticated(c)
+      const { name } = await mailboxes.createFolder(userId, (await body(c, 'folder', session)).name)
       return c.json({ name, kind: 'user' }, 201)
     })
     .get('/folders/:name/messages', async (c) => {
@@ -207,9 +147,9 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       return c.body(new Uint8Array(octets), 200, { 'Content-Type': 'message/rfc822' })
     })
     .patch('/messages/:id', async (c) => {
-      const { userId } = await authenticated(c)
+      const { session, userId } = await authenticated(c)
       const { id } = await mailboxes.message(userId, idOf(c))
-      await mailboxes.mark(userId, [id], await marksOf(userId, await body(c, bodies.marks)))
+      await mailboxes.mark(userId, [id], await marksOf(userId, await body(c, 'marks', session)))
       const message = await mailboxes.message(userId, id)
       return c.json({ ...listed(message), folder: (await mailboxes.folder(userId, message.folderId)).name })
     })
@@ -221,7 +161,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
     .post('/messages/:id/decrypt', async (c) => {
       const { session, keyToken } = await authenticated(c)
-      const { part } = await body(c, bodies.decrypt)
+      const { part } = await body(c, 'decrypt', session)
       return c.json(content((await reading.open(session, keyToken, idOf(c), part)).mail))
     })
     .get('/messages/:id/parts/:part', async (c) => {
@@ -242,7 +182,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
 
     .post('/allowance', async (c) => {
       const { session } = await authenticated(c)
-      const { passphrase } = await body(c, bodies.passphrase)
+      const { passphrase } = await body(c, 'passphrase', session)
       const { keyToken, allowance } = await allowances.grantByPassphrase(session, passphrase)
       return c.json({ key_token: keyToken, ...(await viewOf(session, allowance))! }, 201)
     })
@@ -253,7 +193,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
     .post('/allowance/stop', async (c) => {
       const { session } = await authenticated(c)
-      const { confirm, of } = await body(c, bodies.stop)
+      const { confirm, of } = await body(c, 'stop', session)
       if (!confirm) throw new Refusal('unconfirmed', 'Stopping the other use needs {"confirm": true}.')
       await allowances.stop(session, of)
       return c.body(null, 204)
@@ -275,7 +215,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
     .post('/approval', async (c) => {
       const { session } = await authenticated(c)
-      const { scope } = await body(c, bodies.approval)
+      const { scope } = await body(c, 'approval', session)
       const { address, code, keyToken, expiresAt } = await approvals.ask(session, scope)
       return c.json({ address, code, key_token: keyToken, expires_at: time(expiresAt) }, 201)
     })
@@ -287,13 +227,17 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
     .post('/sign', async (c) => {
       const { session, keyToken } = await authenticated(c)
-      const { text } = await body(c, bodies.sign)
+      const { text } = await body(c, 'sign', session)
       return c.json({ signed: await letters.sign(session, keyToken, text) })
     })
 
     .post('/messages', async (c) => {
       const { session, keyToken } = await authenticated(c)
-      const { draft, hold_s, replaces, in_reply_to, attachments, ...written } = await body(c, bodies.letter)
+      const { draft, hold_s, replaces, in_reply_to, attachments, ...written } = await body(
+        c,
+        'letter',
+        session,
+      )
       const letter: Letter = {
         ...written,
         attachments: attachments.map(({ name, type, content, data }) => {
@@ -304,7 +248,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         inReplyTo: await repliedTo(services, session, in_reply_to ?? null),
       }
       if (draft) {
-        const { id, folder } = await letters.saveDraft(session, letter, { replaces: replaces ?? null })
+        const { id, folder } = await letters.saveDraft(session, letter, replaces ?? null)
         const nobody = {
           delivered: [] as string[],
           queued: [] as string[],
@@ -322,8 +266,8 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       return c.json({ id, folder: folder.name, delivered, queued, held_until }, 201)
     })
     .patch('/messages', async (c) => {
-      const { userId } = await authenticated(c)
-      const { ids, ...changes } = await body(c, bodies.manyMarks)
+      const { session, userId } = await authenticated(c)
+      const { ids, ...changes } = await body(c, 'manyMarks', session)
       return c.json({ changed: await mailboxes.mark(userId, ids, await marksOf(userId, changes)) })
     })
     .post('/messages/:id/recall', async (c) => {
@@ -337,7 +281,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
     .post('/recipients', async (c) => {
       const { session } = await authenticated(c)
-      const typed = await body(c, bodies.recipients)
+      const typed = await body(c, 'recipients', session)
       return c.json({ recipients: await letters.recipients(session.user, typed) })
     })
 
@@ -373,8 +317,8 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       })
     })
     .post('/correspondents', async (c) => {
-      const { userId } = await authenticated(c)
-      const { armored, accept } = await body(c, bodies.correspondent)
+      const { session, userId } = await authenticated(c)
+      const { armored, accept } = await body(c, 'correspondent', session)
       const keys = (await correspondents.offered(Buffer.from(armored))).slice(0, offeredLimit)
       if (accept === undefined) {
         const offered = []
@@ -454,8 +398,6 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
 /** The type of the API, for typed clients. */
 export type Api = ReturnType<typeof api>
 
-const tooLarge = new Refusal('too-large', 'This is larger than a message may be.')
-
 /** RFC 9457; `type` ends in the refusal's code. */
 const problem = (refusal: Refusal): Response => {
   const { by, retry_after_s, ...rest } = refusal.detail
@@ -481,26 +423,7 @@ const holderOf = ({ grant, terminal, since, last_used }: Holder) => ({
   last_used: time(last_used),
 })
 
-/** Parses a JSON body; an absent one counts as empty. @throws Refusal `bad-request` naming the member */
-const body = async <S extends z.ZodType>(c: Context, schema: S): Promise<z.output<S>> => {
-  const text = await c.req.text()
-  let json: unknown
-  try {
-    json = text.trim() === '' ? {} : JSON.parse(text)
-  } catch (cause) {
-    throw new Refusal('bad-request', 'The body is not JSON.', { cause })
-  }
-  const parsed = schema.safeParse(json)
-  if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  if (issue?.code === 'unrecognized_keys')
-    throw new Refusal('bad-request', `There is no member "${issue.keys[0]}" in this call. Nothing was done.`)
-  const member = issue?.path.join('.')
-  throw new Refusal(
-    'bad-request',
-    member ? `The member "${member}" is missing or malformed.` : 'The body is malformed.',
-  )
-}
+const tooLarge = 'This is larger than this call takes. Nothing was done.'
 
 const idOf = (c: Context): number => {
   const id = c.req.param('id') ?? ''

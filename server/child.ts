@@ -2,8 +2,11 @@
  * The program of a child process: it does the work that needs keys or reads what strangers sent, one piece at a
  * time, and ends with its parent. What it may be asked for is this table, nothing else.
  */
+import { type Call, parseBody } from './api-bodies.ts'
+import { compose, parseRecipients, type Typed } from './composing.ts'
 import * as encryptedMail from './encrypted-mail.ts'
 import { summarize } from './mime.ts'
+import { type Piecewise, receiveInPieces, sendInPieces } from './pieces.ts'
 import { Refusal, type RefusalCode, type RefusalDetail } from './refusal.ts'
 import * as secretKeys from './secret-keys.ts'
 
@@ -18,6 +21,11 @@ const operations = {
   inspectKeys: (task: { octets: Uint8Array }) => encryptedMail.inspectKeys(task.octets),
   encrypt: (task: { entity: Uint8Array; encryptTo: Uint8Array[] }) =>
     encryptedMail.protect(task.entity, { sign: null, encryptTo: task.encryptTo }),
+  parseBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
+    parseBody(task.call, Buffer.concat(task.blocks)),
+  parseRecipients: async (task: { typed: Typed; mode: 'strict' | 'as typed' }) =>
+    parseRecipients(task.typed, task.mode),
+  compose,
 
   // with a passphrase, a passkey or a recovery code
   createKeyring: secretKeys.createKeyring,
@@ -56,25 +64,29 @@ const operations = {
 } satisfies Record<string, (task: never) => Promise<unknown>>
 
 export type Operations = typeof operations
-export type Request = { id: number; operation: keyof Operations; task: unknown }
-export type Answer = { id: number } & (
+export type Request = { operation: keyof Operations; task: unknown }
+export type Answer =
   | { result: unknown }
   | { refusal: { code: RefusalCode; sentence: string; detail: RefusalDetail } }
   | { error: string }
-)
 
-process.on('message', async ({ id, operation, task }: Request) => {
-  const answer = (content: object) => process.send!({ id, ...content })
+const answerTo = async ({ operation, task }: Request): Promise<Answer> => {
   try {
     const work = operations[operation] as (task: unknown) => Promise<unknown>
-    answer({ result: await work(task) })
+    return { result: await work(task) }
   } catch (error) {
     if (error instanceof Refusal)
-      answer({ refusal: { code: error.code, sentence: error.message, detail: error.detail } })
+      return { refusal: { code: error.code, sentence: error.message, detail: error.detail } }
     // The message of an unexpected error may quote what it was working on: only where it happened goes out.
-    else answer({ error: error instanceof Error ? `${error.name}\n${stackPlaces(error)}` : 'unknown' })
+    return { error: error instanceof Error ? `${error.name}\n${stackPlaces(error)}` : 'unknown' }
   }
+}
+
+const receive = receiveInPieces<Request>(async (id, request) => {
+  const answer = await answerTo(request)
+  await sendInPieces((content, sent) => process.send!(content, sent), id, answer)
 })
+process.on('message', (content: Piecewise<Request>) => receive(content))
 process.on('disconnect', () => process.exit())
 
 const stackPlaces = (error: Error) =>

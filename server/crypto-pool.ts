@@ -7,7 +7,8 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
-import type { Answer, Operations } from './child.ts'
+import type { Answer, Operations, Request } from './child.ts'
+import { type Piecewise, receiveInPieces, sendInPieces } from './pieces.ts'
 import { Refusal } from './refusal.ts'
 
 type Task<O extends keyof Operations> = Parameters<Operations[O]>[0]
@@ -164,7 +165,14 @@ class Child {
       env: {}, // no setting and no secret of the server's
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })
-    this.#process.on('message', (answer: Answer) => this.#receive(answer))
+    const receive = receiveInPieces<Answer>((id, answer) => this.#receive(id, answer))
+    this.#process.on('message', (content: Piecewise<Answer>) => {
+      try {
+        receive(content)
+      } catch {
+        this.end() // it read what strangers sent: its word is not to be trusted either
+      }
+    })
     this.#process.on('error', () => this.end())
     this.#process.on('exit', () => this.end())
     this.#process.unref()
@@ -188,7 +196,7 @@ class Child {
       return await new Promise((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject })
         if (this.ended) reject(interrupted())
-        else this.#process.send({ id, operation, task }, (error) => error && reject(interrupted()))
+        else this.#send(id, { operation, task }).catch(() => reject(interrupted()))
       })
     } finally {
       clearTimeout(timer)
@@ -212,8 +220,12 @@ class Child {
     this.onEnd()
   }
 
-  #receive(answer: Answer) {
-    const task = this.#waiting.get(answer.id)
+  #send(id: number, request: Request): Promise<void> {
+    return sendInPieces((content, sent) => this.#process.send(content, sent), id, request)
+  }
+
+  #receive(id: number, answer: Answer) {
+    const task = this.#waiting.get(id)
     if (!task) return
     if ('result' in answer) task.resolve(answer.result)
     else if ('refusal' in answer)

@@ -1,4 +1,19 @@
 /** Numbers that bound what one user, one letter or one request may take of what all share. */
 
-/** How long it is known what became of a letter, for a page that is sent once more. */
-export const letterMemoryMs = 30 * 24 * 60 * 60_000
+/** Of large octets, how much goes to a child process, or comes from one, in one turn of the event loop. */
+export const pieceOctets = 128 * 1024
+
+/** Addresses that one letter goes to, each counted once. */
+export const recipientLimit = 1000
+/** Files that one letter takes. */
+export const attachmentLimit = 100
+/** Characters of a letter's own text; what is longer belongs into a file. */
+export const letterTextLimit = 2 * 1024 * 1024
+/** Characters of one address field as typed: a thousand addresses with their names. */
+export const addressFieldLimit = 256 * 1024
+
+/** What a JSON body may be, whatever its call: how deep, and of how many members and elements in all. */
+export const jsonDepthLimit = 16
+export const jsonValueLimit = 10_000
+/** Octets of a body, or of address fields, that are parsed on the event loop; more goes to a child process. */
+export const parsedHereOctets = 8 * 1024

@@ -7,9 +7,12 @@ import type { Config } from './config.ts'
 import { type Database, immediate, users } from './database.ts'
 import { type Guesses, guessable } from './guesses.ts'
 import type { Ledger } from './ledger.ts'
+import { mailAddress, oneLine } from './mail-address.ts'
 import { Refusal } from './refusal.ts'
 import type { LogIn, Session, Sessions } from './sessions.ts'
 import type { Turnstile } from './turnstile.ts'
+
+export { mailAddress } from './mail-address.ts'
 
 export type User = { id: number; address: string; name: string }
 
@@ -197,17 +200,3 @@ const acceptable = (password: string) => {
   if ([...password].length < 8) throw new Refusal('bad-request', 'A password needs at least 8 characters.')
   return password
 }
-
-/** A mail address as a login: lower case, no quoting (RFC 5321 §4.1.2 Dot-string, UTF-8 as in RFC 6531). */
-export const mailAddress = (text: string): string => {
-  const address = text.trim().toLowerCase()
-  if (address.length > 254 || !/^[^\s@<>()[\]\\,;:"\p{Cc}]+@[^\s@<>()[\]\\,;:"\p{Cc}]+$/u.test(address))
-    throw new Refusal('bad-address', `"${oneLine(text)}" is not a mail address such as ann@example.org.`)
-  return address
-}
-
-const oneLine = (text: string) =>
-  text
-    .replace(/[\p{Cc}\p{Cf}]+/gu, ' ')
-    .trim()
-    .slice(0, 200)

@@ -65,9 +65,9 @@ const worldWith = async (options: { relay?: string | null; file?: string } = {})
       config,
       users,
       mailboxes: {
-        prepare: async (userIds, mail) => {
+        deliver: async (userIds, mail) => {
           if (disk.full) throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' })
-          return mailboxes.prepare(userIds, mail)
+          await mailboxes.deliver(userIds, mail)
         },
       },
       clock,

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { assertUndisturbed, bar, measuredServer, withKey } from './turns.ts'
+import { password, type Terminal } from './world.ts'
 
 const ann = 'ann@wafer.test'
 
@@ -29,5 +30,97 @@ describe('the measure', () => {
     })
     assertUndisturbed(figures)
     assert.ok(figures.asked > 10)
+  })
+})
+
+/** A JSON body as octets: `JSON.stringify` of the attacks would take this process as much as the server. */
+const send = async (terminal: Terminal, url: string, path: string, body: string) => {
+  const response = await fetch(`${url}/api${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${terminal.token}`, 'content-type': 'application/json' },
+    body,
+  })
+  const answer = await response.json()
+  return { status: response.status, answer }
+}
+
+describe('structure: a JSON body is bounded before it is parsed', () => {
+  const bodies: [string, string, () => string, number, RegExp][] = [
+    [
+      'millions of attachments of nothing',
+      '/messages',
+      () => `{"to":"${ann}","attachments":[${'{},'.repeat(12_000_000)}{}]}`,
+      413,
+      /100 files/,
+    ],
+    ['thirty megabytes of brackets', '/messages', () => '['.repeat(30_000_000), 400, /16 levels/],
+    ['a member of brackets', '/messages', () => `{"to":${'['.repeat(30_000_000)}`, 400, /16 levels/],
+    ['a list of numbers', '/messages', () => `{"to":[${'1,'.repeat(15_000_000)}1]}`, 413, /10000 members/],
+    ['a string that has no end', '/messages', () => `{"text":"${'\\"'.repeat(15_000_000)}`, 400, /not JSON/],
+    [
+      'a text of 30 MB',
+      '/messages',
+      () => `{"text":"${'x'.repeat(30_000_000)}"}`,
+      413,
+      /member .*text.* is larger/,
+    ],
+    [
+      'files that are no base64',
+      '/messages',
+      () => `{"attachments":[{"name":"a","content":"${'?'.repeat(30_000_000)}"}]}`,
+      400,
+      /content/,
+    ],
+    [
+      '101 files',
+      '/messages',
+      () =>
+        `{"to":"${ann}","attachments":[${'{"name":"a","content":"YQ=="},'.repeat(100)}{"name":"a","content":"YQ=="}]}`,
+      413,
+      /100 files/,
+    ],
+    [
+      '1,001 addresses',
+      '/messages',
+      () => `{"to":"${Array.from({ length: 1001 }, (_, n) => `a${n}@wafer.test`).join(', ')}","text":"x"}`,
+      413,
+      /1000 addresses/,
+    ],
+    ['addresses of 250 KB', '/recipients', () => `{"to":"${'a@b.c,'.repeat(41_000)}"}`, 200, /a@b\.c/],
+    [
+      'brackets for addresses',
+      '/recipients',
+      () => `{"to":"${'('.repeat(250_000)}"}`,
+      422,
+      /not a mail address/,
+    ],
+    [
+      'signs between angles',
+      '/recipients',
+      () => `{"to":"${'<a@'.repeat(83_000)}"}`,
+      422,
+      /not a mail address/,
+    ],
+    [
+      'groups for addresses',
+      '/recipients',
+      () => `{"to":"${'g:a,'.repeat(62_000)}"}`,
+      422,
+      /not a mail address/,
+    ],
+  ]
+  test('each is refused, or answered, at once', { timeout: 300_000 }, async (t) => {
+    const server = await measuredServer(
+      t,
+      async ({ users }) => void (await users.add({ address: ann, password })),
+    )
+    const terminal = await server.terminal(ann)
+    for (const [what, path, body, status, sentence] of bodies) {
+      const text = body()
+      const { figures, result } = await server.during(() => send(terminal, server.url, path, text))
+      assert.equal(result.status, status, what)
+      assert.match(JSON.stringify(result.answer).slice(0, 2000), sentence, what)
+      assertUndisturbed(figures, what)
+    }
   })
 })
