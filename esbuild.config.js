@@ -2,7 +2,8 @@
  * Builds what runs: dist/wafer.js (the commands; the server and the client for scripts are beside it, loaded when
  * they are called for), dist/child.js (the process that works with keys and hostile mail), dist/tui.js (the terminal
  * client), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
- * ask for a passkey). Nothing is built when no source is newer than the last build, so that every command may ask.
+ * ask for a passkey); and THIRD-PARTY-NOTICES, with the licence of each package that went into them. Nothing is built
+ * when no source is newer than the last build, so that every command may ask.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -29,20 +30,74 @@ const sources = [
   'esbuild.config.js',
 ]
 const builtMs = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0
+
+const rule = '-'.repeat(72)
+
+/** The full text of a licence that a package names without bringing it. */
+const licenceText = (id, holder) => {
+  const file = join(root, 'node_modules/spdx-license-list/licenses', `${id}.json`)
+  const { licenseText } = JSON.parse(readFileSync(file, 'utf8'))
+  return licenseText.replace('<year> <copyright holders>', holder)
+}
+
+/** What the licences of the packages that these files belong to want to be told. */
+const notices = (files) => {
+  const folders = new Map()
+  for (const file of files) {
+    const [, folder] = file.match(/^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//) ?? []
+    if (folder) folders.set(folder, [...(folders.get(folder) ?? []), file])
+  }
+  const chapters = [...folders].sort().map(([folder, parts]) => {
+    const { name, version, license, author } = JSON.parse(
+      readFileSync(join(root, folder, 'package.json'), 'utf8'),
+    )
+    const brought = readdirSync(join(root, folder)).filter((file) =>
+      /^(licen[sc]e|copying|notice)/i.test(file),
+    )
+    const texts = brought.map((file) => readFileSync(join(root, folder, file), 'utf8').trim())
+    if (texts.length === 0)
+      texts.push(licenceText(license, author?.name ?? author ?? `the authors of ${name}`))
+    // Packages that are bundles themselves name in such comments what they are made of.
+    const comments = parts.flatMap(
+      (file) => readFileSync(join(root, file), 'utf8').match(/\/\*!.*?\*\//gs) ?? [],
+    )
+    return [`${name} ${version} (${license})`, ...new Set(comments), ...texts].join('\n\n')
+  })
+  return [
+    `Wafer is under the MIT licence (LICENSE). Its program contains these packages, each under its own licence.
+
+OpenPGP.js (openpgp) is under the GNU Lesser General Public License, version 3 or later, whose text is below with that
+of the GNU General Public License that it builds on. You may replace it by a version of your own: in a checkout of
+Wafer, put that in the place of node_modules/openpgp and build (npm run build); in an installed package, exchange the
+part of dist/child.js that follows the comment with the path of openpgp. You may also study how Wafer works with it, and
+take it apart for that.`,
+    ...chapters,
+    `GNU General Public License, version 3, which the GNU Lesser General Public License builds on\n\n${licenceText('GPL-3.0')}`,
+  ]
+    .join(`\n\n${rule}\n\n`)
+    .concat('\n')
+}
+
 if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
   // Only a build needs the bundler: a production install without it runs what was built before.
   const { build } = await import('esbuild')
   const next = join(root, 'dist.tmp')
   rmSync(next, { recursive: true, force: true })
   mkdirSync(next)
-  const common = { bundle: true, minifySyntax: true, legalComments: 'none', logLevel: 'warning' }
+  const common = {
+    bundle: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    absWorkingDir: root,
+    metafile: true,
+  }
   const node = {
     ...common,
     platform: 'node',
     target: 'node24',
     format: 'esm',
     external: ['better-sqlite3'],
-    sourcemap: 'linked',
     // A name that no minifier makes up.
     banner: {
       js: "import{createRequire as requireOfNode}from'node:module';const require=requireOfNode(import.meta.url);",
@@ -62,7 +117,13 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
       onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: '' }))
     },
   }
-  await build({
+  const bundled = new Set()
+  const bundle = async (options) => {
+    const result = await build(options)
+    for (const file of Object.keys(result.metafile.inputs)) bundled.add(file)
+    return result
+  }
+  await bundle({
     ...node,
     entryPoints: { wafer: 'server/cli.ts', scripts: 'tui/scripts.ts' },
     plugins: [tuiApart],
@@ -70,10 +131,9 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     splitting: true,
     chunkNames: 'part-[hash]',
     outdir: next,
-    absWorkingDir: root,
   })
-  await build({ ...node, entryPoints: { child: 'server/child.ts' }, outdir: next, absWorkingDir: root })
-  await build({
+  await bundle({ ...node, entryPoints: { child: 'server/child.ts' }, outdir: next })
+  await bundle({
     ...node,
     entryPoints: { tui: 'tui/main.tsx' },
     minify: true,
@@ -82,13 +142,11 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     alias: { qrcode: 'qrcode/lib/core/qrcode.js' },
     plugins: [withoutDevtools],
     outdir: next,
-    absWorkingDir: root,
   })
   for (const script of ['enhance', 'passkey']) {
-    const { outputFiles } = await build({
+    const { outputFiles } = await bundle({
       ...common,
       entryPoints: [`web/${script}.ts`],
-      absWorkingDir: root,
       minify: true,
       target: 'es2020',
       format: 'iife',
@@ -108,5 +166,6 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
       rmSync(join(dist, file))
   for (const file of readdirSync(next)) renameSync(join(next, file), join(dist, file))
   rmSync(next, { recursive: true })
+  writeFileSync(join(root, 'THIRD-PARTY-NOTICES'), notices([...bundled]))
   writeFileSync(stamp, readFileSync(join(root, 'package.json'), 'utf8').match(/"version": "(.*)"/)[1])
 }

@@ -248,7 +248,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         inReplyTo: await repliedTo(services, session, in_reply_to ?? null),
       }
       if (draft) {
-        const { id, folder } = await letters.saveDraft(session, letter, replaces ?? null)
+        const { id, folder } = await letters.saveDraft(session, letter, { replaces: replaces ?? null })
         const nobody = {
           delivered: [] as string[],
           queued: [] as string[],

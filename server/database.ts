@@ -89,15 +89,19 @@ export const sessionEnds = sqliteTable('session_ends', {
 
 // ---- owner: parked-forms.ts
 
-export const parkedForms = sqliteTable('parked_forms', {
-  id: text('id').primaryKey(),
-  userId: integer('user_id')
-    .notNull()
-    .references(() => users.id, { onDelete: 'cascade' }),
-  /** AES-256-GCM under a key that only the next page's hidden field holds. */
-  sealed: bytes('sealed').notNull(),
-  expiresAt: integer('expires_at').notNull(),
-})
+export const parkedForms = sqliteTable(
+  'parked_forms',
+  {
+    id: text('id').primaryKey(),
+    userId: integer('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    /** AES-256-GCM under a key that only the next page's hidden field holds. */
+    sealed: bytes('sealed').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  (table) => [index('parked_forms_user').on(table.userId)],
+)
 
 // ---- owner: keyrings.ts
 
@@ -412,6 +416,27 @@ export const outbox = sqliteTable(
   (table) => [index('outbox_due').on(table.nextAt), index('outbox_message').on(table.messageId)],
 )
 
+// ---- owner: letter-numbers.ts
+
+/** What became of a letter: the draft that it is kept as, or its copy in Sent. */
+export const letterNumbers = sqliteTable(
+  'letter_numbers',
+  {
+    userId: integer('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    number: text('number').notNull(),
+    messageId: integer('message_id').references(() => messages.id, { onDelete: 'set null' }),
+    /** MAC of what left, by which the same letter pressed twice is told from a changed one; null while it has not left. */
+    left: bytes('left'),
+    touchedAt: integer('touched_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.userId, table.number] }),
+    index('letter_numbers_message').on(table.messageId),
+  ],
+)
+
 const schema = {
   users,
   rateLimits,
@@ -433,6 +458,7 @@ const schema = {
   octets,
   correspondents,
   outbox,
+  letterNumbers,
 }
 
 export type Database = BetterSQLite3Database<typeof schema> & { $client: Sqlite.Database }

@@ -3,7 +3,7 @@
  * hands it to the outbox and keeps a copy; a draft is kept until it is sent. Copies and drafts lie encrypted to the
  * user's own key.
  */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import MimeNode from 'nodemailer/lib/mime-node/index.js'
 import type { Allowances } from './allowances.ts'
 import type { Clock } from './clock.ts'
@@ -11,6 +11,7 @@ import { type Addressed, type Composition, type Mailbox, parseRecipients, type T
 import type { Correspondents } from './correspondents.ts'
 import type { CryptoPool } from './crypto-pool.ts'
 import type { Keyrings } from './keyrings.ts'
+import { type LetterNumbers, sentAlready } from './letter-numbers.ts'
 import { parsedHereOctets } from './limits.ts'
 import type { Folder, Mailboxes } from './mailboxes.ts'
 import type { Outbox } from './outbox.ts'
@@ -53,8 +54,9 @@ export class Letters {
   readonly #mailboxes: Mailboxes
   readonly #reading: Reading
   readonly #outbox: Outbox
-  /** Drafts that are being sent in this process. */
-  readonly #leaving = new Set<number>()
+  readonly #numbers: LetterNumbers
+  /** Of each letter that is at work in this process, when the last that was asked of it is done. */
+  readonly #turns = new Map<string, Promise<void>>()
 
   constructor(options: {
     clock: Clock
@@ -65,6 +67,7 @@ export class Letters {
     mailboxes: Mailboxes
     reading: Reading
     outbox: Outbox
+    numbers: LetterNumbers
   }) {
     this.#clock = options.clock
     this.#pool = options.pool
@@ -74,6 +77,7 @@ export class Letters {
     this.#mailboxes = options.mailboxes
     this.#reading = options.reading
     this.#outbox = options.outbox
+    this.#numbers = options.numbers
   }
 
   /**
@@ -88,29 +92,79 @@ export class Letters {
   }
 
   /**
-   * Sends a letter.
+   * Sends a letter. All that can fail comes first: it is composed, protected, and its copy encrypted; then, in one
+   * transaction, it leaves, its copy lies in Sent, its draft is gone and its number is used up.
    *
+   * @param options.number the letter's number: by it a letter leaves once, however often it is sent
    * @param options.draft the draft that it was, which goes away
    * @param options.holdMs how long it waits before it leaves; until then {@link recall} takes it back
    * @throws Refusal `key-in-use`, `allowance-required` where it signs; `bad-address`, `no-key-for`; `no-relay`, and
-   * then the letter is in Drafts; `exists` if the same draft is being sent already
+   * then the letter is in Drafts; `exists` if it was sent already
    */
   async send(
     session: Session,
     keyToken: string | null,
     letter: Letter,
-    options: { draft?: number | null; holdMs?: number } = {},
+    options: { number?: string; draft?: number | null; holdMs?: number } = {},
   ): Promise<Sent> {
-    const draft = await this.#draftOf(session.user, options.draft)
-    if (draft === null) return this.#send(session, keyToken, letter, { ...options, draft })
-    if (this.#leaving.has(draft)) throw sentAlready()
-    this.#leaving.add(draft)
+    const { id: userId } = session.user
+    const number = options.number ?? (await this.#numberOfDraft(session.user, options.draft))
+    if (number === null) return this.#send(session, keyToken, letter, { ...options, number, draft: null })
+    return this.#inTurn(userId, number, async () => {
+      const fate = await this.#numbers.fate(userId, number)
+      if (fate?.hasLeft) throw sentAlready()
+      const draft = await this.#draftOf(session.user, fate?.messageId ?? options.draft)
+      return this.#send(session, keyToken, letter, { ...options, number, draft })
+    })
+  }
+
+  /**
+   * What became of a letter that is to be sent once more.
+   *
+   * @returns null if it has not left; else its copy in Sent, if that is still there, and whether this is what left
+   */
+  async departed(
+    user: User,
+    number: string,
+    letter: Letter,
+  ): Promise<{ copy: number | null; same: boolean } | null> {
+    return this.#inTurn(user.id, number, async () => {
+      const fate = await this.#numbers.fate(user.id, number)
+      if (!fate?.hasLeft) return null
+      return {
+        copy: fate.messageId,
+        same: await this.#numbers.isWhatLeft(user.id, number, contentOf(letter)),
+      }
+    })
+  }
+
+  /** The number of the letter in a draft. */
+  async numberOf(user: User, draft: number): Promise<string> {
+    return this.#numbers.ofDraft(user.id, draft)
+  }
+
+  /** Null for what is no draft and never was one that left. */
+  async #numberOfDraft(user: User, draft: number | null | undefined): Promise<string | null> {
+    if (!draft) return null
+    const number = await this.#numbers.ofDraft(user.id, draft)
+    if ((await this.#draftOf(user, draft)) !== null) return number
+    return (await this.#numbers.fate(user.id, number))?.hasLeft ? number : null
+  }
+
+  /** What concerns one letter happens one after the other in this process; between processes, the number decides. */
+  async #inTurn<T>(userId: number, number: string, work: () => Promise<T>): Promise<T> {
+    const name = `${userId} ${number}`
+    const before = this.#turns.get(name)
+    const turn = (before ?? Promise.resolve()).then(work)
+    const settled = turn.then(
+      () => {},
+      () => {},
+    )
+    this.#turns.set(name, settled)
     try {
-      // Who waited for the answer above may come when the other is through.
-      if ((await this.#draftOf(session.user, draft)) === null) throw sentAlready()
-      return await this.#send(session, keyToken, letter, { ...options, draft })
+      return await turn
     } finally {
-      this.#leaving.delete(draft)
+      if (this.#turns.get(name) === settled) this.#turns.delete(name)
     }
   }
 
@@ -118,10 +172,10 @@ export class Letters {
     session: Session,
     keyToken: string | null,
     letter: Letter,
-    options: { draft: number | null; holdMs?: number },
+    options: { number: string | null; draft: number | null; holdMs?: number },
   ): Promise<Sent> {
     const { user } = session
-    const { draft } = options
+    const { number, draft, holdMs = 0 } = options
     if (letter.sign) await this.#allowances.require(session, keyToken, 'sign')
     const addressed = await this.#parsed(user, letter)
     if (addressed.all.length === 0)
@@ -131,44 +185,35 @@ export class Letters {
       await this.#outbox.resolve(addressed.all)
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== 'no-relay') throw error
-      const { id } = await this.saveDraft(session, letter, draft)
+      const { id } = await this.#saveDraft(user, letter, { number, draft })
       throw new Refusal('no-relay', error.message, { detail: { ...error.detail, draft: id } })
     }
 
     const message = await this.#compose(user, letter, addressed)
     const envelopes = await this.#protect(session, keyToken, letter, message, addressed, keys)
     const mails = envelopes.map((envelope) => ({ ...envelope, userId: user.id, sender: user.address }))
-    const holdMs = options.holdMs ?? 0
-    const result = { delivered: [] as string[], queued: [] as string[] }
-    if (holdMs > 0) result.queued.push(...addressed.all)
-    else
-      for (const mail of mails) {
-        const { delivered, queued } = await this.#outbox.submit(mail)
-        result.delivered.push(...delivered)
-        result.queued.push(...queued)
-      }
-    const copy = withCopyFields(mails[0]!.octets, letter, addressed.bcc)
+    const withFields = withCopyFields(mails[0]!.octets, letter, addressed.bcc)
+    const copy = letter.encrypt ? withFields : await this.toSelf(user, withFields)
     // What is encrypted to others alone, by a user without a key, could not be opened again as a draft.
     const canBeRecalled = !letter.encrypt || (await this.#ownKey(user)).length > 0
     const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
+    const leaving = holdMs > 0 ? [] : await Promise.all(mails.map((mail) => this.#outbox.prepare(mail)))
     let heldUntil: number | null = null
-    const id = await this.#mailboxes.store(
-      user.id,
-      folder.id,
-      letter.encrypt ? copy : await this.toSelf(user, copy),
-      {
-        seen: true,
-        replaces: draft,
-        sentAs: letter.encrypt ? 'encrypted' : letter.sign ? 'signed' : 'plain',
-        settle: (copyId, replaced) => {
-          if (holdMs === 0) return
-          if (draft !== null && !replaced) throw sentAlready() // in another process
-          const leavesAt = this.#outbox.hold(mails, holdMs, canBeRecalled ? copyId : null)
-          if (canBeRecalled) heldUntil = leavesAt
-        },
+    const id = await this.#mailboxes.store(user.id, folder.id, copy, {
+      seen: true,
+      replaces: draft,
+      sentAs: letter.encrypt ? 'encrypted' : letter.sign ? 'signed' : 'plain',
+      settle: (copyId) => {
+        if (number !== null) this.#numbers.noteLeft(user.id, number, copyId, contentOf(letter))
+        for (const mail of leaving) mail.settle()
+        if (holdMs === 0) return
+        const leavesAt = this.#outbox.hold(mails, holdMs, canBeRecalled ? copyId : null)
+        if (canBeRecalled) heldUntil = leavesAt
       },
-    )
-    return { id, folder, heldUntil, ...result }
+    })
+    const delivered = leaving.flatMap((mail) => mail.delivered)
+    const queued = holdMs > 0 ? addressed.all : leaving.flatMap((mail) => mail.queued)
+    return { id, folder, heldUntil, delivered, queued }
   }
 
   /**
@@ -181,7 +226,10 @@ export class Letters {
     const userId = session.user.id
     await this.#mailboxes.message(userId, id)
     const folder = await this.#mailboxes.fixedFolder(userId, 'drafts')
-    await this.#outbox.recall(userId, id, () => this.#mailboxes.takeBack(userId, id, folder))
+    await this.#outbox.recall(userId, id, () => {
+      this.#mailboxes.takeBack(userId, id, folder)
+      this.#numbers.noteRecalled(userId, id)
+    })
     return { id, folder }
   }
 
@@ -248,17 +296,42 @@ export class Letters {
     return signature.status !== 'invalid'
   }
 
-  /** Keeps a letter in Drafts, in the place of the draft it was. Recipients need not be complete. */
+  /**
+   * Keeps a letter in Drafts, in the place of the draft it was. Recipients need not be complete.
+   *
+   * @param options.number the letter's number: saved twice by it, it is one draft
+   * @throws Refusal `exists` if the letter has left
+   */
   async saveDraft(
     session: Session,
     letter: Letter,
-    replaces?: number | null,
+    options: { number?: string; replaces?: number | null } = {},
   ): Promise<{ id: number; folder: Folder }> {
     const { user } = session
+    const number = options.number ?? (await this.#numberOfDraft(user, options.replaces))
+    if (number === null) return this.#saveDraft(user, letter, { number, draft: null })
+    return this.#inTurn(user.id, number, async () => {
+      const fate = await this.#numbers.fate(user.id, number)
+      if (fate?.hasLeft) throw sentAlready()
+      const draft = await this.#draftOf(user, fate?.messageId ?? options.replaces)
+      return this.#saveDraft(user, letter, { number, draft })
+    })
+  }
+
+  async #saveDraft(
+    user: User,
+    letter: Letter,
+    { number, draft }: { number: string | null; draft: number | null },
+  ): Promise<{ id: number; folder: Folder }> {
     const folder = await this.#mailboxes.fixedFolder(user.id, 'drafts')
     const octets = await this.#compose(user, letter, await this.#parsed(user, letter, 'as typed'), 'draft')
-    const options = { seen: true, replaces: await this.#draftOf(user, replaces) }
-    const id = await this.#mailboxes.store(user.id, folder.id, await this.toSelf(user, octets), options)
+    const id = await this.#mailboxes.store(user.id, folder.id, await this.toSelf(user, octets), {
+      seen: true,
+      replaces: draft,
+      settle: (draftId) => {
+        if (number !== null) this.#numbers.noteDraft(user.id, number, draftId)
+      },
+    })
     return { id, folder }
   }
 
@@ -399,7 +472,11 @@ export class Letters {
   }
 }
 
-const sentAlready = () => new Refusal('exists', 'This letter was sent already, or is just being sent.')
+/** All that one wrote, for a comparison; files by their hashes. */
+const contentOf = ({ attachments, ...written }: Letter): string => {
+  const hash = (file: Uint8Array) => createHash('sha256').update(file).digest('hex')
+  return JSON.stringify([written, attachments.map(({ name, type, octets }) => [name, type, hash(octets)])])
+}
 
 /** In drafts and in copies, never in what is sent: how the letter is to leave, or left. */
 export const protectionField = 'X-Wafer-Protection'

@@ -1,5 +1,8 @@
 /** Numbers that bound what one user, one letter or one request may take of what all share. */
 
+/** How long it is known what became of a letter, for a page that is sent once more. */
+export const letterMemoryMs = 30 * 24 * 60 * 60_000
+
 /** Of large octets, how much goes to a child process, or comes from one, in one turn of the event loop. */
 export const pieceOctets = 128 * 1024
 

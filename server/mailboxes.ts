@@ -80,11 +80,20 @@ export class Mailboxes {
 
   /** Puts a message into the Inbox of each user. On the disk when it resolves, for all of them or for none. */
   async deliver(userIds: number[], message: Uint8Array): Promise<void> {
+    this.#db.transaction(await this.prepare(userIds, message), immediate)
+  }
+
+  /**
+   * Does of a delivery what takes time and can fail.
+   *
+   * @returns what is left of it: synchronous, so that it can be part of the caller's transaction
+   */
+  async prepare(userIds: number[], message: Uint8Array): Promise<() => void> {
     const summary = await this.#summary(message, 'intake', null)
-    this.#db.transaction(() => {
+    return () => {
       for (const userId of userIds)
         this.#insert(userId, this.#fixed(userId, 'inbox').id, message, summary, {})
-    }, immediate)
+    }
   }
 
   /**

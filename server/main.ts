@@ -16,6 +16,7 @@ import { type Database, databaseFile, newestStoredTime, openDatabase } from './d
 import { Guesses } from './guesses.ts'
 import { Keyrings } from './keyrings.ts'
 import { Ledger } from './ledger.ts'
+import { LetterNumbers } from './letter-numbers.ts'
 import { Letters } from './letters.ts'
 import { Mailboxes } from './mailboxes.ts'
 import { Outbox } from './outbox.ts'
@@ -49,6 +50,7 @@ export type Services = {
   mailboxes: Mailboxes
   reading: Reading
   letters: Letters
+  numbers: LetterNumbers
   correspondents: Correspondents
   outbox: Outbox
   parkedForms: ParkedForms
@@ -114,6 +116,7 @@ export const openServices = async (
   const correspondents = new Correspondents({ db, clock, pool, users, keyrings })
   const reading = new Reading({ mailboxes, correspondents, allowances, pool })
   const outbox = new Outbox({ db, clock, config, users, mailboxes, log })
+  const numbers = new LetterNumbers({ db, clock, secret })
   const letters = new Letters({
     clock,
     pool,
@@ -123,6 +126,7 @@ export const openServices = async (
     mailboxes,
     reading,
     outbox,
+    numbers,
   })
   const parkedForms = new ParkedForms({ db, clock })
   const setup = new Setup({ clock, users, keyrings, letters, mailboxes })
@@ -142,6 +146,7 @@ export const openServices = async (
     mailboxes,
     reading,
     letters,
+    numbers,
     correspondents,
     outbox,
     parkedForms,
@@ -208,13 +213,23 @@ export const serve = async (
   }
 }
 
-const sweep = async ({ allowances, sessions, passkeys, approvals, parkedForms, guesses, log }: Services) => {
+const sweep = async ({
+  allowances,
+  sessions,
+  passkeys,
+  approvals,
+  parkedForms,
+  numbers,
+  guesses,
+  log,
+}: Services) => {
   try {
     await allowances.sweep()
     await sessions.sweep()
     await passkeys.sweep()
     await approvals.sweep()
     await parkedForms.sweep()
+    await numbers.sweep()
     await guesses.sweep()
   } catch (error) {
     log.error({ err: error }, 'tidying failed')

@@ -31,6 +31,13 @@ export type Outgoing = {
 }
 /** The row in the queue if there is one, and which recipients have the mail already. */
 export type Submitted = { id: number | null; delivered: string[]; queued: string[] }
+/** A mail of which nothing can fail any more but the disk. */
+export type Prepared = {
+  delivered: string[]
+  queued: string[]
+  /** Sends it; synchronous, so that it can be part of the caller's transaction. @returns its row in the queue, or null */
+  settle(): number | null
+}
 
 type Row = typeof outbox.$inferSelect
 type Outcome = { address: string } & (
@@ -54,7 +61,7 @@ export class Outbox {
   readonly #db: Database
   readonly #config: Pick<Config, 'relay' | 'hostname' | 'domains'>
   readonly #users: Pick<Users, 'byAddress' | 'domains'>
-  readonly #mailboxes: Pick<Mailboxes, 'deliver'>
+  readonly #mailboxes: Pick<Mailboxes, 'prepare'>
   readonly #clock: Clock
   readonly #log: Logger
   readonly #breakOff = new AbortController()
@@ -67,7 +74,7 @@ export class Outbox {
     db: Database
     config: Pick<Config, 'relay' | 'hostname' | 'domains'>
     users: Pick<Users, 'byAddress' | 'domains'>
-    mailboxes: Pick<Mailboxes, 'deliver'>
+    mailboxes: Pick<Mailboxes, 'prepare'>
     clock: Clock
     log: Logger
   }) {
@@ -119,40 +126,45 @@ export class Outbox {
    *
    * @throws Refusal as `resolve`; nothing was delivered or stored then
    */
-  async submit({ userId, sender, recipients, octets }: Outgoing): Promise<Submitted> {
-    const { local, outside } = await this.resolve(recipients)
-    const here = local.map(({ address }) => address)
-    const all = [...here, ...outside]
-    const now = this.#clock()
-    const mail = { userId, sender, octets: Buffer.from(withCleanLines(octets)) }
-    // With outside recipients the whole mail is in the queue before the first copy is out: a crash loses none.
-    let id =
-      outside.length > 0
-        ? this.#enqueue({ ...mail, recipients: all, nextAt: now + claimMs, attempts: 1 })
-        : null
-    const reached = await this.#reachOurs(local, mail.octets)
-    if (reached && id === null) return { id, delivered: here, queued: [] }
-    const queued = reached ? outside : all
-    const nextAt = reached ? now : now + minuteMs
-    if (id === null) id = this.#enqueue({ ...mail, recipients: queued, nextAt, attempts: 1 })
-    else
-      this.#db
-        .update(outbox)
-        .set({ recipients: JSON.stringify(queued), nextAt, attempts: reached ? 0 : 1 })
-        .where(and(eq(outbox.id, id), eq(outbox.attempts, 1)))
-        .run()
-    this.#wake(0)
-    return { id, delivered: reached ? here : [], queued }
+  async submit(mail: Outgoing): Promise<Submitted> {
+    const { delivered, queued, settle } = await this.prepare(mail)
+    return { id: this.#db.transaction(settle, immediate), delivered, queued }
   }
 
-  async #reachOurs(local: { user: User }[], octets: Uint8Array): Promise<boolean> {
-    if (local.length === 0) return true
+  /**
+   * Does of sending a mail what takes time and can be refused. Whoever has it is decided here: copies for our own users
+   * and the place in the queue for the others come in one transaction, so that a crash neither loses nor doubles one.
+   *
+   * @throws Refusal as `resolve`
+   */
+  async prepare({ userId, sender, recipients, octets }: Outgoing): Promise<Prepared> {
+    const { local, outside } = await this.resolve(recipients)
+    const here = local.map(({ address }) => address)
+    const mail = { userId, sender, octets: Buffer.from(withCleanLines(octets)) }
+    const deliver = await this.#reachOurs(local, mail.octets)
+    const queued = deliver ? outside : [...here, ...outside]
+    return {
+      delivered: deliver ? here : [],
+      queued,
+      settle: () => {
+        deliver?.()
+        if (queued.length === 0) return null
+        const now = this.#clock()
+        const wait = deliver ? { nextAt: now, attempts: 0 } : { nextAt: now + minuteMs, attempts: 1 }
+        const id = this.#enqueue({ ...mail, recipients: queued, ...wait })
+        this.#wake(0)
+        return id
+      },
+    }
+  }
+
+  async #reachOurs(local: { user: User }[], octets: Uint8Array): Promise<(() => void) | null> {
+    if (local.length === 0) return () => {}
     try {
-      await this.#deliver(local, octets)
-      return true
+      return await this.#mailboxes.prepare(usersOf(local), octets)
     } catch (error) {
       this.#log.error({ codes: codesOf(error) }, 'mail to our own users waits in the queue')
-      return false
+      return null
     }
   }
 
@@ -327,7 +339,7 @@ export class Outbox {
 
   async #attemptLocal(row: Row, local: { address: string; user: User }[]): Promise<Outcome[]> {
     try {
-      await this.#deliver(local, row.octets)
+      this.#db.transaction(await this.#mailboxes.prepare(usersOf(local), row.octets), immediate)
       return local.map(({ address }) => ({ address, state: 'delivered' }))
     } catch (error) {
       const why = `The mailbox cannot be written: ${codesOf(error).join(', ')}`
@@ -359,7 +371,7 @@ export class Outbox {
     if (row.userId === null || row.sender === '') return
     const report = undeliverable(row, failed, { hostname: this.#config.hostname, now: this.#clock() })
     try {
-      await this.#mailboxes.deliver([row.userId], report)
+      this.#db.transaction(await this.#mailboxes.prepare([row.userId], report), immediate)
     } catch (error) {
       this.#log.error(
         { id: row.id, codes: codesOf(error) },
@@ -393,11 +405,6 @@ export class Outbox {
       .values({ ...rest, recipients: JSON.stringify(recipients), createdAt })
       .returning({ id: outbox.id })
       .get().id
-  }
-
-  /** A user who is named by two addresses gets one copy. */
-  #deliver(local: { user: User }[], octets: Uint8Array) {
-    return this.#mailboxes.deliver([...new Set(local.map(({ user }) => user.id))], octets)
   }
 
   #recipientOf(address: string) {
@@ -567,6 +574,9 @@ const withCleanLines = (octets: Uint8Array) =>
       .replace(/\r\n?|\n/g, '\r\n'),
     'latin1',
   )
+
+/** A user who is named by two addresses gets one copy. */
+const usersOf = (local: { user: User }[]) => [...new Set(local.map(({ user }) => user.id))]
 
 const isMailAddress = (text: string) => {
   try {

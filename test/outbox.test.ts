@@ -65,9 +65,9 @@ const worldWith = async (options: { relay?: string | null; file?: string } = {})
       config,
       users,
       mailboxes: {
-        deliver: async (userIds, mail) => {
+        prepare: async (userIds, mail) => {
           if (disk.full) throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' })
-          await mailboxes.deliver(userIds, mail)
+          return mailboxes.prepare(userIds, mail)
         },
       },
       clock,

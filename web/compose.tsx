@@ -372,7 +372,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
         case 'send':
           return send(c, typed)
         case 'save':
-          await letters.saveDraft(sessionOf(c), letterOf(typed), typed.draft || null)
+          await letters.saveDraft(sessionOf(c), letterOf(typed), { replaces: typed.draft || null })
           return c.redirect('/f/drafts?ok=saved', 303)
         default:
           return compose(
