@@ -1078,7 +1078,9 @@ export const summarize = async (octets: Uint8Array): Promise<Summary> => {
   try {
     // The row before the rest of the mail is looked at.
     const { fields } = splitHeader(withoutMboxLine(octets))
-    const show = ({ name, address }: Address) => (name && address ? `${name} <${address}>` : name || address)
+    // A name may be as long as its sender likes; it is cut, so that the address behind it is not.
+    const show = ({ name, address }: Address) =>
+      name && address ? `${cut(name, 200)} <${address}>` : name || address
     summary.subject = cut(decodeHeader(fieldOf(fields, 'subject') ?? ''), 2000)
     summary.sentAt = dateOf(fieldOf(fields, 'date'))
     summary.messageId = messageIds(fieldOf(fields, 'message-id'))[0] ?? null

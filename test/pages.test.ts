@@ -989,6 +989,63 @@ test('a mail of a million characters is cut only as far as the page that was ask
   }
 })
 
+test('A name hides no address: it is cut, the address is whole; one that looks like an address comes after it', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const long = `${'a.very.long.part.'.repeat(12)}@mail.example.org.evil.example`
+  const word = (text: string) => `=?utf-8?B?${Buffer.from(text).toString('base64')}?=`
+  const at = (address: string, name: string) =>
+    `From: ${word(name)} <${address}>\nTo: ${ann}\nSubject: Hello\n\nText\n`
+  const cases = [
+    [
+      at('m@evil.example', `bob@example.org ${'x'.repeat(130)}`),
+      'm@evil.example',
+      /^From: m@evil\.example, under the name “bob@/,
+    ],
+    [
+      at('m@evil.example', `bob\uff20example.org`),
+      'm@evil.example',
+      /^From: m@evil\.example, under the name “bob\uff20example\.org”/,
+    ],
+    [at('m@evil.example', 'x'.repeat(3000)), null, /^From: x{59}… <m@evil\.example>/],
+    [at('m@evil.example', `Bob <bob, Eve`), null, /^From: "Bob <bob, Eve" <m@evil\.example>/],
+    [at(long, 'bob@example.org'), long, new RegExp(`^From: ${long}, under`)],
+    [at('m@evil.example', 'Bo\u200b\u{e0062}\u3164\u200d\ufe0fb'), null, /^From: Bob <m@evil\.example>/],
+    [at('bo\u200bb@example.org', ''), 'bo\ufffdb@example.org', /^From: bo\ufffdb@example\.org /],
+  ] as const
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  for (const [message, listed, shown] of cases) {
+    await made.deliver(ann, message)
+    await lynx.go('/f/inbox')
+    if (listed) assert.ok(lynx.page.text.includes(` ${listed}, `), `${listed} in ${lynx.page.text}`)
+    await lynx.follow('Hello')
+    assert.match(lynx.page.text.replace(/^.*? From: /s, 'From: '), shown)
+    const id = lynx.page.path.match(/\d+/)![0]
+    await lynx.go(`/c?re=${id}`)
+    assert.doesNotMatch(lynx.page.value('text'), /bob\S*example\.org.* wrote:/, 'nor is it quoted as one')
+    await lynx.go('/f/inbox')
+    await lynx.follow('Hello')
+    await lynx.press('Delete')
+  }
+})
+
+test('What nobody sees is in no page; what scripts and emoji need is in the text', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const hidden = '\u200b\u2060\ufeff\u00ad\u115f\u3164\u{e0041}\u{e007f}\u{e0100}\u180e'
+  const word = `=?utf-8?B?${Buffer.from(`pay${hidden}ment`).toString('base64')}?=`
+  const text = `se${hidden}cret, \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645, \u2764\ufe0f`
+  await made.deliver(
+    ann,
+    `From: bob@example.org\nTo: ${ann}\nSubject: ${word}\nContent-Type: text/plain; charset=utf-8\n\n${text}\n`,
+  )
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.follow('payment')
+  assert.ok(lynx.page.html.includes('secret, \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645, \u2764\ufe0f'))
+})
+
 test('what turns the writing direction around, or controls a terminal, is in no page', async (t) => {
   const made = await world(t)
   await people(made)

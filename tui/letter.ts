@@ -3,7 +3,8 @@
  * the doubts that one is asked about once. Pure, for whatever terminal it is written on.
  */
 import type * as api from './client.ts'
-import { harmless, harmlessLines } from './text.ts'
+import { harmless, harmlessLines, wholeAddress } from './text.ts'
+import { hasAddressLooks } from './words.ts'
 
 export type Attachment = { name: string; type: string; octets: Uint8Array }
 export type Letter = {
@@ -261,7 +262,9 @@ const written = ({ name, address }: Address): string => {
 }
 
 const who = (from: Address[]): string =>
-  from.map(({ name, address }) => harmless(name || address)).join(', ') || 'somebody'
+  from
+    .map(({ name, address }) => (name && !hasAddressLooks(name) ? harmless(name) : wholeAddress(address)))
+    .join(', ') || 'somebody'
 
 const distinct = (list: Address[], besides: Address[] = []): Address[] => {
   const known = new Set(besides.map(({ address }) => address.toLowerCase()))

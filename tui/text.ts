@@ -76,6 +76,9 @@ export const harmless = (text: string): string => {
   )
 }
 
+/** An address whole: what nobody sees in it shows, for two that look alike are two. */
+export const wholeAddress = (address: string): string => harmless(address.replace(unseen, replacement))
+
 /** Several lines: what `harmless` does, line by line. Tabs go to the next of every eighth cell. */
 export const harmlessLines = (text: string): string[] =>
   text.split(/\r\n|[\n\v\f\r\x85\u2028\u2029]/).map((line) => (plain.test(line) ? line : untabbed(line)))

@@ -1,5 +1,5 @@
 /** How counts, sizes, times and people are said, on every screen alike. */
-import { harmless } from './text.ts'
+import { harmless, wholeAddress } from './text.ts'
 
 export const counted = (count: number) => (count === 1 ? '1 mail' : `${count} mails`)
 
@@ -22,7 +22,7 @@ export const nameOf = (from: string) => {
 }
 
 /** Whether a name could be read as a mail address. */
-export const hasAddressLooks = (name: string) => /[@\uff20\ufe6b]/.test(name)
+export const hasAddressLooks = (name: string) => name.normalize('NFKC').includes('@')
 
 /** Who it is from, in a word: the name, but never one that looks like an address, which anybody can write there. */
 export const senderOf = (from: string) => {
@@ -43,7 +43,9 @@ export const people = (list: { name: string; address: string }[]) =>
   list
     .slice(0, 20)
     .map(({ name, address }) =>
-      name && name !== address ? `${unmistaken(harmless(name))} <${address}>` : address,
+      name && name !== address
+        ? `${unmistaken(harmless(name))} <${wholeAddress(address)}>`
+        : wholeAddress(address),
     )
     .join(', ') + (list.length > 20 ? ` ... (${list.length})` : '')
 

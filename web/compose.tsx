@@ -17,6 +17,7 @@ import {
   Field,
   Form,
   Hidden,
+  hasAddressLooks,
   idOf,
   moment,
   oneLine,
@@ -27,6 +28,7 @@ import {
   sessionOf,
   show,
   sizeOf,
+  wholeAddress,
   wordsOf,
 } from './layout.tsx'
 import { type KeyWindows, type Wanted, wantedPath } from './unlock.tsx'
@@ -266,7 +268,13 @@ export const composePages = (services: Services, windows: KeyWindows) => {
         isSecret: message.security === 'encrypted',
       },
       [
-        isTrap && words.replyTo(oneLine(elsewhere.map(({ address }) => address).join(', '))),
+        isTrap &&
+          words.replyTo(
+            elsewhere
+              .slice(0, 5)
+              .map(({ address }) => wholeAddress(address))
+              .join(', '),
+          ),
         quoted === null && words.notQuoted,
       ]
         .filter(Boolean)
@@ -503,7 +511,12 @@ const written = ({ name, address }: Address): string => {
 }
 
 const whoOf = (mail: Mail): string =>
-  oneLine(mail.from.map(({ name, address }) => name || address).join(', '), 120) || '?'
+  oneLine(
+    mail.from
+      .map(({ name, address }) => (name && !hasAddressLooks(name) ? name : wholeAddress(address)))
+      .join(', '),
+    120,
+  ) || '?'
 
 const dateOf = (c: PageContext, message: Listed): string =>
   moment(c.get('visit').language, message.sentAt ?? message.arrivedAt)

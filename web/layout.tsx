@@ -8,6 +8,7 @@ import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { KeyState } from '../server/allowances.ts'
 import type { Services } from '../server/main.ts'
+import type { Address } from '../server/mime.ts'
 import type { Refusal } from '../server/refusal.ts'
 import type { Session } from '../server/sessions.ts'
 import type { Language, Visit } from '../server/web-server.ts'
@@ -338,25 +339,44 @@ export const shortDate = (language: Language, at: number, now: number): string =
   return (then.getFullYear() === today.getFullYear() ? day : date)[language].format(at)
 }
 
+/** Characters that nobody sees: zero width, tags, fillers, selectors, and what turns the writing direction around. */
+const unseen = /[\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu
+
 /**
- * A stranger's words as they may stand in a page: with lines and tabs, without other controls and without what turns
- * the writing direction around (Unicode's Bidi_Control), which would let them appear to say what they do not.
+ * A stranger's words as they may stand in a page: with lines and tabs, without other controls and without what nobody
+ * sees, which would let them appear to say what they do not. Joiners and selectors stay, which scripts and emoji need.
  */
 export const readable = (text: string): string =>
   text
     .replace(/\r\n?/g, '\n')
-    .replace(/(?![\n\t])\p{Cc}|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '')
+    .replace(/(?![\n\t])\p{Cc}/gu, '')
+    .replace(unseen, (character) => (/\u200c|\u200d|[\ufe00-\ufe0f]/.test(character) ? character : ''))
     .toWellFormed()
 
-/** The same on one line of ours, and not too long. */
+/** The same on one line of ours, and not too long; no joiners either. */
 export const oneLine = (text: string, limit = 80): string => {
   // Of a code unit or two each: what lies behind the limit is not looked at.
   const characters = [
     ...readable(text.slice(0, 4 * limit + 100))
-      .replace(/\s+/g, ' ')
+      .replace(unseen, '')
+      .replace(/[\s\u2800]+/g, ' ')
       .trim(),
   ]
   return characters.length > limit ? `${characters.slice(0, limit - 1).join('')}…` : characters.join('')
+}
+
+/** Whether a name could be read as a mail address, which anybody can write there. */
+export const hasAddressLooks = (name: string): boolean => name.normalize('NFKC').includes('@')
+
+/** An address whole, for it is what tells people apart; what nobody sees in it shows. */
+export const wholeAddress = (address: string): string => oneLine(address.replace(unseen, '\ufffd'), 1000)
+
+/** Somebody with name and address: the name is cut, the address never; a name that looks like one comes after it. */
+export const personIn = (words: Words, { name, address }: Address): string => {
+  const [who, where] = [oneLine(name, 60), wholeAddress(address) || '<>']
+  if (who === '' || who === where) return where
+  if (hasAddressLooks(who)) return words.underName(where, who)
+  return `${/[,;"<>]/.test(who) ? `"${who.replaceAll('"', '')}"` : who} <${where}>`
 }
 
 /** In groups of four, as people compare it. */

@@ -11,6 +11,7 @@ import {
   Field,
   Form,
   Hidden,
+  hasAddressLooks,
   idOf,
   Links,
   oneLine,
@@ -20,6 +21,7 @@ import {
   sessionOf,
   shortDate,
   show,
+  wholeAddress,
   wordsOf,
 } from './layout.tsx'
 import { LanguageChoice } from './login.tsx'
@@ -335,5 +337,7 @@ const nameIn = (person: string): string => {
     .replace(/\s*<[^<>]*>/g, '')
     .replace(/"/g, '')
     .trim()
-  return oneLine(name && !name.includes('@') ? name : person.replace(/.*<([^<>]*)>.*/, '$1'), 30)
+  return name && !hasAddressLooks(name)
+    ? oneLine(name, 30)
+    : wholeAddress(person.replace(/.*<([^<>]*)>.*/, '$1'))
 }

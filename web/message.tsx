@@ -21,14 +21,17 @@ import {
   type PageContext,
   type PageEnv,
   Paragraphs,
+  personIn,
   readable,
   sentenceOf,
   sessionOf,
   show,
   sizeOf,
+  wholeAddress,
   wordsOf,
 } from './layout.tsx'
 import { type KeyWindows, unseen, type Wanted, wantedPath } from './unlock.tsx'
+import type { Words } from './words.ts'
 
 /** Octets of text on one page, as they travel: the whole stays within a first flight of packets. */
 const textLimit = 8_000
@@ -82,9 +85,9 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
           {view.as === 'came' && <Key open={open} signs={signs} />}
           <Verdict c={c} view={view} />
           <p>
-            <Named label={words.from} people={mail.from} />
-            {!isForOne && <Named label={words.to} people={mail.to} />}
-            <Named label={words.cc} people={mail.cc} />
+            <Named words={words} label={words.from} people={mail.from} />
+            {!isForOne && <Named words={words} label={words.to} people={mail.to} />}
+            <Named words={words} label={words.cc} people={mail.cc} />
             {words.date}: {moment(visit.language, message.sentAt ?? message.arrivedAt)}
           </p>
           <Paragraphs text={shown.text} />
@@ -255,13 +258,13 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
 export const mayBeKey = ({ name, type }: Part) =>
   type === 'application/pgp-keys' || /\.(asc|gpg|pgp|key)$/i.test(name)
 
-const Named = ({ label, people }: { label: string; people: Address[] }) =>
+const Named = ({ words, label, people }: { words: Words; label: string; people: Address[] }) =>
   people.length === 0 ? null : (
     <>
       {label}:{' '}
       {people
         .slice(0, namedLimit)
-        .map(({ name, address }) => oneLine(name && name !== address ? `${name} <${address}>` : address, 120))
+        .map((each) => personIn(words, each))
         .join(', ')}
       {people.length > namedLimit && ` … (${people.length})`}
       <br />
@@ -291,7 +294,7 @@ const signedBy = (c: PageContext, { status, key, by, at, reason }: Signature): s
   const { verdict } = wordsOf(c)
   const { language } = c.get('visit')
   // The last 64 bits tell accepted keys apart; the whole fingerprint stands on the page of keys.
-  const [who, which] = [by ? oneLine(by) : '?', key ? grouped(key.slice(-16)) : '?']
+  const [who, which] = [by ? wholeAddress(by) : '?', key ? grouped(key.slice(-16)) : '?']
   if (status === 'none') return []
   if (status === 'valid') return [verdict.valid(who, which, at === null ? null : dayOf(language, at))]
   if (status === 'expired') return [verdict.expired(who, which)]

@@ -301,6 +301,8 @@ const en = {
   language: 'Language',
 
   // a mail
+  /** A name that looks like an address is told from the one that it stands for. */
+  underName: (address: string, name: string) => `${address}, under the name “${name}”`,
   from: 'From',
   to: 'To',
   cc: 'Cc',
@@ -861,6 +863,7 @@ const ja: Words = {
   keyLog: '鍵の記録',
   keys: '鍵',
   language: '言語',
+  underName: (address, name) => `${address}（名乗り：「${name}」）`,
   from: '差出人',
   to: '宛先',
   cc: 'Cc',

@@ -15,7 +15,7 @@ import {
   type Source,
 } from '../letter.ts'
 import { fileNameOf } from '../paths.ts'
-import { harmless } from '../text.ts'
+import { harmless, wholeAddress } from '../text.ts'
 import { grouped } from '../words.ts'
 import { type Command, counted, row } from './dialogue.ts'
 import { type Desk, isYes, sizeInWords } from './letter.ts'
@@ -400,7 +400,9 @@ export class MailTalk {
     talk.say(`${place} in ${harmless(folder)}. State: ${stateOf(view)}`)
     const people = (list: { name: string; address: string }[]) =>
       list
-        .map(({ name, address }) => harmless(name && name !== address ? `${name} <${address}>` : address))
+        .map(({ name, address }) =>
+          name && name !== address ? `${harmless(name)} <${wholeAddress(address)}>` : wholeAddress(address),
+        )
         .join(', ')
     talk.say(`From: ${people(mail.from)}`)
     if (mail.to.length) talk.say(`To: ${people(mail.to)}`)

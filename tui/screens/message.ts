@@ -8,7 +8,7 @@ import { type Keymap, keyFor } from '../keymap.ts'
 import type { Source } from '../letter.ts'
 import type { Line, Picture, ScreenKind, Size } from '../screen.ts'
 import type { ListScreen, MessageScreen, State } from '../state.ts'
-import { cells, column, cut, harmless, wrapped } from '../text.ts'
+import { cells, column, cut, harmless, wholeAddress, wrapped } from '../text.ts'
 import { grouped, hasAddressLooks, people, sizeOf } from '../words.ts'
 import { archive, flag, move, remove } from './acts.ts'
 import { openAttachments } from './attachments.ts'
@@ -287,7 +287,7 @@ const headOf = (screen: Own, keymap: Keymap, { columns, rows }: Size): Line[] =>
 
 /** The address is seen whole: a long name gives way to it, and one that looks like an address comes after the real one. */
 const senderIn = ({ name, address }: { name: string; address: string }, room: number): string => {
-  const [who, where] = [harmless(name).trim(), harmless(address)]
+  const [who, where] = [harmless(name).trim(), wholeAddress(address)]
   if (who === '' || who === where) return where
   if (hasAddressLooks(who)) return cut(`${where}, under the name ${who}`, Math.max(room, cells(where) + 1))
   return `${cut(who, Math.max(8, room - cells(where) - 3))} <${where}>`
