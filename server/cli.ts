@@ -738,6 +738,10 @@ const cannotPrint = (error: NodeJS.ErrnoException) => {
   process.exit(1)
 }
 process.stdout.on('error', cannotPrint)
+if (process.stdout.isTTY || process.stderr.isTTY) {
+  const { isUtf8, keepToAscii } = await import('../tui/locale.ts')
+  if (!isUtf8()) for (const stream of [process.stdout, process.stderr]) keepToAscii(stream)
+}
 
 try {
   await perform(process.argv.slice(2))

@@ -63,6 +63,13 @@ export class RealTerminal {
     return stdout
   }
 
+  /** From now on every octet that the terminal is given lies in this file, too. */
+  async log(): Promise<string> {
+    const file = join(this.home, 'octets')
+    await this.#tmux('pipe-pane', '-o', `cat >> ${quoted(file)}`)
+    return file
+  }
+
   /** Starts the client; when it has ended, its exit code is printed. */
   async start(...words: string[]) {
     const command = [process.execPath, wafer, 'tui', ...words].map(quoted).join(' ')

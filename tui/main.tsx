@@ -9,6 +9,7 @@ import { App } from './app.ts'
 import { Client, heartbeatS, Untrusted } from './client.ts'
 import { Frame } from './frame.tsx'
 import { readKeymap } from './keymap.ts'
+import { asciiNote, isUtf8 } from './locale.ts'
 import { runPlain } from './plain.ts'
 import { openCompose } from './screens/compose.ts'
 import { terminalName } from './screens/login.ts'
@@ -51,6 +52,7 @@ export const run = async (options: TuiOptions): Promise<number> => {
       heartbeat_s: heartbeatS,
       input: stdin,
       output: stdout,
+      ...(stdout.isTTY && !isUtf8() ? { note: asciiNote } : {}),
       ...(options.user === undefined ? {} : { user: options.user }),
       ...(options.mailto === undefined ? {} : { mailto: options.mailto }),
     })
@@ -103,6 +105,7 @@ export const run = async (options: TuiOptions): Promise<number> => {
     const { mailto } = options
     app.begin(options.user ?? '', mailto ? () => openCompose(app, { mailto }) : null)
     if (problems.length) app.warn(problems.join(' '))
+    else if (!isUtf8()) app.mention(asciiNote)
   }
   await instance.waitUntilExit().catch(failed)
   const made = fault as { ended: Promise<void>; name: string } | null

@@ -49,6 +49,8 @@ export type PlainOptions = {
   user?: string | undefined
   /** A mailto: link to begin a letter with. */
   mailto?: string | undefined
+  /** What is said of this terminal before anything else. */
+  note?: string
   input: Input
   output: Output
   /** Where SIGINT, SIGTERM and SIGHUP come from. */
@@ -81,6 +83,7 @@ class Plain implements MailDesk {
   readonly #heartbeatS: number
   user: string
   readonly #mailto: string | undefined
+  readonly #note: string | undefined
   #session: SessionView | null = null
   folders: Folder[] = []
   readonly #mail = new MailTalk(this)
@@ -99,12 +102,13 @@ class Plain implements MailDesk {
   #wantsOut = false
   #isLoggedIn = false
 
-  constructor({ client, terminal, heartbeat_s, user, mailto, input, output, signals }: PlainOptions) {
+  constructor({ client, terminal, heartbeat_s, user, mailto, note, input, output, signals }: PlainOptions) {
     this.client = client
     this.#terminal = terminal
     this.#heartbeatS = heartbeat_s
     this.user = user ?? ''
     this.#mailto = mailto
+    this.#note = note
     this.talk = new Dialogue({ input, output, ...(signals ? { signals } : {}) })
   }
 
@@ -132,6 +136,7 @@ class Plain implements MailDesk {
     const { talk } = this
     try {
       talk.say(`Wafer, in plain lines, with ${this.client.server.host}.`)
+      if (this.#note !== undefined) talk.say(this.#note)
       // Whether the server can be trusted shows before a password is typed (S1040).
       await this.client.session().catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error

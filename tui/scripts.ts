@@ -21,6 +21,7 @@ import {
 } from './client.ts'
 import { Kept, type KeptSession } from './kept.ts'
 import { blank, fromMailto, type Letter, toApi } from './letter.ts'
+import { isUtf8 } from './locale.ts'
 import { typeOf } from './paths.ts'
 import { harmless, harmlessLines } from './text.ts'
 
@@ -494,8 +495,10 @@ const durationOf = (text: string | undefined): number | null => {
 // ---- output
 
 const json = (value: unknown): void => {
-  // JSON leaves DEL, C1 and direction marks as they are; escaped they are the same text, and no terminal obeys them.
-  const text = JSON.stringify(value, null, 2).replace(/[\x7f-\x9f\p{Cf}\u2028\u2029]/gu, (character) =>
+  // JSON leaves DEL, C1 and direction marks as they are; escaped they are the same text, and no terminal obeys them. Nor
+  // does one without UTF-8 obey anything else.
+  const escaped = isUtf8() ? /[\x7f-\x9f\p{Cf}\u2028\u2029]/gu : /[^\x00-\x7e]/gu
+  const text = JSON.stringify(value, null, 2).replace(escaped, (character) =>
     [...Array(character.length).keys()]
       .map((place) => `\\u${character.charCodeAt(place).toString(16).padStart(4, '0')}`)
       .join(''),
