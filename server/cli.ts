@@ -342,7 +342,10 @@ async function serve() {
       })
   })
   const main = await import('./main.ts')
-  const running = await main.serve(await config())
+  const { noticesOn, readConfig } = await import('./config.ts')
+  const settings = readConfig(process.env)
+  for (const notice of noticesOn(settings)) complain(notice)
+  const running = await main.serve(settings)
   const { host, port } = running.smtp
   print(`Wafer listens on ${running.address}`)
   print(`Mail comes in on smtp://${host.includes(':') ? `[${host}]` : host}:${port}`)

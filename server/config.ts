@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { join, resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
 
@@ -47,7 +48,13 @@ const port = z
   .transform(Number)
   .refine((value) => value <= 65_535, 'is not a port number')
 const host = z.string().regex(/^[A-Za-z0-9.:_-]+$/, 'is not a host name or address')
-const domain = z.string().regex(/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/, 'is not a list of domains')
+/** Of two labels at least: mail to a bare word goes nowhere (RFC 7085), and two words were meant as something else. */
+const domain = z
+  .string()
+  .regex(
+    /^(localhost|(?!.{254})[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)+)$/,
+    'is not a list of domains such as example.org,example.net',
+  )
 
 const origin = z.string().transform((text, context) => {
   const url = URL.parse(text)
@@ -73,24 +80,21 @@ const relay = z.string().transform((text, context) => {
 
 const proxy = z.string().transform((text, context) => {
   const list = new BlockList()
-  for (const entry of text.split(/[\s,]+/).filter(Boolean)) {
-    const [address = '', prefix] = entry.split('/')
+  const entries = text.split(/[\s,]+/).filter(Boolean)
+  for (const entry of entries) {
+    const [, address = '', prefix] = entry.match(/^([^/]*)(?:\/([1-9]\d{0,2}))?$/) ?? [] // never all addresses
     const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    const bits = prefix === undefined ? null : Number(prefix)
-    if (
-      !isIP(address) ||
-      (bits !== null && !(Number.isInteger(bits) && bits >= 0 && bits <= (family === 'ipv4' ? 32 : 128)))
-    ) {
-      context.addIssue({
-        code: 'custom',
-        message: 'is not an address or network such as 10.0.0.1 or 10.0.0.0/24',
-      })
-      return z.NEVER
-    }
-    if (bits === null) list.addAddress(address, family)
+    const most = family === 'ipv4' ? 32 : 128
+    const bits = Number(prefix ?? most)
+    if (!isIP(address) || bits > most) entries.length = 0
     else list.addSubnet(address, bits, family)
   }
-  return list
+  if (entries.length > 0) return list
+  context.addIssue({
+    code: 'custom',
+    message: 'is not an address or network such as 10.0.0.1 or 10.0.0.0/24',
+  })
+  return z.NEVER
 })
 
 const settings = z.strictObject({
@@ -112,14 +116,14 @@ const settings = z.strictObject({
         .split(/[\s,]+/)
         .filter(Boolean),
     )
-    .pipe(z.array(domain).min(1, 'is not a list of domains'))
+    .pipe(z.array(domain).min(1, 'is not a list of domains such as example.org,example.net'))
     .optional(),
   WAFER_RELAY: relay.optional(),
   WAFER_PASSKEY_WITHOUT_PRF: z.enum(['ask', 'allow', 'deny'], 'is none of ask, allow, deny').default('ask'),
   WAFER_EPOCH_FILE: z.string().min(1).optional(),
-  WAFER_SESSION_IDLE: duration.default(15 * unitMs.m),
+  WAFER_SESSION_IDLE: duration.optional(),
   WAFER_SESSION_MAX: duration.default(12 * unitMs.h),
-  WAFER_ALLOWANCE_IDLE: duration.default(5 * unitMs.m),
+  WAFER_ALLOWANCE_IDLE: duration.optional(),
   WAFER_ALLOWANCE_MAX: duration.default(unitMs.h),
 })
 
@@ -136,28 +140,10 @@ export const isLocalName = (hostname: string) =>
  * @throws Error with one sentence naming the setting that is unknown or malformed
  */
 export const readConfig = (environment: Record<string, string | undefined>): Config => {
-  const data = resolve(environment.WAFER_DATA || './data')
-  const wanted = (entries: Record<string, string | undefined>) =>
-    Object.fromEntries(
-      Object.entries(entries).filter(([name, value]) => name.startsWith('WAFER_') && value !== ''),
-    )
-  const parsed = settings.safeParse({ ...wanted(readEnvFile(data)), ...wanted(environment) })
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!
-    if (issue.code === 'unrecognized_keys') throw new Error(`${issue.keys[0]} is not a setting of Wafer.`)
-    throw new Error(
-      `${issue.path[0] as string} ${/^(is|does)/.test(issue.message) ? issue.message : 'is malformed'}.`,
-    )
-  }
-  const set = parsed.data
+  const { data, set } = readSettings(environment)
   if (!set.WAFER_TLS_CERT !== !set.WAFER_TLS_KEY)
     throw new Error('WAFER_TLS_CERT and WAFER_TLS_KEY belong together: set both or neither.')
-  const tls = set.WAFER_TLS_CERT
-    ? {
-        cert: readPem('WAFER_TLS_CERT', set.WAFER_TLS_CERT),
-        key: readPem('WAFER_TLS_KEY', set.WAFER_TLS_KEY!),
-      }
-    : null
+  const tls = set.WAFER_TLS_CERT ? readTls(set.WAFER_TLS_CERT, set.WAFER_TLS_KEY!) : null
   if (!isLoopback(set.WAFER_HOST) && !tls && !set.WAFER_PROXY)
     throw new Error(
       `WAFER_HOST is ${set.WAFER_HOST}, which other machines reach: set WAFER_TLS_CERT and WAFER_TLS_KEY, or WAFER_PROXY.`,
@@ -178,22 +164,117 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     relay: set.WAFER_RELAY ?? null,
     passkeyWithoutPrf: set.WAFER_PASSKEY_WITHOUT_PRF,
     epochFile: set.WAFER_EPOCH_FILE ? resolve(set.WAFER_EPOCH_FILE) : null,
-    sessionIdleMs: set.WAFER_SESSION_IDLE,
+    sessionIdleMs: idleWithin(set, 'WAFER_SESSION', 15 * unitMs.m),
     sessionMaxMs: set.WAFER_SESSION_MAX,
-    allowanceIdleMs: set.WAFER_ALLOWANCE_IDLE,
+    allowanceIdleMs: idleWithin(set, 'WAFER_ALLOWANCE', 5 * unitMs.m),
     allowanceMaxMs: set.WAFER_ALLOWANCE_MAX,
     hostname: set.WAFER_ORIGIN?.hostname ?? 'localhost',
     argon2: { memoryKiB: 64 * 1024, passes: 3 },
   }
 }
 
-const readEnvFile = (data: string): Record<string, string | undefined> => {
+/**
+ * What is permitted, but hardly meant, or dangerous where a tunnel is not what the operator believes: a sentence each,
+ * said at the start.
+ */
+export const noticesOn = (config: Config): string[] => {
+  const { origin, proxy, tls } = config
+  return [
+    origin?.protocol === 'http:' &&
+      !isLocalName(origin.hostname) &&
+      `WAFER_ORIGIN is ${origin.origin}: nothing encrypts what is sent there unless a tunnel does, and passkeys need https.`,
+    origin?.protocol === 'https:' &&
+      !tls &&
+      !proxy &&
+      `WAFER_ORIGIN is ${origin.origin}, but this server speaks plain HTTP: set WAFER_TLS_CERT and WAFER_TLS_KEY, or WAFER_PROXY.`,
+    !isLoopback(config.smtpHost) &&
+      !tls &&
+      `WAFER_SMTP_HOST is ${config.smtpHost}, which other machines reach: without WAFER_TLS_CERT and WAFER_TLS_KEY mail comes in unencrypted.`,
+  ].filter((notice) => notice !== false)
+}
+
+/**
+ * Where a terminal client on the server's own machine finds it, by the same settings; no secret is read.
+ *
+ * @throws Error as {@link readConfig} does
+ */
+export const serverAddress = (environment: Record<string, string | undefined>): string => {
+  const { set } = readSettings(environment)
+  return set.WAFER_ORIGIN?.origin ?? localOrigin(Boolean(set.WAFER_TLS_CERT), set.WAFER_PORT)
+}
+
+/** Where a server is that was not told its public name. */
+export const localOrigin = (isTls: boolean, port: number) => `${isTls ? 'https' : 'http'}://localhost:${port}`
+
+const readSettings = (environment: Record<string, string | undefined>) => {
+  const data = resolve(environment.WAFER_DATA || './data')
+  const inFile = readEnvFile(join(data, '.env'))
+  const ours = (entries: Record<string, string | undefined>) =>
+    Object.fromEntries(
+      Object.entries(entries).filter(
+        // What is empty is not set, as far as it is a setting.
+        ([name, value]) => /^WAFER_/i.test(name) && (value !== '' || !Object.hasOwn(settings.shape, name)),
+      ),
+    )
+  const parsed = settings.safeParse({ ...ours(inFile), ...ours(environment) })
+  if (parsed.success) return { data, set: parsed.data }
+  const issue = parsed.error.issues[0]!
+  if (issue.code === 'unrecognized_keys') throw new Error(`${issue.keys[0]} is not a setting of Wafer.`)
+  throw new Error(
+    `${issue.path[0] as string} ${/^(is|does)/.test(issue.message) ? issue.message : 'is malformed'}.`,
+  )
+}
+
+/** The idle time that was set, or the usual one as far as the longest time allows. */
+const idleWithin = (
+  set: z.infer<typeof settings>,
+  of: 'WAFER_SESSION' | 'WAFER_ALLOWANCE',
+  usualMs: number,
+): number => {
+  const [idleMs, maxMs] = [set[`${of}_IDLE`], set[`${of}_MAX`]]
+  if (idleMs !== undefined && idleMs > maxMs)
+    throw new Error(
+      `${of}_IDLE is longer than ${of}_MAX (${maxMs / unitMs.m} min), and would never come to pass.`,
+    )
+  return idleMs ?? Math.min(usualMs, maxMs)
+}
+
+const readEnvFile = (file: string): Record<string, string | undefined> => {
+  let text: string
   try {
-    return parseEnv(readFileSync(join(data, '.env'), 'utf8'))
+    text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '')
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return {}
-    throw new Error(`${join(data, '.env')} cannot be read.`, { cause: error })
+    throw new Error(`${file} cannot be read.`, { cause: error })
   }
+  // The parser passes over such a line in silence.
+  const odd = text.split('\n').findIndex((line) => {
+    const [, afterName] = line.match(/^\s*(?:export\s+)?WAFER_\w*(.*)$/i) ?? []
+    return afterName !== undefined && !/^\s*=/.test(afterName)
+  })
+  if (odd >= 0) throw new Error(`Line ${odd + 1} of ${file} is not like WAFER_PORT=8080.`)
+  const entries = parseEnv(text)
+  if (entries.WAFER_DATA !== undefined)
+    throw new Error(`WAFER_DATA stands in ${file}, which is found by it: set it in the environment instead.`)
+  return entries
+}
+
+const readTls = (certFile: string, keyFile: string) => {
+  const cert = readPem('WAFER_TLS_CERT', certFile)
+  const key = readPem('WAFER_TLS_KEY', keyFile)
+  const isGood = (options: { cert?: string; key?: string }) => {
+    try {
+      return Boolean(createSecureContext(options))
+    } catch {
+      return false // what OpenSSL says of it helps nobody
+    }
+  }
+  if (!isGood({ cert })) throw new Error(`WAFER_TLS_CERT: ${certFile} does not hold a certificate as PEM.`)
+  if (!isGood({ key }))
+    throw new Error(`WAFER_TLS_KEY: ${keyFile} does not hold a key without a passphrase as PEM.`)
+  if (!isGood({ cert, key }))
+    throw new Error(`WAFER_TLS_KEY: the key in ${keyFile} is not that of the certificate in ${certFile}.`)
+  return { cert, key }
 }
 
 const readPem = (name: string, file: string) => {

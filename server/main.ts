@@ -9,7 +9,7 @@ import pino from 'pino'
 import { Allowances } from './allowances.ts'
 import { Approvals } from './approvals.ts'
 import { type Clock, steadyClock } from './clock.ts'
-import type { Config } from './config.ts'
+import { type Config, localOrigin } from './config.ts'
 import { Correspondents } from './correspondents.ts'
 import { CryptoPool } from './crypto-pool.ts'
 import { type Database, databaseFile, newestStoredTime, openDatabase } from './database.ts'
@@ -31,7 +31,7 @@ import { Setup } from './setup.ts'
 import { startSmtpIn } from './smtp-in.ts'
 import { Turnstile } from './turnstile.ts'
 import { Users } from './users.ts'
-import { localOrigin, startWebServer } from './web-server.ts'
+import { startWebServer } from './web-server.ts'
 
 export type Services = {
   config: Config
@@ -105,7 +105,7 @@ export const openServices = async (
   const users = new Users({ db, clock, guesses, turnstile, sessions, ledger, cost })
   const opened = { db, clock, config, pool, secret, turnstile, guesses, ledger, sessions }
   const keyrings = new Keyrings(opened)
-  const site = { origin: config.origin?.origin ?? localOrigin(config, config.port) }
+  const site = { origin: config.origin?.origin ?? localOrigin(config.tls !== null, config.port) }
   const passkeys = new Passkeys({ db, clock, config, secret, site, keyrings, sessions, ledger })
   const epoch = options.epoch ?? openEpoch(null)
   const held = { db, clock, config, epoch, sessions, keyrings, passkeys, ledger, pool }

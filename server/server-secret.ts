@@ -4,7 +4,7 @@
  * no key token opens anything.
  */
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
-import { chmodSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DhkemX25519HkdfSha256 } from '@hpke/core'
 
@@ -106,19 +106,30 @@ export class Epoch {
 }
 
 /**
- * @param file 32 octets shared by several processes, or null for a secret that dies with this one
- * @throws Error with one sentence if the file does not hold 32 octets
+ * @param file 32 octets shared by several processes, or null for a secret that dies with this one. It is never made
+ *   here: two processes that were given two paths by mistake would each find one.
+ * @throws Error with one sentence if the file is missing, others may read it, or it does not hold 32 octets
  */
 export const openEpoch = (file: string | null): Epoch => {
   if (file === null) return new Epoch(randomBytes(32), false)
+  const no = (what: string) => new Error(`WAFER_EPOCH_FILE: ${file} ${what}`)
+  const forShell = `'${file.replaceAll("'", "'\\''")}'`
+  let secret: Buffer
+  let stat: Stats
   try {
-    writeFileSync(file, randomBytes(32), { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
-      throw new Error(`WAFER_EPOCH_FILE: ${file} cannot be written.`, { cause: error })
+    stat = statSync(file)
+    secret = stat.isFile() ? readFileSync(file) : Buffer.alloc(0)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT')
+      throw no(`does not exist. Make it once: (umask 077; head -c 32 /dev/urandom > ${forShell}).`)
+    throw new Error(`WAFER_EPOCH_FILE: ${file} cannot be read (${code}).`, { cause })
   }
-  const secret = readFileSync(file)
-  if (secret.length !== 32)
-    throw new Error(`WAFER_EPOCH_FILE: ${file} should hold 32 octets, but holds ${secret.length}.`)
+  if (!stat.isFile()) throw no('is not a file.')
+  if (process.platform !== 'win32' && stat.mode & 0o077)
+    throw no(
+      `may be read by others: end that with chmod 600 ${forShell}, or make a new one if they may have done so.`,
+    )
+  if (secret.length !== 32) throw no(`should hold 32 octets, but holds ${secret.length}.`)
   return new Epoch(secret, true)
 }

@@ -6,8 +6,9 @@
  * differently (SMTP smuggling): data ends at CRLF.CRLF only (that much the library does), a mail with a bare CR or LF
  * is refused and the connection closed, and nothing may follow DATA or STARTTLS before our answer to it.
  */
-import { lstatSync, unlinkSync } from 'node:fs'
+import { lstatSync, statSync, unlinkSync } from 'node:fs'
 import { connect, isIPv6, type Socket } from 'node:net'
+import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import {
@@ -580,7 +581,14 @@ const listenOnSocket = async (server: SMTPServer, path: string) => {
     await opened
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    throw new Error(`WAFER_LMTP_SOCKET: ${path} cannot be opened: ${code}.`, { cause: error })
+    // Of a folder that is not there, the system says that it may not be written.
+    const folder = statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()
+    throw new Error(
+      folder
+        ? `WAFER_LMTP_SOCKET: ${path} cannot be opened (${code}).`
+        : `WAFER_LMTP_SOCKET: there is no folder ${dirname(path)} to put the socket in. Make it first.`,
+      { cause: error },
+    )
   } finally {
     process.umask(mask)
   }

@@ -22,7 +22,7 @@ import { deleteCookie, setCookie } from 'hono/cookie'
 import { style } from '../web/layout.tsx'
 import { notEncrypted, type PageEnv, pages } from '../web/pages.tsx'
 import { api } from './api.ts'
-import { isLocalName, isLoopback } from './config.ts'
+import { isLocalName, isLoopback, localOrigin } from './config.ts'
 import type { Services } from './main.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './sessions.ts'
@@ -106,7 +106,7 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
     front.listen(config.port, config.host, resolve)
   })
   const { port } = front.address() as AddressInfo
-  site.origin = config.origin?.origin ?? localOrigin(config, port)
+  site.origin = config.origin?.origin ?? localOrigin(config.tls !== null, port)
   return {
     address: site.origin,
     port,
@@ -120,10 +120,6 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
       }),
   }
 }
-
-/** Where a server is that was not told its public name. */
-export const localOrigin = ({ tls }: Services['config'], port: number) =>
-  `${tls ? 'https' : 'http'}://localhost:${port}`
 
 /** How long a connection may say nothing at all. */
 const firstByteLimitMs = 10_000

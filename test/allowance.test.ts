@@ -1,5 +1,7 @@
 /** The allowance: who may use the key, since when, until when, and that it is never two. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { openServices } from '../server/main.ts'
 import { passphrase, password, problem, type Terminal, world } from './world.ts'
@@ -375,6 +377,7 @@ test('Stopping what nobody holds is no weapon either: the fourth within ten minu
 test('B7: a restart locks every key; with an epoch file the allowance goes on, and sessions go on either way', async (t) => {
   for (const shared of [false, true]) {
     const epochFile = `/tmp/wafer-epoch-${process.pid}-${Date.now()}`
+    if (shared) writeFileSync(epochFile, randomBytes(32), { mode: 0o600 })
     const server = await world(t, shared ? { WAFER_EPOCH_FILE: epochFile } : {})
     await server.addUser(ann)
     const terminal = await server.terminal(ann)

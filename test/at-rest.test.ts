@@ -1,8 +1,18 @@
 /** What lies on the disk and what stays in memory: enough to go on, nothing to open a key with. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, cpSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  cpSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
@@ -245,6 +255,7 @@ test('C5: killed and started again, the session goes on and the key is locked; w
     const environment: Record<string, string> = shared
       ? { WAFER_EPOCH_FILE: join(server.folder, 'epoch') }
       : {}
+    if (shared) writeFileSync(environment.WAFER_EPOCH_FILE!, randomBytes(32), { mode: 0o600 })
     const first = await startProgram(t, server.config.data, environment)
     const terminal = new Terminal(() => first.url)
     terminal.token = (await terminal.post('/session', { user: ann, password })).body.token

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -634,7 +635,8 @@ describe('mail files', () => {
 describe('backup, restore and check', () => {
   it('B7: old copy, old cookies: a backup made while a key is open opens nothing, whatever the epoch', async (t) => {
     const place = new Place().withKey()
-    const epoch = { WAFER_EPOCH_FILE: place.file('epoch') }
+    const epoch = { WAFER_EPOCH_FILE: place.file('epoch', randomBytes(32)) }
+    chmodSync(epoch.WAFER_EPOCH_FILE, 0o600)
     const before = await place.serve(t, epoch)
     const { token } = (await api(before.address, 'POST', 'session', { user: ann, password })).body
     const bearer = { authorization: `Bearer ${token}` }
