@@ -19,8 +19,8 @@ const operations = {
     encryptedMail.read(task.octets, task.certificates),
   part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),
   inspectKeys: (task: { octets: Uint8Array }) => encryptedMail.inspectKeys(task.octets),
-  encrypt: (task: { entity: Uint8Array; encryptTo: Uint8Array[] }) =>
-    encryptedMail.protect(task.entity, { sign: null, encryptTo: task.encryptTo }),
+  encrypt: (task: { message: Uint8Array; encryptTo: Uint8Array[] }) =>
+    encryptedMail.protectMessage(task.message, { sign: null, encryptTo: task.encryptTo }),
   parseBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
     parseBody(task.call, Buffer.concat(task.blocks)),
   parseRecipients: async (task: { typed: Typed; mode: 'strict' | 'as typed' }) =>
@@ -57,9 +57,9 @@ const operations = {
     ),
   signCleartext: (task: { opening: secretKeys.Opening; text: string }) =>
     secretKeys.withOpenKeys(task.opening, (keys) => keys.signCleartext(task.text)),
-  signAndProtect: (task: { opening: secretKeys.Opening; entity: Uint8Array; encryptTo: Uint8Array[] }) =>
+  signAndProtect: (task: { opening: secretKeys.Opening; message: Uint8Array; encryptTo: Uint8Array[] }) =>
     secretKeys.withOpenKeys(task.opening, (keys) =>
-      encryptedMail.protect(task.entity, { sign: keys, encryptTo: task.encryptTo }),
+      encryptedMail.protectMessage(task.message, { sign: keys, encryptTo: task.encryptTo }),
     ),
 } satisfies Record<string, (task: never) => Promise<unknown>>
 

@@ -8,6 +8,7 @@ import type { Clock } from './clock.ts'
 import type { CryptoPool } from './crypto-pool.ts'
 import { correspondents, type Database } from './database.ts'
 import type { Certificate, InspectedKey } from './encrypted-mail.ts'
+import { inTurns } from './in-turns.ts'
 import type { Keyrings } from './keyrings.ts'
 import { withoutTag } from './recipients.ts'
 import { Refusal } from './refusal.ts'
@@ -122,7 +123,7 @@ export class Correspondents {
         local.push({ publicKey, addresses: [address] })
     }
     const accepted: Certificate[] = []
-    for (const { publicKey, addresses } of await this.list(user.id)) {
+    for await (const { publicKey, addresses } of inTurns(await this.list(user.id))) {
       const vouchedFor: string[] = []
       for (const address of addresses)
         if ((await this.#keysOfUser(address)).length === 0) vouchedFor.push(address)
@@ -147,7 +148,7 @@ export class Correspondents {
   ): Promise<{ keys: Map<string, Uint8Array>; missing: string[] }> {
     const accepted = await this.list(userId)
     const keys = new Map<string, Uint8Array>()
-    for (const address of addresses.map((each) => each.toLowerCase())) {
+    for await (const address of inTurns(addresses.map((each) => each.toLowerCase()))) {
       const owner = await this.#owner(address)
       const key =
         (owner && (await this.#keyrings.present(owner.id))?.publicKey) ??

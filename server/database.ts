@@ -9,6 +9,7 @@ import { sql } from 'drizzle-orm'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import {
+  type AnySQLiteColumn,
   blob,
   customType,
   index,
@@ -28,15 +29,23 @@ const flag = (name: string) => integer(name, { mode: 'boolean' })
 
 // ---- owner: users.ts
 
-export const users = sqliteTable('users', {
-  id: integer('id').primaryKey({ autoIncrement: true }),
-  /** Login and mail address, lower case. */
-  address: text('address').notNull().unique(),
-  name: text('name').notNull(),
-  /** Argon2id in PHC string format. */
-  passwordHash: text('password_hash').notNull(),
-  createdAt: integer('created_at').notNull(),
-})
+/** Of an address; the index of users is by the very same words. */
+export const domainOf = (address: AnySQLiteColumn) =>
+  sql<string>`substr(${address}, instr(${address}, '@') + 1)`
+
+export const users = sqliteTable(
+  'users',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    /** Login and mail address, lower case. */
+    address: text('address').notNull().unique(),
+    name: text('name').notNull(),
+    /** Argon2id in PHC string format. */
+    passwordHash: text('password_hash').notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [index('users_domain').on(domainOf(table.address))],
+)
 
 // ---- owner: guesses.ts
 

@@ -977,6 +977,31 @@ export const protect = async (
   )
 }
 
+/** The same for a built message: its Content-* fields and body are protected, the other fields stay outside. */
+export const protectMessage = async (
+  message: Uint8Array,
+  options: { sign: OpenKeys | null; encryptTo: Uint8Array[] },
+): Promise<Uint8Array> => {
+  const { outer, entity } = takeApart(message)
+  return Buffer.concat([outer, await protect(entity, options)])
+}
+
+const takeApart = (message: Uint8Array): { outer: Buffer; entity: Buffer } => {
+  const octets = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
+  const end = octets.indexOf('\r\n\r\n')
+  const fields = octets
+    .subarray(0, end)
+    .toString('latin1')
+    .split(/\r\n(?![ \t])/)
+  const isContent = (field: string) => /^content-/i.test(field)
+  const outer = fields.filter((field) => !isContent(field))
+  const entity = fields.filter(isContent)
+  return {
+    outer: Buffer.from(`${outer.join('\r\n')}\r\n`, 'latin1'),
+    entity: Buffer.concat([Buffer.from(`${entity.join('\r\n')}`, 'latin1'), octets.subarray(end)]),
+  }
+}
+
 const signedEntity = async (entity: Uint8Array, armored: string): Promise<Uint8Array> => {
   const signature = await readSignature({ armoredSignature: armored })
   const { hashAlgorithm } = signature.packets[0] as unknown as { hashAlgorithm: number }

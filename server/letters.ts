@@ -12,7 +12,7 @@ import type { Correspondents } from './correspondents.ts'
 import type { CryptoPool } from './crypto-pool.ts'
 import type { Keyrings } from './keyrings.ts'
 import { type LetterNumbers, sentAlready } from './letter-numbers.ts'
-import { parsedHereOctets } from './limits.ts'
+import { parsedHereOctets, separateOctetsLimit } from './limits.ts'
 import type { Folder, Mailboxes } from './mailboxes.ts'
 import type { Outbox } from './outbox.ts'
 import type { Reading } from './reading.ts'
@@ -404,7 +404,6 @@ export class Letters {
     if (!letter.sign && !keys) return [{ recipients: addressed.all, octets: message }]
     const userId = session.user.id
     const own = await this.#ownKey(session.user)
-    const { outer, entity } = takeApart(message)
     const seen = [...new Set([...addressed.to, ...addressed.cc].map(({ address }) => address))]
     const unseen = addressed.all.filter((address) => !seen.includes(address))
     const groups = keys
@@ -414,16 +413,23 @@ export class Letters {
       const all = keys ? [...group.map((address) => keys.get(address)!), ...own] : []
       return [...new Map(all.map((key) => [Buffer.from(key).toString('base64'), key])).values()]
     }
-    const all = async (body: (encryptTo: Uint8Array[]) => Promise<Uint8Array>) => {
+    if (groups.length > 1 && groups.length * message.length > separateOctetsLimit)
+      throw new Refusal(
+        'too-large',
+        `Encrypted, each Bcc is a mail of its own, and with these files ${groups.length} of them are too much for one letter. Send it in several letters.`,
+      )
+    const all = async (protect: (encryptTo: Uint8Array[]) => Promise<Uint8Array>) => {
       const envelopes = []
       for (const recipients of groups)
-        envelopes.push({ recipients, octets: Buffer.concat([outer, await body(keysOf(recipients))]) })
+        envelopes.push({ recipients, octets: await protect(keysOf(recipients)) })
       return envelopes
     }
     if (!letter.sign)
-      return all((encryptTo) => this.#pool.run('reading', 'encrypt', { entity, encryptTo }, { user: userId }))
+      return all((encryptTo) =>
+        this.#pool.run('reading', 'encrypt', { message, encryptTo }, { user: userId }),
+      )
     return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
-      all((encryptTo) => this.#pool.run(userId, 'signAndProtect', { opening, entity, encryptTo })),
+      all((encryptTo) => this.#pool.run(userId, 'signAndProtect', { opening, message, encryptTo })),
     )
   }
 
@@ -431,11 +437,7 @@ export class Letters {
   async toSelf(user: User, message: Uint8Array): Promise<Uint8Array> {
     const encryptTo = await this.#ownKey(user)
     if (encryptTo.length === 0) return message
-    const { outer, entity } = takeApart(message)
-    return Buffer.concat([
-      outer,
-      await this.#pool.run('reading', 'encrypt', { entity, encryptTo }, { user: user.id }),
-    ])
+    return this.#pool.run('reading', 'encrypt', { message, encryptTo }, { user: user.id })
   }
 
   /** The user's own public key, to encrypt copies to; empty for a user without one. */
@@ -548,20 +550,3 @@ const wordsOf = (text: string) =>
     .filter(Boolean)
     .map((word) => ` ${word}`)
     .join('')
-
-/** Splits a built message: what stays outside, and the MIME entity (Content-* fields and body) to be protected. */
-const takeApart = (message: Uint8Array): { outer: Buffer; entity: Buffer } => {
-  const octets = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
-  const end = octets.indexOf('\r\n\r\n')
-  const fields = octets
-    .subarray(0, end)
-    .toString('latin1')
-    .split(/\r\n(?![ \t])/)
-  const isContent = (field: string) => /^content-/i.test(field)
-  const outer = fields.filter((field) => !isContent(field))
-  const entity = fields.filter(isContent)
-  return {
-    outer: Buffer.from(`${outer.join('\r\n')}\r\n`, 'latin1'),
-    entity: Buffer.concat([Buffer.from(`${entity.join('\r\n')}`, 'latin1'), octets.subarray(end)]),
-  }
-}

@@ -3,9 +3,13 @@
 /** How long it is known what became of a letter, for a page that is sent once more. */
 export const letterMemoryMs = 30 * 24 * 60 * 60_000
 
+/** How long a list is worked on before others have their turn of the event loop, in milliseconds. */
+export const turnMs = 10
 /** Of large octets, how much goes to a child process, or comes from one, in one turn of the event loop. */
 export const pieceOctets = 128 * 1024
 
+/** Octets of all mails that one encrypted letter is, of which each Bcc gets its own. */
+export const separateOctetsLimit = 80_000_000
 /** Addresses that one letter goes to, each counted once. */
 export const recipientLimit = 1000
 /** Files that one letter takes. */

@@ -17,6 +17,7 @@ import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import { type Config, isLoopback } from './config.ts'
 import { type Database, immediate, outbox } from './database.ts'
+import { inTurns } from './in-turns.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import { recipientOf } from './recipients.ts'
 import { Refusal } from './refusal.ts'
@@ -98,7 +99,7 @@ export class Outbox {
     const local: { address: string; user: User }[] = []
     const outside: string[] = []
     const seen = new Set<string>()
-    for (const address of recipients.map((text) => text.trim())) {
+    for await (const address of inTurns(recipients.map((text) => text.trim()))) {
       if (seen.has(address.toLowerCase())) continue
       seen.add(address.toLowerCase())
       const recipient = isMailAddress(address) ? await this.#recipientOf(address) : 'unknown'
@@ -326,7 +327,7 @@ export class Outbox {
     const outcomes: Outcome[] = []
     const local: { address: string; user: User }[] = []
     const outside: string[] = []
-    for (const address of JSON.parse(row.recipients) as string[]) {
+    for await (const address of inTurns(JSON.parse(row.recipients) as string[])) {
       const recipient = await this.#recipientOf(address)
       if (recipient === 'elsewhere') outside.push(address)
       else if (recipient !== 'unknown') local.push({ address, user: recipient })

@@ -1,10 +1,10 @@
 /** Users: a login that is their mail address, and the password for it, which opens no key. */
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { and, asc, eq } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
-import { type Database, immediate, users } from './database.ts'
+import { type Database, domainOf, immediate, users } from './database.ts'
 import { type Guesses, guessable } from './guesses.ts'
 import type { Ledger } from './ledger.ts'
 import { mailAddress, oneLine } from './mail-address.ts'
@@ -80,9 +80,17 @@ export class Users {
     return user
   }
 
-  /** Domains of all users' addresses, lower case. */
+  /** Domains of all users' addresses, lower case. Asked for each recipient of a mail: looked up one by one, not user by user. */
   async domains(): Promise<string[]> {
-    return [...new Set((await this.list()).map(({ address }) => address.slice(address.lastIndexOf('@') + 1)))]
+    const first = sql`SELECT min(${domainOf(users.address)}) FROM ${users}`
+    const rows = this.#db.all<{ domain: string }>(sql`
+      WITH RECURSIVE found(domain) AS (
+        ${first}
+        UNION ALL
+        SELECT (${first} WHERE ${domainOf(users.address)} > found.domain) FROM found WHERE found.domain IS NOT NULL
+      )
+      SELECT domain FROM found WHERE domain IS NOT NULL`)
+    return rows.map(({ domain }) => domain)
   }
 
   /** Removes a user with everything that is theirs: mail, keys, sessions. */

@@ -37,7 +37,11 @@ describe('the measure', () => {
 const send = async (terminal: Terminal, url: string, path: string, body: string) => {
   const response = await fetch(`${url}/api${path}`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${terminal.token}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${terminal.token}`,
+      'wafer-key': terminal.keyToken ?? '',
+      'content-type': 'application/json',
+    },
     body,
   })
   const answer = await response.json()
@@ -120,6 +124,50 @@ describe('structure: a JSON body is bounded before it is parsed', () => {
       const { figures, result } = await server.during(() => send(terminal, server.url, path, text))
       assert.equal(result.status, status, what)
       assert.match(JSON.stringify(result.answer).slice(0, 2000), sentence, what)
+      assertUndisturbed(figures, what)
+    }
+  })
+})
+
+describe('size: what is allowed, at its largest, delays nobody', () => {
+  const calls: [string, string, () => string, number][] = [
+    [
+      '1,000 addresses',
+      '/recipients',
+      () => `{"to":"${Array.from({ length: 1000 }, (_, n) => `u${n}@wafer.test`)}"}`,
+      200,
+    ],
+    [
+      'a draft to whomever, 250 KB of them',
+      '/messages',
+      () => `{"draft":true,"to":"${'a@b.c,<'.repeat(30_000)}"}`,
+      201,
+    ],
+    ['a text of 2 MB to sign', '/sign', () => `{"text":"${'words '.repeat(340_000)}"}`, 200],
+    ['lines of dashes to sign', '/sign', () => `{"text":"${'-\\n'.repeat(680_000)}"}`, 200],
+    [
+      'keys that are none',
+      '/correspondents',
+      () => `{"armored":"${'-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\n'.repeat(26_000)}"}`,
+      422,
+    ],
+  ]
+  test('each is done in pieces, in sets, or in a child process', { timeout: 300_000 }, async (t) => {
+    const server = await measuredServer(t, async (services) => {
+      await withKey(services, ann)
+      const row = services.db.$client.prepare(
+        "INSERT INTO users (address, name, password_hash, created_at) VALUES (?, '', '', 0)",
+      )
+      services.db.transaction(() => {
+        for (let n = 0; n < 20_000; n++) row.run(`u${n}@wafer.test`)
+      })
+    })
+    const terminal = await server.terminal(ann)
+    for (const [what, path, body, status] of calls) {
+      await terminal.unlock()
+      const text = body()
+      const { figures, result } = await server.during(() => send(terminal, server.url, path, text))
+      assert.equal(result.status, status, `${what} ${JSON.stringify(result.answer).slice(0, 500)}`)
       assertUndisturbed(figures, what)
     }
   })

@@ -1,0 +1,1 @@
+CREATE INDEX `users_domain` ON `users` (substr("address", instr("address", '@') + 1));
