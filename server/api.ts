@@ -93,6 +93,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         expires_at: time(session.endsAt),
         ...(await keyOf(session)),
         stopped: stopped && { at: time(stopped.at), by: stopped.by },
+        space: services.quota.space(session.user.id),
       })
     })
     .delete('/session', async (c) => {

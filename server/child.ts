@@ -5,7 +5,7 @@
 import { type Call, parseBody } from './api-bodies.ts'
 import { compose, parseRecipients, type Typed } from './composing.ts'
 import * as encryptedMail from './encrypted-mail.ts'
-import { summarize } from './mime.ts'
+import { rowOf } from './mime.ts'
 import { type Piecewise, receiveInPieces, sendInPieces } from './pieces.ts'
 import { Refusal, type RefusalCode, type RefusalDetail } from './refusal.ts'
 import * as secretKeys from './secret-keys.ts'
@@ -14,7 +14,7 @@ type Certificates = encryptedMail.Certificate[]
 
 const operations = {
   // without keys
-  summarize: (task: { octets: Uint8Array }) => summarize(task.octets),
+  summarize: (task: { octets: Uint8Array }) => rowOf(task.octets),
   read: (task: { octets: Uint8Array; certificates: Certificates }) =>
     encryptedMail.read(task.octets, task.certificates),
   part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),

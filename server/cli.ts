@@ -186,9 +186,10 @@ const commands: Record<string, Command> = {
     arguments: [1, 1],
     options: {},
     run: (call) =>
-      withServices(async ({ users }) => {
+      withServices(async ({ users, contents }) => {
         const user = await users.named(call.arguments[0]!)
         await users.remove(user.id)
+        await contents.sweep()
         print(`Removed ${user.address} with all mail and keys.`)
       }),
   },

@@ -25,6 +25,10 @@ export type Config = {
   /** Domains that mail is accepted for; null for those of the users. */
   domains: string[] | null
   relay: URL | null
+  /** What a user may take of the disk. */
+  quotaOctets: number
+  /** Mail from outside that claims an address of this server. */
+  localFromOutside: 'show' | 'reject'
   passkeyWithoutPrf: 'ask' | 'allow' | 'deny'
   epochFile: string | null
   sessionIdleMs: number
@@ -42,6 +46,14 @@ const duration = z
   .string()
   .regex(/^[1-9]\d{0,6}[smh]$/, 'is not a duration such as 90s, 15m or 12h')
   .transform((text) => Number(text.slice(0, -1)) * unitMs[text.at(-1) as keyof typeof unitMs])
+const unitOctets = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const
+const size = z
+  .string()
+  .regex(/^[1-9]\d{0,11}([KMGT]i)?B$/, 'is not a size such as 500MiB or 2GiB')
+  .transform((text) => {
+    const [, count, unit] = text.match(/^(\d+)(.+)$/)!
+    return Number(count) * unitOctets[unit as keyof typeof unitOctets]
+  })
 const port = z
   .string()
   .regex(/^\d{1,5}$/, 'is not a port number')
@@ -119,6 +131,8 @@ const settings = z.strictObject({
     .pipe(z.array(domain).min(1, 'is not a list of domains such as example.org,example.net'))
     .optional(),
   WAFER_RELAY: relay.optional(),
+  WAFER_QUOTA: size.default(2 * unitOctets.GiB),
+  WAFER_LOCAL_FROM_OUTSIDE: z.enum(['show', 'reject'], 'is none of show, reject').default('show'),
   WAFER_PASSKEY_WITHOUT_PRF: z.enum(['ask', 'allow', 'deny'], 'is none of ask, allow, deny').default('ask'),
   WAFER_EPOCH_FILE: z.string().min(1).optional(),
   WAFER_SESSION_IDLE: duration.optional(),
@@ -162,6 +176,8 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     lmtpSocket: set.WAFER_LMTP_SOCKET ?? null,
     domains: set.WAFER_DOMAINS ?? null,
     relay: set.WAFER_RELAY ?? null,
+    quotaOctets: set.WAFER_QUOTA,
+    localFromOutside: set.WAFER_LOCAL_FROM_OUTSIDE,
     passkeyWithoutPrf: set.WAFER_PASSKEY_WITHOUT_PRF,
     epochFile: set.WAFER_EPOCH_FILE ? resolve(set.WAFER_EPOCH_FILE) : null,
     sessionIdleMs: idleWithin(set, 'WAFER_SESSION', 15 * unitMs.m),

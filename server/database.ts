@@ -323,6 +323,44 @@ export const ledgerHeads = sqliteTable('ledger_heads', {
   mac: bytes('mac').notNull(),
 })
 
+// ---- owner: contents.ts
+
+/** The octets of mail, as they were received, once for all that refer to them: messages and what waits in the queue. */
+export const contents = sqliteTable(
+  'contents',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    /** How many rows refer to it, kept by triggers. */
+    references: integer('references').notNull().default(0),
+    /** Until then it is kept although nothing refers to it. */
+    leasedUntil: integer('leased_until').notNull(),
+  },
+  (table) => [index('contents_unreferenced').on(table.leasedUntil).where(sql`"references" = 0`)],
+)
+
+/** In pieces, each of them written and deleted in a moment. Lists never touch this table. */
+export const contentPieces = sqliteTable(
+  'content_pieces',
+  {
+    contentId: integer('content_id')
+      .notNull()
+      .references(() => contents.id),
+    place: integer('place').notNull(),
+    octets: blob('octets', { mode: 'buffer' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.contentId, table.place] })],
+)
+
+// ---- owner: quota.ts
+
+/** How many octets a user's mail, drafts, queue and parked forms come to, kept by triggers. */
+export const usage = sqliteTable('usage', {
+  userId: integer('user_id')
+    .primaryKey()
+    .references(() => users.id, { onDelete: 'cascade' }),
+  octets: integer('octets').notNull(),
+})
+
 // ---- owner: mailboxes.ts
 
 export const folders = sqliteTable(
@@ -365,23 +403,20 @@ export const messages = sqliteTable(
     security: text('security', { enum: ['plain', 'encrypted', 'signed'] }).notNull(),
     /** How a letter left of which this is the copy; null of all other mail. */
     sentAs: text('sent_as', { enum: ['plain', 'encrypted', 'signed'] }),
+    /** Claims an address of this server, but came from outside. */
+    outside: flag('outside').notNull().default(false),
+    contentId: integer('content_id').references(() => contents.id),
   },
   (table) => [
+    index('messages_content').on(table.contentId),
     index('messages_page').on(table.folderId, table.arrivedAt, table.id),
     index('messages_user').on(table.userId),
     index('messages_unseen').on(table.folderId).where(sql`seen = 0`),
   ],
 )
 
-/** The octets as they were received; lists never touch this table. */
-export const octets = sqliteTable('octets', {
-  messageId: integer('message_id')
-    .primaryKey()
-    .references(() => messages.id, { onDelete: 'cascade' }),
-  octets: blob('octets', { mode: 'buffer' }).notNull(),
-})
-
-// The full-text index `message_search` (FTS5) is made by hand in the first migration: drizzle cannot describe it.
+// The full-text index `message_search` (FTS5) is made by hand in the first migration: drizzle cannot describe it. Its rows
+// are those of `contents`: what came for many is indexed once.
 
 // ---- owner: correspondents.ts
 
@@ -414,7 +449,8 @@ export const outbox = sqliteTable(
     sender: text('sender').notNull(),
     /** Envelope recipients, JSON. */
     recipients: text('recipients').notNull(),
-    octets: blob('octets', { mode: 'buffer' }).notNull(),
+    contentId: integer('content_id').references(() => contents.id),
+    size: integer('size').notNull().default(0),
     attempts: integer('attempts').notNull().default(0),
     createdAt: integer('created_at').notNull(),
     nextAt: integer('next_at').notNull(),
@@ -422,7 +458,11 @@ export const outbox = sqliteTable(
     /** The copy in Sent of a letter that can be taken back: null from when the first of its mails is claimed. */
     messageId: integer('message_id').references(() => messages.id, { onDelete: 'set null' }),
   },
-  (table) => [index('outbox_due').on(table.nextAt), index('outbox_message').on(table.messageId)],
+  (table) => [
+    index('outbox_due').on(table.nextAt),
+    index('outbox_message').on(table.messageId),
+    index('outbox_content').on(table.contentId),
+  ],
 )
 
 // ---- owner: letter-numbers.ts
@@ -462,9 +502,11 @@ const schema = {
   approvals,
   ledger,
   ledgerHeads,
+  contents,
+  contentPieces,
+  usage,
   folders,
   messages,
-  octets,
   correspondents,
   outbox,
   letterNumbers,

@@ -14,7 +14,7 @@ import type { Keyrings } from './keyrings.ts'
 import { type LetterNumbers, sentAlready } from './letter-numbers.ts'
 import { parsedHereOctets, separateOctetsLimit } from './limits.ts'
 import type { Folder, Mailboxes } from './mailboxes.ts'
-import type { Outbox } from './outbox.ts'
+import type { Outbox, Submitted } from './outbox.ts'
 import type { Reading } from './reading.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './sessions.ts'
@@ -199,20 +199,22 @@ export class Letters {
     const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
     const leaving = holdMs > 0 ? [] : await Promise.all(mails.map((mail) => this.#outbox.prepare(mail)))
     let heldUntil: number | null = null
+    const kept = holdMs > 0 ? await this.#outbox.keep(mails) : []
+    const sent: Submitted[] = []
     const id = await this.#mailboxes.store(user.id, folder.id, copy, {
       seen: true,
       replaces: draft,
       sentAs: letter.encrypt ? 'encrypted' : letter.sign ? 'signed' : 'plain',
       settle: (copyId) => {
         if (number !== null) this.#numbers.noteLeft(user.id, number, copyId, contentOf(letter))
-        for (const mail of leaving) mail.settle()
+        for (const settle of leaving) sent.push(settle())
         if (holdMs === 0) return
-        const leavesAt = this.#outbox.hold(mails, holdMs, canBeRecalled ? copyId : null)
+        const leavesAt = this.#outbox.hold(kept, holdMs, canBeRecalled ? copyId : null)
         if (canBeRecalled) heldUntil = leavesAt
       },
     })
-    const delivered = leaving.flatMap((mail) => mail.delivered)
-    const queued = holdMs > 0 ? addressed.all : leaving.flatMap((mail) => mail.queued)
+    const delivered = sent.flatMap((mail) => mail.delivered)
+    const queued = holdMs > 0 ? addressed.all : sent.flatMap((mail) => mail.queued)
     return { id, folder, heldUntil, delivered, queued }
   }
 

@@ -24,3 +24,9 @@ export const jsonDepthLimit = 16
 export const jsonValueLimit = 10_000
 /** Octets of a body, or of address fields, that are parsed on the event loop; more goes to a child process. */
 export const parsedHereOctets = 8 * 1024
+
+/** Octets that are written to the database, read from it or deleted in one turn of the event loop: a few milliseconds. */
+export const storedPieceOctets = 512 * 1024
+
+/** Octets of a mail's text that can be searched: to index more in one turn would keep everybody else waiting. */
+export const searchTextOctets = 96 * 1024

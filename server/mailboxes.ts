@@ -1,14 +1,18 @@
 /**
- * Mailboxes: folders and the mail in them. The octets lie in one table as they were received, what lists need in
- * another; a list is paged by key and never touches the octets. The full-text index holds the header fields of all
+ * Mailboxes: folders and the mail in them. The octets lie apart as they were received (contents.ts), once for all
+ * who have them; a list is paged by key and never touches them. The full-text index holds the header fields of all
  * mail and the text of mail that is not encrypted.
  */
+import { setImmediate as others } from 'node:timers/promises'
 import { and, asc, desc, eq, inArray, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
+import type { Contents } from './contents.ts'
 import type { CryptoPool } from './crypto-pool.ts'
-import { type Database, folders, immediate, messages, octets } from './database.ts'
-import type { Summary } from './mime.ts'
+import { type Database, folders, immediate, messages } from './database.ts'
+import type { Row } from './mime.ts'
+import type { Quota } from './quota.ts'
 import { Refusal } from './refusal.ts'
+import { matchOf } from './search-words.ts'
 
 export type Security = 'plain' | 'encrypted' | 'signed'
 export type FolderKind = 'inbox' | 'sent' | 'drafts' | 'trash' | 'user'
@@ -33,7 +37,11 @@ export type Listed = {
   security: Security
   /** How a letter left of which this is the copy; null of all other mail. */
   sentAs: Security | null
+  /** Claims an address of this server, but came from outside. */
+  outside: boolean
 }
+/** Whether mail from outside claims an address that is not its sender's to use. */
+export type IsForeign = (from: string[]) => Promise<boolean>
 export type Page = {
   messages: Listed[]
   /** Where the next page begins, or null at the end. */
@@ -63,36 +71,73 @@ const listed = {
   attachments: messages.attachments,
   security: messages.security,
   sentAs: messages.sentAs,
+  outside: messages.outside,
 }
 
 export class Mailboxes {
   readonly #db: Database
   readonly #clock: Clock
   readonly #pool: CryptoPool
+  readonly #contents: Contents
+  readonly #quota: Quota
 
-  constructor(options: { db: Database; clock: Clock; pool: CryptoPool }) {
+  constructor(options: { db: Database; clock: Clock; pool: CryptoPool; contents: Contents; quota: Quota }) {
     this.#db = options.db
     this.#clock = options.clock
     this.#pool = options.pool
+    this.#contents = options.contents
+    this.#quota = options.quota
   }
 
   // ---- mail comes in
 
-  /** Puts a message into the Inbox of each user. On the disk when it resolves, for all of them or for none. */
-  async deliver(userIds: number[], message: Uint8Array): Promise<void> {
-    this.#db.transaction(await this.prepare(userIds, message), immediate)
+  /**
+   * Puts a message into the Inbox of each user. On the disk when it resolves, for all of them or for none.
+   *
+   * @param options.partly those who have no room do not keep it from the others
+   * @param options.isForeign asked for mail from outside, with the addresses that it says it is from: whether one of
+   *   them is not the sender's to use. What it throws refuses the mail
+   * @returns the users who have no room; empty unless `partly`
+   * @throws Refusal `over-quota` if one of them has no room
+   */
+  async deliver(
+    userIds: number[],
+    message: Uint8Array,
+    { partly = false, ...options }: { partly?: boolean; isForeign?: IsForeign } = {},
+  ): Promise<number[]> {
+    const settle = await this.prepare(userIds, message, options)
+    return this.#db.transaction(() => {
+      const full = settle()
+      if (full.length > 0 && !partly) this.#quota.require(full[0]!, message.length)
+      return full
+    }, immediate)
   }
 
   /**
    * Does of a delivery what takes time and can fail.
    *
-   * @returns what is left of it: synchronous, so that it can be part of the caller's transaction
+   * @param options.contentId where the octets are stored already; else they are stored, and kept for an hour
+   * @param options.isForeign as in {@link deliver}
+   * @returns what is left of it, within the hour: synchronous, so that it can be part of the caller's transaction. It
+   *   returns the users who have no room and did not get the message
    */
-  async prepare(userIds: number[], message: Uint8Array): Promise<() => void> {
+  async prepare(
+    userIds: number[],
+    message: Uint8Array,
+    options: { contentId?: number; isForeign?: IsForeign } = {},
+  ): Promise<() => number[]> {
     const summary = await this.#summary(message, 'intake', null)
+    const outside = (await options.isForeign?.(summary.from)) ?? false
+    const contentId = options.contentId ?? (await this.#contents.keep(message))
     return () => {
-      for (const userId of userIds)
-        this.#insert(userId, this.#fixed(userId, 'inbox').id, message, summary, {})
+      const full = this.#quota.full(userIds, message.length)
+      const others = userIds.filter((id) => !full.includes(id))
+      if (others.length > 0) this.#index(contentId, summary)
+      for (const userId of others) {
+        const at = { userId, folderId: this.#fixed(userId, 'inbox').id, contentId }
+        this.#insert(at, message.length, summary, { outside })
+      }
+      return full
     }
   }
 
@@ -103,7 +148,7 @@ export class Mailboxes {
    * @param sentAs of the copy of a letter, how it left
    * @param settle called in the transaction that stores it, with whether there was one to take the place of; what it
    * throws undoes everything
-   * @throws Refusal `not-found` if the folder is not the user's
+   * @throws Refusal `not-found` if the folder is not the user's; `over-quota`
    */
   async store(
     userId: number,
@@ -120,16 +165,20 @@ export class Mailboxes {
   ): Promise<number> {
     const folder = await this.folder(userId, folderId)
     const summary = await this.#summary(message, 'reading', userId)
-    return this.#db.transaction(() => {
+    const stored = await this.#with(message, (contentId) => {
       const replaced = options.replaces ? this.#delete(userId, [options.replaces]) > 0 : false
-      const id = this.#insert(userId, folder.id, message, summary, options)
+      this.#quota.require(userId, message.length)
+      this.#index(contentId, summary)
+      const id = this.#insert({ userId, folderId: folder.id, contentId }, message.length, summary, options)
       options.settle?.(id, replaced)
       return id
-    }, immediate)
+    })
+    if (options.replaces) await this.#contents.sweep()
+    return stored
   }
 
   /** What lists need of a message. A mail that ends the process that reads it is kept all the same, as it came. */
-  async #summary(message: Uint8Array, work: 'intake' | 'reading', user: number | null): Promise<Summary> {
+  async #summary(message: Uint8Array, work: 'intake' | 'reading', user: number | null): Promise<Row> {
     try {
       return await this.#pool.run(work, 'summarize', { octets: message }, { user })
     } catch (error) {
@@ -138,42 +187,49 @@ export class Mailboxes {
     }
   }
 
+  /** Stores the octets in pieces, then in one transaction what refers to them. */
+  async #with<T>(message: Uint8Array, refer: (contentId: number) => T): Promise<T> {
+    const contentId = await this.#contents.keep(message)
+    try {
+      return this.#db.transaction(() => refer(contentId), immediate)
+    } catch (error) {
+      this.#contents.release(contentId)
+      throw error
+    }
+  }
+
   #insert(
-    userId: number,
-    folderId: number,
-    message: Uint8Array,
-    summary: Summary,
-    marks: { seen?: boolean; flagged?: boolean; arrivedAt?: number; sentAs?: Security },
+    at: { userId: number; folderId: number; contentId: number },
+    size: number,
+    { sender, recipients, subject, sentAt, attachments, security }: Row,
+    marks: { seen?: boolean; flagged?: boolean; arrivedAt?: number; sentAs?: Security; outside?: boolean },
   ): number {
-    const { sender, recipients, subject, sentAt, attachments, security } = summary
-    const { id } = this.#db
+    return this.#db
       .insert(messages)
       .values({
-        userId,
-        folderId,
+        ...at,
         arrivedAt: marks.arrivedAt ?? this.#clock(),
         sentAt,
         sender,
         recipients,
         subject,
-        size: message.length,
+        size,
         seen: marks.seen ?? false,
         flagged: marks.flagged ?? false,
+        outside: marks.outside ?? false,
         attachments,
         security,
         sentAs: marks.sentAs ?? null,
       })
       .returning({ id: messages.id })
-      .get()
-    this.#db
-      .insert(octets)
-      .values({ messageId: id, octets: Buffer.from(message) })
-      .run()
-    const [from, to, about, text] = [sender, recipients, subject, summary.searchText].map(indexed)
-    this.#db.run(
-      sql`INSERT INTO message_search (rowid, sender, recipients, subject, body) VALUES (${id}, ${from}, ${to}, ${about}, ${text})`,
-    )
-    return id
+      .get().id
+  }
+
+  /** Once for all who have it: the index is of contents, not of messages. */
+  #index(contentId: number, { index: { sender, recipients, subject, body } }: Row) {
+    this.#db.run(sql`INSERT OR REPLACE INTO message_search (rowid, sender, recipients, subject, body)
+      SELECT ${contentId}, ${sender}, ${recipients}, ${subject}, ${body}
+      WHERE NOT EXISTS (SELECT 1 FROM ${messages} WHERE ${messages.contentId} = ${contentId})`)
   }
 
   // ---- folders
@@ -254,10 +310,19 @@ export class Mailboxes {
 
   /** Deletes what is in the Trash for good. @returns how many messages that were */
   async emptyTrash(userId: number): Promise<number> {
-    return this.#db
-      .delete(messages)
-      .where(eq(messages.folderId, this.#fixed(userId, 'trash').id))
-      .run().changes
+    const { id } = this.#fixed(userId, 'trash')
+    const some = this.#db
+      .select({ id: messages.id })
+      .from(messages)
+      .where(eq(messages.folderId, id))
+      .limit(deletedAtOnce)
+    let count = 0
+    for (let more = 1; more > 0; count += more) {
+      more = this.#db.delete(messages).where(inArray(messages.id, some)).run().changes
+      await others()
+    }
+    await this.#contents.sweep()
+    return count
   }
 
   // ---- lists
@@ -289,7 +354,7 @@ export class Mailboxes {
             : sql`(${messages.arrivedAt}, ${messages.id}) < (${arrivedAt}, ${id})`,
           wanted === null
             ? undefined
-            : sql`${messages.id} IN (SELECT rowid FROM message_search WHERE message_search MATCH ${wanted})`,
+            : sql`${messages.contentId} IN (SELECT rowid FROM message_search WHERE message_search MATCH ${wanted})`,
         ),
       )
       .orderBy(desc(messages.arrivedAt), desc(messages.id))
@@ -338,13 +403,12 @@ export class Mailboxes {
   /** The octets as they were received. @throws Refusal `not-found` */
   async octets(userId: number, id: number): Promise<Uint8Array> {
     const row = this.#db
-      .select({ octets: octets.octets })
-      .from(octets)
-      .innerJoin(messages, eq(messages.id, octets.messageId))
+      .select({ contentId: messages.contentId })
+      .from(messages)
       .where(this.#own(userId, [id]))
       .get()
-    if (!row) throw new Refusal('not-found', 'There is no such message.')
-    return row.octets
+    if (!row?.contentId) throw new Refusal('not-found', 'There is no such message.')
+    return this.#contents.read(row.contentId)
   }
 
   /** Ids of a folder's messages, oldest first, for an export. */
@@ -383,7 +447,7 @@ export class Mailboxes {
 
   /** Moves messages to the Trash; those that are there already are deleted for good. */
   async remove(userId: number, ids: number[]): Promise<{ moved: number; deleted: number }> {
-    return this.#db.transaction((tx) => {
+    const removed = this.#db.transaction((tx) => {
       const trash = this.#fixed(userId, 'trash').id
       const inTrash = tx
         .select({ id: messages.id })
@@ -398,11 +462,14 @@ export class Mailboxes {
         : 0
       return { moved, deleted }
     }, immediate)
+    if (removed.deleted > 0) await this.#contents.sweep()
+    return removed
   }
 
   /** Deletes messages for good. */
   async erase(userId: number, ids: number[]): Promise<void> {
     this.#delete(userId, ids)
+    await this.#contents.sweep()
   }
 
   #delete(userId: number, ids: number[]): number {
@@ -454,7 +521,11 @@ export class Mailboxes {
 /** Characters; the address that this cuts is left out. */
 const partiesLength = 500
 
-const unreadable: Summary = {
+/** Messages that are deleted in one turn. */
+const deletedAtOnce = 500
+
+const unreadable: Row = {
+  from: [],
   sender: '',
   recipients: '',
   subject: '(This mail could not be read.)',
@@ -462,7 +533,7 @@ const unreadable: Summary = {
   messageId: null,
   attachments: 0,
   security: 'plain',
-  searchText: '',
+  index: { sender: '', recipients: '', subject: '', body: '' },
 }
 
 const folderName = (name: string): string => {
@@ -477,30 +548,4 @@ const cursorOf = (before: string | null): [number, number] | [null, null] => {
   const [, arrivedAt, id] = before.match(/^(\d{1,15})-(\d{1,15})$/) ?? []
   if (!arrivedAt || !id) throw new Refusal('bad-request', 'That page does not exist.')
   return [Number(arrivedAt), Number(id)]
-}
-
-/** Scripts written without spaces: their words are found by pairs of neighbouring characters. */
-const unspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}ー]+/gu
-
-/** More than a letter has: normalization sorts the marks of a letter one by one, of a long mail of them for minutes. */
-const heaps = /(\p{M}{16})\p{M}+/gu
-const normalized = (text: string): string => text.replace(heaps, '$1').normalize('NFKC')
-
-const indexed = (text: string): string =>
-  normalized(text).replace(unspaced, (run) => {
-    const characters = [...run]
-    if (characters.length === 1) return ` ${run} `
-    return ` ${characters
-      .slice(1)
-      .map((character, place) => characters[place]! + character)
-      .join(' ')} `
-  })
-
-/** An FTS5 query for all the words; the last letters of each may be missing. */
-const matchOf = (query: string): string | null => {
-  const words = normalized(query)
-    .split(/[^\p{L}\p{N}\p{M}ー@._-]+/u)
-    .filter(Boolean)
-  const phrases = words.map((word) => `"${indexed(word).trim().replaceAll('"', '')}"*`)
-  return phrases.length ? phrases.join(' AND ') : null
 }

@@ -10,6 +10,7 @@ import { Allowances } from './allowances.ts'
 import { Approvals } from './approvals.ts'
 import { type Clock, steadyClock } from './clock.ts'
 import { type Config, localOrigin } from './config.ts'
+import { Contents } from './contents.ts'
 import { Correspondents } from './correspondents.ts'
 import { CryptoPool } from './crypto-pool.ts'
 import { type Database, databaseFile, newestStoredTime, openDatabase } from './database.ts'
@@ -22,6 +23,7 @@ import { Mailboxes } from './mailboxes.ts'
 import { Outbox } from './outbox.ts'
 import { ParkedForms } from './parked-forms.ts'
 import { Passkeys } from './passkeys.ts'
+import { Quota } from './quota.ts'
 import { Reading } from './reading.ts'
 import { Refusal } from './refusal.ts'
 import { type Epoch, openEpoch, openServerSecret } from './server-secret.ts'
@@ -48,6 +50,8 @@ export type Services = {
   approvals: Approvals
   ledger: Ledger
   mailboxes: Mailboxes
+  contents: Contents
+  quota: Quota
   reading: Reading
   letters: Letters
   numbers: LetterNumbers
@@ -112,10 +116,12 @@ export const openServices = async (
   const allowances = new Allowances(held)
   const asked = { db, clock, secret, epoch, site, sessions, allowances, passkeys, ledger }
   const approvals = new Approvals(asked)
-  const mailboxes = new Mailboxes({ db, clock, pool })
+  const contents = new Contents({ db, clock })
+  const quota = new Quota({ db, config })
+  const mailboxes = new Mailboxes({ db, clock, pool, contents, quota })
   const correspondents = new Correspondents({ db, clock, pool, users, keyrings })
   const reading = new Reading({ mailboxes, correspondents, allowances, pool })
-  const outbox = new Outbox({ db, clock, config, users, mailboxes, log })
+  const outbox = new Outbox({ db, clock, config, users, mailboxes, contents, quota, log })
   const numbers = new LetterNumbers({ db, clock, secret })
   const letters = new Letters({
     clock,
@@ -144,6 +150,8 @@ export const openServices = async (
     approvals,
     ledger,
     mailboxes,
+    contents,
+    quota,
     reading,
     letters,
     numbers,
@@ -158,6 +166,7 @@ export const openServices = async (
     refusalOf: (error) => (error instanceof Refusal ? error : null),
     close: async () => {
       pool.close()
+      await contents.close()
       db.$client.close()
     },
   }
@@ -213,16 +222,8 @@ export const serve = async (
   }
 }
 
-const sweep = async ({
-  allowances,
-  sessions,
-  passkeys,
-  approvals,
-  parkedForms,
-  numbers,
-  guesses,
-  log,
-}: Services) => {
+const sweep = async (services: Services) => {
+  const { allowances, sessions, passkeys, approvals, parkedForms, numbers, guesses, contents, log } = services
   try {
     await allowances.sweep()
     await sessions.sweep()
@@ -231,6 +232,7 @@ const sweep = async ({
     await parkedForms.sweep()
     await numbers.sweep()
     await guesses.sweep()
+    await contents.sweep()
   } catch (error) {
     log.error({ err: error }, 'tidying failed')
   }

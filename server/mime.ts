@@ -8,7 +8,9 @@
  */
 import { convert } from 'html-to-text'
 import { addressParser } from 'postal-mime'
+import { searchTextOctets } from './limits.ts'
 import { armoredBlocks, kindOf } from './openpgp-packets.ts'
+import { indexed } from './search-words.ts'
 
 const nestingLimit = 100
 const partLimit = 1000
@@ -17,7 +19,6 @@ const delimiterLimit = 20_000
 const boundaryLimit = 1000 // RFC 2046 §5.1.1 allows 70
 const scanLimit = 512 * 1024 * 1024 // octets searched for delimiters, of all nested multiparts together
 const unwrapLimit = 64 * 1024 * 1024 // octets of attached messages in a transfer encoding, all together
-const searchTextLimit = 256 * 1024
 /** Characters of text, and of HTML, that are given out. */
 export const textLimit = 1_000_000
 const decodeLimit = 4 * textLimit // octets that can make so many characters
@@ -39,7 +40,13 @@ export type Summary = {
   messageId: string | null
   attachments: number
   security: 'plain' | 'encrypted' | 'signed'
+  /** The addresses of From, at most a hundred. */
+  from: string[]
   searchText: string
+}
+/** A summary with the words for the full-text index in place of the text. */
+export type Row = Omit<Summary, 'searchText'> & {
+  index: { sender: string; recipients: string; subject: string; body: string }
 }
 
 /** A header field; the value is unfolded, otherwise as it came, one character an octet. */
@@ -1073,6 +1080,7 @@ export const summarize = async (octets: Uint8Array): Promise<Summary> => {
     messageId: null,
     attachments: 0,
     security: 'plain',
+    from: [],
     searchText: '',
   }
   try {
@@ -1084,7 +1092,9 @@ export const summarize = async (octets: Uint8Array): Promise<Summary> => {
     summary.subject = cut(decodeHeader(fieldOf(fields, 'subject') ?? ''), 2000)
     summary.sentAt = dateOf(fieldOf(fields, 'date'))
     summary.messageId = messageIds(fieldOf(fields, 'message-id'))[0] ?? null
-    summary.sender = cut(addressesOf(fields, 'from').map(show).join(', '), 1000)
+    const from = addressesOf(fields, 'from')
+    summary.from = from.slice(0, 100).map(({ address }) => address)
+    summary.sender = cut(from.map(show).join(', '), 1000)
     const recipients = ['to', 'cc'].flatMap((name) => addressesOf(fields, name))
     summary.recipients = cut(recipients.map(show).join(', '), 4000)
     const root = parseMail(octets)
@@ -1092,11 +1102,24 @@ export const summarize = async (octets: Uint8Array): Promise<Summary> => {
     if (summary.security === 'encrypted') return summary
     const { text, attachments } = render(root)
     summary.attachments = attachments.length
-    summary.searchText = firstOctets(text, searchTextLimit)
+    summary.searchText = firstOctets(text, searchTextOctets)
   } catch {
     // What was found before the failure is the row.
   }
   return summary
+}
+
+/** The same, ready for the database. */
+export const rowOf = async (octets: Uint8Array): Promise<Row> => {
+  const { searchText, ...summary } = await summarize(octets)
+  const { sender, recipients, subject } = summary
+  const index = {
+    sender: indexed(sender),
+    recipients: indexed(recipients),
+    subject: indexed(subject),
+    body: indexed(searchText),
+  }
+  return { ...summary, index }
 }
 
 /** As much of the text as fits, in UTF-8. */

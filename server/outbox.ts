@@ -10,15 +10,21 @@
  * who comes back too late changes nothing. A mail is sent at least once: after a crash between the relay's 250 and our
  * note of it, a second time.
  */
+import { isAscii } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { setImmediate as others } from 'node:timers/promises'
 import { and, asc, eq, lte, min, sql } from 'drizzle-orm'
 import SMTPConnection, { type SMTPError } from 'nodemailer/lib/smtp-connection'
 import type { Logger } from 'pino'
 import type { Clock } from './clock.ts'
 import { type Config, isLoopback } from './config.ts'
+import type { Contents } from './contents.ts'
 import { type Database, immediate, outbox } from './database.ts'
 import { inTurns } from './in-turns.ts'
+import { storedPieceOctets } from './limits.ts'
 import type { Mailboxes } from './mailboxes.ts'
+import type { Quota } from './quota.ts'
 import { recipientOf } from './recipients.ts'
 import { Refusal } from './refusal.ts'
 import { mailAddress, type User, type Users } from './users.ts'
@@ -30,17 +36,12 @@ export type Outgoing = {
   recipients: string[]
   octets: Uint8Array
 }
+/** Mails of one letter whose octets are stored, for the queue. */
+export type Kept = { mail: Omit<Outgoing, 'octets'>; contentId: number; size: number }[]
 /** The row in the queue if there is one, and which recipients have the mail already. */
 export type Submitted = { id: number | null; delivered: string[]; queued: string[] }
-/** A mail of which nothing can fail any more but the disk. */
-export type Prepared = {
-  delivered: string[]
-  queued: string[]
-  /** Sends it; synchronous, so that it can be part of the caller's transaction. @returns its row in the queue, or null */
-  settle(): number | null
-}
-
-type Row = typeof outbox.$inferSelect
+/** What is in the queue, with the octets. */
+type Row = typeof outbox.$inferSelect & { octets: Buffer }
 type Outcome = { address: string } & (
   | { state: 'delivered' }
   | { state: 'later'; why: string }
@@ -63,6 +64,8 @@ export class Outbox {
   readonly #config: Pick<Config, 'relay' | 'hostname' | 'domains'>
   readonly #users: Pick<Users, 'byAddress' | 'domains'>
   readonly #mailboxes: Pick<Mailboxes, 'prepare'>
+  readonly #contents: Contents
+  readonly #quota: Quota
   readonly #clock: Clock
   readonly #log: Logger
   readonly #breakOff = new AbortController()
@@ -76,6 +79,8 @@ export class Outbox {
     config: Pick<Config, 'relay' | 'hostname' | 'domains'>
     users: Pick<Users, 'byAddress' | 'domains'>
     mailboxes: Pick<Mailboxes, 'prepare'>
+    contents: Contents
+    quota: Quota
     clock: Clock
     log: Logger
   }) {
@@ -83,6 +88,8 @@ export class Outbox {
     this.#config = options.config
     this.#users = options.users
     this.#mailboxes = options.mailboxes
+    this.#contents = options.contents
+    this.#quota = options.quota
     this.#clock = options.clock
     this.#log = options.log
   }
@@ -125,48 +132,60 @@ export class Outbox {
   /**
    * Sends a mail. When it resolves, every copy is in a mailbox or in the queue.
    *
-   * @throws Refusal as `resolve`; nothing was delivered or stored then
+   * @throws Refusal as `resolve`, or `over-quota`; nothing was delivered or stored then
    */
   async submit(mail: Outgoing): Promise<Submitted> {
-    const { delivered, queued, settle } = await this.prepare(mail)
-    return { id: this.#db.transaction(settle, immediate), delivered, queued }
+    return this.#db.transaction(await this.prepare(mail), immediate)
   }
 
   /**
-   * Does of sending a mail what takes time and can be refused. Whoever has it is decided here: copies for our own users
-   * and the place in the queue for the others come in one transaction, so that a crash neither loses nor doubles one.
+   * Does of sending a mail what takes time and can be refused. Copies for our own users and the place in the queue for
+   * the others come in one transaction, so that a crash neither loses nor doubles one.
    *
+   * @returns sends it, within an hour; synchronous, so that it can be part of the caller's transaction. It throws a
+   *   Refusal `over-quota` if the sender has no room for what waits
    * @throws Refusal as `resolve`
    */
-  async prepare({ userId, sender, recipients, octets }: Outgoing): Promise<Prepared> {
-    const { local, outside } = await this.resolve(recipients)
+  async prepare({ octets: composed, ...mail }: Outgoing): Promise<() => Submitted> {
+    const { local, outside } = await this.resolve(mail.recipients)
     const here = local.map(({ address }) => address)
-    const mail = { userId, sender, octets: Buffer.from(withCleanLines(octets)) }
-    const deliver = await this.#reachOurs(local, mail.octets)
-    const queued = deliver ? outside : [...here, ...outside]
-    return {
-      delivered: deliver ? here : [],
-      queued,
-      settle: () => {
-        deliver?.()
-        if (queued.length === 0) return null
-        const now = this.#clock()
-        const wait = deliver ? { nextAt: now, attempts: 0 } : { nextAt: now + minuteMs, attempts: 1 }
-        const id = this.#enqueue({ ...mail, recipients: queued, ...wait })
-        this.#wake(0)
-        return id
-      },
+    const octets = await withCleanLines(composed)
+    const contentId = await this.#contents.keep(octets)
+    const deliver = await this.#reachOurs(local, octets, contentId)
+    return () => {
+      const full = deliver?.() ?? local.map(({ user }) => user.id)
+      const waiting = local.filter(({ user }) => full.includes(user.id)).map(({ address }) => address)
+      const delivered = here.filter((address) => !waiting.includes(address))
+      const queued = [...waiting, ...outside]
+      if (queued.length === 0) return { id: null, delivered, queued }
+      this.#quota.require(mail.userId, octets.length)
+      const now = this.#clock()
+      const wait =
+        waiting.length === 0 ? { nextAt: now, attempts: 0 } : { nextAt: now + minuteMs, attempts: 1 }
+      const id = this.#enqueue({ ...mail, contentId, size: octets.length, recipients: queued, ...wait })
+      this.#wake(0)
+      return { id, delivered, queued }
     }
   }
 
-  async #reachOurs(local: { user: User }[], octets: Uint8Array): Promise<(() => void) | null> {
-    if (local.length === 0) return () => {}
+  async #reachOurs(local: { user: User }[], octets: Uint8Array, contentId: number) {
+    if (local.length === 0) return () => []
     try {
-      return await this.#mailboxes.prepare(usersOf(local), octets)
+      return await this.#mailboxes.prepare(usersOf(local), octets, { contentId })
     } catch (error) {
       this.#log.error({ codes: codesOf(error) }, 'mail to our own users waits in the queue')
       return null
     }
+  }
+
+  /** Stores the mails of a letter, for {@link hold} within an hour. */
+  async keep(mails: Outgoing[]): Promise<Kept> {
+    const kept: Kept = []
+    for (const { octets: composed, ...mail } of mails) {
+      const octets = await withCleanLines(composed)
+      kept.push({ mail, contentId: await this.#contents.keep(octets), size: octets.length })
+    }
+    return kept
   }
 
   /**
@@ -176,11 +195,14 @@ export class Outbox {
    * @param mails their recipients are as `resolve` took them
    * @param copyId the copy, by which the letter can be taken back; null for one that shall not be
    * @returns when they leave
+   * @throws Refusal `over-quota`
    */
-  hold(mails: Outgoing[], holdMs: number, copyId: number | null): number {
+  hold(mails: Kept, holdMs: number, copyId: number | null): number {
     const nextAt = this.#clock() + holdMs
-    for (const { octets, ...mail } of mails)
-      this.#enqueue({ ...mail, octets: Buffer.from(withCleanLines(octets)), nextAt, messageId: copyId })
+    for (const { mail, contentId, size } of mails) {
+      this.#quota.require(mail.userId, size)
+      this.#enqueue({ ...mail, contentId, size, nextAt, messageId: copyId })
+    }
     this.#wake(this.#untilNextMs())
     return nextAt
   }
@@ -199,6 +221,7 @@ export class Outbox {
         throw new Refusal('too-late', 'The letter does not wait any more: it has left, or was taken back.')
       settle()
     }, immediate)
+    await this.#contents.sweep()
   }
 
   /** Sends what is due, and goes on doing so. */
@@ -258,7 +281,8 @@ export class Outbox {
       try {
         const row = this.#claim()
         if (!row) return
-        await this.#process(row)
+        const octets = row.contentId === null ? Buffer.alloc(0) : await this.#contents.read(row.contentId)
+        await this.#process({ ...row, octets })
       } catch (error) {
         this.#log.error({ codes: codesOf(error) }, 'the queue of outgoing mail failed')
         return
@@ -267,7 +291,7 @@ export class Outbox {
   }
 
   /** One row that is due, for this process alone. From then on its letter cannot be taken back. */
-  #claim(): Row | undefined {
+  #claim(): Omit<Row, 'octets'> | undefined {
     const now = this.#clock()
     const due = this.#db
       .select({ id: outbox.id })
@@ -294,8 +318,10 @@ export class Outbox {
     if (failed.length > 0) await this.#giveBack(row, failed)
     const left = outcomes.filter((outcome) => outcome.state === 'later')
     const mine = and(eq(outbox.id, row.id), eq(outbox.attempts, row.attempts))
-    if (left.length === 0) this.#db.delete(outbox).where(mine).run()
-    else {
+    if (left.length === 0) {
+      this.#db.delete(outbox).where(mine).run()
+      await this.#contents.sweep()
+    } else {
       const waitMs = (backOffMinutes[row.attempts - 1] ?? backOffMinutes.at(-1)!) * minuteMs
       const recipients = JSON.stringify(left.map(({ address }) => address))
       this.#db
@@ -340,8 +366,18 @@ export class Outbox {
 
   async #attemptLocal(row: Row, local: { address: string; user: User }[]): Promise<Outcome[]> {
     try {
-      this.#db.transaction(await this.#mailboxes.prepare(usersOf(local), row.octets), immediate)
-      return local.map(({ address }) => ({ address, state: 'delivered' }))
+      const { contentId } = row
+      const prepared = await this.#mailboxes.prepare(
+        usersOf(local),
+        row.octets,
+        contentId === null ? {} : { contentId },
+      )
+      const full = this.#db.transaction(prepared, immediate)
+      return local.map(({ address, user }) =>
+        full.includes(user.id)
+          ? { address, state: 'later', why: 'The mailbox is full' }
+          : { address, state: 'delivered' },
+      )
     } catch (error) {
       const why = `The mailbox cannot be written: ${codesOf(error).join(', ')}`
       return local.map(({ address }) => ({ address, state: 'later', why }))
@@ -372,20 +408,17 @@ export class Outbox {
     if (row.userId === null || row.sender === '') return
     const report = undeliverable(row, failed, { hostname: this.#config.hostname, now: this.#clock() })
     try {
-      this.#db.transaction(await this.#mailboxes.prepare([row.userId], report), immediate)
+      const full = this.#db.transaction(await this.#mailboxes.prepare([row.userId], report), immediate)
+      if (full.length > 0) throw new Refusal('over-quota', 'The mailbox is full.')
     } catch (error) {
       this.#log.error(
         { id: row.id, codes: codesOf(error) },
         'a report on undelivered mail waits in the queue',
       )
+      const contentId = await this.#contents.keep(report)
+      const size = report.length
       const nextAt = this.#clock() + minuteMs
-      this.#enqueue({
-        userId: null,
-        sender: '',
-        recipients: [row.sender],
-        octets: Buffer.from(report),
-        nextAt,
-      })
+      this.#enqueue({ userId: null, sender: '', recipients: [row.sender], contentId, size, nextAt })
     }
   }
 
@@ -393,7 +426,8 @@ export class Outbox {
     userId: number | null
     sender: string
     recipients: string[]
-    octets: Buffer
+    contentId: number
+    size: number
     nextAt: number
     attempts?: number
     messageId?: number | null
@@ -446,9 +480,9 @@ const sendThrough = async (
         from: mail.sender || false,
         to: mail.recipients,
         size: octets.length,
-        use8BitMime: octets.some((octet) => octet > 0x7f),
+        use8BitMime: !isAscii(octets),
       },
-      octets,
+      Readable.from(octetsInTurns(octets)),
       (error, info) => (error ? reject(error) : resolve(info.rejectedErrors ?? [])),
     )
   const logIn = () => {
@@ -567,14 +601,37 @@ const printable = (text: string) =>
  * Each line end as CRLF, and no NUL (RFC 5321 §2.3.8, RFC 6152 §2): a server that takes a lone CR or LF for a line end, or
  * drops a NUL, would see the end of data where we do not (SMTP smuggling). The dots are doubled after this.
  */
-const withCleanLines = (octets: Uint8Array) =>
-  Buffer.from(
-    Buffer.from(octets)
-      .toString('latin1')
-      .replaceAll('\0', '')
-      .replace(/\r\n?|\n/g, '\r\n'),
-    'latin1',
-  )
+const withCleanLines = async (octets: Uint8Array): Promise<Buffer> => {
+  const clean: Buffer[] = []
+  for (const [place, piece] of linesOf(octets).entries()) {
+    if (place > 0) await others()
+    const text = piece.toString('latin1').replaceAll('\0', '')
+    clean.push(Buffer.from(text.replace(/\r\n?|\n/g, '\r\n'), 'latin1'))
+  }
+  return Buffer.concat(clean)
+}
+
+/** Pieces for one turn each; none ends between a CR and its LF, which a NUL may part. */
+const linesOf = (octets: Uint8Array): Buffer[] => {
+  const whole = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
+  const pieces: Buffer[] = []
+  for (let at = 0, end = 0; at < whole.length; at = end) {
+    end = at + storedPieceOctets
+    while (end < whole.length && (whole[end - 1] === CR || whole[end - 1] === 0)) end += 1
+    pieces.push(whole.subarray(at, end))
+  }
+  return pieces
+}
+
+const CR = 0x0d
+
+/** A mail for a connection, which doubles the dots of what it gets in one turn. */
+async function* octetsInTurns(octets: Buffer) {
+  for (let at = 0; at < octets.length; at += storedPieceOctets) {
+    yield octets.subarray(at, at + storedPieceOctets)
+    await others()
+  }
+}
 
 /** A user who is named by two addresses gets one copy. */
 const usersOf = (local: { user: User }[]) => [...new Set(local.map(({ user }) => user.id))]

@@ -29,6 +29,7 @@ export const refusalStatus = {
   'slow-down': 429,
   failed: 500,
   busy: 503,
+  'over-quota': 507, // RFC 4918 §11.5
 } as const satisfies Record<string, number>
 
 export type RefusalCode = keyof typeof refusalStatus

@@ -23,15 +23,22 @@ import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { network } from './guesses.ts'
 import type { Mailboxes } from './mailboxes.ts'
+import type { Quota } from './quota.ts'
 import { asciiDomain, recipientOf } from './recipients.ts'
+import { Refusal } from './refusal.ts'
+import { Turnstile } from './turnstile.ts'
 import type { Users } from './users.ts'
 
 export type SmtpIn = { smtpPort: number; close(): Promise<void> }
 
 type Services = {
-  config: Pick<Config, 'smtpHost' | 'smtpPort' | 'lmtpSocket' | 'domains' | 'tls' | 'hostname'>
+  config: Pick<
+    Config,
+    'smtpHost' | 'smtpPort' | 'lmtpSocket' | 'domains' | 'tls' | 'hostname' | 'localFromOutside'
+  >
   users: Pick<Users, 'byAddress' | 'domains'>
   mailboxes: Pick<Mailboxes, 'deliver'>
+  quota: Pick<Quota, 'full'>
   clock: Clock
   log: Logger
   /** Other limits than the ones of `smtpLimits`. */
@@ -58,7 +65,10 @@ export const smtpLimits = {
   /** All of a mail's data must be here after this time, however lively it drips in. */
   dataMs: 10 * 60_000,
   /** Octets of mails that are being received at one time, over all connections. */
-  octetsAtOnce: 256 * 1024 * 1024,
+  octetsAtOnce: 96 * 1024 * 1024,
+  /** What a network may send in a minute: octets, and copies, of which a mail is one for each recipient. */
+  octetsPerMinute: 200 * 1024 * 1024,
+  copiesPerMinute: 1200,
   /** Mails that have grown larger than `largeOctets`, at one time, from one address. */
   largePerClient: 2,
   largeOctets: 1_000_000,
@@ -164,9 +174,9 @@ class Incoming {
     this.octets = 0
   }
 
-  /** @param trace goes before it */
-  whole(trace: Buffer) {
-    return Buffer.concat([trace, ...this.#pieces])
+  /** The mail, which is kept here no longer but still counts. @param trace goes before it */
+  take(trace: Buffer) {
+    return Buffer.concat([trace, ...this.#pieces.splice(0)])
   }
 }
 
@@ -179,6 +189,10 @@ class Reception {
   readonly #incoming = new Set<Incoming>()
   /** Recipients that do not exist, for each network that asked for them. */
   readonly #unknown: RateLimiterMemory
+  /** What each network sent. */
+  readonly #sent: { octets: RateLimiterMemory; copies: RateLimiterMemory }
+  /** Large mails are put into mailboxes one by one: each is in memory several times meanwhile. */
+  readonly #large = new Turnstile(1, 100)
 
   constructor(services: Services, limits: typeof smtpLimits) {
     this.#services = services
@@ -187,6 +201,8 @@ class Reception {
       points: limits.unknownRecipients,
       duration: limits.unknownRecipientsMs / 1000,
     })
+    const perMinute = (points: number) => new RateLimiterMemory({ points, duration: 60 })
+    this.#sent = { octets: perMinute(limits.octetsPerMinute), copies: perMinute(limits.copiesPerMinute) }
   }
 
   /** @param hangUp ends the connection of a session */
@@ -216,7 +232,10 @@ class Reception {
       closeTimeout: 5000,
       onMailFrom: (_sender, session, callback) => {
         this.#recipients.set(session, [])
-        callback()
+        this.#requireRate(session).then(
+          () => callback(),
+          (error) => callback(this.#explain(error)),
+        )
       },
       onRcptTo: (recipient, session, callback) => {
         this.#admit(recipient.address, session).then(
@@ -226,9 +245,14 @@ class Reception {
       },
       onData: (stream, session, callback) => {
         const recipients = this.#recipients.get(session) ?? []
-        this.#receive(stream, session, recipients, (answer) => hangUp(session, answer)).then(
-          () =>
-            callback(null, recipients.map(() => 'OK: mail is in the mailbox').slice(0, lmtp ? undefined : 1)),
+        const drop = (answer: Answer) => hangUp(session, answer)
+        this.#receive(stream, session, recipients, { partly: lmtp, drop }).then(
+          (full) => {
+            const answers = recipients.map((id) =>
+              full.includes(id) ? isFull() : 'OK: mail is in the mailbox',
+            )
+            callback(null, answers.slice(0, lmtp ? undefined : 1))
+          },
           (error) => {
             const answer = this.#explain(error)
             log.info(
@@ -263,6 +287,7 @@ class Reception {
       if (consumedPoints > this.#limits.unknownRecipients) throw tooManyUnknown()
       throw new Answer(550, '5.1.1 There is no such mailbox here')
     }
+    if (this.#services.quota.full([recipient.id], announcedOctets(session)).length > 0) throw isFull()
     recipients.push(recipient.id)
   }
 
@@ -275,18 +300,23 @@ class Reception {
     return 'unknown' as const
   }
 
+  /**
+   * @param options.partly who has no room for the mail does not keep it from the others
+   * @param options.drop ends the connection
+   * @returns the users who have no room
+   */
   async #receive(
     stream: SMTPServerDataStream,
     session: SMTPServerSession,
     recipients: number[],
-    hangUp: (answer: Answer) => void,
-  ) {
+    options: { partly: boolean; drop: (answer: Answer) => void },
+  ): Promise<number[]> {
     const { mailboxes, log } = this.#services
     const limits = this.#limits
     const incoming = new Incoming(session.remoteAddress, (answer) => {
       incoming.forget()
       this.#incoming.delete(incoming)
-      hangUp(answer)
+      options.drop(answer)
     })
     const deadline = setTimeout(
       () => incoming.drop(new Answer(421, '4.4.2 The mail took too long')),
@@ -309,19 +339,54 @@ class Reception {
       if (refusal) throw refusal
       if (!this.#incoming.has(incoming)) throw new Answer(421, '4.3.1 Given up')
       if (incoming.hasBareLineEnd) throw new Answer(550, bareLineEnd)
-      const trace = this.#trace(session)
-      const octets = incoming.whole(trace)
-      if (hopsOf(octets.subarray(trace.length)) > limits.hops)
-        throw new Answer(554, '5.4.6 Too many hops: the mail goes round in circles')
-      await mailboxes.deliver([...new Set(recipients)], octets)
+      const userIds = [...new Set(recipients)]
+      await this.#count(session, incoming.octets, userIds.length)
+      const deliver = async () => {
+        const trace = this.#trace(session)
+        const octets = incoming.take(trace)
+        if (hopsOf(octets.subarray(trace.length)) > limits.hops)
+          throw new Answer(554, '5.4.6 Too many hops: the mail goes round in circles')
+        const isForeign = (from: string[]) => this.#isForeign(from)
+        return mailboxes.deliver(userIds, octets, { partly: options.partly, isForeign })
+      }
+      const full = await (incoming.octets > limits.largeOctets ? this.#large.pass(deliver) : deliver())
       log.info(
-        { client: session.remoteAddress, recipients: recipients.length, octets: octets.length },
+        { client: session.remoteAddress, recipients: recipients.length, octets: incoming.octets },
         'mail accepted',
       )
+      return full
     } finally {
       clearTimeout(deadline)
       this.#incoming.delete(incoming)
     }
+  }
+
+  async #requireRate(session: SMTPServerSession) {
+    const { octetsPerMinute, copiesPerMinute } = this.#limits
+    const client = session.remoteAddress && network(session.remoteAddress)
+    if (!client) return
+    const sent = await Promise.all([this.#sent.octets.get(client), this.#sent.copies.get(client)])
+    const [octets, copies] = sent.map((count) => count?.consumedPoints ?? 0) as [number, number]
+    if (octets >= octetsPerMinute || copies >= copiesPerMinute)
+      throw new Answer(450, '4.7.1 Too much mail from your network, try again in a minute')
+  }
+
+  async #count(session: SMTPServerSession, octets: number, copies: number) {
+    const client = session.remoteAddress && network(session.remoteAddress)
+    if (!client) return
+    await this.#sent.octets.penalty(client, octets)
+    await this.#sent.copies.penalty(client, copies)
+  }
+
+  /** Whether mail says that it is from an address of ours: that of a user comes out of the outbox, never from here. */
+  async #isForeign(from: string[]) {
+    for (const address of from) {
+      if (!address.includes('@') || (await recipientOf(address, this.#services)) === 'elsewhere') continue
+      if (this.#services.config.localFromOutside === 'reject')
+        throw new Answer(550, '5.7.1 The mail says that it is from an address here, but comes from outside')
+      return true
+    }
+    return false
   }
 
   /** Why no more of a mail is taken; null if it is. Before a new mail is refused, those that stand still give way. */
@@ -348,6 +413,7 @@ class Reception {
 
   #explain(error: unknown): Answer {
     if (error instanceof Answer) return error
+    if (error instanceof Refusal && error.code === 'over-quota') return isFull()
     const codes = codesOf(error)
     this.#services.log.error({ codes }, 'mail could not be stored') // a message of the database may quote the mail
     if (codes.some((code) => ['SQLITE_FULL', 'ENOSPC', 'EDQUOT'].includes(code)))
@@ -373,6 +439,13 @@ class Reception {
   }
 }
 
+/** What a client says that its mail has (RFC 1870 §6.1); 1 if it does not. */
+const announcedOctets = ({ envelope: { mailFrom } }: SMTPServerSession) => {
+  const { SIZE } = (mailFrom ? mailFrom.args : {}) as { SIZE?: string }
+  return Number(SIZE) || 1
+}
+
+const isFull = () => new Answer(452, '4.2.2 The mailbox has no room for the mail, try again later')
 const tooManyUnknown = () =>
   new Answer(450, '4.7.1 Too many recipients from your network do not exist, try again later')
 
@@ -421,7 +494,9 @@ class StrictServer extends SMTPServer {
     this.connections.add(connection)
     connection.on('error', (error) => this.emit('error', error))
     const address = connection.remoteAddress
-    const ofClient = [...this.connections].filter((other) => other.remoteAddress === address).length
+    const ofClient = [...this.connections].filter(
+      (other) => network(other.remoteAddress) === network(address),
+    ).length
     connection.init()
     // A client without an address is the mail server at the LMTP socket.
     if (address && ofClient > this.limits.connectionsPerClient)

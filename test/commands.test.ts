@@ -457,7 +457,7 @@ describe('mail files', () => {
     const rows = db
       .prepare(
         `SELECT o.octets, m.seen, m.flagged, m.arrived_at AS arrivedAt, m.subject FROM messages m
-         JOIN folders f ON f.id = m.folder_id JOIN octets o ON o.message_id = m.id WHERE f.name = ? ORDER BY m.id`,
+         JOIN folders f ON f.id = m.folder_id JOIN content_pieces o ON o.content_id = m.content_id WHERE f.name = ? ORDER BY m.id`,
       )
       .all(folder) as { octets: Buffer; seen: number; flagged: number; arrivedAt: number; subject: string }[]
     db.close()

@@ -11,12 +11,14 @@ import { pino } from 'pino'
 import PostalMime from 'postal-mime'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { readConfig } from '../server/config.ts'
+import { Contents } from '../server/contents.ts'
 import { CryptoPool } from '../server/crypto-pool.ts'
-import { messages, octets, openDatabase, outbox as queue } from '../server/database.ts'
+import { contentPieces, messages, openDatabase, outbox as queue } from '../server/database.ts'
 import { Guesses } from '../server/guesses.ts'
 import { Ledger } from '../server/ledger.ts'
 import { Mailboxes } from '../server/mailboxes.ts'
 import { Outbox } from '../server/outbox.ts'
+import { Quota } from '../server/quota.ts'
 import { Refusal } from '../server/refusal.ts'
 import { ServerSecret } from '../server/server-secret.ts'
 import { Sessions } from '../server/sessions.ts'
@@ -32,7 +34,7 @@ const pool = new CryptoPool()
 after(() => pool.close())
 
 /** A server with Ann and Bob; `far.example` is elsewhere. */
-const worldWith = async (options: { relay?: string | null; file?: string } = {}) => {
+const worldWith = async (options: { relay?: string | null; file?: string; quotaOctets?: number } = {}) => {
   const db = openDatabase(options.file ?? ':memory:')
   after(() => db.$client.close())
   const time = { now: Date.UTC(2026, 10, 22, 9, 30) }
@@ -48,7 +50,9 @@ const worldWith = async (options: { relay?: string | null; file?: string } = {})
     turnstile: new Turnstile(2, 32),
     cost: { memoryKiB: 8, passes: 1 },
   })
-  const mailboxes = new Mailboxes({ db, clock, pool })
+  const contents = new Contents({ db, clock })
+  const quota = new Quota({ db, config: { quotaOctets: options.quotaOctets ?? 2 ** 31 } })
+  const mailboxes = new Mailboxes({ db, clock, pool, contents, quota })
   const named = async (address: string) =>
     (await users.byAddress(address)) ?? users.add({ address, password: 'correct horse' })
   const ann = await named('ann@wafer.example')
@@ -65,11 +69,13 @@ const worldWith = async (options: { relay?: string | null; file?: string } = {})
       config,
       users,
       mailboxes: {
-        prepare: async (userIds, mail) => {
+        prepare: async (...mail) => {
           if (disk.full) throw Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' })
-          return mailboxes.prepare(userIds, mail)
+          return mailboxes.prepare(...mail)
         },
       },
+      contents,
+      quota,
       clock,
       log: pino({ level: 'silent' }),
     })
@@ -86,9 +92,9 @@ const worldWith = async (options: { relay?: string | null; file?: string } = {})
     outboxOn,
     mailOf: (userId: number) =>
       db
-        .select({ octets: octets.octets })
-        .from(octets)
-        .innerJoin(messages, eq(messages.id, octets.messageId))
+        .select({ octets: contentPieces.octets })
+        .from(contentPieces)
+        .innerJoin(messages, eq(messages.contentId, contentPieces.contentId))
         .where(eq(messages.userId, userId))
         .orderBy(messages.id)
         .all()
@@ -112,11 +118,8 @@ const worldWith = async (options: { relay?: string | null; file?: string } = {})
       const { id: sent } = await mailboxes.fixedFolder(ann.id, 'sent')
       const copyId = await mailboxes.store(ann.id, sent, mail)
       const letter = { userId: ann.id, sender: ann.address, octets: mail }
-      outbox.hold(
-        groups.map((recipients) => ({ ...letter, recipients })),
-        holdMs,
-        copyId,
-      )
+      const kept = await outbox.keep(groups.map((recipients) => ({ ...letter, recipients })))
+      outbox.hold(kept, holdMs, copyId)
       return copyId
     },
   }

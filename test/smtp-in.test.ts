@@ -12,11 +12,13 @@ import { eq, gt, max } from 'drizzle-orm'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { pino } from 'pino'
 import { readConfig } from '../server/config.ts'
+import { Contents } from '../server/contents.ts'
 import { CryptoPool } from '../server/crypto-pool.ts'
-import { messages, octets, openDatabase } from '../server/database.ts'
+import { contentPieces, messages, openDatabase } from '../server/database.ts'
 import { Guesses } from '../server/guesses.ts'
 import { Ledger } from '../server/ledger.ts'
 import { Mailboxes } from '../server/mailboxes.ts'
+import { Quota } from '../server/quota.ts'
 import { ServerSecret } from '../server/server-secret.ts'
 import { Sessions } from '../server/sessions.ts'
 import { smtpLimits, startSmtpIn } from '../server/smtp-in.ts'
@@ -42,7 +44,9 @@ const users = new Users({
 })
 const pool = new CryptoPool()
 after(() => pool.close())
-const mailboxes = new Mailboxes({ db, clock, pool })
+const contents = new Contents({ db, clock })
+const quota = new Quota({ db, config: { quotaOctets: 2 ** 31 } })
+const mailboxes = new Mailboxes({ db, clock, pool, contents, quota })
 const ann = await users.add({ address: 'ann@wafer.example', password: 'correct horse' })
 const bob = await users.add({ address: 'bob@wafer.example', password: 'correct horse' })
 await users.add({ address: 'cid@other.example', password: 'correct horse' })
@@ -52,13 +56,17 @@ type Delivered = { to: number[]; mail: string }
 /** What is in the mailboxes, a mail to several users once. */
 const deliveredSince = (id: number): Delivered[] => {
   const rows = db
-    .select({ to: messages.userId, mail: octets.octets })
-    .from(octets)
-    .innerJoin(messages, eq(messages.id, octets.messageId))
+    .select({ id: messages.id, to: messages.userId, piece: contentPieces.octets })
+    .from(contentPieces)
+    .innerJoin(messages, eq(messages.contentId, contentPieces.contentId))
     .where(gt(messages.id, id))
-    .orderBy(messages.id)
+    .orderBy(messages.id, contentPieces.place)
     .all()
-  const mails = Map.groupBy(rows, ({ mail }) => mail.toString('latin1'))
+  const whole = [...Map.groupBy(rows, (row) => row.id).values()].map((pieces) => ({
+    to: pieces[0]!.to,
+    mail: Buffer.concat(pieces.map(({ piece }) => piece)).toString('latin1'),
+  }))
+  const mails = Map.groupBy(whole, ({ mail }) => mail)
   return [...mails].map(([mail, copies]) => ({ to: copies.map(({ to }) => to), mail }))
 }
 
@@ -67,6 +75,7 @@ const serverWith = async (
   options: {
     config?: Partial<Parameters<typeof startSmtpIn>[0]['config']>
     limits?: Partial<typeof smtpLimits>
+    quota?: Quota
     deliver?: () => Promise<void>
     /** Awaited before a recipient is looked up. */
     lookUp?: () => Promise<void>
@@ -80,6 +89,7 @@ const serverWith = async (
       domains: null,
       tls: null,
       hostname: 'mx.wafer.example',
+      localFromOutside: 'show',
       ...options.config,
     },
     users: {
@@ -90,11 +100,12 @@ const serverWith = async (
       },
     },
     mailboxes: {
-      deliver: async (to, mail) => {
+      deliver: async (...mail) => {
         await options.deliver?.()
-        await mailboxes.deliver(to, mail)
+        return mailboxes.deliver(...mail)
       },
     },
+    quota: options.quota ?? quota,
     clock,
     log: pino({ level: 'silent' }),
     ...(options.limits ? { limits: options.limits } : {}),

@@ -110,6 +110,7 @@ export const session = shape<SessionView>({
   allowance: orNull(shape<NonNullable<SessionView['allowance']>>(held)),
   in_use: orNull(holder),
   stopped: orNull(stopped),
+  space: shape<SessionView['space']>({ used: count, quota: count }),
 })
 export const terminals = shape<{ terminals: TerminalView[] }>({
   terminals: list(

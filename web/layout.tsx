@@ -53,7 +53,7 @@ export const show = async (
   c: PageContext,
   services: Services,
   content: Content,
-  status: 200 | 400 | 403 | 404 | 409 | 413 | 421 | 422 | 429 | 500 | 503 = 200,
+  status: 200 | 400 | 403 | 404 | 409 | 413 | 421 | 422 | 429 | 500 | 503 | 507 = 200,
 ): Promise<Response> => {
   const visit = c.get('visit')
   const { session } = visit

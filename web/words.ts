@@ -500,6 +500,7 @@ const japaneseRefusals: Partial<Record<RefusalCode, (detail: RefusalDetail) => s
   busy: () => 'サーバーが混み合っています。もう一度お試しください。',
   failed: () => 'サーバーで問題が起きました。何も変更されていません。もう一度お試しください。',
   'too-large': () => '大きすぎます。',
+  'over-quota': () => '容量が足りません。メールを削除し、ごみ箱も空にしてから、もう一度お試しください。',
 }
 
 /** Sentences of refusals that share a code with others, and say more than it does. */
