@@ -394,6 +394,29 @@ test('An editor that fails, is missing, is none or removes the file leaves the t
   assert.match(await broken({ PATH: process.env.PATH, VISUAL: ' ', EDITOR: '' }), /VISUAL or EDITOR/)
 })
 
+test('What an editor had saved before a signal ended it is taken, and the sentence says what happened', async (t) => {
+  for (const [script, text] of [
+    ['echo saved > "$1"; kill -9 $$', 'saved'],
+    ['echo saved > "$1"; kill -HUP $$', 'saved'],
+    ['echo saved > "$1"; sh -c "kill -SEGV \\$\\$"; exit $?', 'saved'],
+  ] as const) {
+    const { environment } = editorIn(t, script)
+    const result = await editorEdited('before', { environment })
+    assert.ok('text' in result, JSON.stringify(result))
+    assert.equal(result.text, text)
+    assert.match(
+      result.note ?? '',
+      /^The editor .* was ended by SIG(KILL|HUP|SEGV)\. What it had saved is in the letter\.$/,
+    )
+    assert.deepEqual(await leftBehind(environment), [])
+  }
+  for (const script of ['kill -9 $$', ': > "$1"; kill -9 $$', 'rm "$1"; kill -TERM $$']) {
+    const result = await editorEdited('before', { environment: editorIn(t, script).environment })
+    assert.ok('failed' in result, script)
+    assert.match(result.failed, /was ended by SIG(KILL|TERM); the text is as it was before\.$/)
+  }
+})
+
 test('The command is read as a shell reads it, with arguments, quotes and variables', async (t) => {
   const { environment, program, logged } = editorIn(t, 'for each; do echo "$each" >> "$LOG"; done')
   const own = { ...environment, MODE: 'mail', VISUAL: `"${program}" -c "set ft=$MODE" -nw` }

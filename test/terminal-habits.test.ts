@@ -3,8 +3,10 @@
  * is never behind the server, typing ahead that reaches no window it was not meant for.
  */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import Sqlite from 'better-sqlite3'
 import type { Size } from '../tui/screen.ts'
 import { terminalName } from '../tui/screens/login.ts'
 import { Desk } from './desk.ts'
@@ -432,4 +434,36 @@ test('Two terminals of one machine have two names', () => {
   assert.match(name, /^terminal on /)
   assert.ok(name.length <= 60)
   if (process.stdin.isTTY) assert.match(name, /, (pts|tty|console)/)
+})
+
+test('The star marks all of a folder, fetched or not, and says how many; of very many as many as one act takes', async (t) => {
+  const { server, desk } = await begin(t)
+  const db = new Sqlite(join(server.folder, 'data', 'wafer.db'))
+  t.after(() => db.close())
+  const inbox = await server.services.mailboxes.fixedFolder(1, 'inbox')
+  const insert =
+    db.prepare(`INSERT INTO messages (user_id, folder_id, arrived_at, sender, recipients, subject, size, attachments, security)
+    VALUES (1, ${inbox.id}, ?, 'bob@example.org', '', ?, 1, 0, 'plain')`)
+  const fill = db.transaction((from: number, to: number) => {
+    for (let n = from; n <= to; n += 1) insert.run(n, `Letter ${n}`)
+  })
+  fill(1, 430)
+  const ours = desk()
+  await ours.logIn()
+  await ours.sees('Letter 430', /1 of 430\n/)
+  ours.press('*')
+  await ours.sees('All 430 are marked.', /Inbox, 430 marked/)
+  ours.press('N')
+  await ours.sees('430 mails marked as read.')
+  assert.equal(db.prepare('SELECT count(*) FROM messages WHERE seen').pluck().get(), 430)
+  ours.press('*')
+  assert.doesNotMatch(ours.title, /marked/)
+
+  fill(431, 1150)
+  await ours.app.contact()
+  await ours.sees(/1 of 1150\n/)
+  ours.press('*')
+  await ours.sees('1000 of 1150 are marked: no more than 1000 at once.')
+  ours.press('F')
+  await ours.sees('1000 mails flagged.')
 })

@@ -19,10 +19,11 @@ import {
   statfs,
   writeFile,
 } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants as constantsOfSystem, tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 
-export type Edited = { text: string } | { failed: string }
+/** `note`: what is to be known of it, a sentence. */
+export type Edited = { text: string; note?: string } | { failed: string }
 export type EditorOptions = {
   environment?: NodeJS.ProcessEnv
   /** Editors choose their mode by it. */
@@ -71,16 +72,20 @@ export const edited = async (text: string, options: EditorOptions = {}): Promise
     const written = text === '' || text.endsWith('\n') ? text : `${text}\n`
     await writeFile(file, written, { mode: 0o600, flag: 'wx' })
     if (options.saved) watcher = watchSaves(folder, file, written, options.saved)
-    const failed = await ended(command, file, environment)
-    if (failed) return { failed }
+    const { failed, killed } = await ended(command, file, environment)
+    if (failed) return { failed: `${failed}; ${asBefore}` }
     const came = await contentOf(file)
-    if (came === null) return { failed: 'The editor left no file; the text is as it was before.' }
+    if (came === null) return { failed: `${killed ?? 'The editor left no file'}; ${asBefore}` }
     const next = decoded(came, environment)
+    // One that died had not decided to give up, as one does that ends with an error; it may have died between emptying
+    // the file and writing it.
+    if (killed && (next === written || next === '')) return { failed: `${killed}; ${asBefore}` }
     // Editors end a file with a line end, which was not in the text.
-    return { text: text.endsWith('\n') ? next : next.replace(/\n$/, '') }
+    const whole = text.endsWith('\n') ? next : next.replace(/\n$/, '')
+    return killed ? { text: whole, note: `${killed}. What it had saved is in the letter.` } : { text: whole }
   } catch (cause) {
     return {
-      failed: `The text could not be taken from the editor (${codeOf(cause)}); it is as it was before.`,
+      failed: `The text could not be taken from the editor (${codeOf(cause)}); ${asBefore}`,
     }
   } finally {
     watcher?.close()
@@ -89,26 +94,33 @@ export const edited = async (text: string, options: EditorOptions = {}): Promise
   }
 }
 
-/** Runs the command as a shell reads it, as git and crontab do. @returns why it failed; null if it did not */
-const ended = (command: string, file: string, environment: NodeJS.ProcessEnv): Promise<string | null> =>
+const asBefore = 'the text is as it was before.'
+
+type End = { failed?: string; killed?: string }
+
+/** Runs the command as a shell reads it, as git and crontab do. @returns why it failed, or what ended it; else nothing */
+const ended = (command: string, file: string, environment: NodeJS.ProcessEnv): Promise<End> =>
   new Promise((resolve) => {
     const child = spawn('sh', ['-c', `${command} "$@"`, command, ...quiet(command, environment), file], {
       stdio: 'inherit',
       env: environment,
     })
     const name = basename(command.split(/\s/)[0]!)
-    const was = 'the text is as it was before.'
     child.on('error', (error) =>
-      resolve(`The shell that runs the editor did not start (${codeOf(error)}); ${was}`),
+      resolve({ failed: `The shell that runs the editor did not start (${codeOf(error)})` }),
     )
-    child.on('close', (code, signal) => {
-      if (signal) resolve(`The editor ${name} was ended by ${signal}; ${was}`)
-      else if (code === 127) resolve(`The editor ${name} was not found; ${was}`)
-      else if (code === 126) resolve(`The editor ${name} may not be run; ${was}`)
-      else if (code) resolve(`The editor ${name} ended with ${code}; ${was}`)
-      else resolve(null)
+    child.on('close', (code, ownSignal) => {
+      // A shell that waited for it says which signal it was by a number above 128 (POSIX.1-2024, 2.8.2).
+      const signal = ownSignal ?? signalNames.get((code ?? 0) - 128)
+      if (signal) resolve({ killed: `The editor ${name} was ended by ${signal}` })
+      else if (code === 127) resolve({ failed: `The editor ${name} was not found` })
+      else if (code === 126) resolve({ failed: `The editor ${name} may not be run` })
+      else if (code) resolve({ failed: `The editor ${name} ended with ${code}` })
+      else resolve({})
     })
   })
+
+const signalNames = new Map(Object.entries(constantsOfSystem.signals).map(([name, number]) => [number, name]))
 
 /** What keeps vim from writing the text elsewhere, and the graphical one from going into the background. */
 const quiet = (command: string, environment: NodeJS.ProcessEnv): string[] => {

@@ -52,7 +52,7 @@ export const defaults: Keymap = {
     move: bind('M', 'move to a folder'),
     mark: bind('x t', 'mark or unmark'),
     markRange: bind('V', 'mark from the last mark to here'),
-    markAll: bind('*', 'mark all that are listed, or none'),
+    markAll: bind('*', 'mark all that there are, or none'),
     unread: bind('N', 'unread, or read'),
     flag: bind('s F', 'flag, or unflag'),
     nextUnread: bind('tab', 'next unread mail'),

@@ -647,9 +647,9 @@ class Plain implements MailDesk {
     if (isOnDisk)
       talk.say(`While you edit, the text lies in a file on this machine's disk, in ${harmless(folder)}.`)
     const result = await talk.lent(() => edited(text, { saved }))
-    if ('text' in result) return result.text
-    talk.say(harmless(result.failed))
-    return null
+    const said = 'text' in result ? result.note : result.failed
+    if (said !== undefined) talk.say(harmless(said))
+    return 'text' in result ? result.text : null
   }
 
   // ---- terminals, keys, log

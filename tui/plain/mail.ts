@@ -274,7 +274,11 @@ export class MailTalk {
   #mark(text: string) {
     const { mails } = this.#chosen(text)
     for (const mail of mails) this.#marked.set(mail.row.id, mail)
-    this.#desk.talk.say(`${counted(this.#marked.size, 'mail')} marked.`)
+    const { next = null, words = '', folder = '' } = this.#list ?? {}
+    const total = words ? null : this.#desk.folders.find(({ name }) => name === folder)?.total
+    const others =
+      text === 'all' && next !== null ? ` of ${total ?? 'more'}; the others were not listed yet` : ''
+    this.#desk.talk.say(`${counted(this.#marked.size, 'mail')} marked${others}.`)
   }
 
   #unmark(text: string) {

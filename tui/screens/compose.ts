@@ -925,18 +925,18 @@ const toEditor = async (app: App, screen: Own): Promise<void> => {
     const next = now && rewritten(now.text, text)
     if (now && next && next !== now.text) alter(app, now, { text: next })
   }
-  let failed = ''
+  let said = ''
   try {
     await app.surroundings.suspended(async () => {
       const result = await editedByHand(textOf(before.text), { saved: take })
       if ('text' in result) take(result.text)
-      else failed = result.failed
+      said = 'text' in result ? (result.note ?? '') : result.failed
     })
   } finally {
     const now = app.current(screen)
     if (now) app.change(now, { busy: false, focus: 'text' })
   }
-  if (failed) app.warn(failed)
+  if (said) app.warn(said)
 }
 
 const attach = async (app: App, screen: Own, path: string) => {

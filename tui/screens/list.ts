@@ -15,6 +15,8 @@ import { openMessage } from './message.ts'
 type Own = ListScreen & { id: number }
 
 const chunk = 100
+/** As many as one call to the server changes. */
+const mostMarked = 1000
 
 export const openList = (
   app: App,
@@ -125,10 +127,10 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
         return turnFolder(app, screen, 1)
       case 'previousFolder':
         return turnFolder(app, screen, -1)
-      case 'markAll': {
-        const all = screen.marks.size > 0 ? [] : [...screen.rows.values()].map(({ id }) => id)
-        return app.change(screen, { marks: new Set(all) })
-      }
+      case 'markAll':
+        return screen.marks.size > 0
+          ? app.change(screen, { marks: new Set(), anchor: null })
+          : void markAll(app, screen)
     }
     if (!row) return app.note('There is no mail here.')
     switch (command) {
@@ -251,6 +253,37 @@ const toUnread = async (app: App, screen: Own) => {
   }
 }
 
+/**
+ * Marks all that there are, also those that were not fetched yet, up to as many as one call takes; and says how many.
+ * What is here is marked at once: a key that was typed behind it is for these.
+ */
+const markAll = async (app: App, screen: Own) => {
+  let marks: ReadonlySet<number> = screen.marks
+  const mark = (now: Own) => {
+    const first = [...now.rows].sort(([a], [b]) => a - b).slice(0, mostMarked)
+    marks = new Set(first.map(([, { id }]) => id))
+    app.change(now, { marks })
+  }
+  mark(screen)
+  for (let place = 0; ; ) {
+    const now = app.current(screen)
+    if (!now || now.marks !== marks) return // something was done with these, or to them
+    while (now.rows.has(place)) place += 1
+    if (place >= Math.min(now.total ?? Number.POSITIVE_INFINITY, mostMarked)) break
+    await load(app, now, Math.floor(place / chunk) * chunk, false)
+    const after = app.current(screen)
+    if (!after || after.marks !== marks) return
+    mark(after)
+    if (!after.rows.has(place)) break
+  }
+  const now = app.current(screen)
+  if (!now) return
+  const { size } = marks
+  if (size === now.total) return app.note(`All ${size} are marked.`)
+  const why = size < mostMarked ? 'the others could not be read' : `no more than ${mostMarked} at once`
+  app.note(`${size} of ${now.total ?? 'more'} are marked: ${why}.`)
+}
+
 const turnFolder = (app: App, screen: Own, by: number) => {
   const names = app.state.folders.map(({ name }) => name)
   const next = names[(names.indexOf(screen.folder) + by + names.length) % names.length]
@@ -261,7 +294,7 @@ const turnFolder = (app: App, screen: Own, by: number) => {
 
 // ---- loading
 
-const loads = new Set<string>()
+const loads = new Map<string, Promise<void>>()
 
 /** Fetches what the page needs, and what the next key press may. */
 const loadAround = async (app: App, screen: Own) => {
@@ -277,12 +310,17 @@ const loadAround = async (app: App, screen: Own) => {
   }
 }
 
-const load = async (app: App, screen: Own, offset: number, anew: boolean) => {
+/** Fetches rows; those that are on their way already are waited for. */
+const load = (app: App, screen: Own, offset: number, anew: boolean): Promise<void> => {
+  const run = `${screen.id} ${offset} ${wordsOf(screen)}`
+  const begun = loads.get(run) ?? fetchRows(app, screen, offset, anew).finally(() => loads.delete(run))
+  loads.set(run, begun)
+  return begun
+}
+
+const fetchRows = async (app: App, screen: Own, offset: number, anew: boolean) => {
   const known = app.state.folders.find(({ name }) => name === screen.folder)
   const words = wordsOf(screen)
-  const run = `${screen.id} ${offset} ${words}`
-  if (loads.has(run)) return
-  loads.add(run)
   const page = await app.ask(
     () =>
       app.client.messages(screen.folder, {
@@ -292,7 +330,6 @@ const load = async (app: App, screen: Own, offset: number, anew: boolean) => {
       }),
     'Reading the list',
   )
-  loads.delete(run)
   const now = app.current(screen)
   if (!page || !now || wordsOf(now) !== words) return
   const { thread } = screen
