@@ -117,6 +117,17 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
       onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: '' }))
     },
   }
+  // openpgp.js looks for this one at run time, beside itself; the child may read nothing but its own file.
+  const brainpool = {
+    name: 'brainpool',
+    setup: ({ onLoad }) =>
+      onLoad({ filter: /\/openpgp\/dist\/node\/openpgp\.mjs$/ }, ({ path }) => ({
+        contents: readFileSync(path, 'utf8').replaceAll(
+          "util.nodeRequire('eckey-utils')",
+          "require('eckey-utils')",
+        ),
+      })),
+  }
   const bundled = new Set()
   const bundle = async (options) => {
     const result = await build(options)
@@ -132,7 +143,7 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     chunkNames: 'part-[hash]',
     outdir: next,
   })
-  await bundle({ ...node, entryPoints: { child: 'server/child.ts' }, outdir: next })
+  await bundle({ ...node, entryPoints: { child: 'server/child.ts' }, plugins: [brainpool], outdir: next })
   await bundle({
     ...node,
     entryPoints: { tui: 'tui/main.tsx' },

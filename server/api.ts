@@ -8,6 +8,7 @@ import { type Context, Hono } from 'hono'
 import type { Allowance } from './allowances.ts'
 import { type Body, type Call, octetLimitOf, parseBody } from './api-bodies.ts'
 import type { Address, Mail, Part, Signature } from './encrypted-mail.ts'
+import { stateOf } from './key-uses.ts'
 import type { Letter } from './letters.ts'
 import { parsedHereOctets } from './limits.ts'
 import type { Listed } from './mailboxes.ts'
@@ -22,7 +23,7 @@ export type Asker = { session: Session | null; keyToken: string | null; address:
 const offeredLimit = 20
 
 export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => {
-  const { sessions, users, allowances, passkeys, approvals, keyrings } = services
+  const { sessions, users, allowances, passkeys, approvals, keyrings, clock } = services
   const { mailboxes, reading, letters, correspondents, ledger, config, pool } = services
 
   /** Who asks, with a live session. @throws Refusal `no-session` */
@@ -310,17 +311,23 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .get('/correspondents', async (c) => {
       const { userId } = await authenticated(c)
       return c.json({
-        correspondents: (await correspondents.list(userId)).map(({ fingerprint, addresses, acceptedAt }) => ({
-          fingerprint,
-          addresses,
-          accepted_at: time(acceptedAt),
-        })),
+        correspondents: (await correspondents.list(userId)).map(
+          ({ fingerprint, addresses, acceptedAt, uses, obstacle }) => ({
+            fingerprint,
+            addresses,
+            accepted_at: time(acceptedAt),
+            can_encrypt: obstacle === null,
+            why: obstacle,
+            revoked: uses.revoked && time(uses.revoked.at),
+          }),
+        ),
       })
     })
     .post('/correspondents', async (c) => {
       const { session, userId } = await authenticated(c)
       const { armored, accept } = await body(c, 'correspondent', session)
-      const keys = (await correspondents.offered(Buffer.from(armored))).slice(0, offeredLimit)
+      const looked = await correspondents.look(session.user, octetsOf(armored))
+      const keys = looked.keys.slice(0, offeredLimit)
       if (accept === undefined) {
         const offered = []
         for (const key of keys)
@@ -334,7 +341,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
             can_encrypt: key.canEncrypt,
             conflicts: await correspondents.conflicts(userId, key),
           })
-        return c.json({ offered })
+        return c.json({ offered, revoked: looked.revoked })
       }
       const key = keys.find(({ fingerprint }) => fingerprint === accept.toLowerCase())
       if (!key)
@@ -362,6 +369,11 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         algorithm: key.algorithm,
         public: key.armored,
         methods,
+        can_decrypt: key.now.decrypt === null,
+        can_sign: key.now.sign === null,
+        can_encrypt: key.now.encrypt === null,
+        revoked: key.uses.revoked && time(key.uses.revoked.at),
+        state: stateOf(key.uses, clock()),
       }))
       return c.json({ keys })
     })
@@ -415,6 +427,8 @@ const problem = (refusal: Refusal): Response => {
   return new Response(JSON.stringify(document), { status: refusal.status, headers })
 }
 
+/** The octets of a pasted text, or those that each character stands for: an attachment may be binary, or UTF-16. */
+const octetsOf = (text: string) => Buffer.from(text, /^[\x00-\xff]*$/.test(text) ? 'latin1' : 'utf8')
 const time = (ms: number) => new Date(ms).toISOString()
 
 const holderOf = ({ grant, terminal, since, last_used }: Holder) => ({

@@ -19,8 +19,18 @@ const operations = {
     encryptedMail.read(task.octets, task.certificates),
   part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),
   inspectKeys: (task: { octets: Uint8Array }) => encryptedMail.inspectKeys(task.octets),
-  encrypt: (task: { message: Uint8Array; encryptTo: Uint8Array[] }) =>
-    encryptedMail.protectMessage(task.message, { sign: null, encryptTo: task.encryptTo }),
+  usesOfCertificate: (task: { publicKey: Uint8Array }) => encryptedMail.usesOfCertificate(task.publicKey),
+  mergeCertificates: (task: { stored: Uint8Array; offered: Uint8Array }) =>
+    encryptedMail.mergeCertificates(task.stored, task.offered),
+  revocationsOffered: (task: { octets: Uint8Array }) => encryptedMail.revocationsOffered(task.octets),
+  learnRevocations: (task: { octets: Uint8Array; stored: Uint8Array[] }) =>
+    encryptedMail.learnRevocations(task.octets, task.stored),
+  encrypt: (task: { message: Uint8Array; encryptTo: Uint8Array[]; copyTo: Uint8Array[] }) =>
+    encryptedMail.protectMessage(task.message, {
+      sign: null,
+      encryptTo: task.encryptTo,
+      copyTo: task.copyTo,
+    }),
   parseBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
     parseBody(task.call, Buffer.concat(task.blocks)),
   parseRecipients: async (task: { typed: Typed; mode: 'strict' | 'as typed' }) =>
@@ -33,11 +43,11 @@ const operations = {
     secretKeys.unlock(task.proof, task.recipient, task.binding),
   changeSlots: (task: { proof: secretKeys.Proof; change: { remove: string[]; add: secretKeys.NewSlot[] } }) =>
     secretKeys.changeSlots(task.proof, task.change),
-  addKey: (task: { proof: secretKeys.Proof; key: secretKeys.NewKey }) =>
-    secretKeys.addKey(task.proof, task.key),
+  addKeys: (task: { proof: secretKeys.Proof; wanted: secretKeys.NewKey; known: secretKeys.StoredPair[] }) =>
+    secretKeys.addKeys(task.proof, task.wanted, task.known),
   exportSecret: (task: {
     proof: secretKeys.Proof
-    keys: secretKeys.SealedKey[]
+    keys: secretKeys.StoredPair[]
     copyPassphrase: Uint8Array
   }) => secretKeys.exportSecret(task.proof, task.keys, task.copyPassphrase),
 
@@ -57,9 +67,18 @@ const operations = {
     ),
   signCleartext: (task: { opening: secretKeys.Opening; text: string }) =>
     secretKeys.withOpenKeys(task.opening, (keys) => keys.signCleartext(task.text)),
-  signAndProtect: (task: { opening: secretKeys.Opening; message: Uint8Array; encryptTo: Uint8Array[] }) =>
+  signAndProtect: (task: {
+    opening: secretKeys.Opening
+    message: Uint8Array
+    encryptTo: Uint8Array[]
+    copyTo: Uint8Array[]
+  }) =>
     secretKeys.withOpenKeys(task.opening, (keys) =>
-      encryptedMail.protectMessage(task.message, { sign: keys, encryptTo: task.encryptTo }),
+      encryptedMail.protectMessage(task.message, {
+        sign: keys,
+        encryptTo: task.encryptTo,
+        copyTo: task.copyTo,
+      }),
     ),
 } satisfies Record<string, (task: never) => Promise<unknown>>
 

@@ -11,6 +11,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { run as script } from '../tui/scripts.ts'
 import type { Config } from './config.ts'
+import { stateOf } from './key-uses.ts'
+import type { Added } from './keyrings.ts'
 import type { Services } from './main.ts'
 import { Refusal } from './refusal.ts'
 
@@ -219,14 +221,15 @@ const commands: Record<string, Command> = {
         const isNew = (await keyrings.present(user.id)) === null
         const [passphrase] = await secrets(call, 'passphrase-stdin', [{ name: 'Passphrase', isNew }])
         const generate = { name: user.name, address: user.address }
-        printKey(await keyrings.add(user, passphrase!, { generate }))
+        printKeys(await keyrings.add(user, passphrase!, { generate }))
       })
     },
   },
   'key import': {
     usage: 'ADDRESS --file KEY.asc --passphrase-stdin',
     does:
-      'Takes over a secret key as gpg exports it. Its passphrase opens the keyring that a first key begins. ' +
+      'Takes over the secret keys of a file as gpg exports them; a key that is there is brought up to date. ' +
+      'Its passphrase opens the keyring that a first key begins. ' +
       'For a further key standard input has two lines: the passphrase of the keyring, then that of the file.',
     arguments: [1, 1],
     options: { file: 'value', ...passphraseIn },
@@ -362,7 +365,7 @@ async function importKey(call: Call) {
   demandSecretOnInput(call, 'passphrase-stdin')
   await withServices(async ({ users, keyrings }) => {
     const user = await users.named(call.arguments[0]!)
-    const blocks = await secretKeyBlocks(readKeyFile(file))
+    const octets = readKeyFile(file)
     const ofFile = { name: `Passphrase of the key in ${file}`, isNew: false }
     const ofKeyring = { name: 'Passphrase of the keyring', isNew: false }
     const isFirst = (await keyrings.present(user.id)) === null
@@ -373,11 +376,18 @@ async function importKey(call: Call) {
       prompts,
       2,
     )
-    // Last one first: exports begin with the present key, and the key that came last is the present one.
-    for (const armored of blocks.reverse()) {
-      const passphrase = Buffer.from(filePassphrase!)
-      printKey(await keyrings.add(user, keyringPassphrase!, { import: { armored, passphrase } }))
-    }
+    const passphrase = Buffer.from(filePassphrase!)
+    const added = await keyrings.add(user, keyringPassphrase!, { import: { file: octets, passphrase } })
+    printKeys(added)
+    if (added.refused.length === 0) return
+    const reasons = added.refused.map(
+      ({ fingerprint, sentence }) => `${fingerprint.toUpperCase()}: ${sentence}`,
+    )
+    const count = added.keys.length + added.refused.length
+    throw new Refusal(
+      'bad-key',
+      `${added.refused.length} of ${count} keys in the file could not be taken. ${reasons.join(' ')}`,
+    )
   })
 }
 
@@ -478,8 +488,15 @@ const withServices = async (
 
 // ---- keys as text
 
-const printKey = ({ key, recoveryCode }: { key: { fingerprint: string }; recoveryCode: string | null }) => {
-  print(`Fingerprint: ${key.fingerprint.toUpperCase()}`)
+const printKeys = ({ keys, recoveryCode }: Added) => {
+  if (keys.length > 1) print(`${keys.length} keys:`)
+  for (const { fingerprint, uses, isNew } of keys) {
+    print(
+      `Fingerprint: ${fingerprint.toUpperCase()}${isNew ? '' : ' (in the keyring already; it is up to date now)'}`,
+    )
+    const state = stateOf(uses, Date.now())
+    if (state) print(state)
+  }
   if (recoveryCode === null) return
   print(`Recovery code: ${recoveryCode}`)
   print(
@@ -494,17 +511,6 @@ const readKeyFile = (file: string): Buffer => {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
     throw new Refusal('bad-request', `${file} ${missing ? 'does not exist' : 'cannot be read'}.`, { cause })
   }
-}
-
-/** A file may hold several keys, each in armor of its own, as `key export` prints them; or one without armor. */
-const secretKeyBlocks = async (octets: Buffer): Promise<string[]> => {
-  const text = octets.toString('latin1')
-  const blocks = text.match(
-    /-----BEGIN PGP PRIVATE KEY BLOCK-----[\s\S]*?-----END PGP PRIVATE KEY BLOCK-----/g,
-  )
-  if (blocks) return blocks
-  const isBinary = octets[0] !== undefined && octets[0] >= 0x80 // RFC 9580 §4.2
-  return [isBinary ? (await import('./armor.ts')).armor('PRIVATE KEY', octets) : text]
 }
 
 // ---- secrets

@@ -9,18 +9,30 @@ import type { CryptoPool } from './crypto-pool.ts'
 import { correspondents, type Database } from './database.ts'
 import type { Certificate, InspectedKey } from './encrypted-mail.ts'
 import { inTurns } from './in-turns.ts'
-import type { Keyrings } from './keyrings.ts'
+import { because, type KeyUses, type Obstacle, obstacle, type Use } from './key-uses.ts'
+import { isNamed, type Keyrings } from './keyrings.ts'
 import { withoutTag } from './recipients.ts'
 import { Refusal } from './refusal.ts'
 import type { User, Users } from './users.ts'
 
 /** A public key to be shown with its fingerprint before it is accepted. */
-export type OfferedKey = InspectedKey
+export type OfferedKey = InspectedKey & { canEncrypt: boolean }
 export type Correspondent = {
   fingerprint: string
   addresses: string[]
   publicKey: Uint8Array
+  uses: KeyUses
+  /** Why it cannot be encrypted to now; null if it can. */
+  obstacle: Obstacle | null
   acceptedAt: number
+}
+
+/** An address that nothing can be encrypted to, and why: it has no key, or what is in the way of the one it has. */
+export type Unreachable = {
+  address: string
+  why: 'none' | Obstacle
+  /** A sentence without its full stop. */
+  sentence: string
 }
 
 const addressLimit = 20
@@ -43,14 +55,57 @@ export class Correspondents {
   }
 
   /**
+   * Looks at keys that are offered. Revocations among them are noted at once, of the user's own keys and of accepted
+   * ones: a key revokes itself, so there is nothing to accept.
+   *
+   * @returns the usable keys as {@link offered} finds them, and the fingerprints of those that were revoked by this
+   * @throws Refusal `bad-key` if there is neither
+   */
+  async look(user: User, octets: Uint8Array): Promise<{ keys: OfferedKey[]; revoked: string[] }> {
+    const revoked = await this.learn(user, octets)
+    try {
+      return { keys: await this.offered(octets), revoked }
+    } catch (error) {
+      if (!(error instanceof Refusal) || revoked.length === 0) throw error
+      return { keys: [], revoked }
+    }
+  }
+
+  /** Notes what revocations say, in copies of keys or alone. @returns fingerprints of the keys that they changed */
+  async learn(user: User, octets: Uint8Array): Promise<string[]> {
+    const names = await this.#pool.run('reading', 'revocationsOffered', { octets }, { user: user.id })
+    if (names.length === 0) return []
+    const own = await this.#keyrings.learnRevocations(user.id, octets, names)
+    const named = (await this.list(user.id)).filter(({ fingerprint }) => isNamed(fingerprint, names))
+    if (named.length === 0) return own
+    const task = { octets, stored: named.map(({ publicKey }) => publicKey) }
+    const learned = await this.#pool.run('reading', 'learnRevocations', task, { user: user.id })
+    for (const { fingerprint, publicKey, uses } of learned)
+      this.#update(user.id, fingerprint, { publicKey: Buffer.from(publicKey), uses: JSON.stringify(uses) })
+    return [...own, ...learned.map(({ fingerprint }) => fingerprint)]
+  }
+
+  #update(userId: number, fingerprint: string, row: { publicKey?: Buffer; uses: string }) {
+    this.#db
+      .update(correspondents)
+      .set(row)
+      .where(and(eq(correspondents.userId, userId), eq(correspondents.fingerprint, fingerprint)))
+      .run()
+  }
+
+  /**
    * The usable public keys in pasted text or in an attachment, each with all the addresses that it is to count for.
    *
    * @throws Refusal `bad-key` if there is none
    */
   async offered(octets: Uint8Array): Promise<OfferedKey[]> {
     const usable = (await this.#pool.run('reading', 'inspectKeys', { octets }))
-      .filter((key) => !key.revoked)
-      .map((key) => ({ ...key, addresses: key.addresses.filter(isReadable) }))
+      .filter(({ uses }) => uses.revoked === null)
+      .map((key) => ({
+        ...key,
+        addresses: key.addresses.filter(isReadable),
+        canEncrypt: obstacle(key.uses.encrypt, this.#clock()) === null,
+      }))
     const keys = usable.filter(({ addresses }) => addresses.length <= addressLimit)
     if (usable.length > 0 && keys.length === 0)
       throw new Refusal(
@@ -80,10 +135,23 @@ export class Correspondents {
     return found
   }
 
-  /** Accepts what {@link offered} showed, for the addresses shown. Accepting a key again brings it up to date. */
+  /**
+   * Accepts what {@link offered} showed, for the addresses shown. Accepting a key again brings it up to date; an older
+   * copy takes nothing away from it.
+   */
   async accept(userId: number, key: OfferedKey): Promise<void> {
-    const { fingerprint, publicKey } = key
-    const row = { publicKey, addresses: JSON.stringify(key.addresses), acceptedAt: this.#clock() }
+    const { fingerprint } = key
+    const stored = (await this.list(userId)).find((known) => known.fingerprint === fingerprint)?.publicKey
+    const task = { stored: stored ?? key.publicKey, offered: key.publicKey }
+    const { publicKey, uses } = stored
+      ? await this.#pool.run('reading', 'mergeCertificates', task, { user: userId })
+      : key
+    const row = {
+      publicKey: Buffer.from(publicKey),
+      uses: JSON.stringify(uses),
+      addresses: JSON.stringify(key.addresses),
+      acceptedAt: this.#clock(),
+    }
     this.#db
       .insert(correspondents)
       .values({ userId, fingerprint, ...row })
@@ -93,13 +161,33 @@ export class Correspondents {
 
   /** Accepted keys, the newest first. */
   async list(userId: number): Promise<Correspondent[]> {
-    return this.#db
+    const rows = this.#db
       .select()
       .from(correspondents)
       .where(eq(correspondents.userId, userId))
       .orderBy(desc(correspondents.acceptedAt))
       .all()
-      .map((row) => ({ ...row, addresses: JSON.parse(row.addresses) as string[] }))
+    const accepted: Correspondent[] = []
+    for (const row of rows) {
+      const uses = row.uses === null ? await this.#learnUses(userId, row) : (JSON.parse(row.uses) as KeyUses)
+      accepted.push({
+        ...row,
+        uses,
+        obstacle: obstacle(uses.encrypt, this.#clock()),
+        addresses: JSON.parse(row.addresses) as string[],
+      })
+    }
+    return accepted
+  }
+
+  /** Of a row from before it was kept. */
+  async #learnUses(
+    userId: number,
+    { fingerprint, publicKey }: { fingerprint: string; publicKey: Uint8Array },
+  ) {
+    const uses = await this.#pool.run('reading', 'usesOfCertificate', { publicKey }, { user: userId })
+    this.#update(userId, fingerprint, { uses: JSON.stringify(uses) })
+    return uses
   }
 
   /** @returns whether there was one */
@@ -141,20 +229,33 @@ export class Correspondents {
     return (await this.#users.byAddress(address)) ?? this.#users.byAddress(withoutTag(address))
   }
 
-  /** The key to encrypt to for each address, and the addresses that have none. */
+  /**
+   * The key to encrypt to for each address: the newest of its keys that can be encrypted to now. A user of this server
+   * with keys is encrypted to by these alone.
+   */
   async keysFor(
     userId: number,
     addresses: string[],
-  ): Promise<{ keys: Map<string, Uint8Array>; missing: string[] }> {
+  ): Promise<{ keys: Map<string, Uint8Array>; missing: Unreachable[] }> {
     const accepted = await this.list(userId)
     const keys = new Map<string, Uint8Array>()
-    for await (const address of inTurns(addresses.map((each) => each.toLowerCase()))) {
+    const missing: Unreachable[] = []
+    const now = this.#clock()
+    for await (const typed of inTurns(addresses)) {
+      const address = typed.toLowerCase()
       const owner = await this.#owner(address)
-      const key =
-        (owner && (await this.#keyrings.present(owner.id))?.publicKey) ??
-        accepted.find((correspondent) => correspondent.addresses.includes(address))?.publicKey
-      if (key) keys.set(address, key)
+      const own = owner ? await this.#keyrings.list(owner.id) : []
+      const known = own.length > 0 ? own : accepted.filter((key) => key.addresses.includes(address))
+      const usable = known.find(({ uses }) => obstacle(uses.encrypt, now) === null)
+      if (usable) keys.set(address, usable.publicKey)
+      else missing.push(unreachable(typed, known[0]?.uses.encrypt, now))
     }
-    return { keys, missing: addresses.filter((address) => !keys.has(address.toLowerCase())) }
+    return { keys, missing }
   }
+}
+
+const unreachable = (address: string, use: Use | undefined, now: number): Unreachable => {
+  if (!use) return { address, why: 'none', sentence: `There is no public key for ${address}` }
+  const why = obstacle(use, now) ?? 'no-part'
+  return { address, why, sentence: `The key of ${address} ${because(use, now)}` }
 }

@@ -163,7 +163,9 @@ export const keyPairs = sqliteTable(
     algorithm: text('algorithm').notNull(),
     createdAt: integer('created_at').notNull(),
     expiresAt: integer('expires_at'),
-    /** When it came into the keyring; the newest one signs. */
+    /** What it can be used for (`OwnUses`), JSON; null in rows older than that. */
+    uses: text('uses'),
+    /** When it came into the keyring; of those that can be used the newest one is. */
     addedAt: integer('added_at').notNull(),
   },
   (table) => [primaryKey({ columns: [table.userId, table.fingerprint] })],
@@ -431,6 +433,8 @@ export const correspondents = sqliteTable(
     /** Mail addresses of its user ids, JSON, lower case. */
     addresses: text('addresses').notNull(),
     publicKey: bytes('public_key').notNull(),
+    /** What it can be used for (`KeyUses`), JSON; null in rows older than that. */
+    uses: text('uses'),
     acceptedAt: integer('accepted_at').notNull(),
   },
   (table) => [primaryKey({ columns: [table.userId, table.fingerprint] })],

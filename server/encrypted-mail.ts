@@ -18,10 +18,22 @@ import {
   type Key,
   type LiteralDataPacket,
   type Message,
-  readKey,
   readSignature,
   type SignaturePacket,
 } from 'openpgp'
+import {
+  bareRevocations,
+  beforeRevocation,
+  chain,
+  forCopies,
+  merged,
+  readCertificate,
+  usesOf,
+  withRevocations,
+} from './certificates.ts'
+import { publicPacketsIn, split } from './key-files.ts'
+import type { KeyUses } from './key-uses.ts'
+import { clockAheadMs } from './limits.ts'
 import {
   type Address,
   addressesOf,
@@ -298,11 +310,13 @@ const decryptMessage = async (octets: Uint8Array, keys: OpenKeys): Promise<Messa
   let encrypted: ReturnType<typeof encryptedMessage>
   let sessionKeys: Awaited<ReturnType<OpenKeys['unwrap']>>
   try {
-    encrypted = encryptedMessage(octets)
+    encrypted = encryptedMessage(octets, await keys.ids())
     sessionKeys = encrypted.recipients ? await keys.unwrap(encrypted.forUnwrap) : []
   } catch (cause) {
     throw undecryptable(cause)
   }
+  // That it names our key is to be read from outside; why it does not open is not said.
+  if (!sessionKeys.length && encrypted.isOurs) throw undecryptable()
   if (!sessionKeys.length) {
     throw new Refusal(
       'cannot-decrypt',
@@ -357,7 +371,7 @@ type Accepted = { key: Key; addresses: string[] | null }
 
 const readCertificates = async (certificates: Certificate[]): Promise<Accepted[]> => {
   const read = certificates.map(({ publicKey, addresses }) =>
-    readKey({ binaryKey: publicKey }).then(
+    readCertificate(publicKey).then(
       (key) => ({ key, addresses }),
       () => null,
     ),
@@ -460,7 +474,9 @@ const checkOne = async (
     const failed = (status: Signature['status'], reason: string): Check => ({ ...base, status, reason })
     try {
       // The clock only tells a signature that ran out or comes from the future; keys are judged at the signing time.
-      await low.verify(signer.keyPacket, type, literal, new Date(), detached)
+      const now = Date.now()
+      const isAhead = at !== null && at > now && at <= now + clockAheadMs
+      await low.verify(signer.keyPacket, type, literal, new Date(isAhead ? at : now), detached)
     } catch (error) {
       const message = String(error)
       if (/Signature is expired/.test(message)) result = failed('expired', 'The signature has run out.')
@@ -496,7 +512,7 @@ const signingTimeCheck = async (
     if (/in the future|self-certifications|not yet/i.test(cause)) {
       // A newer self-signature has taken the place of the one of that time: judge by what the key says now.
       try {
-        await key.getSigningKey(issuerKeyID)
+        await (await beforeRevocation(key, created)).getSigningKey(issuerKeyID)
         return { ...base, status: 'valid', reason: '' }
       } catch (now) {
         cause = chain(now)
@@ -508,9 +524,6 @@ const signingTimeCheck = async (
   }
   return { ...base, status: 'valid', reason: '' }
 }
-
-const chain = (error: unknown): string =>
-  error instanceof Error ? `${error.message} ${chain(error.cause ?? '')}` : String(error)
 
 /** Addresses in user ids that the key itself certifies and has not revoked. */
 const addressesOfKey = async (key: Key): Promise<string[]> => {
@@ -847,8 +860,7 @@ export type InspectedKey = {
   algorithm: string
   createdAt: number
   expiresAt: number | null
-  revoked: boolean
-  canEncrypt: boolean
+  uses: KeyUses
 }
 
 /**
@@ -856,33 +868,21 @@ export type InspectedKey = {
  * that binds a name to it, DSA and Elgamal, RSA under 2047 bits, curves forbidden in version 6, secret keys.
  */
 export const inspectKeys = async (armoredOrBinary: Uint8Array): Promise<InspectedKey[]> => {
-  const blocks = armoredBlocks(latin1(armoredOrBinary)).filter(({ type }) => type === 'PUBLIC KEY BLOCK')
-  const sources = blocks.length ? blocks.map(({ octets }) => octets) : [armoredOrBinary]
   const found: InspectedKey[] = []
-  for (const source of sources) {
-    if (kindOf(source) !== 'keys') continue
-    for (const single of splitKeys(source).slice(0, 100)) {
-      const key = await inspectKey(single).catch(() => null)
-      if (key && !found.some(({ fingerprint }) => fingerprint === key.fingerprint)) found.push(key)
-    }
+  for (const single of certificatesIn(armoredOrBinary)) {
+    const key = await inspectKey(single).catch(() => null)
+    if (key && !found.some(({ fingerprint }) => fingerprint === key.fingerprint)) found.push(key)
   }
   return found
 }
 
-/** One transferable key each: a broken one must not take the others with it. */
-const splitKeys = (octets: Uint8Array): Uint8Array[] => {
-  let list: ReturnType<typeof packets>
-  try {
-    list = packets(octets)
-  } catch {
-    return []
-  }
-  const starts = list.filter(({ tag }) => tag === 6).map(({ start }) => start)
-  return starts.map((start, index) => octets.subarray(start, starts[index + 1] ?? octets.length))
-}
+const certificatesIn = (armoredOrBinary: Uint8Array) =>
+  publicPacketsIn(armoredOrBinary)
+    .filter((source) => kindOf(source) === 'keys')
+    .flatMap((source) => split(source, 6).slice(0, 100))
 
 const inspectKey = async (octets: Uint8Array): Promise<InspectedKey | null> => {
-  const key = await readKey({ binaryKey: octets })
+  const key = await readCertificate(octets)
   if (key.isPrivate()) return null
   const info = key.getAlgorithmInfo()
   if (info.algorithm === 'dsa' || info.algorithm === 'elgamal') return null
@@ -893,13 +893,8 @@ const inspectKey = async (octets: Uint8Array): Promise<InspectedKey | null> => {
   )
   if (hasLegacyCurve && (key.keyPacket as unknown as { version: number }).version === 6) return null
   const users = (await validUsers(key)).filter(({ valid }) => valid)
-  const revoked = await key.isRevoked()
   if (!users.length) return null
   const expires = await key.getExpirationTime().catch(() => null)
-  const canEncrypt = await key.getEncryptionKey().then(
-    () => !revoked,
-    () => false,
-  )
   return {
     fingerprint: key.getFingerprint().toLowerCase(),
     publicKey: key.write(),
@@ -908,9 +903,75 @@ const inspectKey = async (octets: Uint8Array): Promise<InspectedKey | null> => {
     algorithm: algorithmName(info),
     createdAt: key.getCreationTime().getTime(),
     expiresAt: expires instanceof Date ? expires.getTime() : null,
-    revoked,
-    canEncrypt,
+    uses: await usesOf(key),
   }
+}
+
+/** A stored certificate: what there is to know of it, for rows that do not have it yet. */
+export const usesOfCertificate = async (publicKey: Uint8Array): Promise<KeyUses> =>
+  usesOf(await readCertificate(publicKey))
+
+/** The stored copy with what the offered one knows. */
+export const mergeCertificates = async (
+  stored: Uint8Array,
+  offered: Uint8Array,
+): Promise<{ publicKey: Uint8Array; uses: KeyUses }> => {
+  const key = await merged(await readCertificate(stored), await readCertificate(offered))
+  return { publicKey: key.write(), uses: await usesOf(key) }
+}
+
+export type Learned = { fingerprint: string; publicKey: Uint8Array; uses: KeyUses }
+
+/**
+ * Whose keys may be revoked by what is offered: fingerprints of certificates, and key ids of those who signed a
+ * revocation that stands alone.
+ */
+export const revocationsOffered = async (armoredOrBinary: Uint8Array): Promise<string[]> => {
+  const names: string[] = []
+  for (const single of certificatesIn(armoredOrBinary)) {
+    const key = await readCertificate(single).catch(() => null)
+    if (key) names.push(key.getFingerprint())
+  }
+  for (const signature of await standingAlone(armoredOrBinary)) names.push(signature.issuerKeyID.toHex())
+  return names
+}
+
+const standingAlone = async (armoredOrBinary: Uint8Array): Promise<SignaturePacket[]> => {
+  const found: SignaturePacket[] = []
+  for (const source of publicPacketsIn(armoredOrBinary)) {
+    if (kindOf(source) !== 'signature') continue
+    for (const binarySignature of bareRevocations(source))
+      try {
+        const { packets: list } = await readSignature({ binarySignature })
+        found.push(...(list as unknown as SignaturePacket[]))
+      } catch {} // of a kind that nobody here knows
+  }
+  return found
+}
+
+/**
+ * What offered copies and revocations change in certificates that are stored. A revocation is signed by the key itself:
+ * it needs nobody's consent, wherever it was found.
+ *
+ * @returns those that say something else now
+ */
+export const learnRevocations = async (
+  armoredOrBinary: Uint8Array,
+  stored: Uint8Array[],
+): Promise<Learned[]> => {
+  const alone = await standingAlone(armoredOrBinary)
+  const learned: Learned[] = []
+  for (const publicKey of stored) {
+    const before = await readCertificate(publicKey)
+    let key = await withRevocations(before, alone)
+    for (const single of certificatesIn(armoredOrBinary)) {
+      const copy = await readCertificate(single).catch(() => null)
+      if (copy?.getFingerprint() === key.getFingerprint()) key = await merged(key, copy, 'revocations')
+    }
+    if (key.write().length > before.write().length)
+      learned.push({ fingerprint: key.getFingerprint(), publicKey: key.write(), uses: await usesOf(key) })
+  }
+  return learned
 }
 
 // ---- the way out
@@ -919,21 +980,23 @@ const inspectKey = async (octets: Uint8Array): Promise<InspectedKey | null> => {
  * RFC 3156 around a finished MIME entity: signed, encrypted, or both in one (§6.2).
  *
  * @param entity its own Content-* fields first, CRLF line ends
+ * @param options.copyTo the sender's own keys, which are encrypted to whether they have expired or not
  * @returns Content-Type field and body, CRLF; what gpg 2.2 can read: SEIPDv1, AES-256, not compressed
  * @throws Refusal `bad-key` if a certificate cannot be encrypted to
  */
 export const protect = async (
   entity: Uint8Array,
-  options: { sign: OpenKeys | null; encryptTo: Uint8Array[] },
+  options: { sign: OpenKeys | null; encryptTo: Uint8Array[]; copyTo?: Uint8Array[] },
 ): Promise<Uint8Array> => {
-  const { sign, encryptTo } = options
+  const { sign, encryptTo, copyTo = [] } = options
   const armored = sign ? await sign.signDetached(entity) : null
-  if (!encryptTo.length) return armored ? signedEntity(entity, armored) : entity
-  const encryptionKeys = await Promise.all(encryptTo.map((binaryKey) => readKey({ binaryKey }))).catch(
-    (cause) => {
-      throw new Refusal('bad-key', 'One of the recipients’ keys cannot be read. Ask for it again.', { cause })
-    },
-  )
+  if (!encryptTo.length && !copyTo.length) return armored ? signedEntity(entity, armored) : entity
+  const encryptionKeys = await Promise.all([
+    ...encryptTo.map(readCertificate),
+    ...copyTo.map(forCopies),
+  ]).catch((cause) => {
+    throw new Refusal('bad-key', 'One of the recipients’ keys cannot be read. Ask for it again.', { cause })
+  })
   let message: string
   try {
     message = await encrypt({
@@ -980,7 +1043,7 @@ export const protect = async (
 /** The same for a built message: its Content-* fields and body are protected, the other fields stay outside. */
 export const protectMessage = async (
   message: Uint8Array,
-  options: { sign: OpenKeys | null; encryptTo: Uint8Array[] },
+  options: { sign: OpenKeys | null; encryptTo: Uint8Array[]; copyTo: Uint8Array[] },
 ): Promise<Uint8Array> => {
   const { outer, entity } = takeApart(message)
   return Buffer.concat([outer, await protect(entity, options)])

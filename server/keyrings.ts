@@ -13,6 +13,7 @@ import type { Config } from './config.ts'
 import type { CryptoPool, Turn } from './crypto-pool.ts'
 import { type Database, immediate, keyPairs, keyrings, keySlots } from './database.ts'
 import type { Guessed, Guesses } from './guesses.ts'
+import { because, type Obstacle, type OwnUses, obstacle } from './key-uses.ts'
 import type { Ledger } from './ledger.ts'
 import { Refusal } from './refusal.ts'
 import type {
@@ -23,9 +24,11 @@ import type {
   Opens,
   PrfParams,
   Proof,
+  RefusedKey,
   SealedKey,
   SlotSecret,
   SlotTable,
+  StoredPair,
 } from './secret-keys.ts'
 import type { ServerSecret } from './server-secret.ts'
 import type { Session, Sessions } from './sessions.ts'
@@ -42,6 +45,17 @@ export type OwnKey = {
   algorithm: string
   createdAt: number
   expiresAt: number | null
+  uses: OwnUses
+  /** What stands in the way of each use now. */
+  now: Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
+}
+
+/** What became of a key that was to be added, and of the others in its file. */
+export type Added = {
+  keys: (OwnKey & { isNew: boolean })[]
+  refused: RefusedKey[]
+  /** Of a new keyring; stored nowhere. Null for one that existed. */
+  recoveryCode: string | null
 }
 
 /** A passkey's slot, as far as WebAuthn needs it; `salt` and `recipient` of a PRF slot only, base64url. */
@@ -64,6 +78,7 @@ const own = {
   algorithm: keyPairs.algorithm,
   createdAt: keyPairs.createdAt,
   expiresAt: keyPairs.expiresAt,
+  uses: keyPairs.uses,
 }
 
 /** What the ledger calls a change of what opens a key; a passkey with its name. */
@@ -110,19 +125,100 @@ export class Keyrings {
     this.#config = options.config
   }
 
-  /** The user's keys, the present one first. */
+  /** The user's keys, the present one first: by what they can do now, then by when they came. */
   async list(userId: number): Promise<OwnKey[]> {
     const rows = this.#db
       .select(own)
       .from(keyPairs)
       .where(eq(keyPairs.userId, userId))
-      .orderBy(...presentFirst)
+      .orderBy(...newestFirst)
       .all()
-    return rows.map((row) => shown({ ...row, aliases: JSON.parse(row.aliases) as string[] }))
+    const keys: OwnKey[] = []
+    for (const row of rows) {
+      const uses = row.uses === null ? await this.#learnUses(userId, row) : (JSON.parse(row.uses) as OwnUses)
+      keys.push(this.#shown({ ...row, uses, aliases: JSON.parse(row.aliases) as string[] }))
+    }
+    const worth = ({ now }: OwnKey) => Object.values(now).filter((why) => why === null).length
+    return keys.sort((a, b) => worth(b) - worth(a))
+  }
+
+  #shown(key: Omit<OwnKey, 'armored' | 'now'>): OwnKey {
+    const at = this.#clock()
+    const { encrypt, sign, decrypt } = key.uses
+    const now = { encrypt: obstacle(encrypt, at), sign: obstacle(sign, at), decrypt: obstacle(decrypt, at) }
+    return { ...key, armored: armor('PUBLIC KEY', key.publicKey), now }
+  }
+
+  /** Of a row from before it was kept. Keys were taken only whole then, so the certificate says it all. */
+  async #learnUses(
+    userId: number,
+    { fingerprint, publicKey }: { fingerprint: string; publicKey: Uint8Array },
+  ) {
+    const found = await this.#pool.run('reading', 'usesOfCertificate', { publicKey }, { user: userId })
+    const uses: OwnUses = { ...found, decrypt: { until: null } }
+    this.#db
+      .update(keyPairs)
+      .set({ uses: JSON.stringify(uses) })
+      .where(and(eq(keyPairs.userId, userId), eq(keyPairs.fingerprint, fingerprint)))
+      .run()
+    return uses
   }
 
   async present(userId: number): Promise<OwnKey | null> {
     return (await this.list(userId))[0] ?? null
+  }
+
+  /** @throws Refusal `bad-key` if none of the user's keys can sign now, with the reason of each */
+  async requireSigner(userId: number): Promise<void> {
+    const keys = await this.list(userId)
+    if (keys.length === 0 || keys.some((key) => key.now.sign === null)) return
+    const now = this.#clock()
+    const reasons = keys.map(
+      ({ fingerprint, uses }) => `key ${shortName(fingerprint)} ${because(uses.sign, now)}`,
+    )
+    throw new Refusal(
+      'bad-key',
+      `You have no key that can sign now: ${reasons.join(', ')}. Old mail still opens. Import the key with its new ` +
+        'date, or another one, or send without a signature.',
+      { detail: { reason: 'cannot-sign' } },
+    )
+  }
+
+  /**
+   * The user's own public key for copies and drafts; null for who has none that reads. One that has expired or was
+   * revoked still opens what is kept with it.
+   */
+  async copyKey(userId: number): Promise<OwnKey | null> {
+    return (await this.list(userId)).find(({ now }) => now.decrypt === null) ?? null
+  }
+
+  /**
+   * Notes that keys were revoked, as {@link Correspondents.learn} does for others.
+   *
+   * @returns fingerprints of the keys that were
+   */
+  async learnRevocations(userId: number, octets: Uint8Array, names: string[]): Promise<string[]> {
+    const named = (await this.list(userId)).filter((key) => isNamed(key.fingerprint, names))
+    if (named.length === 0) return []
+    const task = { octets, stored: named.map(({ publicKey }) => publicKey) }
+    const learned = await this.#pool.run('reading', 'learnRevocations', task, { user: userId })
+    for (const { fingerprint, publicKey, uses: found } of learned) {
+      const { uses } = named.find((key) => key.fingerprint === fingerprint)!
+      // What cannot be done for want of a secret stays so.
+      const still = (name: 'encrypt' | 'sign') => ('not' in uses[name] ? uses[name] : found[name])
+      const next: OwnUses = {
+        ...found,
+        encrypt: still('encrypt'),
+        sign: still('sign'),
+        decrypt: uses.decrypt,
+      }
+      this.#db
+        .update(keyPairs)
+        .set({ publicKey: Buffer.from(publicKey), uses: JSON.stringify(next) })
+        .where(and(eq(keyPairs.userId, userId), eq(keyPairs.fingerprint, fingerprint)))
+        .run()
+    }
+    return learned.map(({ fingerprint }) => fingerprint)
   }
 
   /** Ways in which the user's keyring opens; synchronous, so that a refusal within a transaction can name them. */
@@ -154,31 +250,61 @@ export class Keyrings {
   }
 
   /**
-   * Adds a key pair: to the keyring that the passphrase opens, or to a new one that it will open.
+   * Adds a key pair, or all of a file, to the keyring that the passphrase opens, or to a new one that it will open. A
+   * key that is there already is brought up to date.
    *
-   * @returns the recovery code of a new keyring, which is stored nowhere; null for one that existed
-   * @throws Refusal `wrong-passphrase`, `bad-key`, `exists`, `bad-request` for an empty passphrase
+   * @throws Refusal `wrong-passphrase`, `bad-key`, `bad-request` for an empty passphrase
    */
-  async add(
-    user: User,
-    passphrase: string,
-    key: NewKey,
-  ): Promise<{ key: OwnKey; recoveryCode: string | null }> {
+  async add(user: User, passphrase: string, wanted: NewKey): Promise<Added> {
     const existing = this.#record(user.id)
-    if (!existing) return this.#create(user, passphrase, key)
+    if (!existing) return this.#create(user, passphrase, wanted)
     const proof = { opens: byPassphrase(passphrase), ...existing }
-    const pair = await this.#pool.run(user.id, 'addKey', { proof, key }, { turn: this.#turn })
-    const added = this.#db
-      .insert(keyPairs)
-      .values(pairRow(user.id, pair, this.#clock()))
-      .onConflictDoNothing()
-      .returning({ fingerprint: keyPairs.fingerprint })
-      .get()
-    if (!added) throw new Refusal('exists', `The key ${pair.fingerprint} is in the keyring already.`)
-    return { key: shown(pair), recoveryCode: null }
+    const known = this.#pairs(user.id)
+    const task = { proof, wanted, known }
+    const { keys, refused } = await this.#pool.run(user.id, 'addKeys', task, { turn: this.#turn })
+    this.#db.transaction(() => this.#store(user.id, keys, known), immediate)
+    const isNew = ({ fingerprint }: KeyPair) => !known.some((pair) => pair.fingerprint === fingerprint)
+    return {
+      keys: keys.map((key) => ({ ...this.#shown(key), isNew: isNew(key) })),
+      refused,
+      recoveryCode: null,
+    }
   }
 
-  async #create(user: User, passphrase: string, key: NewKey) {
+  /**
+   * Synchronous, for the caller's transaction. The first key of a file is its present one, as exports begin with it: it
+   * counts as the newest. A pair that was known takes the place of what it was made from, and of nothing else.
+   */
+  #store(userId: number, keys: KeyPair[], known: StoredPair[] = []) {
+    const now = this.#clock()
+    for (const [place, pair] of keys.entries()) {
+      const { addedAt, ...row } = pairRow(userId, pair, now + keys.length - 1 - place)
+      const before = known.find(({ fingerprint }) => fingerprint === pair.fingerprint)
+      const stands = before ? { setWhere: eq(keyPairs.publicKey, Buffer.from(before.publicKey)) } : null
+      const insert = this.#db.insert(keyPairs).values({ ...row, addedAt })
+      const { changes } = stands
+        ? insert
+            .onConflictDoUpdate({ target: [keyPairs.userId, keyPairs.fingerprint], set: row, ...stands })
+            .run()
+        : insert.onConflictDoNothing().run()
+      if (!changes) throw changedMeanwhile()
+    }
+  }
+
+  #pairs(userId: number): StoredPair[] {
+    return this.#db
+      .select({
+        fingerprint: keyPairs.fingerprint,
+        sealedSecret: keyPairs.sealedSecret,
+        publicKey: keyPairs.publicKey,
+      })
+      .from(keyPairs)
+      .where(eq(keyPairs.userId, userId))
+      .orderBy(...newestFirst)
+      .all()
+  }
+
+  async #create(user: User, passphrase: string, key: NewKey): Promise<Added> {
     if (passphrase === '') throw new Refusal('bad-request', 'The passphrase is empty.')
     const keyringId = randomBytes(16).toString('base64url')
     const task = {
@@ -199,11 +325,14 @@ export class Keyrings {
         tx.insert(keySlots)
           .values({ ...slot, userId, createdAt: now })
           .run()
-      tx.insert(keyPairs)
-        .values(pairRow(user.id, created.key, now))
-        .run()
+      this.#store(user.id, created.keys)
     }, immediate)
-    return { key: shown(created.key), recoveryCode: created.recoveryCode }
+    const { refused, recoveryCode } = created
+    return {
+      keys: created.keys.map((pair) => ({ ...this.#shown(pair), isNew: true })),
+      refused,
+      recoveryCode,
+    }
   }
 
   /**
@@ -417,15 +546,17 @@ export class Keyrings {
     }
   }
 
-  /** What an allowance needs beside its DEK: the sealed keys, the one that signs first. */
+  /** What an allowance needs beside its DEK: the sealed keys, those that can be used most first. */
   async sealedKeys(userId: number): Promise<{ keyringId: string; keys: SealedKey[] }> {
-    const keys = this.#db
-      .select({ fingerprint: keyPairs.fingerprint, sealedSecret: keyPairs.sealedSecret })
-      .from(keyPairs)
-      .where(eq(keyPairs.userId, userId))
-      .orderBy(...presentFirst)
-      .all()
+    const pairs = await this.#sorted(userId)
+    const keys = pairs.map(({ fingerprint, sealedSecret }) => ({ fingerprint, sealedSecret }))
     return { keyringId: this.#existing(userId).keyring.id, keys }
+  }
+
+  async #sorted(userId: number): Promise<StoredPair[]> {
+    const order = (await this.list(userId)).map(({ fingerprint }) => fingerprint)
+    const place = ({ fingerprint }: StoredPair) => order.indexOf(fingerprint)
+    return this.#pairs(userId).sort((a, b) => place(a) - place(b))
   }
 
   /**
@@ -436,7 +567,7 @@ export class Keyrings {
   async exportSecret(user: User, passphrase: string, copyPassphrase: string): Promise<string[]> {
     if (copyPassphrase === '') throw new Refusal('bad-request', 'The passphrase for the copy is empty.')
     const proof = { opens: byPassphrase(passphrase), ...this.#existing(user.id) }
-    const { keys } = await this.sealedKeys(user.id)
+    const keys = await this.#sorted(user.id)
     const task = { proof, keys, copyPassphrase: utf8(copyPassphrase) }
     return this.#pool.run(user.id, 'exportSecret', task, { turn: this.#turn })
   }
@@ -481,12 +612,16 @@ export class Keyrings {
   }
 }
 
-const presentFirst = [desc(keyPairs.addedAt), asc(keyPairs.fingerprint)]
+const newestFirst = [desc(keyPairs.addedAt), asc(keyPairs.fingerprint)]
 
-const shown = (key: Omit<OwnKey, 'armored'>): OwnKey => ({
-  ...key,
-  armored: armor('PUBLIC KEY', key.publicKey),
-})
+/** The end of a fingerprint, as it is said in a sentence. */
+export const shortName = (fingerprint: string) => fingerprint.slice(-16).toUpperCase()
+
+/** @param names fingerprints or key ids: the end of one of version 4, the beginning of a later one (RFC 9580 §5.5.4) */
+export const isNamed = (fingerprint: string, names: string[]) =>
+  names.some((name) =>
+    fingerprint.length === 40 ? fingerprint.endsWith(name) : fingerprint.startsWith(name),
+  )
 
 /** What a typed passphrase opens a keyring with. */
 export const byPassphrase = (passphrase: string): Opens => ({
@@ -519,5 +654,6 @@ const pairRow = (userId: number, pair: KeyPair, addedAt: number) => ({
   ...pair,
   userId,
   aliases: JSON.stringify(pair.aliases),
+  uses: JSON.stringify(pair.uses),
   addedAt,
 })

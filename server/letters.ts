@@ -10,6 +10,7 @@ import type { Clock } from './clock.ts'
 import { type Addressed, type Composition, type Mailbox, parseRecipients, type Typed } from './composing.ts'
 import type { Correspondents } from './correspondents.ts'
 import type { CryptoPool } from './crypto-pool.ts'
+import type { Obstacle } from './key-uses.ts'
 import type { Keyrings } from './keyrings.ts'
 import { type LetterNumbers, sentAlready } from './letter-numbers.ts'
 import { parsedHereOctets, separateOctetsLimit } from './limits.ts'
@@ -83,9 +84,11 @@ export class Letters {
   /**
    * The text, cleartext-signed with the session's key (S1450).
    *
-   * @throws Refusal `key-in-use`, `allowance-required`
+   * @throws Refusal `key-in-use`, `allowance-required`; `bad-key` if no key of the user can sign now
    */
   async sign(session: Session, keyToken: string | null, text: string): Promise<string> {
+    await this.#allowances.require(session, keyToken, 'sign')
+    await this.#keyrings.requireSigner(session.user.id)
     return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
       this.#pool.run(session.user.id, 'signCleartext', { opening, text: text.replace(/\r\n?/g, '\n') }),
     )
@@ -176,7 +179,10 @@ export class Letters {
   ): Promise<Sent> {
     const { user } = session
     const { number, draft, holdMs = 0 } = options
-    if (letter.sign) await this.#allowances.require(session, keyToken, 'sign')
+    if (letter.sign) {
+      await this.#allowances.require(session, keyToken, 'sign')
+      await this.#keyrings.requireSigner(user.id)
+    }
     const addressed = await this.#parsed(user, letter)
     if (addressed.all.length === 0)
       throw new Refusal('bad-address', 'Who is it to? The letter has no recipient.')
@@ -272,14 +278,18 @@ export class Letters {
   }
 
   /**
-   * The recipients of a letter, and whether it can be encrypted to each.
+   * The recipients of a letter, and whether it can be encrypted to each; `why` if there is a key that cannot be used.
    *
    * @throws Refusal `bad-address`
    */
-  async recipients(user: User, typed: Typed): Promise<{ address: string; key: boolean }[]> {
+  async recipients(user: User, typed: Typed): Promise<{ address: string; key: boolean; why?: Obstacle }[]> {
     const { all } = await this.#parsed(user, typed)
-    const { keys } = await this.#correspondents.keysFor(user.id, all)
-    return all.map((address) => ({ address, key: keys.has(address) }))
+    const { keys, missing } = await this.#correspondents.keysFor(user.id, all)
+    const reasons = new Map(missing.map((each) => [each.address, each.why]))
+    return all.map((address) => {
+      const why = reasons.get(address) ?? 'none'
+      return { address, key: keys.has(address), ...(why === 'none' ? {} : { why }) }
+    })
   }
 
   /**
@@ -383,14 +393,22 @@ export class Letters {
 
   async #keysFor(user: User, addresses: string[]): Promise<Map<string, Uint8Array>> {
     const { keys, missing } = await this.#correspondents.keysFor(user.id, addresses)
-    if (missing.length > 0)
+    if (missing.length > 0) {
+      const none = missing.filter(({ why }) => why === 'none').map(({ address }) => address)
+      const sentences = missing.filter(({ why }) => why !== 'none').map(({ sentence }) => `${sentence}.`)
+      if (none.length) sentences.unshift(`There is no public key for ${none.join(', ')}.`)
+      const another = none.length ? 'one' : 'another one'
       throw new Refusal(
         'no-key-for',
-        `There is no public key for ${missing.join(', ')}. Accept one first, or send without encryption.`,
+        `${sentences.join(' ')} Accept ${another} first, or send without encryption.`,
         {
-          detail: { addresses: missing },
+          detail: {
+            addresses: missing.map(({ address }) => address),
+            reasons: missing.map(({ why }) => why),
+          },
         },
       )
+    }
     return keys
   }
 
@@ -405,14 +423,14 @@ export class Letters {
   ): Promise<{ recipients: string[]; octets: Uint8Array }[]> {
     if (!letter.sign && !keys) return [{ recipients: addressed.all, octets: message }]
     const userId = session.user.id
-    const own = await this.#ownKey(session.user)
+    const copyTo = keys ? await this.#ownKey(session.user) : []
     const seen = [...new Set([...addressed.to, ...addressed.cc].map(({ address }) => address))]
     const unseen = addressed.all.filter((address) => !seen.includes(address))
     const groups = keys
       ? [seen, ...unseen.map((address) => [address])].filter((group) => group.length)
       : [addressed.all]
     const keysOf = (group: string[]) => {
-      const all = keys ? [...group.map((address) => keys.get(address)!), ...own] : []
+      const all = keys ? group.map((address) => keys.get(address)!) : []
       return [...new Map(all.map((key) => [Buffer.from(key).toString('base64'), key])).values()]
     }
     if (groups.length > 1 && groups.length * message.length > separateOctetsLimit)
@@ -428,23 +446,23 @@ export class Letters {
     }
     if (!letter.sign)
       return all((encryptTo) =>
-        this.#pool.run('reading', 'encrypt', { message, encryptTo }, { user: userId }),
+        this.#pool.run('reading', 'encrypt', { message, encryptTo, copyTo }, { user: userId }),
       )
     return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
-      all((encryptTo) => this.#pool.run(userId, 'signAndProtect', { opening, message, encryptTo })),
+      all((encryptTo) => this.#pool.run(userId, 'signAndProtect', { opening, message, encryptTo, copyTo })),
     )
   }
 
   /** The message encrypted to the user's own key, header fields that lists need outside; as it is without a key. */
   async toSelf(user: User, message: Uint8Array): Promise<Uint8Array> {
-    const encryptTo = await this.#ownKey(user)
-    if (encryptTo.length === 0) return message
-    return this.#pool.run('reading', 'encrypt', { message, encryptTo }, { user: user.id })
+    const copyTo = await this.#ownKey(user)
+    if (copyTo.length === 0) return message
+    return this.#pool.run('reading', 'encrypt', { message, encryptTo: [], copyTo }, { user: user.id })
   }
 
-  /** The user's own public key, to encrypt copies to; empty for a user without one. */
+  /** The user's own public key, to encrypt copies to; empty for a user without one that reads. */
   async #ownKey(user: User): Promise<Uint8Array[]> {
-    const key = await this.#keyrings.present(user.id)
+    const key = await this.#keyrings.copyKey(user.id)
     return key ? [key.publicKey] : []
   }
 

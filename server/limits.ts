@@ -30,3 +30,10 @@ export const storedPieceOctets = 512 * 1024
 
 /** Octets of a mail's text that can be searched: to index more in one turn would keep everybody else waiting. */
 export const searchTextOctets = 96 * 1024
+
+/** Octets of a key file: a key with thousands of signatures of others has a few MiB. */
+export const keyFileLimit = 8 * 1024 * 1024
+/** Secret keys in one file: each takes a tenth of a second of its passphrase. */
+export const keysOfFile = 50
+/** A signer's clock may be ahead of ours by as much, in milliseconds; more is a forgery. */
+export const clockAheadMs = 5 * 60_000

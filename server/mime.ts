@@ -567,18 +567,33 @@ export const addressesOf = (fields: Field[], name: string): Address[] =>
 /**
  * The one address of a From field, in lower case, or null if there is any doubt about it: two fields, two addresses,
  * a group, or a spelling that two parsers could read differently. A seal rests on it.
+ *
+ * Words, quoted strings and comments may stand before the address in any order (RFC 5322 §3.2.5, §3.4), comments also
+ * behind it; a local part that is quoted without need is the same one (§3.4.1).
  */
 export const soleAddress = (fields: Field[], name: string): string | null => {
   const values = fields.filter((field) => field.name === name)
   if (values.length !== 1 || values[0]!.value.length > 1000) return null
-  const plain = String.raw`[^\x00-\x20\x7f\s<>()\[\]",:;@\\]+@[^\x00-\x20\x7f\s<>()\[\]",:;@\\]+`
-  const form = new RegExp(
-    String.raw`^(?:(?:"(?:[^"\\]|\\.)*"|[^"<>@,;:()\\]*)\s*<(${plain})>|(${plain}))\s*(?:\([^()\\]*\))?$`,
+  const found = mailboxForm.exec(decodeRaw(values[0]!.value).trim())
+  if (!found) return null
+  const address = (found[1] ?? found[2]!).replace(/^"(.*)"@/, '$1@').toLowerCase()
+  // What a list shows has to be the same.
+  const shown = addressesOf(fields, name).map((each) => each.address.replace(/^"(.*)"@/, '$1@').toLowerCase())
+  return shown.length === 1 && shown[0] === address ? address : null
+}
+
+const mailboxForm = (() => {
+  const letter = String.raw`[^\x00-\x20\x7f\s<>()\[\]",:;@\\]`
+  const local = `(?:${letter}+|"${letter}+")`
+  const address = `(${local}@${letter}+)`
+  const comment = String.raw`\([^()\\]*\)`
+  // One character at a time: whatever is sent, there is one way to read it.
+  const before = String.raw`(?:"(?:[^"\\]|\\.)*"|${comment}|[^"<>@,;:()\\])*`
+  return new RegExp(
+    String.raw`^(?:${before}<${address}>|(?:${comment}\s*)*${address})(?:\s*${comment})*$`,
     's',
   )
-  const found = form.exec(decodeRaw(values[0]!.value))
-  return found ? (found[1] ?? found[2]!).toLowerCase() : null
-}
+})()
 
 const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 const zones: Record<string, number> = {

@@ -245,9 +245,11 @@ const firstPacket = (octets: Uint8Array): Packet => {
 }
 
 export type Encrypted = {
-  /** The message with at most 32 recipient packets, for OpenKeys.unwrap. */
+  /** The message with at most 32 recipient packets, those that name one of our keys first; for OpenKeys.unwrap. */
   forUnwrap: Uint8Array
-  /** Recipient packets of public keys; none means that only a password opens it. */
+  /** Whether a recipient packet names one of our keys. */
+  isOurs: boolean
+  /** Recipient packets that may be for us, those included that name nobody; none means that it is to others, or a password. */
   recipients: number
   data: Packet
 }
@@ -255,19 +257,34 @@ export type Encrypted = {
 /**
  * The encrypted message (RFC 9580 §10.3: session-key packets, then one encrypted packet, then nothing).
  *
+ * @param ids our key ids, lower-case hex
  * @throws Error where the octets are anything else
  */
-export const encryptedMessage = (octets: Uint8Array): Encrypted => {
+export const encryptedMessage = (octets: Uint8Array, ids: Set<string>): Encrypted => {
   const all = packets(octets).filter((packet) => !ignored.has(packet.tag) && packet.tag < 40)
   const data = all.at(-1)
   const keys = all.slice(0, -1)
   if (!data || ![18, 20].includes(data.tag) || keys.some((packet) => packet.tag !== 1 && packet.tag !== 3)) {
     throw new Error('not one encrypted message with integrity protection')
   }
-  const recipients = keys.filter((packet) => packet.tag === 1 && isTried(packet.body))
+  const possible = keys.filter((packet) => packet.tag === 1 && isTried(packet.body))
+  const ours = possible.filter(({ body }) => ids.has(recipientOf(body)))
+  const recipients = [...ours, ...possible.filter(({ body }) => recipientOf(body) === anybody)]
   const tried = recipients.slice(0, recipientLimit)
   const forUnwrap = Buffer.concat([...tried, data].map((packet) => octets.subarray(packet.start, packet.end)))
-  return { forUnwrap, recipients: recipients.length, data }
+  return { forUnwrap, isOurs: ours.length > 0, recipients: recipients.length, data }
+}
+
+const anybody = '0'.repeat(16)
+
+/** The key id that a recipient packet names, or {@link anybody} (RFC 9580 §5.1.1, §5.1.2). */
+const recipientOf = (body: Uint8Array): string => {
+  const hex = (from: number, to: number) => Buffer.from(body.subarray(from, to)).toString('hex')
+  if (body[0] === 3) return hex(1, 9)
+  const length = body[1]!
+  if (length === 0) return anybody
+  // A key id is the end of a fingerprint of version 4, the beginning of a later one (§5.5.4).
+  return body[2] === 4 ? hex(length - 6, 2 + length) : hex(3, 11)
 }
 
 /** Version 3 and 6; not Elgamal, whose small subgroups leak the key (the library itself would try). */

@@ -46,6 +46,8 @@ export type RefusalDetail = {
   by?: Holder
   addresses?: string[]
   reason?: string
+  /** Of each of the addresses. */
+  reasons?: string[]
   /** The draft that the letter lies in. */
   draft?: number
   /** Parts that open alone, in a view of their own. */

@@ -20,7 +20,19 @@ import {
 import { promisify } from 'node:util'
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core'
 import * as openpgp from 'openpgp'
-import { algorithmName } from './openpgp-packets.ts'
+import {
+  chain,
+  merged,
+  type Part,
+  readCertificate,
+  unrevoked,
+  usesOf,
+  weaknessOf,
+  withDirectFlags,
+} from './certificates.ts'
+import { secretKeysIn } from './key-files.ts'
+import type { OwnUses } from './key-uses.ts'
+import { algorithmName, packets } from './openpgp-packets.ts'
 import { Refusal } from './refusal.ts'
 
 /** A slot as it lies in the database. */
@@ -41,9 +53,11 @@ export type SlotSecret = { slotId: string; secret: Uint8Array }
 export type PrfParams = { credential: string; salt: string; recipient: string }
 export type Keyring = { userId: number; id: string; generation: number; mac: Uint8Array; slots: Slot[] }
 export type SealedKey = { fingerprint: string; sealedSecret: Uint8Array }
-export type KeyPair = SealedKey & {
-  publicKey: Uint8Array
+/** With its public half, which may know more: a revocation is learned without opening the secret one. */
+export type StoredPair = SealedKey & { publicKey: Uint8Array }
+export type KeyPair = StoredPair & {
   aliases: string[]
+  uses: OwnUses
   algorithm: string
   createdAt: number
   expiresAt: number | null
@@ -70,7 +84,7 @@ export type NewSlot =
   | { kind: 'recovery'; share: SlotSecret }
 type Argon2Cost = { memoryKiB: number; passes: number }
 
-/** What a key token opens, for one piece of work. Keys in order of trial; the first one signs. */
+/** What a key token opens, for one piece of work. Keys in order of trial; the first one that can signs. */
 export type Opening = {
   userId: number
   keyringId: string
@@ -86,16 +100,18 @@ export type SessionKey = { algorithm: string | null; data: Uint8Array }
 
 /** The keys, lent for the time of a callback. */
 export interface OpenKeys {
+  /** Key ids that a recipient packet for us can name, lower-case hex (RFC 9580 §5.1). */
+  ids(): Promise<Set<string>>
   /**
    * Session keys of the message's recipient packets that are ours (RFC 9580 §5.1); passwords are never tried.
    *
    * @param message binary OpenPGP message
-   * @returns none when nothing is for us; `algorithm` is null where the encrypted data says it itself (SEIPDv2)
+   * @returns none where none of them opens; `algorithm` is null where the encrypted data says it itself (SEIPDv2)
    */
   unwrap(message: Uint8Array): Promise<SessionKey[]>
-  /** Armored signature over the octets (RFC 9580 §10.4). */
+  /** Armored signature over the octets (RFC 9580 §10.4). @throws Refusal `bad-key` if no key here can sign */
   signDetached(octets: Uint8Array): Promise<string>
-  /** The text in the cleartext signature framework (RFC 9580 §7). */
+  /** The text in the cleartext signature framework (RFC 9580 §7). @throws Refusal `bad-key` if no key here can sign */
   signCleartext(text: string): Promise<string>
 }
 
@@ -118,16 +134,20 @@ export type NewKeyring = {
 }
 export type NewKey =
   | { generate: { name: string; address: string } }
-  /** As another program exported it. */
-  | { import: { armored: string; passphrase: Uint8Array } }
+  /** A file as another program exported it: one key or several. */
+  | { import: { file: Uint8Array; passphrase: Uint8Array } }
+/** A key of a file that was not taken, and the sentence that says why. */
+export type RefusedKey = { fingerprint: string; sentence: string }
 
-/** A keyring with one key, a passphrase slot and a recovery slot. The recovery code is in no other place. */
+/** A keyring with its first keys, a passphrase slot and a recovery slot. The recovery code is in no other place. */
 export const createKeyring = async (
   wanted: NewKeyring,
-): Promise<{ keyring: Keyring; key: KeyPair; recoveryCode: string }> => {
+): Promise<{ keyring: Keyring; keys: KeyPair[]; refused: RefusedKey[]; recoveryCode: string }> => {
   const dek = randomBytes(32)
   try {
-    const key = await sealedPair(dek, wanted.userId, wanted.keyringId, await openpgpKey(wanted.key))
+    const { keys: found, refused } = await openpgpKeys(wanted.key)
+    const keys: KeyPair[] = []
+    for (const each of found) keys.push(await sealedPair(dek, wanted.userId, wanted.keyringId, each))
     const { passphrase, slots, argon2: cost } = wanted
     const whose = { userId: wanted.userId, keyringId: wanted.keyringId, generation: 1 }
     const made = await madeSlots(dek, whose, [
@@ -136,7 +156,7 @@ export const createKeyring = async (
     ])
     const keyring = { userId: wanted.userId, id: wanted.keyringId, generation: 1, slots: made.slots }
     const mac = slotTableMac(dek, keyring)
-    return { keyring: { ...keyring, mac }, key, recoveryCode: made.recoveryCode! }
+    return { keyring: { ...keyring, mac }, keys, refused, recoveryCode: made.recoveryCode! }
   } finally {
     dek.fill(0)
   }
@@ -176,23 +196,41 @@ export const changeSlots = async (
     return { changed: table, recoveryCode }
   })
 
-/** Adds a key to a keyring that exists. @throws Refusal `wrong-passphrase`, `bad-key` */
-export const addKey = (proof: Proof, key: NewKey): Promise<KeyPair> =>
-  withProof(proof, async (dek) =>
-    sealedPair(dek, proof.keyring.userId, proof.keyring.id, await openpgpKey(key)),
-  )
+/**
+ * Adds keys to a keyring that exists. One that is there already is brought up to date: what the other copy knows is
+ * added, and nothing goes away.
+ *
+ * @param known the pairs of the keyring
+ * @throws Refusal `wrong-passphrase`, `bad-key` if no key at all could be taken
+ */
+export const addKeys = (
+  proof: Proof,
+  wanted: NewKey,
+  known: StoredPair[],
+): Promise<{ keys: KeyPair[]; refused: RefusedKey[] }> =>
+  withProof(proof, async (dek) => {
+    const { userId, id } = proof.keyring
+    const { keys: found, refused } = await openpgpKeys(wanted)
+    const keys: KeyPair[] = []
+    for (const one of found) {
+      const stored = known.find(({ fingerprint }) => fingerprint === one.key.getFingerprint())
+      const key = stored ? await united(await openPair(dek, userId, id, stored), one.key) : one.key
+      keys.push(await sealedPair(dek, userId, id, { ...one, key }))
+    }
+    return { keys, refused }
+  })
 
 /** The secret keys, armored, protected with a passphrase of their own. @throws Refusal `wrong-passphrase` */
 export const exportSecret = (
   proof: Proof,
-  keys: SealedKey[],
+  keys: StoredPair[],
   copyPassphrase: Uint8Array,
 ): Promise<string[]> =>
   withProof(proof, async (dek) => {
     const passphrase = Buffer.from(copyPassphrase).toString('utf8')
     const armored: string[] = []
     for (const key of keys) {
-      const privateKey = await openSecret(dek, proof.keyring.userId, proof.keyring.id, key)
+      const privateKey = await openPair(dek, proof.keyring.userId, proof.keyring.id, key)
       armored.push((await openpgp.encryptKey({ privateKey, passphrase, config: settings })).armor())
     }
     return armored
@@ -210,11 +248,23 @@ export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) =
       open.set(key.fingerprint, found)
       return found
     }
-    const signer = () => secret(opening.keys[0]!)
+    const signing = async () => {
+      for (const sealed of opening.keys) {
+        const signingKeys = await secret(sealed)
+        const part = await signingPart(signingKeys)
+        if (part) return { signingKeys, signingKeyIDs: [part.getKeyID()], config: settings }
+      }
+      throw new Refusal('bad-key', 'None of your keys can sign now. They still open mail.')
+    }
     return await work({
+      ids: async () => {
+        const keys = await Promise.all(opening.keys.map(secret))
+        return new Set(keys.flatMap((key) => key.getKeyIDs().map((id) => id.toHex())))
+      },
       unwrap: async (octets) => {
         const message = await openpgp.readMessage({ binaryMessage: octets, config: settings })
-        const decryptionKeys = await Promise.all(opening.keys.map(secret))
+        // What was revoked or has expired still opens what was once encrypted to it.
+        const decryptionKeys = (await Promise.all(opening.keys.map(secret))).map(unrevoked)
         try {
           const sessionKeys = await openpgp.decryptSessionKeys({ message, decryptionKeys, config: settings })
           return sessionKeys.map(({ data, algorithm }) => ({ data, algorithm: algorithm ?? null }))
@@ -225,15 +275,13 @@ export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) =
       signDetached: async (octets) =>
         openpgp.sign({
           message: await openpgp.createMessage({ binary: octets }),
-          signingKeys: await signer(),
+          ...(await signing()),
           detached: true,
-          config: settings,
         }),
       signCleartext: async (text) =>
         openpgp.sign({
           message: await openpgp.createCleartextMessage({ text }),
-          signingKeys: await signer(),
-          config: settings,
+          ...(await signing()),
         }),
     })
   } finally {
@@ -516,11 +564,14 @@ const exact = (octets: Uint8Array): ArrayBuffer => new Uint8Array(octets).buffer
 
 // ---- secret keys at rest
 
+/** A key with its secret half; `onCard` if some of its secrets are on a card, where they stay. */
+type OpenKey = { key: openpgp.PrivateKey; onCard: boolean }
+
 const sealedPair = async (
   dek: Uint8Array,
   userId: number,
   keyringId: string,
-  key: openpgp.PrivateKey,
+  { key, onCard }: OpenKey,
 ): Promise<KeyPair> => {
   const fingerprint = key.getFingerprint()
   const octets = key.write()
@@ -534,21 +585,81 @@ const sealedPair = async (
       algorithm: algorithmName(key.getAlgorithmInfo()),
       createdAt: key.getCreationTime().getTime(),
       expiresAt: expires instanceof Date ? expires.getTime() : null,
+      uses: await ownUsesOf(key, onCard),
     }
   } finally {
     octets.fill(0)
   }
 }
 
+/** What the key can be used for with the secrets that are here. */
+const ownUsesOf = async (key: openpgp.PrivateKey, onCard = false): Promise<OwnUses> => {
+  const uses = await usesOf(key, hasSecret)
+  // A key reads what it once could read, whatever became of it.
+  const { encrypt: reads } = await usesOf(unrevoked(key), hasSecret)
+  const decrypt = 'until' in reads ? { until: null } : reads
+  const found = { ...uses, decrypt }
+  if (onCard)
+    for (const name of ['encrypt', 'sign', 'decrypt'] as const) {
+      const use = found[name]
+      if ('not' in use && use.not === 'missing') found[name] = { not: 'card' }
+    }
+  return found
+}
+
 const openSecret = async (dek: Uint8Array, userId: number, keyringId: string, key: SealedKey) => {
   const octets = decrypt(dek, key.sealedSecret, binding('secret-key', userId, keyringId, key.fingerprint))
   if (!octets) throw new Error(`expected key ${key.fingerprint} under its keyring's DEK, got something else`)
-  return openpgp.readPrivateKey({ binaryKey: octets, config: settings })
+  return withDirectFlags(await openpgp.readPrivateKey({ binaryKey: octets, config: settings }))
 }
 
-const openpgpKey = async (key: NewKey): Promise<openpgp.PrivateKey> => {
-  if ('import' in key) return importedKey(key.import.armored, key.import.passphrase)
-  const { name, address } = key.generate
+/** The secret key with what its public half has learned. */
+const openPair = async (dek: Uint8Array, userId: number, keyringId: string, pair: StoredPair) =>
+  merged(await openSecret(dek, userId, keyringId, pair), await readCertificate(pair.publicKey))
+
+/** Two copies of one key: what either knows, and the secrets of both. */
+const united = async (stored: openpgp.PrivateKey, copy: openpgp.PrivateKey) => {
+  const key = await merged(stored, copy)
+  for (const part of copy.getKeys().filter(hasSecret)) {
+    const known = key.getKeys().find((one) => one.getFingerprint() === part.getFingerprint())
+    if (known && !hasSecret(known)) Object.assign(known, { keyPacket: packetOf(part) })
+  }
+  return key
+}
+
+/** The part that signs now: its secret is here, and the key allows it. A newer one without its secret stands back. */
+const signingPart = async (key: openpgp.PrivateKey): Promise<Part | null> => {
+  const config = { ...openpgp.config, ...settings } as openpgp.Config
+  const newestFirst = [...key.subkeys].sort(
+    (a, b) => Number(b.getCreationTime()) - Number(a.getCreationTime()),
+  )
+  for (const part of [...newestFirst, key].filter(hasSecret))
+    try {
+      await key.getSigningKey(part.getKeyID(), new Date(), undefined, config)
+      return part
+    } catch {} // another may
+  return null
+}
+
+const hasSecret = (part: Part) => !packetOf(part).isDummy()
+
+/** Members of a secret-key packet that the library's types do not name. */
+type SecretPacket = {
+  isDummy(): boolean
+  isDecrypted(): boolean
+  makeDummy(): void
+  decrypt(passphrase: string, config: openpgp.Config): Promise<void>
+  validate(): Promise<void>
+  s2kUsage: number
+  unparseableKeyMaterial?: Uint8Array
+}
+const packetOf = (part: Part) => (part as unknown as { keyPacket: SecretPacket }).keyPacket
+
+// ---- keys that are made, or come from elsewhere
+
+const openpgpKeys = async (wanted: NewKey): Promise<{ keys: OpenKey[]; refused: RefusedKey[] }> => {
+  if ('import' in wanted) return importedKeys(wanted.import.file, wanted.import.passphrase)
+  const { name, address } = wanted.generate
   // Version 4 with the curve's older identifiers: gpg 2.2 reads no other kind.
   const { privateKey } = await openpgp.generateKey({
     type: 'ecc',
@@ -557,51 +668,133 @@ const openpgpKey = async (key: NewKey): Promise<openpgp.PrivateKey> => {
     format: 'object',
     config: settings,
   })
-  return privateKey
+  return { keys: [{ key: privateKey, onCard: false }], refused: [] }
 }
 
-const importedKey = async (armored: string, passphrase: Uint8Array): Promise<openpgp.PrivateKey> => {
+/** The keys of a file that can be taken; the refusal of the first where none can. */
+const importedKeys = async (file: Uint8Array, passphrase: Uint8Array) => {
+  const keys: OpenKey[] = []
+  const refused: RefusedKey[] = []
+  let first: unknown = null
+  for (const octets of secretKeysIn(file))
+    try {
+      keys.push(await importedKey(octets, passphrase))
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      first ??= error
+      refused.push({ fingerprint: await fingerprintOf(octets), sentence: error.message })
+    }
+  if (keys.length === 0) throw first
+  return { keys, refused }
+}
+
+const fingerprintOf = (octets: Uint8Array) =>
+  openpgp.readPrivateKey({ binaryKey: octets, config: settings }).then(
+    (key) => key.getFingerprint(),
+    () => '',
+  )
+
+const badKey = (sentence: string, cause?: unknown) => new Refusal('bad-key', sentence, { cause })
+
+const importedKey = async (octets: Uint8Array, passphrase: Uint8Array): Promise<OpenKey> => {
+  demandKnownVersions(octets)
   let key: openpgp.PrivateKey
   try {
-    key = await openpgp.readPrivateKey({ armoredKey: armored, config: settings })
+    key = await withDirectFlags(await openpgp.readPrivateKey({ binaryKey: octets, config: settings }))
   } catch (cause) {
-    throw new Refusal(
-      'bad-key',
-      'This is not an OpenPGP secret key, or one of a kind that is not supported.',
-      { cause },
+    throw badKey('The key in the file is damaged, or of a kind that is not supported here.', cause)
+  }
+  const weakness = weaknessOf(key)
+  if (weakness) throw badKey(`${weakness} It cannot be imported.`)
+  const onCard = withoutCards(key)
+  const parts = key.getKeys().filter(hasSecret)
+  if (parts.length === 0)
+    throw badKey(
+      onCard
+        ? 'The secret of this key is on a card, and cannot be taken from there. Import a key that has its secret in the file.'
+        : 'The secret of this key is not in the file. Export it where the secret is: gpg --armor --export-secret-keys',
     )
-  }
-  for (const { algorithm, bits } of [key, ...key.subkeys].map((part) => part.getAlgorithmInfo())) {
-    if (/elgamal|dsa$/i.test(algorithm) && !/^(ec|ed)dsa/i.test(algorithm))
-      throw new Refusal('bad-key', 'Keys with DSA or Elgamal are too weak to be imported.')
-    if (bits !== undefined && bits < 2047)
-      throw new Refusal('bad-key', `RSA keys of ${bits} bits are too weak to be imported.`)
-  }
-  if (!key.isDecrypted()) {
-    try {
-      key = await openpgp.decryptKey({
-        privateKey: key,
-        passphrase: Buffer.from(passphrase).toString('utf8'),
-        config: settings,
-      })
-    } catch (cause) {
-      throw new Refusal('wrong-passphrase', 'This is not the passphrase of the key in the file.', { cause })
-    }
-  }
+  await openParts(parts, passphrase)
   try {
-    const config = { ...openpgp.config, ...settings } as openpgp.Config
-    // Do the halves belong together? (There at run time, missing in the library's types.)
-    await (key as unknown as { validate(config: openpgp.Config): Promise<void> }).validate(config)
-    await key.getSigningKey(undefined, new Date(), undefined, config)
-    await key.getEncryptionKey(undefined, new Date(), undefined, config)
+    // Do the halves belong together, and does the key itself say what it is?
+    for (const part of parts) await packetOf(part).validate()
+    const { getPrimarySelfSignature } = unrevoked(key) as unknown as SelfSigned
+    await getPrimarySelfSignature.call(unrevoked(key), null)
   } catch (cause) {
-    throw new Refusal(
-      'bad-key',
-      'This key is damaged, revoked or expired, or cannot both sign and encrypt.',
-      { cause },
+    throw badKey(
+      'This key is damaged: its parts do not belong together, or it has not signed its name.',
+      cause,
     )
   }
-  return key
+  const { decrypt: reads, sign } = await ownUsesOf(key, onCard)
+  if ('not' in reads && 'not' in sign) throw badKey('This key can neither open mail nor sign.')
+  return { key, onCard }
+}
+
+type SelfSigned = { getPrimarySelfSignature(this: unknown, date: null): Promise<unknown> }
+
+/** The library would pass over parts that it does not know. */
+const demandKnownVersions = (octets: Uint8Array) => {
+  for (const { tag, body } of packets(octets)) {
+    if (tag !== 5 && tag !== 7) continue
+    const version = body[0]!
+    if (version < 4)
+      throw badKey(`This is a key of version ${version}, from the time of PGP 2: too weak to be imported.`)
+    if (version === 5)
+      throw badKey(
+        'This is a key of version 5, which only some programs know. Version 4 and 6 can be imported.',
+      )
+  }
+}
+
+/** Marks what is on a card as missing. @returns whether something was */
+const withoutCards = (key: openpgp.PrivateKey): boolean => {
+  let onCard = false
+  for (const part of key.getKeys()) {
+    const packet = packetOf(part)
+    const material = packet.unparseableKeyMaterial
+    if (material) {
+      // GnuPG's own specifier: 101, a hash, `GNU`, and 2 for a card.
+      if (!Buffer.from(material.subarray(0, 16)).includes('GNU\x02')) throw badKey(oldProtection)
+      onCard = true
+      packet.makeDummy()
+    } else if (!packet.isDummy() && ![0, 253, 254].includes(packet.s2kUsage)) throw badKey(oldProtection)
+  }
+  return onCard
+}
+
+const oldProtection =
+  'The secret in the file is protected in a way that is not supported here. Set its passphrase anew with gpg ' +
+  '(gpg --edit-key ADDRESS passwd) and export it again.'
+
+/** @throws Refusal `wrong-passphrase`, `bad-key` for whatever else is in the way */
+const openParts = async (parts: Part[], passphrase: Uint8Array) => {
+  const config = { ...openpgp.config, ...settings } as openpgp.Config
+  const typed = Buffer.from(passphrase).toString('utf8')
+  // As it was typed, and as other systems write the same letters (Unicode normalization forms).
+  const spellings = [...new Set([typed, typed.normalize('NFC'), typed.normalize('NFD')])]
+  for (const part of parts.filter((one) => !packetOf(one).isDecrypted())) {
+    let failure: unknown = null
+    for (const spelling of spellings)
+      try {
+        await packetOf(part).decrypt(spelling, config)
+        failure = null
+        break
+      } catch (error) {
+        failure = error
+      }
+    if (failure === null) continue
+    if (/Incorrect key passphrase/.test(chain(failure)))
+      throw new Refusal('wrong-passphrase', 'This is not the passphrase of the key in the file.', {
+        cause: failure,
+      })
+    if (/memory/i.test(chain(failure)))
+      throw badKey(
+        'The passphrase of the key in the file takes more memory to check than is given here.',
+        failure,
+      )
+    throw badKey('The secret in the file is damaged.', failure)
+  }
 }
 
 /** What openpgp.js may do with keys of strangers and of our own (facts measured for 6.3.2). */

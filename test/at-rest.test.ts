@@ -218,7 +218,7 @@ test('B10: after the lock no process that held the key is left within five secon
   const plain = await openpgp.decryptKey({ privateKey, passphrase: 'of the file' })
   const { privateParams } = plain.keyPacket as unknown as { privateParams: { seed: Uint8Array } }
   const seed = Buffer.from(privateParams.seed)
-  const file = { armored: privateKey.armor(), passphrase: Buffer.from('of the file') }
+  const file = { file: Buffer.from(privateKey.armor()), passphrase: Buffer.from('of the file') }
   await server.services.keyrings.add(user, passphrase, { import: file })
   const terminal = await server.terminal(ann)
   await terminal.unlock()

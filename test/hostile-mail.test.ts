@@ -221,6 +221,7 @@ const certificates = async (): Promise<Certificate[]> => [
 const keys = async (): Promise<OpenKeys> => {
   const signingKeys = await annsKey
   return {
+    ids: async () => new Set(signingKeys.getKeyIDs().map((id) => id.toHex())),
     unwrap: async (octets) => {
       const message = await openpgp.readMessage({ binaryMessage: octets })
       const found = await openpgp.decryptSessionKeys({ message, decryptionKeys: signingKeys })

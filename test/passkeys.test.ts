@@ -1552,8 +1552,8 @@ test('D4 D6: the whole data folder, server secret included, opens a held slot, a
     .prepare('SELECT id, kind, params, generation, wrapped FROM key_slots ORDER BY id')
     .all() as secretKeys.Slot[]
   const keys = db
-    .prepare('SELECT fingerprint, sealed_secret AS sealedSecret FROM key_pairs')
-    .all() as secretKeys.SealedKey[]
+    .prepare('SELECT fingerprint, sealed_secret AS sealedSecret, public_key AS publicKey FROM key_pairs')
+    .all() as secretKeys.StoredPair[]
   const slotSecrets = slots.map(({ id }) => ({ slotId: id, secret: secret.derive('slot', id) }))
   const steal = (opens: secretKeys.Opens, shares = slotSecrets) =>
     secretKeys.exportSecret(

@@ -14,6 +14,7 @@ import type {
   LogPage,
   Message,
   NewSession,
+  Offered,
   OfferedKey,
   Opened,
   Page,
@@ -212,6 +213,11 @@ export const keys = shape<{ keys: Key[] }>({
       algorithm: text,
       public: text,
       methods: list(keyMethod),
+      can_decrypt: yesOrNo,
+      can_sign: yesOrNo,
+      can_encrypt: yesOrNo,
+      revoked: orNull(text),
+      state: text,
     }),
   ),
 })
@@ -252,13 +258,37 @@ export const log = shape<LogPage>({
 export const knownAddresses = shape<{ addresses: KnownAddress[] }>({
   addresses: list(shape<KnownAddress>({ name: text, address: text, key: yesOrNo })),
 })
+const obstacles = {
+  expired: true,
+  revoked: true,
+  weak: true,
+  'no-part': true,
+  missing: true,
+  card: true,
+} as const
 export const recipients = shape<{ recipients: Recipient[] }>({
-  recipients: list(shape<Recipient>({ address: text, key: yesOrNo })),
+  recipients: list(
+    shape<Recipient>({
+      address: text,
+      key: yesOrNo,
+      why: orNothing(oneOf<NonNullable<Recipient['why']>>(obstacles)),
+    }),
+  ),
 })
 export const correspondents = shape<{ correspondents: Correspondent[] }>({
-  correspondents: list(shape<Correspondent>({ fingerprint: name, addresses: list(text), accepted_at: text })),
+  correspondents: list(
+    shape<Correspondent>({
+      fingerprint: name,
+      addresses: list(text),
+      accepted_at: text,
+      can_encrypt: yesOrNo,
+      why: orNull(oneOf<NonNullable<Correspondent['why']>>(obstacles)),
+      revoked: orNull(text),
+    }),
+  ),
 })
-export const offered = shape<{ offered: OfferedKey[] }>({
+export const offered = shape<Offered>({
+  revoked: list(name),
   offered: list(
     shape<OfferedKey>({
       fingerprint: name,

@@ -42,7 +42,8 @@ export type TerminalView = Answers<'/terminals', '$get'>['terminals'][number]
 export type KnownAddress = Answers<'/addresses', '$get'>['addresses'][number]
 export type Recipient = Answers<'/recipients', '$post'>['recipients'][number]
 export type Correspondent = Answers<'/correspondents', '$get'>['correspondents'][number]
-export type OfferedKey = Extract<Answers<'/correspondents', '$post'>, { offered: unknown }>['offered'][number]
+export type Offered = Extract<Answers<'/correspondents', '$post'>, { offered: unknown }>
+export type OfferedKey = Offered['offered'][number]
 
 /** What `POST /messages` takes. Addresses as one types them: `Ben <ben@example.org>, eve@example.org`. */
 export type Letter = {
@@ -356,9 +357,9 @@ export class Client {
     return (await this.#json('GET', '/correspondents', undefined, answers.correspondents)).correspondents
   }
 
-  /** The keys in an armored block, shown before one of them is accepted. */
-  async offeredKeys(armored: string): Promise<OfferedKey[]> {
-    return (await this.#json('POST', '/correspondents', { armored }, answers.offered)).offered
+  /** The keys in an armored block, shown before one of them is accepted, and those that it revoked. */
+  async offeredKeys(armored: string): Promise<Offered> {
+    return this.#json('POST', '/correspondents', { armored }, answers.offered)
   }
 
   async acceptKey(armored: string, fingerprint: string): Promise<void> {

@@ -38,7 +38,7 @@ import {
 import { isYes, LetterTalk } from './plain/letter.ts'
 import { capital, fail, type MailDesk, MailTalk, moment, Wrong } from './plain/mail.ts'
 import { harmless } from './text.ts'
-import { grouped } from './words.ts'
+import { grouped, obstacleWords } from './words.ts'
 
 export type PlainOptions = {
   client: Client
@@ -686,6 +686,7 @@ class Plain implements MailDesk {
     for (const key of keys) {
       talk.say(`Your key: ${grouped(harmless(key.fingerprint))}`)
       talk.say(`For: ${key.aliases.map(harmless).join(', ')}`)
+      if (key.state !== '') talk.say(`State: ${harmless(key.state)}`)
       talk.say(`Kind: ${harmless(key.algorithm)}, opened by ${key.methods.map(harmless).join(', ')}`)
       talk.say(
         `Made: ${moment(key.created)}${key.expires ? `, expires ${moment(key.expires)}` : ', does not expire'}`,
@@ -717,9 +718,9 @@ class Plain implements MailDesk {
     this.#correspondents = list
     if (list.length === 0)
       return this.talk.say('None yet. People of this server need none: their keys count as accepted.')
-    for (const [place, { fingerprint, addresses, accepted_at }] of list.entries())
+    for (const [place, { fingerprint, addresses, accepted_at, why }] of list.entries())
       this.talk.say(
-        `${place + 1}. ${addresses.map(harmless).join(', ')}. Key ${grouped(harmless(fingerprint))}. Accepted ${moment(accepted_at)}`,
+        `${place + 1}. ${addresses.map(harmless).join(', ')}. Key ${grouped(harmless(fingerprint))}. Accepted ${moment(accepted_at)}${why ? `. Nothing can be encrypted to it: ${obstacleWords[why]}` : ''}`,
       )
   }
 
@@ -735,7 +736,9 @@ class Plain implements MailDesk {
       )
     if (!octets) return
     const armored = Buffer.from(octets).toString('latin1')
-    const offers = await this.calling(() => this.client.offeredKeys(armored))
+    const { offered: offers, revoked } = await this.calling(() => this.client.offeredKeys(armored))
+    for (const fingerprint of revoked)
+      talk.say(`Key ${grouped(fingerprint)} was revoked by its owner. This is noted.`)
     if (offers.length > 1) talk.say(`There are ${offers.length} keys in it; each is asked about.`)
     for (const [place, offer] of offers.entries()) {
       if (offers.length > 1) talk.say(`Key ${place + 1} of ${offers.length}.`)

@@ -10,6 +10,16 @@ export const sizeOf = (octets: number) =>
       ? `${Math.round(octets / 1000)} kB`
       : `${(octets / 1e6).toFixed(1)} MB`
 
+/** Why nothing can be encrypted to a key. */
+export const obstacleWords = {
+  expired: 'it has expired',
+  revoked: 'it was revoked',
+  weak: 'it is too weak',
+  'no-part': 'it has no part for that',
+  missing: 'its secret is not here',
+  card: 'its secret is on a card',
+}
+
 /** Hexadecimal in groups of four, as fingerprints are compared. */
 export const grouped = (hex: string) => hex.toUpperCase().replace(/(.{4})(?=.)/g, '$1 ')
 

@@ -5,6 +5,7 @@
 import { Hono } from 'hono'
 import type { OfferedKey } from '../server/correspondents.ts'
 import type { Services } from '../server/main.ts'
+import type { User } from '../server/users.ts'
 import {
   Button,
   didOf,
@@ -49,7 +50,8 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
             {own.map((key) => (
               <li>
                 {grouped(key.fingerprint)}, {key.algorithm}
-                {key.expiresAt !== null && `, ${words.expires} ${moment(visit.language, key.expiresAt)}`}{' '}
+                {key.expiresAt !== null && `, ${words.expires} ${moment(visit.language, key.expiresAt)}`}
+                {words.ownKeyState(key.now)}{' '}
                 <a href={`/k/${key.fingerprint}.asc`} download>
                   {words.publicKey}
                 </a>
@@ -71,10 +73,14 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
           </p>
           {accepted.length === 0 && <p>{words.noneAccepted}</p>}
           <ul>
-            {accepted.map(({ fingerprint, addresses }) => (
+            {accepted.map(({ fingerprint, addresses, obstacle, uses }) => (
               <li>
                 <Form visit={visit} action="/k">
                   {oneLine(addresses.join(', '), 120)} {grouped(fingerprint)}{' '}
+                  {uses.revoked && (
+                    <b>{words.revoked(moment(visit.language, uses.revoked.at), uses.revoked.hard)} </b>
+                  )}
+                  {!uses.revoked && obstacle && `${words.noEncryption(obstacle)} `}
                   <Hidden name="f" value={fingerprint} />
                   <Button a="remove">{words.remove}</Button>
                 </Form>
@@ -153,11 +159,15 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
     })
   }
 
-  const found = async (userId: number, octets: Uint8Array) => {
-    const offered = await correspondents.offered(octets)
-    const park = await parkedForms.park(userId, { key: Buffer.from(octets).toString('base64') })
-    return offered.map((key) => ({ key, park }))
+  /** What was offered, and the keys that were found revoked by it, which is noted already. */
+  const found = async (user: User, octets: Uint8Array) => {
+    const { keys, revoked } = await correspondents.look(user, octets)
+    if (keys.length === 0) return { offers: [], revoked }
+    const park = await parkedForms.park(user.id, { key: Buffer.from(octets).toString('base64') })
+    return { offers: keys.map((key) => ({ key, park })), revoked }
   }
+  const sayRevoked = (c: PageContext, revoked: string[]) =>
+    revoked.length ? wordsOf(c).isRevokedNow(revoked.map(grouped).join(', ')) : undefined
 
   return new Hono<PageEnv>()
     .get('/k', (c) => keys(c, didOf(c)))
@@ -166,7 +176,11 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
       const { form } = c.get('visit')
       const a = form.get('a')
       try {
-        if (a === 'look') return await offer(c, await found(user.id, Buffer.from(form.get('key'))))
+        if (a === 'look') {
+          const { offers, revoked } = await found(user, Buffer.from(form.get('key')))
+          const said = sayRevoked(c, revoked)
+          return offers.length ? await offer(c, offers, said) : await keys(c, said)
+        }
         if (a === 'remove') {
           await correspondents.remove(user.id, form.get('f'))
           return c.redirect('/k?ok=removed', 303)
@@ -202,15 +216,20 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
           ? await reading.open(session, keyToken, id)
           : await reading.read(session, id)
         const all: { key: OfferedKey; park: string }[] = []
+        const gone: string[] = []
         for (const part of mail.attachments.filter(mayBeKey).slice(0, shownLimit)) {
           const { octets } = await reading.attachment(session, keyToken, id, part.id)
           try {
-            all.push(...(await found(session.user.id, octets)))
+            const { offers, revoked } = await found(session.user, octets)
+            all.push(...offers)
+            gone.push(...revoked)
           } catch (error) {
             if (refusalOf(error)?.code !== 'bad-key') throw error
           }
         }
-        return offer(c, all, all.length ? undefined : words.refusal('bad-key', words.nothingFound, {}))
+        const nothing =
+          all.length || gone.length ? undefined : words.refusal('bad-key', words.nothingFound, {})
+        return offer(c, all, sayRevoked(c, gone) ?? nothing)
       } catch (error) {
         const refusal = refusalOf(error)
         const wanted = {

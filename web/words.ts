@@ -3,9 +3,30 @@
  * contract that scripts and checks rely on; the Japanese ones say the same.
  */
 
+import type { Obstacle } from '../server/key-uses.ts'
 import type { FolderKind } from '../server/mailboxes.ts'
 import type { RefusalCode, RefusalDetail } from '../server/refusal.ts'
 import type { Language } from '../server/web-server.ts'
+
+type OwnKeyState = Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
+
+/** Why a key cannot be used for something. */
+const obstacles: Record<Obstacle, string> = {
+  expired: 'it has expired',
+  revoked: 'it was revoked',
+  weak: 'it is too weak',
+  'no-part': 'it has no part for that',
+  missing: 'the secret for it is not here',
+  card: 'the secret for it is on a card',
+}
+const japaneseObstacles: Record<Obstacle, string> = {
+  expired: '期限切れ',
+  revoked: '失効',
+  weak: '弱すぎる鍵',
+  'no-part': '用途外',
+  missing: '秘密鍵がない',
+  card: '秘密鍵はカードの中',
+}
 
 const en = {
   folder: { inbox: 'Inbox', sent: 'Sent', drafts: 'Drafts', trash: 'Trash', user: '' } satisfies Record<
@@ -446,6 +467,18 @@ const en = {
   isOwnUser: (address: string) =>
     `${address} is a user of this server: this key will not count for that address.`,
   cannotEncrypt: 'This key cannot be used to encrypt.',
+  noEncryption: (why: Obstacle) => `Nothing can be encrypted to it: ${obstacles[why]}.`,
+  revoked: (at: string, hard: boolean) =>
+    `Revoked ${at}: ${hard ? 'no signature by it counts any more' : 'later signatures by it do not count'}, and nothing is encrypted to it.`,
+  isRevokedNow: (which: string) => `Revoked by its owner, which is noted now: ${which}`,
+  ownKeyState: ({ decrypt, sign, encrypt }: OwnKeyState) =>
+    [
+      decrypt && `; cannot open mail: ${obstacles[decrypt]}`,
+      sign && `; ${decrypt ? '' : 'reads, '}cannot sign: ${obstacles[sign]}`,
+      encrypt && !decrypt && `; others cannot encrypt to it: ${obstacles[encrypt]}`,
+    ]
+      .filter(Boolean)
+      .join(''),
 
   // set-up
   setupTitle: 'The first user',
@@ -485,8 +518,15 @@ const names = (detail: RefusalDetail) => (detail.addresses ?? []).join('、')
 const japaneseRefusals: Partial<Record<RefusalCode, (detail: RefusalDetail) => string>> = {
   'bad-address': (detail) =>
     names(detail) ? `メールアドレスが正しくありません: ${names(detail)}` : '宛先がありません。',
-  'no-key-for': (detail) =>
-    `公開鍵がありません: ${names(detail)}。先に鍵を承認するか、暗号化せずに送ってください。`,
+  'no-key-for': ({ addresses = [], reasons = [] }) => {
+    const none = addresses.filter((_, place) => !Object.hasOwn(japaneseObstacles, reasons[place] ?? ''))
+    const hindered = addresses.flatMap((address, place) => {
+      const why = japaneseObstacles[reasons[place] as Obstacle]
+      return why ? [`${address}の鍵は使えません(${why})。`] : []
+    })
+    const missing = none.length ? `公開鍵がありません: ${none.join(', ')}。` : ''
+    return `${missing}${hindered.join('')}先に鍵を承認するか、暗号化せずに送ってください。`
+  },
   'no-relay': (detail) => `このサーバーは外部へメールを送れません: ${names(detail)}。`,
   'cannot-decrypt': (detail) =>
     detail.reason === 'no-key' ? 'このメールはあなたの鍵では復号できません。' : '復号できませんでした。',
@@ -590,6 +630,15 @@ const japaneseSentences: [RegExp, string][] = [
     /^Too many wrong tries of this .* ask the operator/,
     '間違いが多すぎます。サーバーの管理者に相談してください。',
   ],
+  [
+    /^You have no key that can sign now/,
+    '今、署名に使える鍵がありません。古いメールは復号できます。期限を延ばした鍵か別の鍵を取り込むか、署名せずに送ってください。',
+  ],
+  [
+    /^None of your keys can sign now/,
+    '今、署名に使える鍵がありません。古いメールは復号できます。署名せずに送ってください。',
+  ],
+  [/^The key names more than (\d+) addresses/, 'この鍵のアドレスは$1個を超えているので、受け付けません。'],
   [/^The passphrase is empty/, 'パスフレーズが空です。'],
   [/^The new password is the old one/, '新しいパスワードが今のパスワードと同じです。何も変わっていません。'],
   [/^A password needs at least (\d+) characters/, 'パスワードは$1文字以上必要です。'],
@@ -994,6 +1043,18 @@ const ja: Words = {
   hasOther: (address) => `${address}には承認済みの別の鍵があります。今後の暗号化にはこの鍵を使います。`,
   isOwnUser: (address) => `${address}はこのサーバーの利用者です。この鍵はそのアドレスには使われません。`,
   cannotEncrypt: 'この鍵では暗号化できません。',
+  noEncryption: (why) => `この鍵には暗号化できません(${japaneseObstacles[why]})。`,
+  revoked: (at, hard) =>
+    `${at}に失効。${hard ? 'この鍵の署名はすべて無効です。' : '以後の署名は無効です。'}この鍵には暗号化しません。`,
+  isRevokedNow: (which) => `持ち主が失効させた鍵です。記録しました: ${which}`,
+  ownKeyState: ({ decrypt, sign, encrypt }) =>
+    [
+      decrypt && `。復号できません(${japaneseObstacles[decrypt]})`,
+      sign && `。署名できません(${japaneseObstacles[sign]})`,
+      encrypt && !decrypt && `。他の人はこの鍵に暗号化できません(${japaneseObstacles[encrypt]})`,
+    ]
+      .filter(Boolean)
+      .join(''),
   setupTitle: '最初のユーザー',
   setupIntro: 'このサーバーの最初のユーザーとその鍵を作ります。',
   address: 'メールアドレス',

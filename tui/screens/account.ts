@@ -3,7 +3,7 @@ import type { App } from '../app.ts'
 import { keyFor } from '../keymap.ts'
 import type { MenuItem } from '../state.ts'
 import { cut, harmless } from '../text.ts'
-import { grouped, moment, shortMoment } from '../words.ts'
+import { grouped, moment, obstacleWords, shortMoment } from '../words.ts'
 import { saveAs } from './attachments.ts'
 import { menu, openMenu } from './menu.ts'
 
@@ -102,14 +102,14 @@ export const keysAndPasskeys = (app: App) =>
           ...keys.map(
             (key, place): MenuItem => ({
               text: `${place === 0 ? 'Your key' : 'Older key'} ${grouped(key.fingerprint.slice(-16))}`,
-              detail: `${key.aliases.join(', ')}, ${key.algorithm}, made ${key.created.slice(0, 10)}`,
+              detail: `${key.state && `${key.state} `}${key.aliases.join(', ')}, ${key.algorithm}, made ${key.created.slice(0, 10)}`,
               choose: () =>
                 app.push({
                   name: 'text',
                   title: 'Public key',
                   intro: '',
                   content: {
-                    text: `Fingerprint: ${grouped(key.fingerprint)}\nOpened by: ${key.methods.join(', ')}\n\n${key.public}`,
+                    text: `Fingerprint: ${grouped(key.fingerprint)}${key.state && `\n${key.state}`}\nOpened by: ${key.methods.join(', ')}\n\n${key.public}`,
                   },
                   top: 0,
                   isSecret: false,
@@ -132,7 +132,7 @@ export const keysAndPasskeys = (app: App) =>
           ...others.map(
             (other): MenuItem => ({
               text: `${other.addresses.join(', ') || 'Nobody'}`,
-              detail: `accepted key ${grouped(other.fingerprint.slice(-16))}`,
+              detail: `accepted key ${grouped(other.fingerprint.slice(-16))}${other.why ? `, nothing can be encrypted to it: ${obstacleWords[other.why]}` : ''}`,
               remove: () =>
                 app.askChoice('Accept this key no longer? y/n', {
                   y: () =>

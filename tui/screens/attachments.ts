@@ -5,7 +5,7 @@ import { keyFor } from '../keymap.ts'
 import { fileNameOf } from '../paths.ts'
 import type { MenuItem, MessageScreen } from '../state.ts'
 import { harmless } from '../text.ts'
-import { sizeOf } from '../words.ts'
+import { grouped, sizeOf } from '../words.ts'
 import { openMenu } from './menu.ts'
 import { fromSender } from './text.ts'
 
@@ -87,8 +87,12 @@ const acceptFrom = async (
   const octets = await fetch()
   if (!octets) return
   const armored = Buffer.from(octets).toString('latin1')
-  const offered = await app.ask(() => app.client.offeredKeys(armored))
-  if (!offered?.length) return
+  const found = await app.ask(() => app.client.offeredKeys(armored))
+  if (!found) return
+  const { offered, revoked } = found
+  if (revoked.length > 0)
+    app.note(`Revoked, and noted: ${revoked.map((key) => grouped(key.slice(-16))).join(', ')}`)
+  if (!offered.length) return
   app.pushOver(from, {
     name: 'offer',
     keys: offered,
