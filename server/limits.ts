@@ -37,3 +37,14 @@ export const keyFileLimit = 8 * 1024 * 1024
 export const keysOfFile = 50
 /** A signer's clock may be ahead of ours by as much, in milliseconds; more is a forgery. */
 export const clockAheadMs = 5 * 60_000
+
+/** Connections to the web server. */
+export const connections = {
+  inAll: 2_000,
+  /** Of one network; a household, or the programs of one machine, have less. */
+  ofClient: 200,
+  /** For the body of a request. */
+  bodyMs: 30_000,
+  /** The same, of what may be large, of somebody who is logged in: a letter's files over a slow line. */
+  uploadMs: 15 * 60_000,
+}

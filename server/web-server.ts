@@ -23,6 +23,8 @@ import { style } from '../web/layout.tsx'
 import { notEncrypted, type PageEnv, pages } from '../web/pages.tsx'
 import { api } from './api.ts'
 import { isLocalName, isLoopback, localOrigin } from './config.ts'
+import { Connections } from './connections.ts'
+import { connections as limits } from './limits.ts'
 import type { Services } from './main.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './sessions.ts'
@@ -86,19 +88,23 @@ export type WebServer = {
 
 export const startWebServer = async (services: Services): Promise<WebServer> => {
   const { config } = services
-  const sockets = new Set<Socket>()
   const { site } = services
-  const listener = application(services)
+  const connections = new Connections(limits)
+  const handle = application(services)
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
+    const remote = plainAddress(request.socket.remoteAddress ?? '')
+    const client = clientOf(remote, String(request.headers['x-forwarded-for'] ?? ''), config)
+    connections.follow(request, response, client, isUpload(request))
+    return handle(request, response)
+  }
   const main = config.tls
     ? createHttpsServer({ ...config.tls, ...serverOptions, minVersion: 'TLSv1.2' }, listener)
     : createHttpServer(serverOptions, listener)
   const front = config.tls ? besidePlainHttp(main, site) : main
-  for (const server of new Set([main, front]))
-    server.on('connection', (socket: Socket) => {
-      sockets.add(socket)
-      socket.on('close', () => sockets.delete(socket))
-    })
-  front.maxConnections = connectionLimit
+  front.on('connection', (socket: Socket) => {
+    const remote = plainAddress(socket.remoteAddress ?? '')
+    connections.admit(socket, isProxy(remote, config) ? null : remote)
+  })
   await new Promise<void>((resolve, reject) => {
     front.once('error', (cause: NodeJS.ErrnoException) =>
       reject(cannotListen(config.host, config.port, cause)),
@@ -114,17 +120,19 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
       new Promise((resolve) => {
         front.close(() => resolve())
         main.closeIdleConnections()
-        setTimeout(() => {
-          for (const socket of sockets) socket.destroy()
-        }, 1_000).unref()
+        setTimeout(() => connections.destroy(), 1_000).unref()
       }),
   }
 }
 
 /** How long a connection may say nothing at all. */
 const firstByteLimitMs = 10_000
-const connectionLimit = 2_000
-const serverOptions = { requestTimeout: 15 * 60_000, headersTimeout: 30_000, keepAliveTimeout: 15_000 }
+const serverOptions = { requestTimeout: limits.uploadMs, headersTimeout: 30_000, keepAliveTimeout: 15_000 }
+
+/** What may be large, as far as anybody may send it who is not logged in. */
+const isUpload = ({ url = '', headers }: IncomingMessage) =>
+  /^\/(c|k|api\/(messages|sign|correspondents|recipients|files\b.*))(\?|$)/.test(url) &&
+  (headers.cookie !== undefined || headers.authorization !== undefined)
 
 const cannotListen = (host: string, port: number, cause: NodeJS.ErrnoException) =>
   new Error(
@@ -318,7 +326,19 @@ const whole = async (response: Response, { httpVersion }: IncomingMessage): Prom
 
 const proxied = (c: Context<Env>, { config }: Services) => {
   const remote = plainAddress(c.env.incoming.socket.remoteAddress ?? '')
-  return { remote, isProxy: config.proxy?.check(remote, isIP(remote) === 6 ? 'ipv6' : 'ipv4') ?? false }
+  return { remote, isProxy: isProxy(remote, config) }
+}
+
+type Proxied = Pick<Services['config'], 'proxy'>
+
+const isProxy = (address: string, { proxy }: Proxied) =>
+  proxy?.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4') ?? false
+
+/** The address of the terminal itself: behind the declared proxy, the last one in the chain that is not a proxy's. */
+const clientOf = (remote: string, forwardedFor: string, config: Proxied): string => {
+  if (!isProxy(remote, config)) return remote
+  const chain = forwardedFor.split(',').map((each) => plainAddress(each.trim()))
+  return chain.reverse().find((each) => isIP(each) && !isProxy(each, config)) ?? remote
 }
 
 const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+\.)/, '')
@@ -335,12 +355,7 @@ const connection = (c: Context<Env>, services: Services) => {
     /** TLS, the declared proxy or tunnel, or this machine itself. */
     enough: isTls || (isProxy ? protocol !== 'http' : isLoopback(remote)),
   }
-  let address = remote
-  if (isProxy) {
-    const chain = (c.req.header('x-forwarded-for') ?? '').split(',').map((each) => plainAddress(each.trim()))
-    const family = (each: string) => (isIP(each) === 6 ? 'ipv6' : 'ipv4')
-    address = chain.reverse().find((each) => isIP(each) && !config.proxy!.check(each, family(each))) ?? remote
-  }
+  const address = clientOf(remote, c.req.header('x-forwarded-for') ?? '', config)
   const host = (isProxy && c.req.header('x-forwarded-host')) || c.req.header('host') || ''
   /** What stands before a path in an address that the browser can use: a proxy may have changed the Host. */
   const base =

@@ -1,11 +1,14 @@
 /** The border of the web: encrypted or not, framing, hosts, cookies, forms from other sites, header fields. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
+import { Connections } from '../server/connections.ts'
 import { password, type World, world } from './world.ts'
 
 const ann = 'ann@wafer.test'
@@ -376,4 +379,106 @@ test('A TLS port does not wait for ever for a connection that says nothing', asy
   const socket = connect(server.running.web.port, '127.0.0.1')
   t.after(() => socket.destroy())
   await new Promise((resolve) => socket.on('close', resolve))
+})
+
+/** A connection from an address of this machine, with what was said on it. */
+const connection = (server: World, from: string, octets: string): Socket => {
+  const socket = connect({ port: server.running.web.port, host: '127.0.0.1', localAddress: from })
+  socket.on('error', () => {})
+  socket.write(octets)
+  return socket
+}
+/** Until so many of them were closed by the server. */
+const closedOf = (sockets: Socket[], count: number) =>
+  new Promise<void>((resolve) => {
+    const look = () => sockets.filter(({ closed }) => closed).length >= count && resolve()
+    for (const socket of sockets) socket.once('close', look)
+    look()
+  })
+const logInFrom = async (server: World, from: string) => {
+  const body = JSON.stringify({ user: ann, password })
+  const socket = connection(
+    server,
+    from,
+    `POST /api/session HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  let answer = ''
+  for await (const chunk of socket) answer += chunk
+  return statusOf(answer)
+}
+
+test('2,050 connections of one address, each with one octet of a log-in, shut nobody out, not even that address', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann, { key: false })
+  const held = Array.from({ length: 2050 }, () =>
+    connection(
+      server,
+      '127.0.0.2',
+      'POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60\r\n\r\n{',
+    ),
+  )
+  t.after(() => {
+    for (const socket of held) socket.destroy()
+  })
+  await Promise.all(held.map((socket) => once(socket, 'connect')))
+  assert.equal(await logInFrom(server, '127.0.0.3'), 201)
+  assert.equal(await logInFrom(server, '127.0.0.2'), 201)
+  await closedOf(held, 1850)
+})
+
+test('Behind a proxy the share is the client’s, not the proxy’s', async (t) => {
+  const server = await world(t, { WAFER_PROXY: '127.0.0.9' })
+  await server.addUser(ann, { key: false })
+  const begin = (client: string, rest: string) =>
+    connection(
+      server,
+      '127.0.0.9',
+      `POST /api/session HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: ${client}\r\n${rest}`,
+    )
+  const held = Array.from({ length: 300 }, () => begin('192.0.2.7', 'Content-Length: 60\r\n\r\n{'))
+  const others = Array.from({ length: 100 }, (_, count) =>
+    begin(`198.51.100.${count}`, 'Content-Length: 60\r\n\r\n{'),
+  )
+  t.after(() => {
+    for (const socket of [...held, ...others]) socket.destroy()
+  })
+  await closedOf(held, 100)
+  const body = JSON.stringify({ user: ann, password })
+  const socket = begin('203.0.113.1', `Connection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  let answer = ''
+  for await (const chunk of socket) answer += chunk
+  assert.equal(statusOf(answer), 201)
+  assert.deepEqual(
+    [held, others].map((list) => list.filter(({ closed }) => !closed).length),
+    [200, 100],
+  )
+})
+
+test('A body that drips in is waited for as long as its kind may take, and no longer', async (t) => {
+  const connections = new Connections({ inAll: 10, ofClient: 10, bodyMs: 300, uploadMs: 60_000 })
+  const server = createServer((request, response) => {
+    connections.follow(request, response, '127.0.0.1', request.url === '/upload')
+    request.resume().once('end', () => response.end('whole'))
+  })
+  server.on('connection', (socket) => connections.admit(socket, '127.0.0.1'))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    connections.destroy()
+    server.close()
+  })
+  const begin = (path: string) => {
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\na`,
+    )
+    return socket
+  }
+  const [upload, other] = [begin('/upload'), begin('/login')]
+  other.on('error', () => {})
+  await once(other, 'close')
+  upload.write('b')
+  let answer = ''
+  for await (const chunk of upload) answer += chunk
+  assert.match(answer, /whole$/)
 })
