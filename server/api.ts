@@ -85,8 +85,9 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       return c.json({ token, user: session.user.address, idle_s, expires_at: time(session.endsAt) }, 201)
     })
     .get('/session', async (c) => {
-      const { session } = await authenticated(c)
+      const { session, userId } = await authenticated(c)
       const { stopped } = session
+      const seen = c.req.query('ledger')
       return c.json({
         user: session.user.address,
         terminal: session.terminal,
@@ -95,6 +96,11 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         ...(await keyOf(session)),
         stopped: stopped && { at: time(stopped.at), by: stopped.by },
         space: services.quota.space(session.user.id),
+        ledger: {
+          newest: await ledger.markOf(userId),
+          /** False if it has not got the row that the terminal remembers. */
+          complete: seen === undefined || (await ledger.has(userId, seen)),
+        },
       })
     })
     .delete('/session', async (c) => {

@@ -22,7 +22,8 @@ import { dirname, join, resolve } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import type { Config } from './config.ts'
 import { type Database, databaseFile, openDatabase, users } from './database.ts'
-import { Ledger } from './ledger.ts'
+import { Ledger, type LedgerFault } from './ledger.ts'
+import { type LedgerEnd, LedgerEnds, ledgerEndsFile } from './ledger-ends.ts'
 import { Refusal } from './refusal.ts'
 import { openServerSecret, parseServerSecret, type ServerSecret, serverSecretFile } from './server-secret.ts'
 import { tryExclusive } from './serving-lock.ts'
@@ -121,9 +122,10 @@ export const restore = async (
         'bad-request',
         `${config.data} has no server secret, without which no key in ${file} opens: name its copy with --secret.`,
       )
-    await examine(file, copy, secret ?? openServerSecret(config.data, false))
+    const ends = await examine(file, copy, secret ?? openServerSecret(config.data, false))
     if (config.epochFile) renewEpoch(config.epochFile)
     if (secret) replaceSecret(config.data, secret)
+    new LedgerEnds(ledgerEndsFile(config.data)).replace(ends)
     const old = setAside(databaseFile(config.data))
     renameSync(copy, databaseFile(config.data))
     syncFolder(config.data)
@@ -134,8 +136,12 @@ export const restore = async (
   }
 }
 
-/** Makes the copy that will be the database, and looks at everything that can be known of it beforehand. */
-const examine = async (file: string, copy: string, secret: ServerSecret) => {
+/**
+ * Makes the copy that will be the database, and looks at everything that can be known of it beforehand.
+ *
+ * @returns the ends of its ledgers, which are what this machine has seen from then on
+ */
+const examine = async (file: string, copy: string, secret: ServerSecret): Promise<[number, LedgerEnd][]> => {
   if ((statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0)
     throw new Refusal(
       'bad-request',
@@ -156,14 +162,17 @@ const examine = async (file: string, copy: string, secret: ServerSecret) => {
     }
     const damage = damageOf(copy)
     if (damage) throw new Refusal('bad-request', `${file} is damaged: ${damage}. Nothing was changed.`)
+    let ends: [number, LedgerEnd][]
     const db = openDatabase(copy)
     try {
-      if ((await ledgerOf(db, secret)) === 'other secret')
+      if ((await ledgerOf(db, secret, null)) === 'other secret')
         throw new Refusal('bad-request', `The server secret does not belong to ${file}. Nothing was changed.`)
+      ends = new Ledger({ db, secret, clock: Date.now }).ends()
     } finally {
       db.$client.close()
     }
     withoutAllowances(copy)
+    return ends
   } catch (error) {
     if (error instanceof Refusal) throw error
     const code = (error as { code?: string }).code ?? ''
@@ -249,7 +258,7 @@ export const check = async (config: Config): Promise<Finding[]> => {
   }
   const db = openDatabase(file)
   try {
-    const state = await ledgerOf(db, secret)
+    const state = await ledgerOf(db, secret, new LedgerEnds(ledgerEndsFile(config.data)))
     const others = (statSync(serverSecretFile(config.data)).mode & 0o077) !== 0
     if (others) note(false, 'Server secret: others may read its file. Give it the mode 0600.')
     else if (state === 'other secret')
@@ -259,22 +268,38 @@ export const check = async (config: Config): Promise<Finding[]> => {
     if (state === 'empty') note(true, 'Ledger: empty.')
     else if (state === 'sound') note(true, 'Ledger: complete and unchanged.')
     else if (state === 'other secret') note(false, 'Ledger: no entry fits the server secret.')
-    else note(false, `Ledger: entries were changed, put in or taken out: ${state.tampered.join(', ')}.`)
+    else
+      for (const [fault, whose] of state)
+        note(false, `Ledger: ${faultSentences[fault]}: ${whose.join(', ')}.`)
   } finally {
     db.$client.close()
   }
   return findings
 }
 
-/** Whether the ledger's MACs fit. Where not a single one does, it is the secret that is another. */
+const faultSentences: Record<LedgerFault, string> = {
+  changed: 'entries were changed, put in or taken out',
+  emptied: 'it was emptied',
+  older:
+    'the newest entry that this machine has seen is missing, so it was cut off or the database was put back to an older state',
+}
+
+/**
+ * Whether the ledger's MACs fit, and its ends those that were noted. Where not a single MAC does, it is the secret that
+ * is another.
+ *
+ * @param ends null for a database that lay elsewhere
+ * @returns the addresses of whom each fault concerns, where there are any
+ */
 const ledgerOf = async (
   db: Database,
   secret: ServerSecret,
-): Promise<'empty' | 'sound' | 'other secret' | { tampered: string[] }> => {
-  const ledger = new Ledger({ db, secret, clock: Date.now })
-  const tampered = await ledger.findTampered()
+  ends: LedgerEnds | null,
+): Promise<'empty' | 'sound' | 'other secret' | Map<LedgerFault, string[]>> => {
+  const ledger = new Ledger({ db, secret, clock: Date.now, ends })
+  const faults = await ledger.faults()
   const known = await ledger.knowsSecret()
-  if (tampered.length === 0) return known === null ? 'empty' : 'sound'
+  if (faults.size === 0) return known === null ? 'empty' : 'sound'
   if (known === false) return 'other secret'
   const addresses = new Map(
     db
@@ -283,7 +308,10 @@ const ledgerOf = async (
       .all()
       .map(({ id, address }) => [id, address]),
   )
-  return { tampered: tampered.map((id) => addresses.get(id) ?? `user ${id}`) }
+  const whose = new Map<LedgerFault, string[]>()
+  for (const [id, fault] of faults)
+    whose.set(fault, [...(whose.get(fault) ?? []), addresses.get(id) ?? `user ${id}`])
+  return whose
 }
 
 /** What SQLite finds wrong with a database file, in a few words; null if nothing. */

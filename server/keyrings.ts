@@ -321,6 +321,7 @@ export class Keyrings {
       const { userId, id, generation, mac, slots } = created.keyring
       if (!tx.insert(keyrings).values({ userId, id, generation, mac }).onConflictDoNothing().run().changes)
         throw new Refusal('exists', 'This user got a keyring meanwhile. Nothing was changed.')
+      this.#ledger.begin(userId)
       for (const slot of slots)
         tx.insert(keySlots)
           .values({ ...slot, userId, createdAt: now })

@@ -17,6 +17,7 @@ import { type Database, databaseFile, newestStoredTime, openDatabase } from './d
 import { Guesses } from './guesses.ts'
 import { Keyrings } from './keyrings.ts'
 import { Ledger } from './ledger.ts'
+import { LedgerEnds, ledgerEndsFile } from './ledger-ends.ts'
 import { LetterNumbers } from './letter-numbers.ts'
 import { Letters } from './letters.ts'
 import { Mailboxes } from './mailboxes.ts'
@@ -63,6 +64,8 @@ export type Services = {
   pool: CryptoPool
   /** The token of a terminal's forms, from what its cookie holds. */
   formToken(cookie: string): string
+  /** A user's name for a cookie that outlives the session: it tells nobody who it is. */
+  userTag(userId: number): string
   /** The expected no in an error; null for anything else. */
   refusalOf(error: unknown): Refusal | null
   close(): Promise<void>
@@ -104,7 +107,7 @@ export const openServices = async (
   const pool = new CryptoPool()
   const turnstile = new Turnstile(2, 32)
   const guesses = new Guesses(db)
-  const ledger = new Ledger({ db, secret, clock })
+  const ledger = new Ledger({ db, secret, clock, ends: new LedgerEnds(ledgerEndsFile(config.data)) })
   const sessions = new Sessions({ db, clock, config, ledger })
   const users = new Users({ db, clock, guesses, turnstile, sessions, ledger, cost })
   const opened = { db, clock, config, pool, secret, turnstile, guesses, ledger, sessions }
@@ -163,10 +166,12 @@ export const openServices = async (
     pool,
     // 96 bits: each is in every form, and bytes count.
     formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 16),
+    userTag: (userId) => secret.mac('user-tag', String(userId)).toString('base64url').slice(0, 8),
     refusalOf: (error) => (error instanceof Refusal ? error : null),
     close: async () => {
       pool.close()
       await contents.close()
+      ledger.noteEnds()
       db.$client.close()
     },
   }
@@ -192,6 +197,9 @@ export const serve = async (
     const log = options.log ?? pino({ level: 'info' }, pino.destination({ dest: 2, sync: true }))
     const services = await openServices(config, { ...options, create: true, epoch, log })
     ends.push(() => services.close())
+    const cut = services.ledger.open()
+    if (cut.length > 0)
+      log.warn({ users: cut }, 'ledgers are older than this machine has seen: see `wafer check`')
     const web = await startWebServer(services)
     ends.push(() => web.close())
     const smtp = await startSmtpIn(services)

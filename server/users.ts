@@ -95,7 +95,10 @@ export class Users {
 
   /** Removes a user with everything that is theirs: mail, keys, sessions. */
   async remove(id: number): Promise<void> {
-    this.#db.delete(users).where(eq(users.id, id)).run()
+    this.#db.transaction((tx) => {
+      this.#ledger.noteRemoval(id)
+      tx.delete(users).where(eq(users.id, id)).run()
+    }, immediate)
   }
 
   /**

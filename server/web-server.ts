@@ -58,6 +58,10 @@ export type Visit = {
   usualAddress: string | null
   keepPending(token: string | null): void
   setLanguage(language: Language): void
+  /** How far this browser has seen the user's ledger; null if it has not. */
+  ledgerMark: string | null
+  /** @param mark null to forget it */
+  keepLedgerMark(mark: string | null): void
   /** Whose session it was that is no longer, for a form that was interrupted. */
   formerUserId(): Promise<number | null>
 }
@@ -375,8 +379,15 @@ const cookieNames = (https: boolean) =>
         key: '__Host-wafer-key',
         pending: '__Host-wafer-pending',
         before: '__Host-wafer-pre',
+        ledger: '__Host-wafer-log',
       }
-    : { session: 'wafer', key: 'wafer-key', pending: 'wafer-pending', before: 'wafer-pre' }
+    : {
+        session: 'wafer',
+        key: 'wafer-key',
+        pending: 'wafer-pending',
+        before: 'wafer-pre',
+        ledger: 'wafer-log',
+      }
 
 /** A cookie's value; of two with one name, none counts. */
 const cookie = (c: Context<Env>, name: string): string | null => {
@@ -415,6 +426,8 @@ const beginVisit = async (
   const token = cookie(c, names.session)
   const session = token ? await sessions.contact(token) : null
   const htmx = c.req.header('hx-request') === 'true'
+  // One for each user of this browser: it outlives the session, and tells nobody whose it is.
+  const ledgerCookie = ({ user }: Session) => `${names.ledger}-${services.userTag(user.id)}`
   let before = token ?? cookie(c, names.before)
   if (!before) {
     // Also for a form that comes without a cookie: no token that somebody else could know fits it.
@@ -457,12 +470,19 @@ const beginVisit = async (
       if (value) setCookie(c, names.pending, value, { ...common, sameSite: 'Strict' })
       else deleteCookie(c, names.pending, common)
     },
-    setLanguage: (language) =>
-      setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: 31_536_000 }),
+    setLanguage: (language) => setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: yearS }),
+    ledgerMark: session && cookie(c, ledgerCookie(session)),
+    keepLedgerMark: (mark) => {
+      const name = ledgerCookie(visit.session!)
+      if (mark) setCookie(c, name, mark, { ...common, sameSite: 'Lax', maxAge: yearS })
+      else deleteCookie(c, name, common)
+    },
     formerUserId: async () => (token ? sessions.formerUserId(token) : null),
   }
   return visit
 }
+
+const yearS = 31_536_000
 
 const languageOf = (accepted: string | undefined, chosen: string | null): Language => {
   if (chosen === 'en' || chosen === 'ja') return chosen

@@ -416,16 +416,18 @@ test('The ledger tells when somebody edited it', async (t) => {
   await terminal.unlock()
   await terminal.delete('/allowance')
   const { ledger, db } = server.services
-  assert.deepEqual(await ledger.findTampered(), [])
-  for (const edit of [
-    "UPDATE ledger SET terminal = 'somebody else' WHERE event = 'granted'",
-    "DELETE FROM ledger WHERE event = 'ended'",
-    "DELETE FROM ledger WHERE event = 'granted'",
-    'DELETE FROM ledger',
-    'DELETE FROM ledger; DELETE FROM ledger_heads',
-  ]) {
+  assert.deepEqual(await ledger.faults(), new Map())
+  const emptied = 'DELETE FROM ledger; DELETE FROM ledger_heads; UPDATE key_slots SET used_at = NULL'
+  for (const [edit, fault] of [
+    ["UPDATE ledger SET terminal = 'somebody else' WHERE event = 'granted'", 'changed'],
+    ["DELETE FROM ledger WHERE event = 'ended'", 'changed'],
+    ["DELETE FROM ledger WHERE event = 'granted'", 'changed'],
+    ['DELETE FROM ledger', 'emptied'],
+    ['DELETE FROM ledger; DELETE FROM ledger_heads', 'emptied'],
+    [emptied, 'emptied'],
+  ] as const) {
     db.$client.exec(`SAVEPOINT edit; ${edit}`)
-    assert.deepEqual(await ledger.findTampered(), [user.id], edit)
+    assert.deepEqual(await ledger.faults(), new Map([[user.id, fault]]), edit)
     db.$client.exec('ROLLBACK TO edit; RELEASE edit')
   }
 })

@@ -90,7 +90,7 @@ test('The end of contact is on the ledger though nobody asks for the key, once',
   assert.equal((await holder.get('/session')).body.allowance, null)
   const { events } = (await other.get('/log')).body
   assert.equal(events.filter(({ reason }: { reason: string }) => reason === 'contact-lost').length, 1)
-  assert.deepEqual(await server.services.ledger.findTampered(), [])
+  assert.deepEqual(await server.services.ledger.faults(), new Map())
 })
 
 test('A session without a promise keeps the key as long as ever', async (t) => {

@@ -112,6 +112,7 @@ export const session = shape<SessionView>({
   in_use: orNull(holder),
   stopped: orNull(stopped),
   space: shape<SessionView['space']>({ used: count, quota: count }),
+  ledger: shape<SessionView['ledger']>({ newest: orNull(text), complete: yesOrNo }),
 })
 export const terminals = shape<{ terminals: TerminalView[] }>({
   terminals: list(

@@ -32,7 +32,7 @@ import {
   type State,
   start,
 } from './state.ts'
-import { clockOf, startingWith } from './words.ts'
+import { clockOf, ledgerOlder, startingWith } from './words.ts'
 
 const kinds = {
   login,
@@ -315,6 +315,7 @@ export class App {
         this.mention(`The key has closed.${this.#stays}`)
         this.#forgetOpened()
       }
+      if (!session.ledger.complete) this.warn(ledgerOlder)
       return true
     } catch (error) {
       this.#heardNothing(error)

@@ -131,6 +131,12 @@ export class Untrusted extends Error {
   }
 }
 
+/** How far this terminal has seen the ledger of each user of a server, kept from one session to the next. */
+export type LedgerMemory = {
+  mark(server: string, user: string): string | null
+  keepMark(server: string, user: string, mark: string): void
+}
+
 export type ClientOptions = {
   /** Such as `https://mail.example.org`; without a scheme HTTPS is meant, for this machine HTTP. */
   server: string
@@ -159,6 +165,9 @@ export class Client {
   token: string | null = null
   /** Of the allowance; what was unlocked in this client, until it is locked. */
   keyToken: string | null = null
+  /** Whose session it is, as far as it is known. */
+  user: string | null = null
+  ledgerMemory: LedgerMemory | null = null
   /** Becomes the key token when the approval that was asked for is granted. */
   #askedToken: string | null = null
   #asksSystem = false
@@ -199,11 +208,20 @@ export class Client {
     const asked = { user, password, terminal, ...(heartbeat_s === undefined ? {} : { heartbeat_s }) }
     const session = await this.#json('POST', '/session', asked, answers.newSession)
     this.token = session.token
+    this.user = session.user
     return session
   }
 
-  session() {
-    return this.#json('GET', '/session', undefined, answers.session)
+  /** Also remembers how far the ledger goes; `ledger.complete` is false once if what was remembered is missing. */
+  async session(): Promise<SessionView> {
+    const memory = this.ledgerMemory
+    const { origin } = this.server
+    const seen = this.user === null ? null : (memory?.mark(origin, this.user) ?? null)
+    const query = seen === null ? '' : `?ledger=${encodeURIComponent(seen)}`
+    const session = await this.#json('GET', `/session${query}`, undefined, answers.session)
+    const { newest } = session.ledger
+    if (newest !== null && newest !== seen) memory?.keepMark(origin, session.user, newest)
+    return session
   }
 
   async logOut(): Promise<void> {

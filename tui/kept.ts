@@ -2,7 +2,8 @@
  * What is kept between two calls of a script: the session and, while the key is open, its key token. Each is a file
  * (0600) in a folder `wafer` (0700). The key token lies in that of `$XDG_RUNTIME_DIR`, which ends with the person's
  * last log-in to this machine; where there is none, in that of `$XDG_STATE_HOME` if it is asked for. The session lies in
- * the state folder; its token, where the runtime folder is memory (tmpfs), there and not on a disk.
+ * the state folder; its token, where the runtime folder is memory (tmpfs), there and not on a disk. How far this
+ * terminal has seen each user's ledger lies in the state folder, and stays when one logs out.
  *
  * A file or folder that somebody else owns, may read or has put a link in the place of is not used. Files are replaced
  * whole: a reader sees the old one or the new one.
@@ -25,6 +26,7 @@ import {
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import type { LedgerMemory } from './client.ts'
 
 export type Place = {
   server: string
@@ -110,6 +112,17 @@ export class Kept {
   /** Safe to call twice. */
   forgetKey(): void {
     for (const folder of this.#folders) remove(folder, 'key.json')
+  }
+
+  /** How far the ledger was seen, as `GET /session` says it. @throws Unsafe */
+  mark(server: string, user: string): string | null {
+    const mark = read(this.#state, 'ledgers.json')?.[`${server} ${user}`]
+    return isText(mark) ? mark : null
+  }
+
+  /** @throws Unsafe */
+  keepMark(server: string, user: string, mark: string): void {
+    write(this.#state, 'ledgers.json', { ...read(this.#state, 'ledgers.json'), [`${server} ${user}`]: mark })
   }
 
   get #folders(): string[] {
@@ -208,3 +221,17 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 /** What may stand in a header field. */
 const isToken = (value: unknown): value is string =>
   typeof value === 'string' && /^[\w.~+/=-]{1,512}$/.test(value)
+
+/** The same memory for a client with a screen: where nothing can be kept, nothing is remembered. */
+export const ledgerMemory = (kept: Kept): LedgerMemory => ({
+  mark: (server, user) => orNull(() => kept.mark(server, user)),
+  keepMark: (server, user, mark) => void orNull(() => kept.keepMark(server, user, mark)),
+})
+
+const orNull = <Result>(work: () => Result): Result | null => {
+  try {
+    return work()
+  } catch {
+    return null
+  }
+}

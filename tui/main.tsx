@@ -8,6 +8,7 @@ import { render } from 'ink'
 import { App } from './app.ts'
 import { Client, heartbeatS, Untrusted } from './client.ts'
 import { Frame } from './frame.tsx'
+import { Kept, ledgerMemory } from './kept.ts'
 import { readKeymap } from './keymap.ts'
 import { asciiNote, isUtf8 } from './locale.ts'
 import { runPlain } from './plain.ts'
@@ -45,6 +46,7 @@ export const run = async (options: TuiOptions): Promise<number> => {
     distrust = error
     client = new Client({ server: 'http://localhost' })
   }
+  client.ledgerMemory = ledgerMemory(new Kept())
   if (isPlain)
     return runPlain({
       client,

@@ -38,7 +38,7 @@ import {
 import { isYes, LetterTalk } from './plain/letter.ts'
 import { capital, fail, type MailDesk, MailTalk, moment, Wrong } from './plain/mail.ts'
 import { harmless } from './text.ts'
-import { grouped, obstacleWords } from './words.ts'
+import { grouped, ledgerOlder, obstacleWords } from './words.ts'
 
 export type PlainOptions = {
   client: Client
@@ -294,6 +294,7 @@ class Plain implements MailDesk {
       )
     } else if (wasOpen && !allowance) this.talk.say('Your key is locked again: its time is over.')
     if (!allowance && wasOpen) this.#forgetKey()
+    if (!session.ledger.complete) this.talk.say(ledgerOlder)
     await this.#lookForMail(calling)
   }
 

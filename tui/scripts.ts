@@ -16,6 +16,7 @@ import {
   type Opened,
   Problem,
   type Row,
+  type SessionView,
   Unreachable,
   Untrusted,
 } from './client.ts'
@@ -24,6 +25,7 @@ import { blank, fromMailto, type Letter, toApi } from './letter.ts'
 import { isUtf8 } from './locale.ts'
 import { typeOf } from './paths.ts'
 import { harmless, harmlessLines } from './text.ts'
+import { ledgerOlder } from './words.ts'
 
 /** A command as it was called. */
 export type ScriptCall = {
@@ -67,6 +69,8 @@ const scripts = {
       ...(reached.fingerprint === undefined ? {} : { fingerprint: reached.fingerprint }),
     })
     if (before) await endQuietly(before)
+    client.ledgerMemory = kept
+    await sessionOf(client)
     const { idle_s, expires_at } = session
     if (call.flag('json'))
       return json({ server: client.server.origin, user: session.user, idle_s, expires_at })
@@ -96,7 +100,7 @@ const scripts = {
 
   status: (call) =>
     withClient(async (client, { server }, kept) => {
-      const session = await client.session()
+      const session = await sessionOf(client)
       if (session.allowance === null) kept.forgetKey()
       if (call.flag('json')) return json(session)
       const { user, terminal, expires_at, allowance, in_use, stopped } = session
@@ -263,9 +267,10 @@ const howToLogIn = 'log in first, with wafer login --server URL --user U --passw
 const howToUnlock = 'open the key with wafer unlock --passphrase-stdin'
 const howToTakeOver = 'To stop that use and open it here: wafer unlock --passphrase-stdin --take-over.'
 
-const clientOf = ({ server, token, ca, fingerprint }: KeptSession): Client => {
+const clientOf = ({ server, user, token, ca, fingerprint }: KeptSession): Client => {
   const client = new Client({ server, ca, fingerprint })
   client.token = token
+  client.user = user
   return client
 }
 
@@ -280,6 +285,13 @@ const unlocked = async (client: Client, passphrase: string, takesOver: boolean):
   }
 }
 
+/** The session as the server sees it; a key log that lacks what was seen before is said on standard error. */
+const sessionOf = async (client: Client): Promise<SessionView> => {
+  const session = await client.session()
+  if (!session.ledger.complete) process.stderr.write(`wafer: ${ledgerOlder}\n`)
+  return session
+}
+
 /** With the session and the key token that are kept; what the server does not know any more is forgotten. */
 const withClient = async (
   work: (client: Client, session: KeptSession, kept: Kept) => Promise<void>,
@@ -289,6 +301,7 @@ const withClient = async (
   if (!session) throw new Failed(`Nobody is logged in: ${howToLogIn}.`)
   const client = clientOf(session)
   client.keyToken = kept.keyToken()
+  client.ledgerMemory = kept
   try {
     return await work(client, session, kept)
   } catch (error) {

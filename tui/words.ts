@@ -100,3 +100,7 @@ export const shortDate = (at: number, now: number): string => {
 }
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
+/** Said once, when the server's ledger has not got the row that this terminal remembers. */
+export const ledgerOlder =
+  'Entries that this terminal has seen are missing from your key log: the server was put back to an older state, or somebody removed them. Ask who runs it.'

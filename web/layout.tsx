@@ -79,7 +79,8 @@ export const show = async (
   // A log-in by passkey leads to any page, and that page says what became of the key.
   const arrival = /^in\b/.test(c.req.query('ok') ?? '') && didOf(c)
   const news = content.status ?? (arrival && <p>{arrival}</p>)
-  const happened = told || waits || news
+  const isCut = session !== null && !content.isWindow && !(await followLedger(visit, session, services))
+  const happened = told || waits || isCut || news
   const usual = session && !content.isWindow && !content.script ? visit.script : ''
   const script = content.script === 'passkey' ? visit.passkeyScript : usual
   const page = (
@@ -98,6 +99,11 @@ export const show = async (
               {words.approvalWaits} <a href="/a">{words.lookAtIt}</a>
             </p>
           )}
+          {isCut && (
+            <p>
+              {words.ledgerCut} <a href="/log">{words.keyLog}</a>
+            </p>
+          )}
           {news}
         </div>
         <h1>{content.title}</h1>
@@ -109,6 +115,20 @@ export const show = async (
   const response = c.html(`<!doctype html>${thin(String(page))}`, status)
   if (session && stopped) await services.sessions.acknowledgeStop(session)
   return response
+}
+
+/**
+ * Remembers in the browser how far the user's ledger goes.
+ *
+ * @returns false while the ledger has not got the row that the browser remembers: that one it goes on remembering
+ */
+const followLedger = async (visit: Visit, session: Session, { ledger }: Services): Promise<boolean> => {
+  const { ledgerMark } = visit
+  const { id } = session.user
+  if (ledgerMark && !(await ledger.has(id, ledgerMark))) return false
+  const mark = await ledger.markOf(id)
+  if (mark && mark !== ledgerMark) visit.keepLedgerMark(mark)
+  return true
 }
 
 /**

@@ -79,8 +79,11 @@ export const terminalPages = (services: Services) => {
     })
     .get('/log', async (c) => {
       const words = wordsOf(c)
-      const { language } = c.get('visit')
-      const events = await ledger.list(sessionOf(c).user.id, idOf(c.req.query('before')) || null, rows + 1)
+      const visit = c.get('visit')
+      const { language, ledgerMark } = visit
+      const { id: userId } = sessionOf(c).user
+      const isCut = ledgerMark !== null && !(await ledger.has(userId, ledgerMark))
+      const events = await ledger.list(userId, idOf(c.req.query('before')) || null, rows + 1)
       const older = events.length > rows ? events[rows - 1] : undefined
       return show(c, services, {
         title: words.keyLog,
@@ -88,6 +91,13 @@ export const terminalPages = (services: Services) => {
         body: () => (
           <>
             <p>{words.ledgerOf}</p>
+            {isCut && (
+              <Form visit={visit} action="/log">
+                <p>
+                  {words.ledgerCutMeans} <Button>{words.ledgerForget}</Button>
+                </p>
+              </Form>
+            )}
             <ul>
               {events.slice(0, rows).map(({ at, event, method, reason, messageId, terminal, address }) => (
                 <li>
@@ -107,6 +117,12 @@ export const terminalPages = (services: Services) => {
           </>
         ),
       })
+    })
+    .post('/log', async (c) => {
+      // From here on the browser remembers the ledger as it is now.
+      const mark = await ledger.markOf(sessionOf(c).user.id)
+      c.get('visit').keepLedgerMark(mark)
+      return c.redirect('/log', 303)
     })
 }
 

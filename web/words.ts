@@ -394,6 +394,10 @@ const en = {
   lastSeen: 'last seen',
   endSession: 'Log it out',
   ledgerOf: 'Every use of your key, newest first.',
+  ledgerCut: 'Entries that this browser has seen are missing from your key log:',
+  ledgerCutMeans:
+    'Entries that this browser has seen are missing: the server was put back to an older state, or somebody removed them. Ask who runs it.',
+  ledgerForget: 'Go on from this log',
   /** What happened, for certain reasons in words of its own. */
   events: {
     granted: 'Opened',
@@ -976,6 +980,10 @@ const ja: Words = {
   lastSeen: '最後のアクセス',
   endSession: 'ログアウトさせる',
   ledgerOf: '鍵の使用の記録(新しい順)。',
+  ledgerCut: 'このブラウザで見た項目が鍵の記録から消えています:',
+  ledgerCutMeans:
+    'このブラウザで見た項目が消えています。サーバーが古い状態に戻されたか、だれかが消しました。管理者に尋ねてください。',
+  ledgerForget: 'この記録から続ける',
   events: {
     granted: '開いた',
     'granted read': '読むためだけに開いた',
