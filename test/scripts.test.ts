@@ -800,7 +800,7 @@ test('A part that is no part of what the API says is no answer: numbers are numb
   const mail = { id: 1, folder: 'Inbox', headers: {}, ...people, text: '', attachments: [], isolated: [] }
   const message = { ...mail, signature, security: 'plain', sent_as: null }
   const session = { user: 'a', terminal: 't', idle_s: 900, expires_at: at, allowance: null, in_use: null }
-  const seen = { ...session, stopped: null }
+  const seen = { ...session, stopped: null, ledger: { newest: null, complete: true } }
   const folder = { name: 'Inbox', kind: 'inbox', total: 1, unread: 0 }
   const event = { at, event: 'used', terminal: 't', address: 'a' }
   let body: unknown = null
@@ -816,6 +816,7 @@ test('A part that is no part of what the API says is no answer: numbers are numb
         { ...seen, idle_s: hostile },
         { ...seen, allowance: {} },
         { ...seen, stopped: undefined },
+        { ...seen, ledger: { newest: hostile, complete: 1 } },
         { ...seen, in_use: { terminal: 1 } },
       ],
     ],
