@@ -800,7 +800,8 @@ test('A part that is no part of what the API says is no answer: numbers are numb
   const mail = { id: 1, folder: 'Inbox', headers: {}, ...people, text: '', attachments: [], isolated: [] }
   const message = { ...mail, signature, security: 'plain', sent_as: null }
   const session = { user: 'a', terminal: 't', idle_s: 900, expires_at: at, allowance: null, in_use: null }
-  const seen = { ...session, stopped: null, ledger: { newest: null, complete: true } }
+  const space = { used: 0, quota: 2 ** 31 }
+  const seen = { ...session, stopped: null, space, ledger: { newest: null, complete: true } }
   const folder = { name: 'Inbox', kind: 'inbox', total: 1, unread: 0 }
   const event = { at, event: 'used', terminal: 't', address: 'a' }
   let body: unknown = null
