@@ -705,7 +705,8 @@ const importedKey = async (octets: Uint8Array, passphrase: Uint8Array): Promise<
     throw badKey('The key in the file is damaged, or of a kind that is not supported here.', cause)
   }
   const weakness = weaknessOf(key)
-  if (weakness) throw badKey(`${weakness} It cannot be imported.`)
+  if (weakness) throw badKey(`${weakness} This one cannot be imported.`)
+  if (key.users.length === 0) throw badKey('This key names nobody. Give it a name first: gpg --edit-key KEY adduid')
   const onCard = withoutCards(key)
   const parts = key.getKeys().filter(hasSecret)
   if (parts.length === 0)
@@ -784,7 +785,14 @@ const openParts = async (parts: Part[], passphrase: Uint8Array) => {
         failure = error
       }
     if (failure === null) continue
-    if (/Incorrect key passphrase/.test(chain(failure)))
+    const isWrong = /Incorrect key passphrase/.test(chain(failure))
+    if (isWrong && parts.some((one) => packetOf(one).isDecrypted()))
+      throw badKey(
+        'The passphrase opens a part of this key only: its parts have different ones. Give it one passphrase with gpg ' +
+          '(gpg --edit-key ADDRESS passwd) and export it again.',
+        failure,
+      )
+    if (isWrong)
       throw new Refusal('wrong-passphrase', 'This is not the passphrase of the key in the file.', {
         cause: failure,
       })

@@ -149,6 +149,8 @@ const needsGpg =
 const gpgHome = (t: TestContext) => {
   const home = newFolder()
   chmodSync(home, 0o700)
+  // Else gpg works as hard at a passphrase as this machine can in a tenth of a second, measured anew each time.
+  writeFileSync(join(home, 'gpg-agent.conf'), 's2k-count 65536\n')
   const env = { ...process.env, GNUPGHOME: home, LANG: 'C.UTF-8' }
   t.after(() => spawnSync('gpgconf', ['--kill', 'gpg-agent'], { env }))
   return (words: string[], input: string | Buffer = '', secret = '') => {

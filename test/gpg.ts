@@ -1,12 +1,14 @@
 /** Other people's programs: gpg in a home of its own, and sq. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 export class Gpg {
   readonly home = mkdtempSync('/tmp/gpg-') // short: the agent's socket path is limited
   constructor(t: TestContext) {
+    // Else gpg works as hard at a passphrase as this machine can in a tenth of a second, measured anew each time.
+    writeFileSync(join(this.home, 'gpg-agent.conf'), 's2k-count 65536\n')
     t.after(() => {
       spawnSync('gpgconf', ['--homedir', this.home, '--kill', 'all'])
       rmSync(this.home, { recursive: true, force: true })
@@ -36,9 +38,18 @@ export class Gpg {
     return out
   }
 
-  /** A key pair; returns its fingerprint in lower case. */
-  generate(userId: string, algorithm: 'rsa3072' | 'ed25519', passphrase = ''): string {
-    const loopback = ['--pinentry-mode', 'loopback', '--passphrase', passphrase]
+  /**
+   * A key pair; returns its fingerprint in lower case.
+   *
+   * @param options more of gpg's, as the time that it takes for the present one
+   */
+  generate(
+    userId: string,
+    algorithm: 'rsa3072' | 'ed25519',
+    passphrase = '',
+    options: string[] = [],
+  ): string {
+    const loopback = [...options, '--pinentry-mode', 'loopback', '--passphrase', passphrase]
     this.ok([
       ...loopback,
       '--quick-generate-key',
