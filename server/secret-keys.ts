@@ -706,7 +706,8 @@ const importedKey = async (octets: Uint8Array, passphrase: Uint8Array): Promise<
   }
   const weakness = weaknessOf(key)
   if (weakness) throw badKey(`${weakness} This one cannot be imported.`)
-  if (key.users.length === 0) throw badKey('This key names nobody. Give it a name first: gpg --edit-key KEY adduid')
+  if (key.users.length === 0)
+    throw badKey('This key names nobody. Give it a name first: gpg --edit-key KEY adduid')
   const onCard = withoutCards(key)
   const parts = key.getKeys().filter(hasSecret)
   if (parts.length === 0)
