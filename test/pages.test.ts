@@ -989,6 +989,23 @@ test('a mail of a million characters is cut only as far as the page that was ask
   }
 })
 
+test('Each page names the zone of its times, and so does what is quoted to somebody in another one', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const { timeZone } = new Intl.DateTimeFormat().resolvedOptions()
+  await made.deliver(ann, mail('Hello', 'x'))
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  for (const path of ['/f/inbox', '/t', '/log', '/m/1']) {
+    await lynx.go(path)
+    assert.ok(lynx.page.text.includes(` Times: ${timeZone}.`), path)
+  }
+  await lynx.go('/c?re=1')
+  assert.ok(lynx.page.value('text').includes(` (${timeZone}), `))
+  await lynx.go('/c?fw=1')
+  assert.match(lynx.page.value('text'), /Date: .*\d\d:\d\d \(.+\)$/m)
+})
+
 test('A name hides no address: it is cut, the address is whole; one that looks like an address comes after it', async (t) => {
   const made = await world(t)
   await people(made)

@@ -30,6 +30,7 @@ import {
   sizeOf,
   wholeAddress,
   wordsOf,
+  zone,
 } from './layout.tsx'
 import { type KeyWindows, type Wanted, wantedPath } from './unlock.tsx'
 
@@ -519,4 +520,4 @@ const whoOf = (mail: Mail): string =>
   ) || '?'
 
 const dateOf = (c: PageContext, message: Listed): string =>
-  moment(c.get('visit').language, message.sentAt ?? message.arrivedAt)
+  `${moment(c.get('visit').language, message.sentAt ?? message.arrivedAt)} (${zone})`

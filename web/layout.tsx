@@ -109,7 +109,16 @@ export const show = async (
         <h1>{content.title}</h1>
         {content.body(open, open && key.allowance.scope === 'sign')}
       </main>
-      {session && <Ending services={services} visit={visit} session={session} words={words} keyState={key} />}
+      {session && (
+        <Ending
+          services={services}
+          visit={visit}
+          session={session}
+          words={words}
+          keyState={key}
+          hasTimes={content.current !== 'compose'}
+        />
+      )}
     </html>
   )
   const response = c.html(`<!doctype html>${thin(String(page))}`, status)
@@ -176,8 +185,9 @@ const Ending = (props: {
   session: Session
   words: Words
   keyState: KeyState
+  hasTimes: boolean
 }) => {
-  const { services, visit, session, words, keyState } = props
+  const { services, visit, session, words, keyState, hasTimes } = props
   const now = services.clock()
   const minutes = (end: number) => Math.max(0, Math.ceil((end - now) / 60_000))
   const { sessionIdleMs, allowanceIdleMs } = services.config
@@ -192,6 +202,7 @@ const Ending = (props: {
           {session.user.address}
           {words.period}
           {words.clocks(minutes(ends), key)}
+          {hasTimes && ` ${words.zone(zone)}`}
         </p>
         {/* on a line of their own: w3m does not reach a button that stands where it broke the line */}
         <p>
@@ -333,6 +344,9 @@ export const ownPath = (text: string, fallback: string): string =>
 
 /** An id from an address; one that is none is nobody's. */
 export const idOf = (text: string | undefined): number => (text && /^\d{1,15}$/.test(text) ? Number(text) : 0)
+
+/** Pages run no script, so that no visitor's zone is known: times are the server's, and each page names its zone. */
+export const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone
 
 const locale = { en: 'en-GB', ja: 'ja-JP' } as const
 const formats = (options: Intl.DateTimeFormatOptions) => ({

@@ -45,6 +45,8 @@ const en = {
   /** Minutes; `key` is null while it is not open here. */
   clocks: (session: number, key: { idle: number; most: number } | null) =>
     `Session ends in ${session} min.${key ? ` Key open for ${key.idle} min, at most ${key.most}.` : ''}`,
+  /** Of the times on the page; an IANA name, such as UTC or Europe/Berlin. */
+  zone: (name: string) => `Times: ${name}.`,
   stopped: (at: string, terminal: string, address: string) =>
     `At ${at}, ${terminal} (${address}) stopped the use of your key here. If that was not you, look at Terminals and change your password.`,
 
@@ -669,6 +671,7 @@ const ja: Words = {
   period: '。',
   clocks: (session, key) =>
     `セッション残り${session}分。${key ? `鍵${key.idle}分、最長${key.most}分。` : ''}`,
+  zone: (name) => `時刻: ${name}。`,
   stopped: (at, terminal, address) =>
     `${at}に${terminal} (${address})がこの端末での鍵の使用を停止しました。心当たりがなければ「端末」を確認し、パスワードを変えてください。`,
   user: 'ユーザーID',
