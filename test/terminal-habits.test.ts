@@ -258,6 +258,63 @@ test('What is typed ahead reaches no window that opens or closes meanwhile', asy
   await ours.sees('At nine.')
 })
 
+test('A passphrase that is typed for a window that does not come stands nowhere, and is no command either', async (t) => {
+  const { desk } = await begin(t, { keys: true })
+  const ours = desk()
+  await ours.logIn()
+  const types = async (until: RegExp) => {
+    for (let most = 1000; most > 0 && !until.test(ours.rows().join('\n')); most -= 1) {
+      ours.press(...'zQ!')
+      await sleep(10)
+    }
+    for (let each = 0; each < 20; each += 1) {
+      ours.press(...'zQ!d')
+      await sleep(20)
+    }
+  }
+  ours.press('c')
+  await ours.sees('Compose')
+  ours.type('nobody@elsewhere.test')
+  ours.press('enter')
+  ours.type('Tea')
+  ours.press('enter')
+  ours.type('At four?')
+  ours.press('alt-s', 'alt-e', 'ctrl-x')
+  await types(/There is no public key/)
+  assert.doesNotMatch([...ours.seen].join('\n'), /zQ/)
+  await ours.sees('At four?', 'Compose')
+  await sleep(1100)
+  ours.type(' Yes')
+  await ours.sees('At four? Yes')
+  assert.equal(ours.app.state.screens.length, 2)
+})
+
+test('A word is no answer to a question, whatever letters it has', async (t) => {
+  const { desk } = await begin(t)
+  const ours = desk()
+  await ours.logIn()
+  ours.press('c')
+  await ours.sees('Compose')
+  ours.type(bob)
+  ours.press('enter', 'enter')
+  ours.type('Hello')
+  ours.press('ctrl-x')
+  await ours.sees('There is no subject.')
+  ours.type('my sunny day')
+  await ours.sees('There is no subject.', 'Hello')
+  assert.doesNotMatch([...ours.seen].join('\n'), /sun|unny|day/)
+  await sleep(350)
+  ours.press('n')
+  await ours.sees('The letter is as it was.')
+  ours.app.pressAll(
+    [...'\u0018yes'].map((text) =>
+      text === '\u0018' ? { name: 'ctrl-x', text: null } : { name: text, text },
+    ),
+  )
+  await ours.sees('There is no subject.')
+  assert.equal(ours.app.state.screens.length, 2)
+})
+
 test('Who goes on writing while the session ends types into no password', async (t) => {
   const { server, desk } = await begin(t)
   const ours = desk()

@@ -57,6 +57,8 @@ const noticeMs = 5000
 const undoNoticeMs = 10_000
 /** Keys closer together than this are one burst of typing. */
 const burstMs = 300
+/** What was typed for a window that did not come goes on until there is a pause as long as this. */
+const aheadMs = 1000
 const undoMs = 60_000
 /** How long an act at the end of the client may take. */
 const lastActMs = 1500
@@ -103,6 +105,8 @@ export class App {
   #pressedAt = Number.NEGATIVE_INFINITY
   /** What is typed now was meant for a screen that is gone. */
   #isStray = false
+  /** The pause that ends it. */
+  #strayMs = burstMs
   /** Why no session starts; null while nothing speaks against it. */
   distrust: Untrusted | null = null
 
@@ -211,8 +215,10 @@ export class App {
   close(id: number, value: unknown = null) {
     const end = this.#endings.get(id)
     this.#endings.delete(id)
-    const wasTop = this.top?.id === id
-    if (wasTop && isWindow(this.top)) this.#windowMoves()
+    const { top: before } = this
+    const wasTop = before?.id === id
+    if (wasTop && isWindow(before)) this.#windowMoves()
+    else if (wasTop && 'busy' in before && before.busy) this.#noWindowCame()
     this.dispatch({ type: 'popped', id })
     const { top } = this
     if (wasTop && top && !end) this.kindOf(top).shown?.(this, top)
@@ -220,6 +226,11 @@ export class App {
   }
 
   change<S extends AnyScreen>(screen: S & { id: number }, change: Partial<S>) {
+    const { top } = this
+    if (top?.id === screen.id && !isWindow(top) && 'busy' in top && 'busy' in change) {
+      if (change.busy) this.#begunAfter = this.#presses
+      else if (top.busy) this.#noWindowCame()
+    }
     this.dispatch({ type: 'changed', id: screen.id, change: change as Partial<AnyScreen> })
   }
 
@@ -584,19 +595,39 @@ export class App {
   /** Somebody may be typing when a window opens or closes by itself; that is for neither what opens nor what shows. */
   #windowMoves() {
     const isTyping = this.surroundings.now() - this.#pressedAt < burstMs
-    if (!this.#isPressing && isTyping && this.#presses > this.#begunAfter) this.#isStray = true
+    if (!this.#isPressing && isTyping && this.#presses > this.#begunAfter) this.#strays(burstMs)
+  }
+
+  /**
+   * Work that might have asked for the passphrase is over, and did not. Who typed it meanwhile goes on with the rest of
+   * it: it must not come into the letter, nor be taken for commands.
+   */
+  #noWindowCame() {
+    const isTyping = this.surroundings.now() - this.#pressedAt < aheadMs
+    if (this.#isPressing || !isTyping || this.#presses === this.#begunAfter) return
+    this.#strays(aheadMs)
+    this.mention('What you typed meanwhile was left out: nothing asked for it.')
+  }
+
+  #strays(untilPauseMs: number) {
+    this.#isStray = true
+    this.#strayMs = untilPauseMs
   }
 
   /** What came in one piece: nobody confirms with a piece of many keys. */
   pressAll(presses: Press[]) {
     if (presses.length > 1 && this.top?.name === 'inUse') return
-    for (const press of presses) this.press(press)
+    for (const press of presses) {
+      this.press(press)
+      // Nor does it answer a question that its first keys brought up.
+      if (presses.length > 1 && this.#state.prompt?.kind === 'choice') return
+    }
   }
 
   /** A key press, for the prompt, the screen's fields or the keymap, in this order. */
   press(press: Press) {
     const now = this.surroundings.now()
-    this.#isStray &&= now - this.#pressedAt < burstMs
+    this.#isStray &&= now - this.#pressedAt < this.#strayMs
     this.#pressedAt = now
     this.#presses += 1
     if (this.#isStray && press.name !== 'ctrl-c' && press.name !== 'ctrl-z') return
@@ -630,7 +661,7 @@ export class App {
   }
 
   paste(text: string) {
-    if (this.#isStray && this.surroundings.now() - this.#pressedAt < burstMs) return
+    if (this.#isStray && this.surroundings.now() - this.#pressedAt < this.#strayMs) return
     const { prompt } = this.#state
     const { top } = this
     if (prompt?.kind === 'line') {
@@ -766,6 +797,8 @@ export class App {
       // What cannot be read whole is not answered either.
       const isSeen = questionRows(prompt.question, this.#size) !== null
       const answer = Object.hasOwn(prompt.answers, press.name) ? prompt.answers[press.name] : undefined
+      // A word, not an answer: what follows of it is none either.
+      if (!answer && press.text !== null) this.#strays(burstMs)
       if (!answer || !isSeen) return
       close()
       return answer()
