@@ -139,12 +139,12 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .get('/messages/:id', async (c) => {
       const { session } = await authenticated(c)
       const { message, folder, mail } = await reading.read(session, idOf(c))
-      const { security, sentAs } = message
+      const { sentAs } = message
       return c.json({
         id: message.id,
         folder: folder.name,
         /** As it lies here: `encrypted` needs the key. */
-        security,
+        security: mail.security,
         sent_as: sentAs,
         ...content(mail),
       })
@@ -475,7 +475,7 @@ const listed = (message: Listed) => ({
   answered: message.answered,
   attachments: message.attachments,
   /** Of the copy of a letter: as it left, whatever it is kept as. */
-  security: message.sentAs ?? message.security,
+  security: message.sentAs ?? (message.security === 'partly' ? 'encrypted' : message.security),
 })
 
 const content = (

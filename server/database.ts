@@ -402,7 +402,7 @@ export const messages = sqliteTable(
     answered: flag('answered').notNull().default(false),
     attachments: integer('attachments').notNull(),
     /** As it lies here: drafts and copies of letters are encrypted to the user's own key. */
-    security: text('security', { enum: ['plain', 'encrypted', 'signed'] }).notNull(),
+    security: text('security', { enum: ['plain', 'encrypted', 'signed', 'partly'] }).notNull(),
     /** How a letter left of which this is the copy; null of all other mail. */
     sentAs: text('sent_as', { enum: ['plain', 'encrypted', 'signed'] }),
     /** Claims an address of this server, but came from outside. */

@@ -31,6 +31,7 @@ import {
   usesOf,
   withRevocations,
 } from './certificates.ts'
+import { decodeText } from './charsets.ts'
 import { publicPacketsIn, split } from './key-files.ts'
 import type { KeyUses } from './key-uses.ts'
 import { clockAheadMs } from './limits.ts'
@@ -42,11 +43,12 @@ import {
   cut,
   dateOf,
   decodeHeader,
-  decodeText,
   type Entity,
   type Field,
   fieldOf,
   type Isolated,
+  isArmored,
+  isEntity,
   isolatedOf,
   leafOf,
   messageIds,
@@ -126,7 +128,7 @@ export const read = async (octets: Uint8Array, certificates: Certificate[]): Pro
   if (securityOf(shape) === 'encrypted') {
     const text =
       shape.kind === 'encrypted-mime'
-        ? shape.data
+        ? shape.data && isArmored(contentOf(shape.data))
           ? plainText({ ...shape.data, parameters: new Map() })
           : ''
         : plainText((shape as { text: Entity }).text)
@@ -150,8 +152,7 @@ export const open = async (
   certificates: Certificate[],
   part?: string,
 ): Promise<Mail> => {
-  const root = parseMail(octets)
-  const opened = await openSealed(sealedOf(root, part), keys)
+  const opened = await openWithin(parseMail(octets), part ?? '', keys)
   const accepted = await readCertificates(certificates)
   const seen = await examine(opened.root, accepted)
   if (opened.combined) {
@@ -160,25 +161,30 @@ export const open = async (
     Object.assign(seen, opened.isReadOtherwise ? readOtherwise : { partial: false })
   }
   if (!opened.isWhole) seen.partial = true
-  return assemble(opened.message, seen, { encrypted: true, security: 'encrypted', isolated: [] })
+  // What is encrypted once more within it opens alone, too.
+  const isolated = isolatedOf(opened.root).map((each) => ({
+    ...each,
+    id: `${part ?? ''}${within}${each.id}`,
+  }))
+  return assemble(opened.message, seen, { encrypted: true, security: 'encrypted', isolated })
 }
 
 /**
- * One attachment: of the mail as it came, or, with keys, of the opened mail (`within`: of that isolated part).
+ * One attachment: of the mail as it came, or, with keys, of the opened mail (`part`: of that isolated part).
  *
- * @returns null where there is no part of that id
+ * @returns null where there is no part of that id, or none without the keys
  */
 export const partOf = async (
   octets: Uint8Array,
   id: string,
   keys: OpenKeys | null,
-  within?: string,
+  part?: string,
 ): Promise<{ name: string; type: string; octets: Uint8Array } | null> => {
   let root = parseMail(octets)
-  const isSealed = within !== undefined || securityOf(shapeOf(root)) === 'encrypted'
+  const isSealed = part !== undefined || securityOf(shapeOf(root)) === 'encrypted'
   if (isSealed) {
     if (!keys) return null
-    root = (await openSealed(sealedOf(root, within), keys)).root
+    root = (await openWithin(root, part ?? '', keys)).root
   }
   const entity = partById(root, id)
   if (!entity || entity.type.startsWith('multipart/')) return null
@@ -196,8 +202,25 @@ type Sealed = { octets: Uint8Array | null; message: Entity; isWhole: boolean } &
   | { kind: 'file'; name: string }
 )
 
-const sealedOf = (root: Entity, part: string | undefined): Sealed => {
-  if (part !== undefined) {
+/** In the id of an isolated part, between what is opened first and what lies in it: `~2` lies in the opened root. */
+const within = '~'
+const depthLimit = 5
+
+/** @param path '' for the root, the id of an isolated part, or several with {@link within} between them */
+const openWithin = async (root: Entity, path: string, keys: OpenKeys): Promise<Opened> => {
+  const [first = '', ...inner] = path.split(within)
+  let opened = await openSealed(sealedOf(root, first), keys)
+  for (const part of inner.slice(0, depthLimit)) {
+    const sealed = sealedOf(opened.root, part || '0')
+    const next = await openSealed(sealed, keys)
+    // A header of its own has only a message; above any other part stands that of the mail around it.
+    opened = sealed.message === opened.root ? { ...next, message: opened.message, isWhole: false } : next
+  }
+  return opened
+}
+
+const sealedOf = (root: Entity, part: string): Sealed => {
+  if (part) {
     const found = isolatedOf(root).find(({ id }) => id === part)
     if (!found) throw new Refusal('not-found', 'There is no encrypted part of that name in this mail.')
     return isolatedSealed(found)
@@ -284,7 +307,11 @@ const openSealed = async (sealed: Sealed, keys: OpenKeys): Promise<Opened> => {
   const combined = parts.signatures.length ? message : null
   const rest = { message: sealed.message, isWhole: sealed.isWhole, combined, isReadOtherwise: false }
   if (sealed.kind === 'mime') return { ...rest, root: parseMail(plain) }
-  if (sealed.kind === 'text') {
+  // Text is one unless its first line says otherwise: a person may quote a header.
+  const isText =
+    sealed.kind === 'text' &&
+    !(/^(content-[a-z-]+|mime-version):/i.test(latin1(plain.subarray(0, 100))) && isEntity(plain))
+  if (isText) {
     const unicode = strictUtf8(plain)
     const text = unicode ?? decodeText(plain, sealed.charset)
     const isReadOtherwise = unicode === null && !isReadAsSigned(plain, sealed.charset)
@@ -292,9 +319,9 @@ const openSealed = async (sealed: Sealed, keys: OpenKeys): Promise<Opened> => {
   }
   // An encrypted file: a whole MIME entity (mailers that break multipart/encrypted apart), a text, or just octets.
   // The name in the literal packet is the sender's to choose, and not used.
-  if (/^(content-[a-z-]+|mime-version):/i.test(latin1(plain.subarray(0, 100))))
-    return { ...rest, root: parseMail(plain) }
-  const file = leafOf(plain, 'application/octet-stream', '', sealed.name || 'decrypted')
+  if (isEntity(plain)) return { ...rest, root: parseMail(plain) }
+  const name = sealed.kind === 'file' ? sealed.name : ''
+  const file = leafOf(plain, 'application/octet-stream', '', name || 'decrypted')
   return { ...rest, root: file }
 }
 
@@ -576,12 +603,10 @@ const nothingSeen = (payload: Entity): Seen => ({
   security: 'plain',
 })
 
-const legacyDisplayOf = (payload: Entity) => payload.parameters.has('hp')
-
 const examine = async (root: Entity, certificates: Accepted[]): Promise<Seen> => {
   const shape = shapeOf(root)
   const security = securityOf(shape)
-  const plain: Seen = { ...nothingSeen(root), rendering: render(root, legacyDisplayOf(root)), security }
+  const plain: Seen = { ...nothingSeen(root), rendering: render(root, root), security }
   if (shape.kind === 'signed-mime') {
     const { content, signature, whole } = shape
     const check = await checkEntity(content, signature, certificates)
@@ -590,7 +615,7 @@ const examine = async (root: Entity, certificates: Accepted[]): Promise<Seen> =>
       payload: content,
       check,
       partial: !whole,
-      rendering: render(root, legacyDisplayOf(content)),
+      rendering: render(root, content),
     }
   }
   if (shape.kind === 'cleartext') return { ...plain, ...(await examineCleartext(shape.text, certificates)) }
@@ -682,6 +707,7 @@ const isReadAsSigned = (octets: Uint8Array, charset: string | undefined) => {
     /^(x-)?(cs)?(utf-?(16|32|7)|ucs|unicode(?!-1-1-utf-8)|iso-?10646|iso-?2022|hz|jis|(cp)?5022)/.test(label)
   )
     return false
+  if (octets[0]! >= 0xfe && octets[1]! >= 0xfe) return false // a byte order mark of UTF-16
   // In Shift_JIS, Big5 and GBK a character may end in an octet of ASCII; text in UTF-8 is none of theirs.
   if (strictUtf8(octets) === null) return true
   const ascii = (text: string) => text.replace(/[^\x00-\x7f]+/g, '')

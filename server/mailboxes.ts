@@ -34,7 +34,7 @@ export type Listed = {
   answered: boolean
   attachments: number
   /** As it lies here; drafts and copies of letters are encrypted to the user's own key. */
-  security: Security
+  security: Row['security']
   /** How a letter left of which this is the copy; null of all other mail. */
   sentAs: Security | null
   /** Claims an address of this server, but came from outside. */
@@ -139,6 +139,34 @@ export class Mailboxes {
       }
       return full
     }
+  }
+
+  /**
+   * Whether a folder has a message already, octet for octet.
+   *
+   * @param which.arrivedAt as it would be stored
+   * @param which.before an id: newer messages do not count
+   */
+  async holds(
+    userId: number,
+    folderId: number,
+    message: Uint8Array,
+    which: { arrivedAt: number; before: number },
+  ): Promise<boolean> {
+    const candidates = this.#db
+      .select({ id: messages.id })
+      .from(messages)
+      .where(
+        and(
+          eq(messages.folderId, folderId),
+          eq(messages.arrivedAt, which.arrivedAt),
+          eq(messages.size, message.length),
+        ),
+      )
+      .all()
+    for (const { id } of candidates)
+      if (id < which.before && Buffer.compare(await this.octets(userId, id), message) === 0) return true
+    return false
   }
 
   /**

@@ -6,15 +6,18 @@
  * Nothing here throws on mail. What cannot be understood is shown as it came; what exceeds a limit stays one opaque
  * part. Attackers write this input: limits are on nesting, parts, header size and scanned delimiters.
  */
-import { convert } from 'html-to-text'
 import { addressParser } from 'postal-mime'
+import { decodeText, isUtf7 } from './charsets.ts'
+import { htmlToText } from './html-text.ts'
 import { searchTextOctets } from './limits.ts'
 import { armoredBlocks, kindOf } from './openpgp-packets.ts'
 import { indexed } from './search-words.ts'
 
 const nestingLimit = 100
 const partLimit = 1000
-const headerLimit = 102_400 // octets; as Postfix
+const headerLimit = 4 * 1024 * 1024 // octets of all fields together
+const fieldLimit = 102_400 // octets of one field: a long list of recipients leaves the others whole; as Postfix
+const fieldCountLimit = 20_000
 const delimiterLimit = 20_000
 const boundaryLimit = 1000 // RFC 2046 §5.1.1 allows 70
 const scanLimit = 512 * 1024 * 1024 // octets searched for delimiters, of all nested multiparts together
@@ -22,7 +25,6 @@ const unwrapLimit = 64 * 1024 * 1024 // octets of attached messages in a transfe
 /** Characters of text, and of HTML, that are given out. */
 export const textLimit = 1_000_000
 const decodeLimit = 4 * textLimit // octets that can make so many characters
-const tagLimit = 50_000
 const legacyDisplayLimit = 65_536
 
 /** Last line of a text that is longer than what is shown. */
@@ -39,7 +41,8 @@ export type Summary = {
   sentAt: number | null
   messageId: string | null
   attachments: number
-  security: 'plain' | 'encrypted' | 'signed'
+  /** `partly`: something in it is encrypted, and opens alone. */
+  security: 'plain' | 'encrypted' | 'signed' | 'partly'
   /** The addresses of From, at most a hundred. */
   from: string[]
   searchText: string
@@ -80,6 +83,12 @@ export const parseMail = (octets: Uint8Array): Entity =>
     unwrapped: 0,
   })
 
+/** Whether octets begin with a header that says what they are: no text, and no file, does by chance. */
+export const isEntity = (octets: Uint8Array): boolean => {
+  const { fields, body } = splitHeader(octets)
+  return body.length < octets.length && /^[\w.+-]+\/[\w.+-]+/.test(fieldOf(fields, 'content-type') ?? '')
+}
+
 /** An entity made here, for decrypted text that has no header of its own. */
 export const leafOf = (body: Uint8Array, type: string, charset: string, fileName: string): Entity => ({
   id: '1',
@@ -93,10 +102,15 @@ export const leafOf = (body: Uint8Array, type: string, charset: string, fileName
   children: [],
 })
 
+/** What programs that keep mail in files put before its header: a byte order mark, the line of an mbox, quoted or not. */
 const withoutMboxLine = (octets: Uint8Array) => {
-  if (!latin1(octets.subarray(0, 5)).startsWith('From ')) return octets
-  const end = octets.indexOf(10)
-  return end < 0 ? octets : octets.subarray(end + 1)
+  let mail = octets[0] === 0xef && octets[1] === 0xbb && octets[2] === 0xbf ? octets.subarray(3) : octets
+  for (let lines = 0; lines < 2 && /^>?From /.test(latin1(mail.subarray(0, 6))); lines++) {
+    const end = mail.indexOf(10)
+    if (end < 0) break
+    mail = mail.subarray(end + 1)
+  }
+  return mail
 }
 
 const parseEntity = (
@@ -126,7 +140,8 @@ const parseEntity = (
     fileName: fileNameOf(disposition.parameters.get('filename') || content.parameters.get('name') || ''),
     children: [],
   }
-  if (depth >= nestingLimit || budget.parts >= partLimit) return entity
+  if (depth >= nestingLimit || budget.parts >= partLimit)
+    return entity.type.startsWith('multipart/') ? asFile(entity) : entity
   if (entity.type.startsWith('multipart/')) {
     const pieces = splitParts(body, content.parameters.get('boundary') ?? '', budget)
     if (!pieces.length) {
@@ -149,9 +164,69 @@ const parseEntity = (
     const inner = withoutMboxLine(contentOf(entity))
     const child = parseEntity(inner, `${entity.id}.1`, depth + 1, 'text/plain', budget)
     entity.children = [child]
+  } else if (isPgpText(entity)) {
+    entity.type = 'text/plain'
+  } else if (entity.type === 'text/plain' && entity.disposition !== 'attachment') {
+    return withUuFiles(entity, budget)
   }
   return entity
 }
+
+/** Armored text under the types that mailers gave it before RFC 3156; mutt's `application/pgp; format=text` is one. */
+const isPgpText = (entity: Entity) =>
+  /^(application|text)\/(x-)?pgp(-message)?$/.test(entity.type) &&
+  entity.disposition !== 'attachment' &&
+  !entity.fileName &&
+  isArmored(contentOf(entity))
+
+/**
+ * A text with uuencoded files in it, as mail was before MIME, is the text and the files. One with armor stays what it
+ * is: its signature covers the lines as they stand.
+ */
+const withUuFiles = (entity: Entity, budget: Budget): Entity => {
+  const isCandidate = (octets: Uint8Array) => {
+    const buffer = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
+    return buffer.includes('begin ') && !buffer.includes('-----BEGIN PGP ')
+  }
+  if (isEncoded(entity) ? !isCandidate(contentOf(entity)) : !isCandidate(entity.body)) return entity
+  const content = contentOf(entity)
+  const files = uuFilesOf(content).slice(0, partLimit - budget.parts)
+  if (!files.length) return entity
+  budget.parts += files.length
+  const texts: Uint8Array[] = []
+  let at = 0
+  for (const { start, end } of [...files, { start: content.length, end: 0 }]) {
+    texts.push(content.subarray(at, start))
+    at = end
+  }
+  const plain = (body: Uint8Array, index: number): Entity => ({
+    ...entity,
+    id: `${entity.id}.${index}`,
+    fields: [],
+    body,
+  })
+  const children = [
+    plain(Buffer.concat(texts), 1),
+    ...files.map(({ name, octets }, index) => ({
+      ...plain(octets, index + 2),
+      type: 'application/octet-stream',
+      parameters: new Map(),
+      disposition: 'attachment',
+      fileName: fileNameOf(name),
+    })),
+  ]
+  return { ...entity, type: 'multipart/mixed', children }
+}
+
+/** Parts that are not taken apart are one file with their header, which another program can read. */
+const asFile = (entity: Entity): Entity => ({
+  ...entity,
+  fields: [],
+  body: entity.octets,
+  type: 'message/rfc822',
+  parameters: new Map(),
+  fileName: entity.fileName || `part-${entity.id}.eml`.slice(-40),
+})
 
 const latin1 = (octets: Uint8Array) =>
   Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1')
@@ -175,20 +250,29 @@ const splitHeader = (octets: Uint8Array): { fields: Field[]; body: Uint8Array } 
     const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw
     const last = fields.at(-1)
     if (/^[ \t]/.test(line)) {
-      if (last) last.value += line
+      if (last && last.value.length <= fieldLimit) last.value += line
       continue
     }
+    if (fields.length >= fieldCountLimit) break
     const field = /^([!-9;-~]+)[ \t]*:(.*)$/s.exec(line)
     if (field) fields.push({ name: field[1]!.toLowerCase(), value: field[2]! })
   }
-  for (const field of fields) field.value = field.value.trim()
+  for (const field of fields) field.value = withinLimit(field.value).trim()
   return { fields, body: octets.subarray(bodyAt) }
+}
+
+/** Of a field that is too long the beginning, and no half address at its end: it would be another's. */
+const withinLimit = (value: string) => {
+  if (value.length <= fieldLimit) return value
+  const comma = value.lastIndexOf(',', fieldLimit - 1)
+  return value.slice(0, comma < 0 ? fieldLimit : comma)
 }
 
 /** The first field of that name; its value as it came. */
 export const fieldOf = (fields: Field[], name: string) => fields.find((field) => field.name === name)?.value
 
-const splitParts = (body: Uint8Array, boundary: string, budget: Budget): Uint8Array[] => {
+const splitParts = (body: Uint8Array, named: string, budget: Budget): Uint8Array[] => {
+  const boundary = named.trimEnd() // RFC 2046 §5.1.1: never a blank at its end
   budget.scanned += body.length
   if (!boundary || boundary.length > boundaryLimit || budget.scanned > scanLimit) return []
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
@@ -220,21 +304,37 @@ const beforeLineEnd = (buffer: Buffer, at: number) => {
   return at
 }
 
-/** `value; name=value`: RFC 2045 §5.1 with the continuations and charsets of RFC 2231 §3-4. Names in lower case. */
+/** Parameters that mail has. Only before one of these is a blank or a comma taken for a semicolon that was forgotten. */
+const knownParameter =
+  /(?:charset|boundary|name|filename|format|delsp|protocol|micalg|type|start|start-info|size|(?:creation|modification|read)-date|hp|hp-legacy-display|protected-headers|reply-type|method|smime-type|x-[a-z-]+)(?:\*\d*\*?)?\s*=/
+    .source
+
+/**
+ * `value; name=value`: RFC 2045 §5.1 with the continuations and charsets of RFC 2231 §3-4, and as mailers write it: a
+ * semicolon forgotten, a name with blanks not quoted, quotes and backslashes within it not escaped. Names in lower case;
+ * of several of one name the first counts.
+ */
 export const parseParameters = (field: string): { value: string; parameters: Parameters } => {
-  const semicolon = field.indexOf(';')
-  const value = (semicolon < 0 ? field : field.slice(0, semicolon))
+  const end = valueEnd.exec(field)?.index ?? field.length
+  const value = field
+    .slice(0, end)
     .replace(/\([^()]*\)/g, '')
     .trim()
     .toLowerCase()
   const raw = new Map<string, string>()
-  // A comma where a semicolon belongs is met in the wild.
-  const each = /[;,]\s*([^\s=;,"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;\s]*))/gs
-  const text = semicolon < 0 ? '' : field.slice(semicolon)
-  for (let found = each.exec(text); found && raw.size < 200; found = each.exec(text)) {
+  const each = new RegExp(parameter)
+  each.lastIndex = end
+  for (let found = each.exec(field); found && raw.size < 200; found = each.exec(field)) {
     const name = found[1]!.toLowerCase()
-    const given = found[2] === undefined ? found[3]! : found[2].replace(/\\(.)/g, '$1')
-    if (!raw.has(name)) raw.set(name, given)
+    if (raw.has(name)) continue
+    const isFile = /^(file)?name\b/.test(name)
+    // A backslash escapes what has to be escaped; before anything else it is one of a Windows path.
+    if (found[2] !== undefined) raw.set(name, found[2].replace(isFile ? /\\(["\\])/g : /\\(.)/g, '$1'))
+    else
+      raw.set(
+        name,
+        isFile || name === 'boundary' ? found[3]!.trim() : (/^[^\s(]*/.exec(found[3]!)?.[0] ?? ''),
+      )
   }
   const parameters: Parameters = new Map()
   const base = (name: string) => name.replace(/\*.*$/, '')
@@ -248,7 +348,8 @@ export const parseParameters = (field: string): { value: string; parameters: Par
     }
     const plain = raw.get(key)
     const pieces: { text: string; encoded: boolean }[] = []
-    for (let i = 0; i < 100; i++) {
+    const first = raw.has(`${key}*0`) || raw.has(`${key}*0*`) ? 0 : 1 // some count from 1
+    for (let i = first; i < 100; i++) {
       const piece = raw.get(`${key}*${i}`) ?? raw.get(`${key}*${i}*`)
       if (piece === undefined) break
       pieces.push({ text: piece, encoded: raw.has(`${key}*${i}*`) })
@@ -257,6 +358,13 @@ export const parseParameters = (field: string): { value: string; parameters: Par
   }
   return { value, parameters }
 }
+
+const valueEnd = new RegExp(String.raw`;|,?\s(?=${knownParameter})`, 'i')
+const parameter = new RegExp(
+  // A quote in the middle of a quoted value ends nothing.
+  String.raw`[;,\s]\s*([^\s=;,"]+)\s*=\s*(?:"((?:[^"\\]|\\[^]|"(?!\s*(?:[;,]|$|${knownParameter})))*)"?|((?:(?![,\s]+${knownParameter})[^;])*))`,
+  'gi',
+)
 
 const decodeExtended = (pieces: { text: string; encoded: boolean }[]) => {
   let charset = ''
@@ -278,7 +386,10 @@ const decodeExtended = (pieces: { text: string; encoded: boolean }[]) => {
 
 /** A name for people and for Content-Disposition; never a path, whatever the sender wrote. */
 const fileNameOf = (raw: string) => {
-  const name = decodeHeader(raw.slice(0, 2000)).replace(/[\\/:\p{Cc}\p{Cf}]/gu, '_')
+  const given = decodeHeader(raw.slice(0, 2000))
+  const isWindowsPath = /^([a-z]:|\\)\\/i.test(given)
+  const own = isWindowsPath ? given.slice(given.lastIndexOf('\\') + 1) : given
+  const name = own.replace(/[\\/:\p{Cc}\p{Cf}]/gu, '_')
   return /^\.+$/.test(name) ? '' : cut(name, 200)
 }
 
@@ -303,6 +414,7 @@ export const contentOf = remembered((entity: Entity): Uint8Array => {
   const encoding = encodingOf(entity)
   if (encoding === 'base64') return decodeBase64(entity.body)
   if (encoding === 'quoted-printable') return decodeQuotedPrintable(entity.body)
+  if (/^(x-)?uu(e|encode)$/.test(encoding)) return uuFilesOf(entity.body)[0]?.octets ?? entity.body
   return entity.body
 })
 
@@ -343,6 +455,67 @@ const decodeBase64 = (octets: Uint8Array): Uint8Array => {
   return out.subarray(0, length)
 }
 
+type UuFile = { name: string; octets: Uint8Array; start: number; end: number }
+
+/**
+ * The files that stand in a text between `begin MODE NAME` and `end` (POSIX uuencode), and where. Lines that lost the
+ * blanks at their end, or have a check character more, are met in the wild; of any other shape, it is prose.
+ */
+const uuFilesOf = (octets: Uint8Array): UuFile[] => {
+  const text = latin1(octets)
+  const files: UuFile[] = []
+  const begin = /^begin [0-7]{3,4} +([^\r\n]{1,500})\r?\n/gm
+  for (let head = begin.exec(text); head && files.length < 100; head = begin.exec(text)) {
+    if (head.index > 0 && octets[head.index - 1] !== 10) continue // `^` also holds after a lone CR
+    const lines = uuLines(octets, begin.lastIndex)
+    if (!lines) continue
+    files.push({
+      name: head[1]!.trim(),
+      octets: decodeUuLines(octets, lines),
+      start: head.index,
+      end: lines.end,
+    })
+    begin.lastIndex = lines.end
+  }
+  return files
+}
+
+/** Where each line begins, how many octets they all make, and where the line after `end` begins; null if it is no such file. */
+const uuLines = (octets: Uint8Array, from: number) => {
+  const starts: number[] = []
+  let size = 0
+  for (let at = from; ; ) {
+    const end = octets.indexOf(10, at)
+    const stop = end < 0 ? octets.length : end
+    const after = end < 0 ? stop : end + 1
+    const first = octets[at]
+    if (/^end[ \t\r]*$/.test(latin1(octets.subarray(at, Math.min(stop, at + 10)))))
+      return { starts, size, end: after }
+    if (end < 0 || first === undefined || first < 32 || first > 96) return null
+    const count = (first - 32) & 63
+    if (stop - at > 4 * Math.ceil(count / 3) + 4) return null
+    starts.push(at)
+    size += count
+    at = after
+  }
+}
+
+const decodeUuLines = (octets: Uint8Array, { starts, size }: { starts: number[]; size: number }) => {
+  const out = new Uint8Array(size)
+  let length = 0
+  for (const start of starts) {
+    const count = (octets[start]! - 32) & 63
+    const stop = octets.indexOf(10, start)
+    const digit = (at: number) => (at < stop && octets[at]! >= 32 ? octets[at]! - 32 : 0) & 63
+    for (let at = start + 1, left = count; left > 0; at += 4, left -= 3) {
+      const bits = (digit(at) << 18) | (digit(at + 1) << 12) | (digit(at + 2) << 6) | digit(at + 3)
+      for (let shift = 16; shift > 16 - 8 * Math.min(3, left); shift -= 8)
+        out[length++] = (bits >> shift) & 255
+    }
+  }
+  return out
+}
+
 const hexDigit = (octet: number | undefined) => {
   if (octet === undefined) return -1
   if (octet >= 48 && octet <= 57) return octet - 48
@@ -379,136 +552,9 @@ const decodeQuotedPrintable = (octets: Uint8Array): Uint8Array => {
   return out.subarray(0, length)
 }
 
-const charsetNames: Record<string, string> = {
-  utf8: 'utf-8',
-  utf_8: 'utf-8',
-  cp932: 'shift_jis',
-  ms932: 'shift_jis',
-  'windows-932': 'shift_jis',
-  eucjp: 'euc-jp',
-  cp51932: 'euc-jp',
-  cp936: 'gbk',
-  cp949: 'euc-kr',
-  cp950: 'big5',
-}
-const isoJapanese = /^(cs)?iso-?2022-?jp|^(cp)?5022[0-2]$|^jis(7)?$/
-
-/** Text of octets in a declared charset; one that is unknown, missing or plainly wrong never loses the mail. */
-export const decodeText = (octets: Uint8Array, charset: string | undefined): string => {
-  const label = (charset ?? '')
-    .trim()
-    .replace(/^["']|["']$/g, '')
-    .toLowerCase()
-  if (isoJapanese.test(label)) return decodeJapanese(octets)
-  const vague =
-    !label ||
-    /^(us-?ascii|ascii|ansi_x3\.4.*|utf-?8|iso-8859-1|unknown.*|x-unknown|default|[78]bit|binary)$/.test(
-      label,
-    )
-  // Japanese mail without a label, or with the label of the mailer's default.
-  if (vague && isSevenBitJapanese(octets)) return decodeJapanese(octets)
-  if (vague && label !== 'iso-8859-1') {
-    const unicode = strict(octets, 'utf-8')
-    if (unicode !== null) return unicode
-    if (label.startsWith('utf')) return new TextDecoder('utf-8').decode(octets)
-    return new TextDecoder('windows-1252').decode(octets)
-  }
-  try {
-    return new TextDecoder(charsetNames[label] ?? label).decode(octets)
-  } catch {
-    return strict(octets, 'utf-8') ?? new TextDecoder('windows-1252').decode(octets)
-  }
-}
-
-const strict = (octets: Uint8Array, charset: string) => {
-  try {
-    return new TextDecoder(charset, { fatal: true }).decode(octets)
-  } catch {
-    return null
-  }
-}
-
-const isSevenBitJapanese = (octets: Uint8Array) => {
-  const at = octets.indexOf(27)
-  if (at < 0 || octets.some((octet) => octet > 127)) return false
-  return /\x1b(\$[@B]|\$\(D|\(I)/.test(latin1(octets.subarray(at)))
-}
-
-/**
- * ISO-2022-JP as it is practised: CP50220 with NEC row 13 and the IBM extensions (①㈱髙), half-width kana by escape,
- * by SO and in eight bits, JIS X 0212. Each line starts in ASCII (RFC 1468), so that one lost escape costs one line.
- * Everything goes through EUC-JP, whose table in the WHATWG encoding standard is the same superset.
- */
-const decodeJapanese = (octets: Uint8Array): string => {
-  if (!octets.includes(27)) {
-    // No escape at all: the label is wrong.
-    const other =
-      strict(octets, 'utf-8') ??
-      (octets.includes(14) ? null : (strict(octets, 'shift_jis') ?? strict(octets, 'euc-jp')))
-    if (other !== null && !octets.includes(14)) return other
-  } else if (octets.some((octet) => octet > 127)) {
-    const unicode = strict(octets, 'utf-8')
-    if (unicode !== null) return unicode
-  }
-  const out = new Uint8Array(octets.length * 3)
-  let length = 0
-  let set: 'ascii' | 'kanji' | 'extra' | 'kana' = 'ascii'
-  let shifted = false
-  for (let i = 0; i < octets.length; i++) {
-    const octet = octets[i]!
-    if (octet === 27) {
-      const found = escapes.find(({ sequence }) =>
-        sequence.every((expected, k) => octets[i + 1 + k] === expected),
-      )
-      if (found) {
-        set = found.set
-        i += found.sequence.length
-        continue
-      }
-    }
-    if (octet === 14 || octet === 15) {
-      shifted = octet === 14
-    } else if (octet === 10 || octet === 13) {
-      set = 'ascii'
-      shifted = false
-      out[length++] = octet
-    } else if (octet >= 0xa1 && octet <= 0xdf) {
-      out.set([0x8e, octet], length)
-      length += 2
-    } else if ((shifted || set === 'kana') && octet >= 0x21 && octet <= 0x5f) {
-      out.set([0x8e, octet | 0x80], length)
-      length += 2
-    } else if ((set === 'kanji' || set === 'extra') && octet >= 0x21 && octet <= 0x7e) {
-      const second = octets[i + 1]
-      if (second === undefined || second < 0x21 || second > 0x7e) {
-        out[length++] = 63
-        continue
-      }
-      if (set === 'extra') out[length++] = 0x8f
-      out.set([octet | 0x80, second | 0x80], length)
-      length += 2
-      i++
-    } else {
-      out[length++] = octet < 0x80 ? octet : 63
-    }
-  }
-  return new TextDecoder('euc-jp').decode(out.subarray(0, length))
-}
-
-const escapes = [
-  { sequence: [0x28, 0x42], set: 'ascii' }, // ( B
-  { sequence: [0x28, 0x4a], set: 'ascii' }, // ( J  JIS X 0201 Roman
-  { sequence: [0x28, 0x48], set: 'ascii' }, // ( H  an old mistake for ( J
-  { sequence: [0x28, 0x49], set: 'kana' }, // ( I
-  { sequence: [0x24, 0x28, 0x44], set: 'extra' }, // $ ( D
-  { sequence: [0x24, 0x28, 0x42], set: 'kanji' }, // $ ( B
-  { sequence: [0x24, 0x42], set: 'kanji' }, // $ B
-  { sequence: [0x24, 0x40], set: 'kanji' }, // $ @
-] as const
-
 /** Raw octets in a header: UTF-8 (RFC 6532), bare ISO-2022-JP, else Windows-1252. */
 const decodeRaw = (value: string) =>
-  /[^\x00-\x7f]|\x1b/.test(value) && !/[^\x00-\xff]/.test(value)
+  /[^\x00-\x7f]|\x1b/.test(value) && !/[^\x00-\xff]|^(\xff\xfe|\xfe\xff)/.test(value)
     ? decodeText(Buffer.from(value, 'latin1'), '')
     : value
 
@@ -522,7 +568,9 @@ export const decodeHeader = (value: string): string => oneLine(decodeWords(decod
 
 const decodeWords = (value: string) => {
   if (!value.includes('=?')) return value
-  const word = /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([bq])\?([^?]*)\?=/gi
+  // A question mark that was not encoded ends no word, nor does one before the next encoded octet.
+  const word =
+    /=\?([^?\s*]+)(?:\*[^?\s]*)?\?([bq])\?((?:[^?=]|=(?!\?[^?\s]{1,80}\?[bq]\?)|\?(?!=)|\?=(?=[\da-f]{2}[^?\s]*\?=))*)\?=/gi
   type Run = { charset: string; encoding: string; texts: string[] }
   let out = ''
   let run: Run | null = null
@@ -648,14 +696,22 @@ export type Rendering = {
 }
 
 /** The text is made when it is asked for: of HTML it is dear, and beside a plain alternative nobody wants it. */
-type Piece = { text: (budget: Spending) => string; html?: string }
+type Piece = {
+  text: (budget: Spending) => string
+  html?: string
+  /** A text that is neither plain nor HTML, such as the source of an AMP page: shown only if there is nothing better. */
+  isOther?: boolean
+}
 type Spending = { html: number; isCut: boolean }
 
-/** @param legacyDisplay header lines repeated in the body for old readers are left out (RFC 9788 §5.2.2-5.2.3) */
-export const render = (root: Entity, legacyDisplay = false): Rendering => {
+/**
+ * @param payload what protects header fields: those that it repeats in the body for old readers are left out
+ *   (RFC 9788 §5.2.2-5.2.3, and the part of their own that mailers made before it)
+ */
+export const render = (root: Entity, payload: Entity | null = null): Rendering => {
   const attachments: Part[] = []
   const pieces: Piece[] = []
-  collect(root, pieces, attachments, legacyDisplay)
+  collect(root, pieces, attachments, payload)
   const spending: Spending = { html: textLimit, isCut: attachments.length > partLimit }
   const texts: string[] = []
   let length = 0
@@ -692,9 +748,9 @@ const htmlOf = (pieces: Piece[]): string | null => {
 const asHtml = (text: string) =>
   `<div style="white-space:pre-wrap">${text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')}</div>`
 
-const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDisplay: boolean): void => {
+const collect = (entity: Entity, pieces: Piece[], attachments: Part[], payload: Entity | null): void => {
   const { type, children } = entity
-  const walk = (child: Entity, into = pieces) => collect(child, into, attachments, legacyDisplay)
+  const walk = (child: Entity, into = pieces) => collect(child, into, attachments, payload)
   if (type === 'multipart/alternative' && children.length) {
     const choices = children.map((child) => {
       const own: Piece[] = []
@@ -704,7 +760,11 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
     // The text as the sender wrote it, and the HTML beside it; RFC 2046 §5.1.4 has the richest last.
     const rich = choices.findLast((own) => own.some(({ html }) => html !== undefined))
     const free = { html: 0, isCut: false }
-    const plain = choices.find((own) => own.some(({ html, text }) => html === undefined && text(free).trim()))
+    const isText = ({ html, text }: Piece) => html === undefined && text(free).trim() !== ''
+    const plain =
+      choices.findLast(
+        (own) => own.every(({ html, isOther }) => html === undefined && !isOther) && own.some(isText),
+      ) ?? choices.findLast((own) => own.some((piece) => isText(piece) && !(rich && piece.isOther)))
     if (rich && plain && rich !== plain) {
       const html = htmlOf(rich)
       const text: Piece['text'] = (spending) => plain.map((piece) => piece.text(spending)).join('\n\n')
@@ -753,7 +813,8 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
     return
   }
   if (children.length) {
-    for (const child of children) walk(child)
+    for (const [index, child] of children.entries())
+      if (index > 0 || entity !== payload || !isLegacyDisplay(entity, child)) walk(child)
     return
   }
   const isText =
@@ -765,6 +826,7 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
     isFirstText &&
     !/^text\/(calendar|x-?vcard|directory)$/.test(type)
   ) {
+    const legacyDisplay = payload?.parameters.has('hp') ?? false
     pieces.push(type === 'text/html' ? htmlPiece(entity, legacyDisplay) : textPiece(entity, legacyDisplay))
     return
   }
@@ -775,6 +837,25 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], legacyDis
     size: contentOf(entity).length,
   })
 }
+
+/**
+ * The first part of a payload of the older convention (draft-autocrypt-lamps-protected-headers §4.2), which repeats
+ * protected fields for readers that do not know it. Only lines of fields are left out, never a text.
+ */
+const isLegacyDisplay = (payload: Entity, part: Entity) =>
+  payload.type === 'multipart/mixed' &&
+  payload.parameters.get('protected-headers')?.toLowerCase() === 'v1' &&
+  part.parameters.get('protected-headers')?.toLowerCase() === 'v1' &&
+  /^text\/(plain|rfc822-headers)$/.test(part.type) &&
+  part.disposition !== 'attachment' &&
+  contentOf(part).length <= legacyDisplayLimit &&
+  latin1(contentOf(part))
+    .split('\n')
+    .every((line) =>
+      /^(\s|$)|^(subject|from|to|cc|date|reply-to|message-id|followup-to|sender|keywords|comments):/i.test(
+        line,
+      ),
+    )
 
 const extensions: Record<string, string> = {
   'text/plain': '.txt',
@@ -795,6 +876,7 @@ const textPiece = (entity: Entity, legacyDisplay = false): Piece => {
       if (contentOf(entity).length > decodeLimit) spending.isCut = true
       return text
     },
+    isOther: entity.type !== 'text/plain',
   }
 }
 
@@ -840,7 +922,8 @@ const unflow = (text: string, deleteSpace: boolean) => {
 const htmlPiece = (entity: Entity, legacyDisplay: boolean): Piece => {
   const octets = shownOctets(contentOf(entity))
   const declared = /<meta[^>]{1,500}charset=["']?([\w-]+)/i.exec(latin1(octets.subarray(0, 2048)))?.[1]
-  let html = decodeText(octets, entity.parameters.get('charset') ?? declared)
+  const charset = entity.parameters.get('charset') ?? declared
+  let html = decodeText(octets, isUtf7(charset) ? undefined : charset)
   if (legacyDisplay && entity.parameters.get('hp-legacy-display') === '1') html = withoutLegacyDisplay(html)
   const text: Piece['text'] = (spending) => {
     if (html.length > spending.html) spending.isCut = true
@@ -864,47 +947,6 @@ const withoutLegacyDisplay = (html: string) => {
     return close.exec(head) ? html.slice(0, found.index) + html.slice(close.lastIndex) : html
   }
   return html
-}
-
-const htmlDepthLimit = 500
-
-/** Whether the library takes seconds for it: too many elements open at once, or too many at all. */
-const isHeavy = (html: string) => {
-  const tag = /<(\/?)([a-z][a-z0-9]*)/gi
-  let depth = 0
-  let count = 0
-  for (let found = tag.exec(html); found; found = tag.exec(html)) {
-    if (++count > tagLimit) return true
-    // Those that close each other or hold nothing do not nest.
-    if (/^(p|li|d[td]|t[rdh]|tbody|thead|option|br|hr|img|input|meta|link|col|area|wbr)$/i.test(found[2]!))
-      continue
-    depth = Math.max(0, depth + (found[1] ? -1 : 1))
-    if (depth > htmlDepthLimit) return true
-  }
-  return false
-}
-
-const withoutTags = (html: string) => html.replace(/<[^<>]*>/g, ' ')
-
-/** HTML as text; links keep their target, since that is where they lead. */
-export const htmlToText = (html: string): string => {
-  if (isHeavy(html)) return withoutTags(html)
-  const headings = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6']
-  try {
-    return convert(html, {
-      wordwrap: false,
-      limits: { maxDepth: 200, maxChildNodes: 20_000, ellipsis: '…' },
-      selectors: [
-        ...headings.map((selector) => ({ selector, options: { uppercase: false } })),
-        { selector: 'table', options: { uppercaseHeaderCells: false } },
-        { selector: 'img', format: 'skip' },
-        { selector: 'title', format: 'skip' },
-        { selector: 'a', options: { hideLinkHrefIfSameAsText: true, ignoreHref: false } },
-      ],
-    }).replace(/\u00a0/g, ' ')
-  } catch {
-    return withoutTags(html)
-  }
 }
 
 /** How a mail's root is secured, by its structure alone (RFC 3156; inline blocks). */
@@ -963,12 +1005,57 @@ export const shapeOf = (root: Entity): Shape => {
     const [content, signature] = root.children as [Entity, Entity]
     return { kind: 'signed-mime', content, signature, whole: root.children.length === 2 }
   }
-  if (root.type === 'text/plain') {
-    const { blocks, isWhole } = blocksOf(root)
-    if (blocks.some(({ type }) => type === 'SIGNED MESSAGE')) return { kind: 'cleartext', text: root }
-    if (isWhole && blocks[0]!.type === 'MESSAGE') return { kind: 'opaque', text: root }
+  const exchange = exchangeData(root)
+  if (exchange) return { kind: 'encrypted-mime', data: exchange }
+  const text = soleText(root)
+  if (text) {
+    const { blocks, isWhole } = blocksOf(text)
+    if (blocks.some(({ type }) => type === 'SIGNED MESSAGE')) return { kind: 'cleartext', text }
+    if (isWhole && blocks[0]!.type === 'MESSAGE') return encryptedShape(text) ?? { kind: 'opaque', text }
   }
   return { kind: 'plain' }
+}
+
+/**
+ * What Exchange makes of multipart/encrypted: multipart/mixed, with an empty text in front or without one. Counts only
+ * where the version part and the data are all there is, so that nothing stands beside what is opened.
+ */
+const exchangeData = (root: Entity): Entity | null => {
+  if (root.type !== 'multipart/mixed') return null
+  const [version, data, another] = root.children.filter((child, index) => index > 0 || !isEmptyText(child))
+  if (version?.type !== 'application/pgp-encrypted' || another) return null
+  if (!/^Version: 1[ \t]*(\r?\n)*$/i.test(latin1(contentOf(version).subarray(0, 100)))) return null
+  if (data?.type !== 'application/octet-stream') return null
+  return armoredKind(contentOf(data)) === 'encrypted' ? data : null
+}
+
+const isEmptyText = (entity: Entity) => {
+  if (entity.children.length || !/^text\/(plain|html)$/.test(entity.type)) return false
+  const content = contentOf(entity)
+  if (content.length > 10_000) return false
+  const text = latin1(content)
+  if (entity.type === 'text/plain') return !text.trim()
+  return !text
+    .replace(/<\/?(html|head|meta|body|div|p|br|span|font)\b[^<>]*>|<!doctype[^<>]*>|&nbsp;/gi, '')
+    .trim()
+}
+
+/** The text that is the whole mail: the root, or one that an alternative repeats as HTML, as webmail does with armor. */
+const soleText = (root: Entity): Entity | null => {
+  if (root.type === 'text/plain') return root
+  if (root.type !== 'multipart/alternative' || root.children.length > 10) return null
+  const plain = root.children.findLast(({ type }) => type === 'text/plain')
+  return plain && root.children.every((child) => child === plain || areTwins(plain, child)) ? plain : null
+}
+
+/** Whether two texts are one and the same armored block, with nothing beside it. */
+const areTwins = (one: Entity, other: Entity): boolean => {
+  if (one.children.length || other.children.length || !/^text\/(plain|html)$/.test(other.type)) return false
+  const [a, b] = [blocksOf(one), blocksOf(other)]
+  if (!a.isWhole || !b.isWhole || a.blocks[0]!.type !== b.blocks[0]!.type) return false
+  // HTML keeps no blanks; what is shown is the text that was verified.
+  const signed = ({ blocks }: typeof a) => blocks[0]!.signedText?.replace(/[\s\xa0\xc2]+/g, '') ?? ''
+  return Buffer.compare(a.blocks[0]!.octets, b.blocks[0]!.octets) === 0 && signed(a) === signed(b)
 }
 
 const encryptedShape = (entity: Entity): Shape | null => {
@@ -993,7 +1080,7 @@ const encryptedShape = (entity: Entity): Shape | null => {
 const dataPart = (encrypted: Entity) =>
   encrypted.children.find((child, index) => index > 0 && child.type !== 'application/pgp-encrypted') ?? null
 
-const isArmored = (octets: Uint8Array) => /^\s*-----BEGIN PGP /.test(latin1(octets.subarray(0, 1000)))
+export const isArmored = (octets: Uint8Array) => /^\s*-----BEGIN PGP /.test(latin1(octets.subarray(0, 1000)))
 
 /** What the octets of a file are, armored or not. */
 export const armoredKind = (octets: Uint8Array): ReturnType<typeof kindOf> | 'cleartext' => {
@@ -1016,7 +1103,7 @@ export type Isolated = {
   | { kind: 'file'; data: Entity }
 )
 
-/** Everything encrypted that is not the root's, in order. */
+/** Everything encrypted that is not the root's, in order; what an alternative repeats is there once. */
 export const isolatedOf = (root: Entity): Isolated[] => {
   const list: Isolated[] = []
   const visit = (entity: Entity, message: Entity, direct: boolean): void => {
@@ -1035,6 +1122,18 @@ export const isolatedOf = (root: Entity): Isolated[] => {
     }
     if (entity.type === 'message/rfc822' || entity.type === 'message/global') {
       for (const child of entity.children) visit(child, child, true)
+      return
+    }
+    const text = direct ? soleText(entity) : null
+    if (text && text !== entity) {
+      visit(text, message, direct)
+      return
+    }
+    if (entity.type === 'multipart/alternative') {
+      const { length } = list
+      for (const child of entity.children) visit(child, message, false)
+      const own = list.splice(length)
+      list.push(...own.filter((each, index) => !own.slice(0, index).some((before) => areSame(before, each))))
       return
     }
     if (entity.children.length) {
@@ -1070,6 +1169,14 @@ export const isolatedOf = (root: Entity): Isolated[] => {
   return list
 }
 
+const areSame = (one: Isolated, other: Isolated) =>
+  one.kind === 'block' &&
+  other.kind === 'block' &&
+  Buffer.compare(
+    blocksOf(one.text).blocks[one.index]!.octets,
+    blocksOf(other.text).blocks[other.index]!.octets,
+  ) === 0
+
 export const partById = (root: Entity, id: string): Entity | null => {
   if (root.id === id) return root
   for (const child of root.children) {
@@ -1080,7 +1187,7 @@ export const partById = (root: Entity, id: string): Entity | null => {
 }
 
 /** How the mail is secured, for lists and pages. */
-export const securityOf = (shape: Shape): Summary['security'] => {
+export const securityOf = (shape: Shape): 'plain' | 'encrypted' | 'signed' => {
   if (shape.kind === 'encrypted-mime' || shape.kind === 'encrypted-inline') return 'encrypted'
   return shape.kind === 'plain' ? 'plain' : 'signed'
 }
@@ -1117,6 +1224,7 @@ export const summarize = async (octets: Uint8Array): Promise<Summary> => {
     if (summary.security === 'encrypted') return summary
     const { text, attachments } = render(root)
     summary.attachments = attachments.length
+    if (isolatedOf(root).length) summary.security = 'partly'
     summary.searchText = firstOctets(text, searchTextOctets)
   } catch {
     // What was found before the failure is the row.

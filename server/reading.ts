@@ -67,8 +67,14 @@ export class Reading {
   ): Promise<Attachment> {
     const { security } = await this.#mailboxes.message(session.user.id, id)
     const octets = await this.#mailboxes.octets(session.user.id, id)
+    // Of a mail that is encrypted in part, the rest needs no key.
+    const asItCame = within
+      ? null
+      : await this.#pool.run('reading', 'part', { octets, id: part }, { user: session.user.id })
+    // The row of a mail that came long ago may not know yet that there is something encrypted in it.
+    const mayBeSealed = within !== undefined || security === 'encrypted' || keyToken !== null
     const found =
-      security === 'encrypted' || within
+      asItCame === null && mayBeSealed
         ? await this.#allowances.use(session, keyToken, { scope: 'read', messageId: id }, (opening) =>
             this.#pool.run(session.user.id, 'openPart', {
               opening,
@@ -77,7 +83,7 @@ export class Reading {
               ...(within ? { within } : {}),
             }),
           )
-        : await this.#pool.run('reading', 'part', { octets, id: part }, { user: session.user.id })
+        : asItCame
     if (!found) throw new Refusal('not-found', 'There is no such attachment.')
     return found
   }

@@ -4,8 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { decodeText } from '../server/charsets.ts'
 import { read } from '../server/encrypted-mail.ts'
-import { addressesOf, dateOf, decodeHeader, decodeText, parseParameters, summarize } from '../server/mime.ts'
+import { addressesOf, dateOf, decodeHeader, parseParameters, summarize } from '../server/mime.ts'
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
 const base64 = (text: string) => latin1(text).toString('base64')

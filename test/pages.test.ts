@@ -588,10 +588,16 @@ test('an encrypted part of a mail that is not encrypted opens alone, and is not 
   await lynx.unlock()
   assert.match(lynx.page.text, /one encrypted part alone/)
   assert.ok(lynx.page.text.includes(secret) && !lynx.page.text.includes('Strange words'))
-  assert.equal(lynx.page.link('Reply'), null)
+  const alone = lynx.page.path
+  await lynx.follow('Reply')
+  assert.equal(lynx.page.value('text').trim(), '', 'neither the part nor the mail around it')
+  assert.match(lynx.page.happened, /A part that was opened alone is not quoted/)
+  await lynx.go(alone)
   await lynx.follow('Back to the mail')
   await lynx.follow('Reply')
   assert.match(lynx.page.value('text'), /Strange words/)
+  assert.match(lynx.page.happened, /What is encrypted in the mail and opens alone is not quoted/)
+  assert.match(lynx.page.html, /<option value="?both"? selected/)
   assert.ok(!lynx.page.value('text').includes(secret))
 })
 

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { type Terminal, type World, world } from './world.ts'
+import { after, describe, type TestContext, test } from 'node:test'
+import { mailsIn } from '../server/mail-files.ts'
+import { type Answer, type Terminal, World, world } from './world.ts'
 
 const folder = join(process.env.CORPUS_DIR ?? '../shared/corpus', 'reports')
 const skip = existsSync(folder) ? false : 'needs the test corpus: set CORPUS_DIR to its folder'
@@ -150,4 +151,119 @@ test('p02: a signature of a clock that is ahead by half a minute is valid', { sk
   await server.deliver(ann, octetsOf('p02-clock-ahead-30s.eml'))
   const { body } = await terminal.get('/folders/Inbox/messages?limit=1')
   assert.equal((await terminal.get(`/messages/${body.messages[0].id}`)).body.signature.status, 'valid')
+})
+
+type Seen = { row: Answer['body']; came: Answer['body']; opened: Answer['body'] }
+
+describe('mail of the reports', { skip }, () => {
+  const server = new World({})
+  after(() => server.end())
+  let terminal: Promise<Terminal> | null = null
+  const begin = async () => {
+    await server.start()
+    await server.addUser(ann, { key: false })
+    await imported(server, octetsOf('ann.secret.asc'))
+    await acceptSenders(server)
+    const made = await server.terminal(ann)
+    await made.unlock('pp')
+    return made
+  }
+  const see = async (file: string): Promise<Seen & { terminal: Terminal }> => {
+    terminal ??= begin()
+    const made = await terminal
+    await server.deliver(ann, octetsOf(file))
+    const row = (await made.get('/folders/Inbox/messages?limit=1')).body.messages[0]
+    const came = (await made.get(`/messages/${row.id}`)).body
+    const opened = row.security === 'encrypted' ? (await made.post(`/messages/${row.id}/decrypt`)).body : null
+    return { row, came, opened, terminal: made }
+  }
+  const nameOf = (part: { name: string }) => part.name
+
+  const cases: [string, string, (seen: Seen) => void][] = [
+    [
+      'm01-exchange-mixed.eml',
+      'opens as the whole mail',
+      ({ opened }) => assert.equal(opened.signature.status, 'valid'),
+    ],
+    ['m03-mailvelope-gmail-alternative.eml', 'opens', ({ opened }) => assert.ok(opened.text)],
+    ['m04-application-pgp.eml', 'opens', ({ opened }) => assert.ok(opened.text)],
+    [
+      'q01-table-minified.eml',
+      'cells apart',
+      ({ came }) => assert.equal(came.text, 'Article   Qty   Price\nPen   10   2.50\nInk   1   12.00'),
+    ],
+    [
+      'n02-utf7.eml',
+      'UTF-7',
+      ({ row, came }) => assert.deepEqual([row.subject, came.text.trim()], ['Grüße', 'Grüße aus Köln, 10 €']),
+    ],
+    ['n02b-iso2022kr.eml', 'Korean', ({ came }) => assert.equal(came.text.trim(), '안녕하세요')],
+    ['n02i-qword-questionmark.eml', 'subject', ({ row }) => assert.equal(row.subject, 'Hast du Zeit? Grüße')],
+    ['n03-uuencode-cte.eml', 'decoded', ({ came }) => assert.equal(came.attachments[0].size, 13)],
+    ['n04-missing-semicolon.eml', 'parts', ({ came }) => assert.equal(came.text.trim(), 'Hallo')],
+    [
+      'n05-header-150k-to.eml',
+      'subject and text',
+      ({ row, came }) =>
+        assert.deepEqual([row.subject, came.text.trim()], ['n05 everybody Grüße', 'Grüße an alle']),
+    ],
+    [
+      'n01-unquoted-filename.eml',
+      'names',
+      ({ came }) =>
+        assert.deepEqual(came.attachments.map(nameOf), [
+          'Report for Q3 2026.pdf',
+          'Concur _1_.png',
+          'Angebot für Müller und Soehne.pdf',
+          'Änderung.pdf',
+          'Rechnung € 100.pdf',
+          'Äpfel, Birnen; Obst.txt',
+          'サンプル.txt',
+          'memo.txt',
+        ]),
+    ],
+  ]
+  for (const [file, what, check] of cases) test(`${file}: ${what}`, async () => check(await see(file)))
+
+  test('m01, m03, m04: Decrypt opens the whole mail, text and headers', async () => {
+    for (const file of [
+      'm01-exchange-mixed.eml',
+      'm03-mailvelope-gmail-alternative.eml',
+      'm04-application-pgp.eml',
+    ]) {
+      const { row, came, opened } = await see(file)
+      assert.equal(row.security, 'encrypted', file)
+      assert.equal(came.security, 'encrypted', file)
+      assert.match(came.text, /BEGIN PGP MESSAGE/, file)
+      assert.match(opened.text, /\S/, file)
+      assert.equal(opened.from[0].address, 'carla@example.org')
+    }
+  })
+})
+
+describe('files of the reports', { skip }, () => {
+  const read = async (file: string) => {
+    const found: string[] = []
+    for await (const mail of mailsIn({
+      path: join(folder, file),
+      kind: 'mbox',
+      marks: { seen: false, flagged: false, answered: false, deleted: false },
+      folder: null,
+    })) {
+      if ('skipped' in mail) continue
+      const subject = /^Subject: (.*)$/m.exec(mail.octets.toString())![1]!
+      found.push(`${subject}${mail.seen ? ' R' : ''}${mail.flagged ? ' F' : ''}${mail.deleted ? ' D' : ''}`)
+    }
+    return found
+  }
+  const cases: [string, string[]][] = [
+    ['i01-from-in-body-url.mbox', ['i01 one', 'i01 two']],
+    ['i02-tb-quoted-from2.mbox', ['i02 one R', 'i02 two R']],
+    [
+      'i03-thunderbird-status.mbox',
+      ['i03 read R', 'i03 deleted, not compacted R D', 'i03 unread', 'i03 starred R F'],
+    ],
+    ['i04b-bom.mbox', ['i04b one']],
+  ]
+  for (const [file, wanted] of cases) test(file, async () => assert.deepEqual(await read(file), wanted))
 })

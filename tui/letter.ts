@@ -64,14 +64,24 @@ const whyNot = ({ came, opened, part }: Source): string | null => {
   return null
 }
 
+/** What a letter does not say of it, in words. */
+const leftOut = (source: Source): string[] => {
+  const reason = whyNot(source)
+  if (reason !== null) return [reason]
+  return rootOf(source).isolated.length > 0
+    ? ['What is encrypted in the mail and opens alone is not quoted.']
+    : []
+}
+
 const quoted = (source: Source): string => {
   const { text } = rootOf(source)
   const lines = harmlessLines(text.slice(0, quoteLimit)).join('\n').trimEnd()
   return text.length > quoteLimit ? `${lines}\n[...]` : lines
 }
 
-/** Whether the reader saw something of it that came encrypted. */
-const isSecret = ({ came, opened }: Source) => came.security === 'encrypted' || opened !== null
+/** Whether something of it came encrypted. */
+const isSecret = ({ came, opened }: Source) =>
+  came.security === 'encrypted' || opened !== null || came.isolated.length > 0
 
 /** The attachments that go along when the mail is passed on. */
 export const forwardedFiles = (source: Source): api.Message['attachments'] =>
@@ -96,7 +106,7 @@ export const replyTo = (
   const senders = new Set(mail.from.map(({ address }) => address.toLowerCase()))
   const elsewhere = mail.reply_to.filter(({ address }) => !senders.has(address.toLowerCase()))
   // Who changes a mail on its way must not have the answer, with the text in it, sent to themselves.
-  const isTrap = isSecret(source) && !isMine && elsewhere.length > 0
+  const isTrap = (came.security === 'encrypted' || source.opened !== null) && !isMine && elsewhere.length > 0
   const answerTo = isMine ? mail.to : mail.reply_to.length && !isTrap ? mail.reply_to : mail.from
   const to = distinct([...answerTo, ...(all && !isMine ? mail.to.filter((each) => !isOwn(each)) : [])])
   const cc = all
@@ -111,7 +121,7 @@ export const replyTo = (
     notes.push(
       `The mail asks for answers to ${elsewhere.map(({ address }) => harmless(address)).join(', ')}, but nothing protects that. This goes to its sender.`,
     )
-  if (reason !== null) notes.push(reason)
+  notes.push(...leftOut(source))
   const head = `On ${harmless(mail.headers.date ?? 'an unknown day')}, ${who(mail.from)} wrote:`
   const letter = {
     ...blank,
@@ -148,7 +158,7 @@ export const forwardOf = (source: Source, attachments: Attachment[]): { letter: 
     encrypt: isSecret(source),
     isSecret: isSecret(source),
   }
-  return { letter, notes: reason === null ? [] : [reason] }
+  return { letter, notes: leftOut(source) }
 }
 
 /** A draft to go on with. @param attachments what {@link forwardedFiles} named */

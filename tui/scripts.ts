@@ -141,7 +141,8 @@ const scripts = {
       const id = idIn(call.arguments[0]!)
       const part = call.option('part')
       const came = await client.message(id)
-      const opensAlone = came.isolated.some((each) => each.id === part)
+      // What lies in an encrypted part or mail is known once that is open: its id says so by a tilde.
+      const opensAlone = part?.includes('~') || came.isolated.some((each) => each.id === part)
       if (part !== undefined && !opensAlone) return writeAttachment(call, client, came, part, kept)
       const isClosed = came.security === 'encrypted' || part !== undefined
       if (isClosed && client.keyToken === null)

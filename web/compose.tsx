@@ -223,10 +223,21 @@ export const composePages = (services: Services, windows: KeyWindows) => {
 
   /** What of a mail may be quoted: the text of its root message as it was shown, nothing of an unopened one. */
   const quotable = (c: PageContext, mail: Mail): string | null => {
-    if (mail.security === 'encrypted' && !c.req.query('o')) return null
+    if ((mail.security === 'encrypted' && !c.req.query('o')) || c.req.query('alone')) return null
     const text = readable(mail.text.slice(0, quoteLimit))
     return mail.text.length > quoteLimit ? `${text}\n[...]` : text
   }
+
+  /** What the letter does not say of the mail, in words. */
+  const leftOut = (c: PageContext, mail: Mail): string | undefined => {
+    const words = wordsOf(c)
+    if (c.req.query('alone')) return words.partNotQuoted
+    if (quotable(c, mail) === null) return words.notQuoted
+    return mail.isolated.length ? words.partsNotQuoted : undefined
+  }
+
+  /** Any of it that came encrypted makes the letter one that is not to leave in plain words. */
+  const isSecretMail = (mail: Mail) => mail.security === 'encrypted' || mail.isolated.length > 0
 
   const reply = async (c: PageContext, id: number): Promise<Response> => {
     const words = wordsOf(c)
@@ -239,7 +250,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
     const senders = new Set(mail.from.map(({ address }) => address.toLowerCase()))
     const elsewhere = mail.replyTo.filter(({ address }) => !senders.has(address.toLowerCase()))
     // Who changes a mail on its way must not have the answer, with the text in it, sent to themselves.
-    const isTrap = message.security === 'encrypted' && !isMine && elsewhere.length > 0
+    const isTrap = mail.security === 'encrypted' && !isMine && elsewhere.length > 0
     const answerTo = isMine ? mail.to : mail.replyTo.length && !isTrap ? mail.replyTo : mail.from
     const all = Boolean(c.req.query('all'))
     const to = distinct([...answerTo, ...(all && !isMine ? mail.to.filter((each) => !own(each)) : [])])
@@ -263,10 +274,10 @@ export const composePages = (services: Services, windows: KeyWindows) => {
         // The subject as it travelled, not a protected one: a reply must not carry that outside.
         subject: `Re: ${bare(message.subject, /^\s*((re|aw|sv|antw|返信)(\[\d+\])?\s*[:：]\s*)+/i)}`,
         text,
-        protection: message.security === 'encrypted' ? 'both' : 'plain',
+        protection: isSecretMail(mail) ? 'both' : 'plain',
         thread: threadOf(mail),
         re: id,
-        isSecret: message.security === 'encrypted',
+        isSecret: isSecretMail(mail),
       },
       [
         isTrap &&
@@ -276,7 +287,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
               .map(({ address }) => wholeAddress(address))
               .join(', '),
           ),
-        quoted === null && words.notQuoted,
+        leftOut(c, mail),
       ]
         .filter(Boolean)
         .join(' '),
@@ -305,11 +316,11 @@ export const composePages = (services: Services, windows: KeyWindows) => {
         ...blank,
         subject: `Fwd: ${bare(message.subject, /^\s*((fwd?|wg|転送)\s*[:：]\s*)+/i)}`,
         text: quoted === null ? '' : text,
-        protection: message.security === 'encrypted' ? 'both' : 'plain',
-        isSecret: message.security === 'encrypted',
+        protection: isSecretMail(mail) ? 'both' : 'plain',
+        isSecret: isSecretMail(mail),
         files,
       },
-      quoted === null ? words.notQuoted : undefined,
+      leftOut(c, mail),
     )
   }
 

@@ -244,7 +244,7 @@ export const mailboxPages = (services: Services) => {
       switch (a) {
         case 'decrypt': {
           const { messages } = await mailboxes.page(user.id, folder.id, { before, limit: rows, query: q })
-          const encrypted = messages.find(({ security }) => security === 'encrypted')
+          const encrypted = messages.find(({ security }) => security === 'encrypted' || security === 'partly')
           const id = ticked[0] ?? encrypted?.id
           if (!id) return back('no-encrypted')
           return c.redirect(folder.kind === 'drafts' ? `/c?d=${id}` : unseen(`/m/${id}/open`, clock()), 303)
@@ -321,7 +321,7 @@ const lettersOf = (message: Listed) => {
     message.flagged && 'F',
     message.answered && 'A',
     message.attachments > 0 && '@',
-    security === 'encrypted' && 'E',
+    (security === 'encrypted' || security === 'partly') && 'E',
     security === 'signed' && 'S',
   ].filter(Boolean)
   return letters.length ? (

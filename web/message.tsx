@@ -120,13 +120,20 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
             </>
           )}
           {view.as !== 'came' && <Key open={open} signs={signs} />}
-          {view.as === 'came' &&
-            mail.isolated.map((part) => (
-              <p>
-                {words.encryptedPart} {oneLine(part.name)}:{' '}
-                <a href={`/m/${id}/open?part=${encodeURIComponent(part.id)}`}>{words.openAlone}</a>
-              </p>
-            ))}
+          {mail.isolated.map((part) => (
+            <p>
+              {words.encryptedPart} {oneLine(part.name)}:{' '}
+              <a href={`/m/${id}/open?part=${encodeURIComponent(part.id)}`}>{words.openAlone}</a>
+            </p>
+          ))}
+          {view.as === 'part' && (
+            <Links
+              links={[
+                <a href={`/c?re=${id}&alone=1`}>{words.reply}</a>,
+                <a href={`/c?re=${id}&all=1&alone=1`}>{words.replyAll}</a>,
+              ]}
+            />
+          )}
           {view.as !== 'part' && (
             <Form visit={visit} action={`/m/${id}`}>
               <Links
@@ -210,9 +217,10 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
         // Nothing at the root to open: no passphrase is asked for it.
         const read = await reading.read(session, id)
         const [only, another] = read.mail.isolated
-        if (!only) return c.redirect(`/m/${id}?ok=not-encrypted`, 303)
-        if (another) return c.redirect(`/m/${id}`, 303)
-        return c.redirect(`/m/${id}/open?part=${encodeURIComponent(only.id)}`, 303)
+        if (another) return c.redirect(`/m/${id}?ok=parts`, 303)
+        if (only) return c.redirect(`/m/${id}/open?part=${encodeURIComponent(only.id)}`, 303)
+        // The row of a mail that came long ago may not know what it is.
+        if (read.mail.security !== 'encrypted') return c.redirect(`/m/${id}?ok=not-encrypted`, 303)
       }
       try {
         const opened = await reading.open(session, c.get('visit').keyToken, id, part)

@@ -18,15 +18,16 @@ export const openAttachments = (
   const { came, opened, part, row } = screen
   const shown = opened ?? came
   if (!came || !shown) return
-  if (shown.attachments.length === 0 && came.isolated.length === 0)
-    return app.note('This mail has no attachments.')
+  // Beside a part that is open alone stand the others of its mail, and what lies in it.
+  const closed = part === null ? shown.isolated : [...came.isolated, ...shown.isolated]
+  if (shown.attachments.length === 0 && closed.length === 0) return app.note('This mail has no attachments.')
   const isSecret = opened !== null
   const menu = openMenu(
     app,
     'Attachments',
     async () => ({
       items: [
-        ...came.isolated.map(
+        ...closed.map(
           (each): MenuItem => ({
             text: `Encrypted part: ${each.name}`,
             detail: `${keyFor(app.keymap, 'menu', 'choose')} opens it alone`,

@@ -42,6 +42,7 @@ export const openMessage = (
   void load(app, screen, row, how.decrypt)
 }
 
+/** @param decrypts it was asked for, so that a part that opens alone is opened too */
 const load = async (app: App, screen: Own, row: Row, decrypts: boolean) => {
   const came = await app.ask(() => app.client.message(row.id), 'Reading the mail')
   const now = app.current(screen)
@@ -99,7 +100,9 @@ export const message: ScreenKind<Own> = {
   context: 'message',
   hints({ came, opened }) {
     const isClosed = came !== null && !opened && (came.security === 'encrypted' || came.isolated.length > 0)
-    const hasParts = came !== null && ((opened ?? came).attachments.length > 0 || came.isolated.length > 0)
+    const shown = opened ?? came
+    const closed = [...(came?.isolated ?? []), ...(opened?.isolated ?? [])]
+    const hasParts = shown !== null && (shown.attachments.length > 0 || closed.length > 0)
     return [
       ...(isClosed ? ['decrypt'] : []),
       'reply',
@@ -194,7 +197,14 @@ export const message: ScreenKind<Own> = {
     if (!came) return
     switch (command) {
       case 'decrypt':
-        if (screen.opened && screen.part === null) return app.note('This mail is open.')
+        if (screen.opened && screen.part === null) {
+          const [inner] = screen.opened.isolated
+          return app.note(
+            inner
+              ? `This mail is open; ${keyFor(app.keymap, 'message', 'parts')} lists what is encrypted in it once more.`
+              : 'This mail is open.',
+          )
+        }
         return void decrypt(app, screen, came)
       case 'signature':
         return app.change(screen, { signatureDetails: !screen.signatureDetails })
