@@ -246,7 +246,9 @@ const commands: Record<string, Command> = {
   },
   'mail import': {
     usage: 'ADDRESS [--folder NAME] PATH...',
-    does: 'Puts mail from .eml files, mbox files and Maildirs into a folder (Inbox if none is named).',
+    does:
+      'Puts mail from .eml files, mbox files and Maildirs into a folder (Inbox if none is named; then subfolders of a ' +
+      'Maildir become folders). What is there already is not doubled; what was marked as deleted goes to the Trash.',
     arguments: [2, Number.POSITIVE_INFINITY],
     options: { folder: 'value' },
     run: importMail,
@@ -420,41 +422,75 @@ async function importMail(call: Call) {
   const { mailFilesAt, mailsIn } = await import('./mail-files.ts')
   await withServices(async ({ users, mailboxes }) => {
     const user = await users.named(address)
+    const named = async (name: string) =>
+      mailboxes.folderNamed(user.id, name).catch((error) => {
+        if (error instanceof Refusal && error.code === 'not-found')
+          return mailboxes.createFolder(user.id, name)
+        throw error
+      })
     const name = call.option('folder')
-    const folder =
-      name === undefined
-        ? await mailboxes.fixedFolder(user.id, 'inbox')
-        : await mailboxes.folderNamed(user.id, name).catch((error) => {
-            if (error instanceof Refusal && error.code === 'not-found')
-              return mailboxes.createFolder(user.id, name)
-            throw error
-          })
-    let count = 0
+    const main = name === undefined ? await mailboxes.fixedFolder(user.id, 'inbox') : await named(name)
+    /** What is marked as deleted goes to the Trash; a subfolder to its like here, unless a folder was named for all. */
+    const folderFor = async (subfolder: string | null, isDeleted: boolean) => {
+      if (isDeleted) return mailboxes.fixedFolder(user.id, 'trash')
+      if (subfolder === null || name !== undefined) return main
+      const [, kind] = usualFolders.find(([names]) => names.test(subfolder)) ?? []
+      return kind ? mailboxes.fixedFolder(user.id, kind) : named(subfolder)
+    }
+    const counts = new Map<string, number>([[main.name, 0]])
+    let first = Number.POSITIVE_INFINITY
+    let known = 0
     let failures = 0
+    const note = (sentence: string) => {
+      failures += 1
+      complain(sentence)
+    }
     /** What is wrong with one file is said, and the others go on. */
     const orNote = async (work: () => Promise<void>) => {
       try {
         await work()
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
-        failures += 1
-        complain(error.message)
+        note(error.message)
       }
     }
     for (const path of paths)
       await orNote(async () => {
         for (const file of await mailFilesAt(path))
           await orNote(async () => {
-            for await (const { octets, ...marks } of mailsIn(file)) {
-              await mailboxes.store(user.id, folder.id, octets, marks)
-              count += 1
+            for await (const mail of mailsIn(file)) {
+              if ('skipped' in mail) {
+                note(mail.skipped)
+                continue
+              }
+              const { octets, arrivedAt, seen, flagged, answered, deleted } = mail
+              const folder = await folderFor(file.folder, deleted)
+              // An import that broke off, or was given more, is run again.
+              if (await mailboxes.holds(user.id, folder.id, octets, { arrivedAt, before: first })) {
+                known += 1
+                continue
+              }
+              const id = await mailboxes.store(user.id, folder.id, octets, { arrivedAt, seen, flagged })
+              if (answered) await mailboxes.mark(user.id, [id], { answered })
+              first = Math.min(first, id)
+              counts.set(folder.name, (counts.get(folder.name) ?? 0) + 1)
             }
           })
       })
-    print(`${count === 1 ? '1 message is' : `${count} messages are`} now in ${folder.name}.`)
+    for (const [folder, count] of counts)
+      print(`${count === 1 ? '1 message is' : `${count} messages are`} now in ${folder}.`)
+    if (known > 0) print(`${known === 1 ? '1 was' : `${known} were`} there already.`)
     if (failures > 0) process.exitCode = 1
   })
 }
+
+/** Subfolders that other programs keep what these folders are for in. */
+const usualFolders: [RegExp, 'sent' | 'drafts' | 'trash' | 'inbox'][] = [
+  [/^inbox$/i, 'inbox'],
+  [/^sent([ -](items|mail|messages))?$/i, 'sent'],
+  [/^drafts?$/i, 'drafts'],
+  [/^(trash|deleted( (items|messages))?)$/i, 'trash'],
+]
 
 async function exportMail(call: Call) {
   const { toMbox } = await import('./mail-files.ts')

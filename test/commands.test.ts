@@ -593,6 +593,124 @@ describe('mail files', () => {
     )
   })
 
+  it('an mbox of other programs: quoted From_ lines, prose, marks, byte order marks and empty lines at the front', () => {
+    const place = new Place().withAnn()
+    const from = (when = 'Mon Mar  3 09:00:00 2014') => `From x@example.org ${when}\n`
+    const one = (subject: string, marks = '', body = 'text') =>
+      `${marks}Subject: ${subject}\nDate: Mon, 3 Mar 2014 10:00:00 +0100\n\n${body}\n\n`
+    const files: [string, string][] = [
+      [
+        'prose',
+        from() +
+          one(
+            'prose',
+            '',
+            'Hello\n\nFrom our site\nhttps://example.org/x\n\nFrom me\nNote: bye\n\nFrom you\n',
+          ),
+      ],
+      ['quoted', `${from()}>From - Sat Apr 12 2025 15:59:28\n${one('quoted', 'X-Mozilla-Status: 0003\n')}`],
+      [
+        'mozilla',
+        `From - Sat Apr 12 2025 15:59:28\n${one('starred', 'X-Mozilla-Status: 0005\n')}From - Sat Apr 12 2025 15:59:28\n${one('deleted', 'X-Mozilla-Status: 0009\n')}From - Sat Apr 12 2025 15:59:28\n${one('new', 'X-Mozilla-Status: 0000\n')}`,
+      ],
+      ['marked', `\ufeff${from()}${one('bom')}`],
+      ['empty lines', `\r\n\n${from()}${one('empty lines')}`],
+      [
+        'gmail',
+        `From 1234@xxx Mon Mar 03 09:00:00 +0000 2014\n${one('gmail', 'X-Gmail-Labels: Inbox,Starred,Opened\n')}From 1235@xxx Mon Mar 03 09:00:00 +0000 2014\n${one('gmail new', 'X-Gmail-Labels: =?UTF-8?Q?Unread,Gr=C3=BC=C3=9Fe?=\n')}`,
+      ],
+      ['eudora', `From ???@??? Mon Mar 03 09:00:00 2014\n${one('eudora')}`],
+      [
+        'unix',
+        `${from()}${one('unix', 'Status: RO\nX-Status: AF\n')}${from()}${one('gone', 'X-Status: D\n')}`,
+      ],
+      ['undated', `From MAILER-DAEMON\n${one('undated')}`],
+    ]
+    const paths = files.map(([name, text]) => place.file(`${name}.mbox`, text))
+    paths.push(place.file('marked.eml', `\ufeff${one('eml')}`), place.file('late.eml', `\n\n${one('late')}`))
+    const apple = join(place.folder, 'Apple.mbox')
+    mkdirSync(apple)
+    writeFileSync(join(apple, 'mbox'), from() + one('apple'))
+    assert.equal(
+      place.did(['mail', 'import', ann, ...paths, apple]),
+      '14 messages are now in Inbox.\n2 messages are now in Trash.\n',
+    )
+    assert.deepEqual(
+      stored(place, 'Inbox').map(({ subject, seen, flagged }) => `${subject} ${seen}${flagged}`),
+      [
+        'prose 00',
+        'quoted 10',
+        'starred 11',
+        'new 00',
+        'bom 00',
+        'empty lines 00',
+        'gmail 11',
+        'gmail new 00',
+        'eudora 00',
+        'unix 11',
+        'undated 00',
+        'eml 00',
+        'late 00',
+        'apple 00',
+      ],
+    )
+    assert.equal(
+      place.did(['mail', 'import', ann, ...paths, apple]),
+      '0 messages are now in Inbox.\n16 were there already.\n',
+    )
+  })
+
+  it('one mail of an mbox that is too large is named and left out, the others are in, and once', () => {
+    const place = new Place().withAnn()
+    const one = (subject: string, body: string) =>
+      `From a Mon Mar  3 09:00:00 2014\nSubject: ${subject}\n\n${body}\n\n`
+    const twice = one('twice', 'x')
+    const file = place.file(
+      'big.mbox',
+      one('before', 'x') + one('much', `${'x'.repeat(999)}\n`.repeat(27_000)) + twice + twice,
+    )
+    for (const [count, known] of [
+      [3, ''],
+      [0, '3 were there already.\n'],
+    ] as const) {
+      const outcome = place.run(['mail', 'import', ann, file])
+      failed(outcome, /big\.mbox: the mail “much” .* larger than 25 MiB and was left out/)
+      assert.equal(outcome.out, `${count} messages are now in Inbox.\n${known}`)
+    }
+    assert.deepEqual(
+      stored(place, 'Inbox').map(({ subject }) => subject),
+      ['before', 'twice', 'twice'],
+    )
+  })
+
+  it('a Maildir’s subfolders become folders, those with a use the ones of that use; all flags count', () => {
+    const place = new Place().withAnn()
+    const maildir = join(place.folder, 'Maildir')
+    const put = (path: string) => {
+      mkdirSync(join(maildir, path, '..'), { recursive: true })
+      writeFileSync(join(maildir, path), `Subject: ${path}\n\nx\n`)
+    }
+    for (const path of [
+      'cur/1:2,RS',
+      'cur/2:2,ST',
+      '.Sent/cur/3:2,S',
+      '.Lists.Caf&AOk-/new/4',
+      '.Drafts/cur/5:2,D',
+      '.Empty/tmp/6',
+    ])
+      put(path)
+    const printed = place.did(['mail', 'import', ann, maildir])
+    assert.match(printed, /^1 message is now in Inbox\.\n/)
+    for (const name of ['Sent', 'Trash', 'Drafts', 'Lists.Café']) {
+      assert.match(printed, new RegExp(`1 message is now in ${name}\\.`))
+      assert.equal(stored(place, name).length, 1)
+    }
+    assert.equal(
+      place.did(['mail', 'import', ann, '--folder', 'Old', maildir]).split('\n')[0],
+      '4 messages are now in Old.',
+    )
+  })
+
   it('a broken file is named in one line, and the others are in', () => {
     const place = new Place().withAnn()
     const good = place.file('good.eml', 'Subject: good\n\nx\n')
@@ -601,7 +719,7 @@ describe('mail files', () => {
     assert.equal(outcome.out, '1 message is now in Inbox.\n')
     failed(place.run(['mail', 'import', ann, place.file('gone.eml'), good]), /gone\.eml does not exist/)
     failed(place.run(['mail', 'import', ann, place.folder, good]), /no Maildir/)
-    assert.equal(stored(place, 'Inbox').length, 3)
+    assert.equal(stored(place, 'Inbox').length, 1, 'what is there already is not doubled')
     failed(place.run(['mail', 'export', ann, '--folder', 'Nowhere']), /no such folder/)
     failed(place.run(['mail', 'import', 'ben@example.org', good]), /no user/)
   })
