@@ -93,5 +93,5 @@ if (node) launch(node)
 else
   complain(
     `Node.js ${oldest.major}.${oldest.minor} or newer is needed, and this is ${process.versions.node}. ` +
-      'Install it from https://nodejs.org; a first place on PATH is enough.',
+      'Install it (https://nodejs.org), or put it on PATH.',
   )

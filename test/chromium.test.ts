@@ -3,9 +3,11 @@
  * what the script may and may not do; and plain rules of layout and naming on each page, at 240x320 and 1024x768.
  */
 import assert from 'node:assert/strict'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
-import { ann, bob, portOf, secrets, story } from './browsers.ts'
+import { ann, bob, portOf, scratch, secrets, story } from './browsers.ts'
 import { faults } from './page-faults.ts'
 import { executablePath, flags, needs } from './programs.ts'
 import { passphrase, password } from './world.ts'
@@ -20,9 +22,13 @@ type Seen = {
   complaints: string[]
 }
 
-const begin = async (t: TestContext, environment: Record<string, string> = {}) => {
+const begin = async (t: TestContext, environment: Record<string, string> = {}, fonts?: string) => {
   const { server, gpg } = await story(t, environment)
-  const browser = await chromium.launch({ executablePath, args: flags })
+  const browser = await chromium.launch({
+    executablePath,
+    args: flags,
+    ...(fonts === undefined ? {} : { env: { ...process.env, FONTCONFIG_FILE: onlyFontsOf(t, fonts) } }),
+  })
   t.after(() => browser.close())
   const address = `http://localhost:${portOf(server)}`
   const terminal = async (
@@ -48,6 +54,17 @@ const begin = async (t: TestContext, environment: Record<string, string> = {}) =
     return seen
   }
   return { server, gpg, address, terminal }
+}
+
+/** Settings of fontconfig with which no font is installed but those of one folder. */
+const onlyFontsOf = (t: TestContext, fonts: string): string => {
+  const folder = scratch(t)
+  const file = join(folder, 'fonts.conf')
+  writeFileSync(
+    file,
+    `<?xml version="1.0"?><fontconfig><dir>${fonts}</dir><cachedir>${folder}</cachedir></fontconfig>`,
+  )
+  return file
 }
 
 /** A link or a button with exactly this name. */
@@ -297,13 +314,16 @@ test('The script comes after log-in only, once, and never where a passphrase is 
   assert.deepEqual(complaints, [])
 })
 
-for (const { width, height, scheme } of [
-  { width: 240, height: 320, scheme: 'light' },
-  { width: 1024, height: 768, scheme: 'dark' },
+for (const { width, height, scheme, fonts } of [
+  { width: 240, height: 320, scheme: 'light', fonts: undefined },
+  // Lower and wider letters than those that most machines have.
+  { width: 240, height: 320, scheme: 'light', fonts: '/usr/share/fonts/truetype/vlgothic' },
+  { width: 1024, height: 768, scheme: 'dark', fonts: undefined },
 ] as const)
-  test(`At ${width}x${height} in ${scheme} colours no page scrolls sideways, each control has its label before it, is big enough, and reads well`, async (t) => {
+  test(`At ${width}x${height} in ${scheme} colours${fonts ? ' with other fonts' : ''} no page scrolls sideways, each control has its label before it, is big enough, and reads well`, async (t) => {
     if (!needs(t, executablePath, 'gpg')) return
-    const { server, terminal } = await begin(t)
+    if (fonts && !existsSync(fonts)) return t.skip(`This test needs the fonts in ${fonts}.`)
+    const { server, terminal } = await begin(t, {}, fonts)
     await server.deliver(
       ann,
       `From: "${'Very long name '.repeat(8)}" <dora@elsewhere.test>\nTo: ${ann}\nSubject: ${'Unbreakable'.repeat(12)}\n\nhttps://elsewhere.test/${'path'.repeat(60)}\n`,

@@ -34,9 +34,9 @@ export type Content = {
   body: (open: boolean, signs: boolean) => Child
 }
 
-/** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes. */
+/** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes; a link is as high as its line, whatever the font. */
 export const style =
-  'html{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;padding:4px;overflow-wrap:anywhere}nav,nav a{background:#135;color:#fff}.k,.s{border:solid}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,p label>*{font:inherit;max-width:100%;min-height:2em;margin:2px}p label,.m li{display:flex;flex-wrap:wrap;gap:4px}p label>*{width:34em;margin-left:auto;box-sizing:border-box}.m a{flex:9em}.m label{width:16em}.s{padding:4px}.t{white-space:pre-wrap}'
+  '*{color-scheme:light dark}body{font:1em/1.5 sans-serif;max-width:46em;margin:auto;word-break:break-word}body,.s{padding:4px}a{display:inline-block}nav,nav a{background:#135;color:#fff}.k,.s{border:solid}h1{font-size:1.2em}h1,p,ul{margin:6px 0;padding:0}li{display:block;border-top:1px dotted}button,select,p label>*{font:inherit;max-width:94%;min-height:2em;margin:2px}p label,.m li{display:flex;flex-wrap:wrap;gap:4px}p label>*{width:34em;margin-left:auto}.m a{flex:9em}.m label{width:16em}.t{white-space:pre-wrap}'
 
 /** What the visitor reads, in their language. */
 export const wordsOf = (c: PageContext): Words => wordsIn[c.get('visit').language]

@@ -218,7 +218,7 @@ export const mailboxPages = (services: Services) => {
             <form action={path}>
               <div>
                 <label>
-                  {words.search} <input name="q" value={q || undefined} />
+                  {words.search} <input name="q" size={14} value={q || undefined} />
                 </label>{' '}
                 <button type="submit">{words.find}</button>
               </div>
