@@ -139,13 +139,14 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .get('/messages/:id', async (c) => {
       const { session } = await authenticated(c)
       const { message, folder, mail } = await reading.read(session, idOf(c))
-      const { sentAs } = message
+      const { sentAs, outside } = message
       return c.json({
         id: message.id,
         folder: folder.name,
         /** As it lies here: `encrypted` needs the key. */
         security: mail.security,
         sent_as: sentAs,
+        outside,
         ...content(mail),
       })
     })
@@ -476,6 +477,8 @@ const listed = (message: Listed) => ({
   attachments: message.attachments,
   /** Of the copy of a letter: as it left, whatever it is kept as. */
   security: message.sentAs ?? (message.security === 'partly' ? 'encrypted' : message.security),
+  /** Claims an address of this server, but came from outside. */
+  outside: message.outside,
 })
 
 const content = (

@@ -20,8 +20,16 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import Sqlite from 'better-sqlite3'
+import { clockFault } from './clock.ts'
 import type { Config } from './config.ts'
-import { type Database, databaseFile, openDatabase, users } from './database.ts'
+import {
+  type Database,
+  databaseFile,
+  newestStoredTime,
+  openDatabase,
+  takeBackTimes,
+  users,
+} from './database.ts'
 import { Ledger, type LedgerFault } from './ledger.ts'
 import { type LedgerEnd, LedgerEnds, ledgerEndsFile } from './ledger-ends.ts'
 import { Refusal } from './refusal.ts'
@@ -237,8 +245,16 @@ const free = (file: string): string => {
 
 export type Finding = { sound: boolean; sentence: string }
 
-/** Database, references, server secret and ledger: what is sound, what is not. Nothing is changed. */
-export const check = async (config: Config): Promise<Finding[]> => {
+/**
+ * Database, references, server secret, ledger and clock: what is sound, what is not. Nothing is changed, unless
+ * `mendClock` says that this machine's clock is right and a time that is ahead of it was wrong.
+ *
+ * @throws Refusal if the clock is to be mended while a server runs
+ */
+export const check = async (
+  config: Config,
+  { mendClock = false, now = Date.now() }: { mendClock?: boolean; now?: number } = {},
+): Promise<Finding[]> => {
   const file = databaseFile(config.data)
   if (!existsSync(file)) throw new Refusal('not-found', `There is no database ${file} to check.`)
   const findings: Finding[] = []
@@ -271,10 +287,30 @@ export const check = async (config: Config): Promise<Finding[]> => {
     else
       for (const [fault, whose] of state)
         note(false, `Ledger: ${faultSentences[fault]}: ${whose.join(', ')}.`)
+    const fault = clockFault(newestStoredTime(db), now)
+    if (fault && mendClock) note(true, mended(config, db, secret, now))
+    else note(!fault, fault ?? 'Clock: not behind what is stored.')
   } finally {
     db.$client.close()
   }
   return findings
+}
+
+/** Takes back the times that are ahead. The ledger goes on from now, with an entry that says so. */
+const mended = (config: Config, db: Database, secret: ServerSecret, now: number): string => {
+  const lock = tryExclusive(config.data)
+  if (!lock)
+    throw new Refusal('exists', `A server runs on ${config.data}. Stop it first; nothing was changed.`)
+  try {
+    takeBackTimes(db, now)
+    const ledger = new Ledger({ db, secret, clock: () => now })
+    const terminal = 'wafer check --mend-clock'
+    for (const { id: userId } of db.select({ id: users.id }).from(users).all())
+      ledger.append({ userId, event: 'used', terminal, address: 'this server', reason: 'clock-mended' })
+    return 'Clock: mended. Whoever was logged in at the wrong time logs in again.'
+  } finally {
+    lock.release()
+  }
 }
 
 const faultSentences: Record<LedgerFault, string> = {

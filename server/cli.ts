@@ -288,13 +288,13 @@ const commands: Record<string, Command> = {
     },
   },
   check: {
-    usage: '',
-    does: 'Tells whether database, server secret and ledger are sound.',
+    usage: '[--mend-clock]',
+    does: 'Tells whether database, server secret, ledger and clock are sound; with --mend-clock takes back times that are ahead.',
     arguments: [0, 0],
-    options: {},
-    run: async () => {
+    options: { 'mend-clock': 'flag' },
+    run: async (call) => {
       const { check } = await import('./backup.ts')
-      const findings = await check(await config())
+      const findings = await check(await config(), { mendClock: call.flag('mend-clock') })
       for (const { sentence } of findings) print(sentence)
       if (findings.some(({ sound }) => !sound)) throw new Refusal('failed', 'Not everything is sound.')
     },

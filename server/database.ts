@@ -574,3 +574,18 @@ export const newestStoredTime = (db: Database): number =>
       coalesce((SELECT max(${allowances.usedAt}) FROM ${allowances}), 0),
       coalesce((SELECT ${ledger.at} FROM ${ledger} ORDER BY ${ledger.id} DESC LIMIT 1), 0)) AS at`,
   )?.at ?? 0
+
+/**
+ * Takes back times that a clock wrote which was ahead: sessions and allowances of then end, mail does not wait for them
+ * and is not sorted by them. What the ledger says stays as it was written.
+ *
+ * @param now the true time
+ */
+export const takeBackTimes = (db: Database, now: number) =>
+  db.transaction((tx) => {
+    tx.run(sql`DELETE FROM ${allowances} WHERE ${allowances.usedAt} > ${now}`)
+    tx.run(sql`DELETE FROM ${sessions} WHERE ${sessions.contactAt} > ${now}`)
+    tx.run(sql`UPDATE ${messages} SET arrived_at = ${now} WHERE ${messages.arrivedAt} > ${now}`)
+    tx.run(sql`UPDATE ${outbox} SET next_at = min(next_at, ${now}), created_at = min(created_at, ${now})`)
+    tx.run(sql`DELETE FROM ${stops} WHERE ${stops.stoppedAt} > ${now}`)
+  }, immediate)

@@ -8,7 +8,7 @@ import type { Logger } from 'pino'
 import pino from 'pino'
 import { Allowances } from './allowances.ts'
 import { Approvals } from './approvals.ts'
-import { type Clock, steadyClock } from './clock.ts'
+import { type Clock, clockFault, steadyClock } from './clock.ts'
 import { type Config, localOrigin } from './config.ts'
 import { Contents } from './contents.ts'
 import { Correspondents } from './correspondents.ts'
@@ -211,6 +211,8 @@ export const serve = async (
     ends.push(() => clearInterval(sweeper))
     await sweep(services)
     const token = await services.setup.begin()
+    const fault = clockFault(newestStoredTime(services.db), Date.now())
+    if (fault) log.warn(fault)
     log.info(
       { origin: web.address, web: `${config.host}:${web.port}`, smtp: `${config.smtpHost}:${smtp.smtpPort}` },
       'serving',

@@ -151,6 +151,7 @@ const row = shape<Row>({
   answered: yesOrNo,
   attachments: count,
   security,
+  outside: yesOrNo,
 })
 export const page = shape<Page>({ messages: list(row), next: orNull(text) })
 
@@ -184,6 +185,7 @@ export const message = shape<Message>({
   folder: name,
   security,
   sent_as: orNull(security),
+  outside: yesOrNo,
   ...content,
 })
 export const opened = shape<Opened>(content)

@@ -3,6 +3,7 @@
  * the API answered (docs/scripts.md has both); every foreign text is made harmless first, also where output is no
  * terminal, for it comes before one in the end. Nothing here opens an editor or asks anything but a secret.
  */
+
 import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
@@ -25,7 +26,7 @@ import { blank, fromMailto, type Letter, toApi } from './letter.ts'
 import { isUtf8 } from './locale.ts'
 import { typeOf } from './paths.ts'
 import { harmless, harmlessLines } from './text.ts'
-import { ledgerOlder } from './words.ts'
+import { fromOutside, ledgerOlder } from './words.ts'
 
 /** A command as it was called. */
 export type ScriptCall = {
@@ -527,14 +528,15 @@ const print = (...columns: (string | number)[]) => {
 const printRow = (row: Row, ...more: string[]) =>
   print(row.id, row.date, marksOf(row), row.from, row.subject, ...more)
 
-/** One letter each, or a dash: new, flagged, answered, attachments, encrypted or signed. */
-const marksOf = ({ seen, flagged, answered, attachments, security }: Row): string =>
+/** One letter each, or a dash: new, flagged, answered, attachments, encrypted or signed; then O of mail from outside. */
+const marksOf = ({ seen, flagged, answered, attachments, security, outside }: Row): string =>
   [
     seen ? '-' : 'N',
     flagged ? 'F' : '-',
     answered ? 'A' : '-',
     attachments > 0 ? '@' : '-',
     { plain: '-', encrypted: 'E', signed: 'S' }[security],
+    outside ? 'O' : '',
   ].join('')
 
 /** Labels and verdict first, then an empty line: what comes behind it was written by the sender. */
@@ -545,6 +547,7 @@ const printMail = (mail: Message & Partial<Opened>) => {
   for (const name of ['from', 'to', 'cc', 'date', 'subject']) if (headers[name]) print(name, headers[name])
   print('security', mail.security)
   if (mail.sent_as !== null) print('sent as', mail.sent_as)
+  if (mail.outside) print('outside', fromOutside(mail.from))
   print('signature', signature.status, signature.by ?? '', signature.key ?? '', signature.at ?? '')
   for (const { id, name, type, size } of mail.attachments) print('attachment', id, name, type, size)
   for (const { id, name } of mail.isolated) print('encrypted part', id, name)

@@ -20,6 +20,13 @@ export const obstacleWords = {
   card: 'its secret is on a card',
 }
 
+/** Of mail that claims an address of this server, but came from outside. The sender writes the address. */
+export const fromOutside = (from: { address: string }[]): string => {
+  const [address = ''] = from.length === 1 ? from.map((each) => each.address) : []
+  const isPlain = /^[\w.+-]{1,64}@[\w.-]{1,100}$/.test(address)
+  return `This came from outside, not from ${isPlain ? `the account of ${address}` : 'an account of this server'}.`
+}
+
 /** Hexadecimal in groups of four, as fingerprints are compared. */
 export const grouped = (hex: string) => hex.toUpperCase().replace(/(.{4})(?=.)/g, '$1 ')
 

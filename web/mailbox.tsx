@@ -323,6 +323,7 @@ const lettersOf = (message: Listed) => {
     message.attachments > 0 && '@',
     (security === 'encrypted' || security === 'partly') && 'E',
     security === 'signed' && 'S',
+    message.outside && 'O',
   ].filter(Boolean)
   return letters.length ? (
     <>

@@ -287,6 +287,7 @@ const Verdict = ({ c, view }: { c: PageContext; view: View }) => {
   const { sentAs } = view.message
   const left = sentAs === 'encrypted' ? null : sentAs
   const sentences = [
+    view.message.outside && words.outside(localSender(mail.from)),
     view.as === 'part' && words.partAlone,
     left && words.sentAs[left],
     view.as === 'came' && mail.security === 'encrypted' && (left ? words.copyKept : words.isEncrypted),
@@ -296,6 +297,12 @@ const Verdict = ({ c, view }: { c: PageContext; view: View }) => {
     ...signedBy(c, mail.signature),
   ].filter(Boolean)
   return sentences.length ? <p class="s">{sentences.join(' ')}</p> : null
+}
+
+/** The sender's address where it is one that can say nothing else: the sender writes it. */
+const localSender = (from: { address: string }[]) => {
+  const [address = ''] = from.length === 1 ? from.map((each) => each.address) : []
+  return /^[\w.+-]{1,64}@[\w.-]{1,100}$/.test(address) ? address : null
 }
 
 const signedBy = (c: PageContext, { status, key, by, at, reason }: Signature): string[] => {

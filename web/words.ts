@@ -247,7 +247,7 @@ const en = {
 
   // lists
   count: (unread: number, total: number) => (unread ? `${unread} new of ${total}` : String(total)),
-  legend: 'N new, F flagged, A answered, @ attachment, E encrypted, S signed',
+  legend: 'N new, F flagged, A answered, @ attachment, E encrypted, S signed, O only claims to be from here',
   noMail: 'No mail here.',
   nothingFound: 'Nothing found.',
   found: (folder: string, count: number, more: boolean) =>
@@ -360,6 +360,10 @@ const en = {
     mismatch: 'Signed, but do NOT rely on it.',
   },
   inEncrypted: 'Was encrypted.',
+  outside: (who: string | null) =>
+    who
+      ? `This came from outside, not from the account of ${who}.`
+      : 'This came from outside, not from an account of this server.',
   sentAs: { plain: 'Sent in plain.', signed: 'Sent signed.' },
   copyKept: 'This copy is kept encrypted to you; press Decrypt to read it.',
   copyWasKept: 'This copy is kept encrypted to you.',
@@ -413,6 +417,7 @@ const en = {
     'used sign': 'Signed',
     'used passphrase-changed': 'Passphrase changed',
     'used password-changed': 'Password changed',
+    'used clock-mended': 'The server’s clock was mended',
     'used recovered': 'New passphrase, by recovery code',
     'used recovery-code-replaced': 'New recovery code made',
     'used passkey-added': 'Passkey added',
@@ -851,7 +856,7 @@ const ja: Words = {
   otherwiseApprove: '戻って、パスフレーズを入力してください。',
   approvalPasskeyWhat: (scope, terminal) => `承認する内容: ${scope} (${terminal})。`,
   count: (unread, total) => (unread ? `未読${unread}/${total}` : String(total)),
-  legend: 'N 未読、F 旗、A 返信済み、@ 添付、E 暗号、S 署名',
+  legend: 'N 未読、F 旗、A 返信済み、@ 添付、E 暗号、S 署名、O ここを名乗る外部のメール',
   noMail: 'メールはありません。',
   nothingFound: '見つかりません。',
   found: (folder, count, more) =>
@@ -955,6 +960,10 @@ const ja: Words = {
     mismatch: '署名がありますが、信用しないでください。',
   },
   inEncrypted: '暗号化されていました。',
+  outside: (who) =>
+    who
+      ? `外部から届きました。${who}のアカウントからではありません。`
+      : '外部から届きました。このサーバーのアカウントからではありません。',
   sentAs: { plain: '暗号化せずに送信しました。', signed: '署名して送信しました。' },
   copyKept: 'この控えはあなた宛てに暗号化されています。読むには「復号」を押してください。',
   copyWasKept: 'この控えはあなた宛てに暗号化されています。',
@@ -1002,6 +1011,7 @@ const ja: Words = {
     'used sign': '署名した',
     'used passphrase-changed': 'パスフレーズを変えた',
     'used password-changed': 'パスワードを変えた',
+    'used clock-mended': 'サーバーの時計を直した',
     'used recovered': '回復コードで新しいパスフレーズにした',
     'used recovery-code-replaced': '新しい回復コードを作った',
     'used passkey-added': 'パスキーを追加した',

@@ -16,7 +16,7 @@ import {
 } from '../letter.ts'
 import { fileNameOf } from '../paths.ts'
 import { harmless, wholeAddress } from '../text.ts'
-import { grouped } from '../words.ts'
+import { fromOutside, grouped } from '../words.ts'
 import { type Command, counted, row } from './dialogue.ts'
 import { type Desk, isYes, sizeInWords } from './letter.ts'
 
@@ -607,6 +607,7 @@ const numbersIn = (text: string): number[] => {
 const rowInWords = (row: Row, kind: string, folder: string | null): string => {
   const marks = [
     row.seen ? '' : 'unread',
+    row.outside ? 'only claims to be from here' : '',
     row.flagged ? 'flagged' : '',
     row.answered ? 'answered' : '',
     row.security === 'plain' ? '' : row.security,
@@ -628,6 +629,7 @@ const stateOf = ({ came, opened, part }: View): string => {
   const { signature } = opened ?? came
   const copy = copyOf(came)
   const sentences = [
+    came.outside ? fromOutside(came.from) : '',
     part === null ? '' : 'This is one encrypted part alone, not the mail around it.',
     copy ? `Sent ${copy === 'plain' ? 'in plain' : 'signed'}.` : '',
     opened

@@ -421,7 +421,8 @@ const rowText = (
     row.seen ? ' ' : 'N',
     row.flagged ? 'F' : row.answered ? 'A' : ' ',
     row.attachments > 0 ? '@' : ' ',
-    { plain: ' ', encrypted: 'E', signed: 'S' }[row.security],
+    // What claims to be from here but is not outweighs how it is secured; the open mail says both.
+    row.outside ? 'O' : { plain: ' ', encrypted: 'E', signed: 'S' }[row.security],
   ].join('')
   const who = isSent ? row.to || '(nobody yet)' : senderOf(row.from)
   const dateColumns = columns >= 60 ? 7 : 0

@@ -9,7 +9,7 @@ import type { Source } from '../letter.ts'
 import type { Line, Picture, ScreenKind, Size } from '../screen.ts'
 import type { ListScreen, MessageScreen, State } from '../state.ts'
 import { cells, column, cut, harmless, wholeAddress, wrapped } from '../text.ts'
-import { grouped, hasAddressLooks, people, sizeOf } from '../words.ts'
+import { fromOutside, grouped, hasAddressLooks, people, sizeOf } from '../words.ts'
 import { archive, flag, move, remove } from './acts.ts'
 import { openAttachments } from './attachments.ts'
 import { forward, openDraft, reply } from './compose.ts'
@@ -320,6 +320,7 @@ const verdictsOf = (screen: Own, keymap: Keymap): { text: string; isBad: boolean
   const good = (text: string) => said.push({ text, isBad: false })
   const bad = (text: string) => said.push({ text, isBad: true })
   if (problem) bad(problem)
+  if (came.outside) bad(fromOutside(came.from))
   const notSigned = opened?.signature.status === 'none' ? ' It is not signed.' : ''
   if (opened && screen.part !== null)
     good(
