@@ -424,6 +424,13 @@ export class Letters {
     if (!letter.sign && !keys) return [{ recipients: addressed.all, octets: message }]
     const userId = session.user.id
     const copyTo = keys ? await this.#ownKey(session.user) : []
+    // What is only kept is nowhere but here; what leaves could be read on the way by who took the key.
+    if (keys && (await this.#keyrings.copyKey(userId))?.uses.revoked?.hard)
+      throw new Refusal(
+        'bad-key',
+        'Your own key was revoked as no longer safe, and a copy for you would be encrypted to it. Import another key, or send without encryption.',
+        { detail: { reason: 'own-key-revoked' } },
+      )
     const seen = [...new Set([...addressed.to, ...addressed.cc].map(({ address }) => address))]
     const unseen = addressed.all.filter((address) => !seen.includes(address))
     const groups = keys

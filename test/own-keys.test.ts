@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import Sqlite from 'better-sqlite3'
 import * as openpgp from 'openpgp'
 import { Refusal } from '../server/refusal.ts'
 import { Gpg } from './gpg.ts'
@@ -138,38 +139,45 @@ test('only-sign and only-decrypt keys come in, and it is said what each cannot',
   assert.deepEqual([body.text.trim(), body.signature.status], ['kept', 'valid'])
 })
 
-test('an own key that was revoked reads, and a letter says before it leaves that it cannot be signed', async (t) => {
-  if (!needs(t, 'gpg')) return
-  const server = await annsServer(t)
-  const gpg = new Gpg(t)
-  const fingerprint = gpg.generate(`Ann <${ann}>`, 'ed25519', 'pp')
-  const old = gpg.ok(['-a', '-e', '-r', fingerprint], 'before').toString()
-  await imported(server, secretOf(gpg, fingerprint))
-  const terminal = await unlocked(server)
-  const revocation = gpg.ok(
-    [...loopback('pp'), '--no-batch', ...answered, '--armor', '--gen-revoke', fingerprint],
-    'y\n3\n\ny\n',
-  )
-  const learned = await terminal.post('/correspondents', { armored: revocation.toString() })
-  assert.equal(learned.status, 200, JSON.stringify(learned.body))
-  assert.deepEqual(learned.body, { offered: [], revoked: [fingerprint] })
-  const { keys } = (await terminal.get('/keys')).body
-  assert.ok(keys[0].revoked)
-  assert.match(keys[0].state, /cannot sign: it was revoked/)
-  assert.equal((await opened(server, terminal, old)).body.text.trim(), 'before')
-  const refused = await terminal.post('/messages', { to: [ann], subject: 's', text: 'x', sign: true })
-  assert.equal(refused.status, 422)
-  assert.match(told(refused), /was revoked/)
-  const plain = await terminal.post('/messages', { to: [ann], subject: 's', text: 'plain' })
-  assert.equal(plain.status, 201, JSON.stringify(plain.body))
-  assert.equal((await terminal.post(`/messages/${plain.body.id}/decrypt`)).body.text.trim(), 'plain')
-  const [exported] = await server.services.keyrings.exportSecret(
-    await server.services.users.named(ann),
-    'pp',
-    'copy',
-  )
-  assert.equal(await (await openpgp.readKey({ armoredKey: exported! })).isRevoked(), true)
-})
+for (const reason of ['1', '3'])
+  test(`an own key that was revoked (${reason === '1' ? 'hard' : 'soft'}) reads, and a letter says before it leaves that it cannot be signed`, async (t) => {
+    if (!needs(t, 'gpg')) return
+    const server = await annsServer(t)
+    const gpg = new Gpg(t)
+    const fingerprint = gpg.generate(`Ann <${ann}>`, 'ed25519', 'pp')
+    const old = gpg.ok(['-a', '-e', '-r', fingerprint], 'before').toString()
+    await imported(server, secretOf(gpg, fingerprint))
+    const terminal = await unlocked(server)
+    const revocation = gpg.ok(
+      [...loopback('pp'), '--no-batch', ...answered, '--armor', '--gen-revoke', fingerprint],
+      `y\n${reason}\n\ny\n`,
+    )
+    const learned = await terminal.post('/correspondents', { armored: revocation.toString() })
+    assert.equal(learned.status, 200, JSON.stringify(learned.body))
+    assert.deepEqual(learned.body, { offered: [], revoked: [fingerprint] })
+    const { keys } = (await terminal.get('/keys')).body
+    assert.ok(keys[0].revoked)
+    assert.match(keys[0].state, /cannot sign: it was revoked/)
+    assert.equal((await opened(server, terminal, old)).body.text.trim(), 'before')
+    const refused = await terminal.post('/messages', { to: [ann], subject: 's', text: 'x', sign: true })
+    assert.equal(refused.status, 422)
+    assert.match(told(refused), /was revoked/)
+    const plain = await terminal.post('/messages', { to: [ann], subject: 's', text: 'plain' })
+    assert.equal(plain.status, 201, JSON.stringify(plain.body))
+    assert.equal((await terminal.post(`/messages/${plain.body.id}/decrypt`)).body.text.trim(), 'plain')
+    // The letter itself must not go to a key that others may have.
+    await server.addUser('ben@wafer.test')
+    const letter = { to: ['ben@wafer.test'], subject: 's', text: 'x', encrypt: true }
+    const encrypted = await terminal.post('/messages', letter)
+    assert.equal(encrypted.status, reason === '1' ? 422 : 201, JSON.stringify(encrypted.body))
+    if (reason === '1') assert.match(told(encrypted), /Your own key was revoked as no longer safe/)
+    const [exported] = await server.services.keyrings.exportSecret(
+      await server.services.users.named(ann),
+      'pp',
+      'copy',
+    )
+    assert.equal(await (await openpgp.readKey({ armoredKey: exported! })).isRevoked(), true)
+  })
 
 for (const [kind, reason, earlier] of [
   ['hard', '1', 'expired'],
@@ -557,4 +565,26 @@ test('an own key that expires while it is used: letters and drafts are kept, and
   assert.deepEqual((await terminal.post('/recipients', { to: ann })).body.recipients, [
     { address: ann, key: false, why: 'expired' },
   ])
+})
+
+test('keys from before their uses were kept are asked once, own ones and accepted ones', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  const { publicKey } = await openpgp.generateKey({
+    type: 'curve25519',
+    userIDs: [{ email: bob }],
+    format: 'object',
+  })
+  const armored = publicKey.armor()
+  await terminal.post('/correspondents', { armored, accept: publicKey.getFingerprint() })
+  const database = new Sqlite(join(server.folder, 'data', 'wafer.db'))
+  database.exec('UPDATE key_pairs SET uses = NULL; UPDATE correspondents SET uses = NULL')
+  const { body } = await terminal.get('/keys')
+  assert.deepEqual([body.keys[0].can_sign, body.keys[0].can_decrypt, body.keys[0].state], [true, true, ''])
+  assert.equal((await terminal.post('/recipients', { to: bob })).body.recipients[0].key, true)
+  const count =
+    'SELECT (SELECT count(uses) FROM key_pairs) + (SELECT count(uses) FROM correspondents) AS kept'
+  assert.deepEqual(database.prepare(count).get(), { kept: 2 })
+  database.close()
 })

@@ -1,7 +1,7 @@
 /** The pages as a browser without JavaScript uses them: links, forms and cookies against a whole server. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createCleartextMessage, generateKey, sign } from 'openpgp'
+import { createCleartextMessage, enums, generateKey, revokeKey, sign } from 'openpgp'
 import { passphrase, password, type World, world } from './world.ts'
 
 const ann = 'ann@example.org'
@@ -744,6 +744,77 @@ test('a pasted key is shown with its fingerprint and counts once it is accepted'
   await lynx.follow('Keys in this mail')
   await lynx.press('Accept')
   assert.equal((await made.services.correspondents.list(1))[0]?.fingerprint, fingerprint)
+})
+
+test('a revocation that is pasted or mailed is noted at once, and the page of the key says so', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  const carla = 'carla@elsewhere.example'
+  const make = () =>
+    generateKey({ type: 'ecc', curve: 'curve25519Legacy', userIDs: [{ email: carla }], format: 'object' })
+  const [key, other] = [await make(), await make()]
+  for (const { publicKey } of [key, other]) {
+    await lynx.go('/k')
+    await lynx.press('Look at it', { key: publicKey.armor() })
+    await lynx.press('Accept')
+  }
+  await lynx.go('/k')
+  assert.doesNotMatch(lynx.page.text, /Revoked/)
+  await lynx.press('Look at it', { key: key.revocationCertificate })
+  assert.match(lynx.page.happened, /Revoked by its owner, which is noted now/)
+  assert.equal(lynx.page.heading, 'Keys')
+  assert.match(lynx.page.text, /Revoked .*no signature by it counts any more, and nothing is encrypted to it/)
+
+  const reasonForRevocation = { flag: enums.reasonForRevocation.keySuperseded }
+  const revoked = await revokeKey({ key: other.privateKey, reasonForRevocation, format: 'object' })
+  const block = `--b\nContent-Type: text/plain\n\nnew key soon\n--b\nContent-Type: application/pgp-keys\nContent-Disposition: attachment; filename=key.asc\n\n${revoked.publicKey.armor()}\n--b--`
+  await made.deliver(
+    ann,
+    mail('My old key', block, 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n'),
+  )
+  await lynx.go('/f/inbox')
+  await lynx.follow('My old key')
+  await lynx.follow('Keys in this mail')
+  assert.match(lynx.page.happened, /Revoked by its owner/)
+  await lynx.go('/k')
+  assert.match(lynx.page.text, /Revoked .*later signatures by it do not count/)
+  await lynx.follow('Compose')
+  await lynx.press('Send', { to: carla, subject: 'S', text: 'kept', prot: 'encrypt' })
+  assert.match(lynx.page.happened, /The key of carla@elsewhere\.example was revoked/)
+  assert.equal(lynx.page.value('text'), 'kept')
+})
+
+test('the page of keys says what an own key cannot do, and Sign says why', async (t) => {
+  const made = await world(t)
+  const user = await made.addUser(ann, { key: false })
+  const { privateKey } = await generateKey({
+    type: 'curve25519',
+    userIDs: [{ email: ann }],
+    keyExpirationTime: 3600,
+    format: 'object',
+  })
+  const file = privateKey.write()
+  await made.services.keyrings.add(user, passphrase, { import: { file, passphrase: Buffer.from('') } })
+  made.pass(2 * 3_600_000)
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.go('/k')
+  assert.match(
+    lynx.page.text,
+    /reads, cannot sign: it has expired; others cannot encrypt to it: it has expired/,
+  )
+  lynx.cookies.set('lang', 'ja')
+  await lynx.go('/k')
+  assert.match(lynx.page.text, /署名できません\(期限切れ\)/)
+  lynx.cookies.set('lang', 'en')
+  await lynx.go('/k')
+  await lynx.follow('Compose')
+  await lynx.press('Sign', { to: bob, subject: 'S', text: 'kept' })
+  await lynx.unlock()
+  assert.match(lynx.page.happened, /You have no key that can sign now: key [0-9A-F]{16} expired on/)
+  assert.equal(lynx.page.value('text').trim(), 'kept')
 })
 
 test('terminals are listed and can be logged out; every use of the key is in the key log', async (t) => {
