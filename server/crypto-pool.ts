@@ -8,6 +8,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import type { Answer, Operations, Request } from './child.ts'
+import { waitingLimit, waitingLimitOfStrangers, waitingLimitOfUser, waitMs } from './limits.ts'
 import { type Piecewise, receiveInPieces, sendInPieces } from './pieces.ts'
 import { Refusal } from './refusal.ts'
 
@@ -20,9 +21,6 @@ const taskLimitMs = 20_000
 const processLimit = 12
 /** Of the processes without keys, for each kind of their work. */
 const keylessAtOnce = 2
-/** Tasks that wait: of one owner or kind of work, and of one user among those. */
-const queueLimit = 64
-const queueLimitOfUser = 32
 
 /** No core dump; CPU seconds in a life; address space in KiB, of which an idle process has 1.4 GiB reserved. */
 const limits = 'ulimit -c 0; ulimit -t 120; ulimit -v 3145728; exec "$0" "$@"'
@@ -43,16 +41,21 @@ type Owner = number | 'intake' | 'reading'
 /** When a task's turn comes: for work that costs more than a process. */
 export type Turn = <T>(work: () => Promise<T>) => Promise<T>
 
+type Waiting = {
+  owner: Owner
+  user: number | null
+  start: (child: Child) => void
+  fail: (error: Error) => void
+}
+
 export class CryptoPool {
   readonly #children = new Set<Child>()
   #spare: Child | null = null
   #closed = false
-  readonly #queue: {
-    owner: Owner
-    user: number | null
-    start: (child: Child) => void
-    fail: (error: Error) => void
-  }[] = []
+  #queue: Waiting[] = []
+  /** When each user that waits was last given a process, in turns. */
+  readonly #served = new Map<number | null, number>()
+  #turns = 0
 
   /** Starts the spare process, so that the first task need not wait for one. */
   warmUp() {
@@ -63,19 +66,24 @@ export class CryptoPool {
    * Runs one operation of child.ts.
    *
    * @param owner whose keys or secrets are in the task, or the kind of work without any
+   * @param task or what fetches it when its turn has come: those that wait should not hold a mail each
    * @param options.user for whom it is, where that is not the owner
    * @param options.turn lets the task begin when its process stands ready
-   * @throws Refusal as the operation does; `busy` when too many tasks wait; `failed` when the work took too long
+   * @throws Refusal as the operation does; `busy` when too many tasks wait, or this one waited too long; `failed` when the work took too long
    */
   async run<O extends keyof Operations>(
     owner: Owner,
     operation: O,
-    task: Task<O>,
-    { user = null, turn = (work) => work() }: { user?: number | null; turn?: Turn } = {},
+    task: Task<O> | (() => Promise<Task<O>>),
+    {
+      user = typeof owner === 'number' ? owner : null,
+      turn = (work) => work(),
+    }: { user?: number | null; turn?: Turn } = {},
   ): Promise<Result<O>> {
     const child = await this.#childFor(owner, user)
     try {
-      return (await turn(() => child.run(operation, task))) as Result<O>
+      const fetched = typeof task === 'function' ? await task() : task
+      return (await turn(() => child.run(operation, fetched))) as Result<O>
     } finally {
       child.free()
       this.#next()
@@ -91,32 +99,58 @@ export class CryptoPool {
     this.#closed = true
     for (const child of this.#children) child.end()
     this.#spare?.end()
-    for (const { fail } of this.#queue.splice(0)) fail(new Refusal('busy', 'The server is being stopped.'))
+    for (const { fail } of this.#queue) fail(new Refusal('busy', 'The server is being stopped.'))
+    this.#queue = []
   }
 
   #childFor(owner: Owner, user: number | null): Promise<Child> {
-    const waiting = this.#queue.filter((task) => task.owner === owner)
-    const ofUser = waiting.filter((task) => task.user === user).length
-    if (waiting.length >= queueLimit || (user !== null && ofUser >= queueLimitOfUser))
-      throw new Refusal('busy', 'The server is busy. Please try again in a few seconds.', {
-        detail: { retry_after_s: 5 },
-      })
+    const ofUser = this.#queue.filter((waiting) => waiting.user === user).length
+    const limit = user === null ? waitingLimitOfStrangers : waitingLimitOfUser
+    if (this.#queue.length >= waitingLimit || ofUser >= limit) throw isBusy()
     return new Promise((resolve, reject) => {
-      this.#queue.push({ owner, user, start: resolve, fail: reject })
+      const waiting: Waiting = {
+        owner,
+        user,
+        start: (child) => {
+          clearTimeout(deadline)
+          resolve(child)
+        },
+        fail: (error) => {
+          clearTimeout(deadline)
+          reject(error)
+        },
+      }
+      const deadline = setTimeout(() => {
+        this.#queue = this.#queue.filter((each) => each !== waiting)
+        reject(isBusy())
+      }, waitMs)
+      this.#queue.push(waiting)
       this.#next()
     })
   }
 
-  /** Starts every waiting task that a process can be had for, in the order in which they came. */
+  /**
+   * Starts every waiting task that a process can be had for: first those of the user who was longest without, and of one
+   * user in the order in which they came. So who asks for much waits behind the others for each of it.
+   */
   #next() {
-    for (let place = 0; place < this.#queue.length; ) {
-      const child = this.#closed ? null : this.#available(this.#queue[place]!.owner)
+    if (this.#queue.length === 0) return this.#served.clear()
+    const full = new Set<Owner>()
+    const last = ({ user }: Waiting) => this.#served.get(user) ?? 0
+    for (;;) {
+      let first: Waiting | null = null
+      for (const waiting of this.#queue)
+        if (!full.has(waiting.owner) && (first === null || last(waiting) < last(first))) first = waiting
+      if (first === null) return
+      const child = this.#closed ? null : this.#available(first.owner)
       if (!child) {
-        place += 1
+        full.add(first.owner)
         continue
       }
       child.take()
-      this.#queue.splice(place, 1)[0]!.start(child)
+      this.#queue.splice(this.#queue.indexOf(first), 1)
+      this.#served.set(first.user, ++this.#turns)
+      first.start(child)
     }
   }
 
@@ -236,4 +270,8 @@ class Child {
   }
 }
 
+const isBusy = () =>
+  new Refusal('busy', 'The server is busy. Please try again in a few seconds.', {
+    detail: { retry_after_s: 5 },
+  })
 const interrupted = () => new Refusal('failed', 'The work was stopped before it was done. Please try again.')

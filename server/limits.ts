@@ -5,6 +5,12 @@ export const letterMemoryMs = 30 * 24 * 60 * 60_000
 
 /** How long a list is worked on before others have their turn of the event loop, in milliseconds. */
 export const turnMs = 10
+/** Work that waits for a child process: of all, of one user, and of strangers; and for how long anybody waits, in milliseconds. */
+export const waitingLimit = 2048
+export const waitingLimitOfUser = 256
+export const waitingLimitOfStrangers = 64
+export const waitMs = 45_000
+
 /** Of large octets, how much goes to a child process, or comes from one, in one turn of the event loop. */
 export const pieceOctets = 128 * 1024
 

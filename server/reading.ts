@@ -5,7 +5,7 @@
 import type { Allowances } from './allowances.ts'
 import type { Correspondents } from './correspondents.ts'
 import type { CryptoPool } from './crypto-pool.ts'
-import type { Mail } from './encrypted-mail.ts'
+import type { Certificate, Mail } from './encrypted-mail.ts'
 import type { Folder, Listed, Mailboxes } from './mailboxes.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './sessions.ts'
@@ -33,8 +33,8 @@ export class Reading {
 
   /** The message as it came; it counts as seen. @throws Refusal `not-found` */
   async read(session: Session, id: number): Promise<ReadMessage> {
-    return this.#view(session, id, async (octets, certificates) =>
-      this.#pool.run('reading', 'read', { octets, certificates }, { user: session.user.id }),
+    return this.#view(session, id, async (source) =>
+      this.#pool.run('reading', 'read', source, { user: session.user.id }),
     )
   }
 
@@ -45,9 +45,13 @@ export class Reading {
    * @throws Refusal `not-found`, `key-in-use`, `allowance-required`, `not-encrypted`, `cannot-decrypt`
    */
   async open(session: Session, keyToken: string | null, id: number, part?: string): Promise<ReadMessage> {
-    return this.#view(session, id, (octets, certificates) =>
+    return this.#view(session, id, (source) =>
       this.#allowances.use(session, keyToken, { scope: 'read', messageId: id }, (opening) =>
-        this.#pool.run(session.user.id, 'open', { opening, octets, certificates, ...(part ? { part } : {}) }),
+        this.#pool.run(session.user.id, 'open', async () => ({
+          opening,
+          ...(await source()),
+          ...(part ? { part } : {}),
+        })),
       ),
     )
   }
@@ -66,22 +70,24 @@ export class Reading {
     within?: string,
   ): Promise<Attachment> {
     const { security } = await this.#mailboxes.message(session.user.id, id)
-    const octets = await this.#mailboxes.octets(session.user.id, id)
+    const octets = () => this.#mailboxes.octets(session.user.id, id)
     // Of a mail that is encrypted in part, the rest needs no key.
     const asItCame = within
       ? null
-      : await this.#pool.run('reading', 'part', { octets, id: part }, { user: session.user.id })
+      : await this.#pool.run('reading', 'part', async () => ({ octets: await octets(), id: part }), {
+          user: session.user.id,
+        })
     // The row of a mail that came long ago may not know yet that there is something encrypted in it.
     const mayBeSealed = within !== undefined || security === 'encrypted' || keyToken !== null
     const found =
       asItCame === null && mayBeSealed
         ? await this.#allowances.use(session, keyToken, { scope: 'read', messageId: id }, (opening) =>
-            this.#pool.run(session.user.id, 'openPart', {
+            this.#pool.run(session.user.id, 'openPart', async () => ({
               opening,
-              octets,
+              octets: await octets(),
               id: part,
               ...(within ? { within } : {}),
-            }),
+            })),
           )
         : asItCame
     if (!found) throw new Refusal('not-found', 'There is no such attachment.')
@@ -91,16 +97,15 @@ export class Reading {
   async #view(
     session: Session,
     id: number,
-    work: (
-      octets: Uint8Array,
-      certificates: Awaited<ReturnType<Correspondents['certificates']>>,
-    ) => Promise<Mail>,
+    work: (source: () => Promise<{ octets: Uint8Array; certificates: Certificate[] }>) => Promise<Mail>,
   ): Promise<ReadMessage> {
     const userId = session.user.id
     const message = await this.#mailboxes.message(userId, id)
     const folder = await this.#mailboxes.folder(userId, message.folderId)
-    const octets = await this.#mailboxes.octets(userId, id)
-    const mail = await work(octets, await this.#correspondents.certificates(session.user, message.sender))
+    const mail = await work(async () => ({
+      octets: await this.#mailboxes.octets(userId, id),
+      certificates: await this.#correspondents.certificates(session.user, message.sender),
+    }))
     if (!message.seen) await this.#mailboxes.mark(userId, [id], { seen: true })
     return { message: { ...message, seen: true }, folder, mail }
   }

@@ -172,3 +172,34 @@ describe('size: what is allowed, at its largest, delays nobody', () => {
     }
   })
 })
+
+describe('queue: work with keys is done in turn', () => {
+  test('a hundred mails opened at once are all opened, and another user opens one meanwhile', {
+    timeout: 300_000,
+  }, async (t) => {
+    const bob = 'bob@wafer.test'
+    const server = await measuredServer(t, async (services) => {
+      for (const address of [ann, bob]) {
+        const user = await withKey(services, address)
+        const mail = Buffer.from(`From: ${address}\r\nTo: ${address}\r\nSubject: x\r\n\r\nhello\r\n`)
+        await services.mailboxes.deliver([user.id], await services.letters.toSelf(user, mail))
+      }
+    })
+    const [anns, bobs] = [await server.terminal(ann), await server.terminal(bob)]
+    await anns.unlock()
+    await bobs.unlock()
+    const { result } = await server.during(async () => {
+      let left = 100
+      const opened = Array.from({ length: left }, async () => {
+        const { status } = await anns.post('/messages/1/decrypt')
+        left -= 1
+        return status
+      })
+      const other = await bobs.post('/messages/2/decrypt')
+      return { other, left, opened: await Promise.all(opened) }
+    })
+    assert.deepEqual(result.opened, Array(100).fill(200))
+    assert.equal(result.other.status, 200)
+    assert.ok(result.left > 50, `bob waited for ${100 - result.left} of ann's`)
+  })
+})
