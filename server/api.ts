@@ -19,6 +19,9 @@ import type { Session } from './sessions.ts'
 
 export type Asker = { session: Session | null; keyToken: string | null; address: string }
 
+/** At lock and log-out: copies that a browser keeps of what it showed go too. */
+export const clearSiteData = '"cache", "storage"'
+
 /** Of the keys in one text, those that anybody would look at. */
 const offeredLimit = 20
 
@@ -106,7 +109,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .delete('/session', async (c) => {
       const { session } = await authenticated(c)
       await sessions.end(session.id, 'logout')
-      return c.body(null, 204)
+      return c.body(null, 204, { 'Clear-Site-Data': clearSiteData })
     })
 
     .get('/folders', async (c) => {
@@ -198,7 +201,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .delete('/allowance', async (c) => {
       const { session } = await authenticated(c)
       await allowances.lock(session)
-      return c.body(null, 204)
+      return c.body(null, 204, { 'Clear-Site-Data': clearSiteData })
     })
     .post('/allowance/stop', async (c) => {
       const { session } = await authenticated(c)

@@ -21,7 +21,7 @@ import { type Context, Hono } from 'hono'
 import { deleteCookie, setCookie } from 'hono/cookie'
 import { style } from '../web/layout.tsx'
 import { notEncrypted, type PageEnv, pages } from '../web/pages.tsx'
-import { api } from './api.ts'
+import { api, clearSiteData } from './api.ts'
 import { isLocalName, isLoopback, localOrigin } from './config.ts'
 import { Connections } from './connections.ts'
 import { connections as limits } from './limits.ts'
@@ -52,6 +52,8 @@ export type Visit = {
   logIn(begun: { token: string; session: Session }): void
   logOut(): void
   keepKey(token: string | null): void
+  /** The key is locked: nor is anything that was shown with it to stay in the browser. */
+  lockKey(): void
   /** The key token of an approval that was asked for; it opens nothing before that is granted. */
   pendingToken: string | null
   /** The site's own address, where the browser is at another name of this machine; null where it is at home. */
@@ -182,7 +184,7 @@ const notEncryptedPage = (origin: string, accepted: string | undefined) => {
 const pageHeaders = {
   'Content-Type': 'text/html;charset=utf-8',
   'Cache-Control': 'no-store',
-  'Content-Security-Policy': `default-src 'self';img-src data:;object-src 'none';style-src 'sha256-${createHash('sha256').update(style).digest('base64')}';form-action 'self';base-uri 'none';frame-ancestors 'none'`,
+  'Content-Security-Policy': `default-src 'none';script-src 'self';img-src data:;style-src 'sha256-${createHash('sha256').update(style).digest('base64')}';form-action 'self';base-uri 'none';frame-ancestors 'none'`,
   'X-Content-Type-Options': 'nosniff',
   // Not no-referrer: with that, Chromium sends `Origin: null` with a form of our own.
   'Referrer-Policy': 'same-origin',
@@ -225,6 +227,9 @@ const routes = (services: Services) => {
 
   app.use(async (c, next) => {
     const { host, secure, base } = connection(c, services)
+    // Not for this machine: it would hold for every other server on its other ports.
+    if (secure.https && !isLocalName(URL.parse(base)?.hostname ?? ''))
+      c.env.outgoing.setHeader('Strict-Transport-Security', 'max-age=31536000')
     if (!secure.enough) {
       const { body, headers } = notEncryptedPage(site.origin, c.req.header('accept-language'))
       return new Response(body, { status: 426, headers })
@@ -277,10 +282,6 @@ const routes = (services: Services) => {
     if (!visit.session && !isPublic(c.req.path))
       c.res = await page.interrupted(c as unknown as Context<PageEnv>)
     else await next()
-    const { secure, base } = connection(c, services)
-    if (c.req.path === '/login' && secure.https && !isLocalName(new URL(base).hostname))
-      // Not for this machine: it would hold for every other server on its other ports.
-      c.res.headers.set('Strict-Transport-Security', 'max-age=31536000')
     c.res = await whole(c.res, c.env.incoming)
   })
   app.route('/', page.app as unknown as Hono<Env>)
@@ -313,7 +314,10 @@ const routes = (services: Services) => {
 }
 
 /** The answer with its length, which text browsers of HTTP/1.0 need, and with the header fields of its kind. */
-const whole = async (response: Response, { httpVersion }: IncomingMessage): Promise<Response> => {
+const whole = async (
+  response: Response,
+  { httpVersion, headers: requestHeaders }: IncomingMessage,
+): Promise<Response> => {
   const octets = new Uint8Array(await response.arrayBuffer())
   const { status, headers } = response
   headers.set('Content-Length', String(octets.length))
@@ -321,6 +325,10 @@ const whole = async (response: Response, { httpVersion }: IncomingMessage): Prom
   else if (headers.get('Content-Type')?.startsWith('text/html'))
     for (const [name, value] of Object.entries(pageHeaders))
       if (name === 'Content-Type' || !headers.has(name)) headers.set(name, value)
+  // For htmx. Whatever can run it sends that header field with each page it asks for; a thin browser is spared these octets.
+  const policy = headers.get('Content-Security-Policy')
+  if (requestHeaders['upgrade-insecure-requests'] && policy === pageHeaders['Content-Security-Policy'])
+    headers.set('Content-Security-Policy', `${policy};connect-src 'self'`)
   // Lynx knows no `no-store`: it would show the mailbox again as it was before the key was open.
   if (httpVersion === '1.0') headers.append('Cache-Control', 'no-cache')
   return new Response(octets, { status, headers })
@@ -460,7 +468,11 @@ const beginVisit = async (
       deleteCookie(c, names.session, common)
       deleteCookie(c, names.key, common)
       deleteCookie(c, names.pending, common)
-      c.header('Clear-Site-Data', '"cache", "storage"')
+      c.header('Clear-Site-Data', clearSiteData)
+    },
+    lockKey: () => {
+      deleteCookie(c, names.key, common)
+      c.header('Clear-Site-Data', clearSiteData)
     },
     keepKey: (value) => {
       if (value) setCookie(c, names.key, value, { ...common, sameSite: 'Strict' })

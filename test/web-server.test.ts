@@ -1,7 +1,7 @@
 /** The border of the web: encrypted or not, framing, hosts, cookies, forms from other sites, header fields. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
@@ -72,6 +72,53 @@ test('Browsers are told to keep to HTTPS by the public name, never by a name of 
   assert.match(String(await told('mail.example.org')), /^max-age=\d+$/)
   for (const host of ['localhost', 'LOCALHOST:8080', 'wafer.localhost', '127.0.0.1:8080', '[::1]'])
     assert.equal(await told(host), undefined, host)
+})
+
+test('HSTS: every answer over TLS says so: pages, redirects, refusals, scripts and the API', async (t) => {
+  const server = await world(t, { ...tls, WAFER_ORIGIN: 'https://mail.example.org' })
+  const script = readdirSync(join(import.meta.dirname, '..', 'dist')).find((file) =>
+    /^enhance-.*js$/.test(file),
+  )
+  const answers = {
+    '/login': 200,
+    '/': 303,
+    '/f/inbox': 303,
+    '/nothing': 303,
+    [`/${script}`]: 200,
+    '/api/session': 401,
+    '/api/no': 404,
+  }
+  for (const path of Object.keys(answers)) {
+    const { headers } = await overTls(server, path, { host: 'mail.example.org' })
+    assert.match(String(headers['strict-transport-security']), /^max-age=31536000$/, path)
+  }
+  const { status, headers } = await overTls(server, '/login', { host: 'other.example.org' })
+  assert.deepEqual([status, headers['strict-transport-security']], [421, 'max-age=31536000'])
+})
+
+test('Clear-Site-Data: at the lock, as at log-out, a browser forgets what it was shown; its policy names what a page needs', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  await terminal.unlock()
+  for (const path of ['/allowance', '/session'])
+    assert.equal((await terminal.delete(path)).headers.get('clear-site-data'), '"cache", "storage"', path)
+  const { token } = await server.terminal(ann)
+  const headers = { cookie: `wafer=${token}`, 'upgrade-insecure-requests': '1' }
+  const page = await fetch(`${server.url}/f/inbox`, { headers })
+  assert.match(
+    String(page.headers.get('content-security-policy')),
+    /^default-src 'none';.*;connect-src 'self'$/,
+  )
+  const formToken = server.services.formToken(token!)
+  const locked = await fetch(`${server.url}/do`, {
+    method: 'POST',
+    headers,
+    body: new URLSearchParams({ t: formToken, a: 'lock' }),
+    redirect: 'manual',
+  })
+  assert.equal(locked.status, 303)
+  assert.equal(locked.headers.get('clear-site-data'), '"cache", "storage"')
 })
 
 /** Where a redirect leads, word by word. */
@@ -306,7 +353,7 @@ test('Each answer brings the header fields that it should, within 350 bytes', as
     assert.match(head, /^referrer-policy: same-origin/im)
     const policy = head.match(/^content-security-policy: (.*)\r$/im)?.[1] ?? ''
     for (const rule of [
-      "object-src 'none'",
+      "default-src 'none'",
       "base-uri 'none'",
       "frame-ancestors 'none'",
       "form-action 'self'",

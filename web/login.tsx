@@ -224,7 +224,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       if (a === 'lock') {
         await approvals.cancel(session) // nor by a late approval
         await allowances.lock(session)
-        visit.keepKey(null)
+        visit.lockKey()
         return c.redirect('/f/inbox?ok=locked', 303)
       }
       if (a === 'logout') {
