@@ -50,6 +50,8 @@ export type Waiting = { id: string; publicHalf: Uint8Array }
  */
 const stopLimit = 3
 const stopWindowMs = 10 * 60_000
+/** How often work with a key asks whether the key was taken away by another process. */
+const watchMs = 1_000
 /** The longest time for which an approval opens the key for reading. */
 const approvedReadingMs = 15 * 60_000
 
@@ -203,11 +205,16 @@ export class Allowances {
     const { keyToken, waiting } = await this.prepare(session)
     const binding = this.#binding(session.user.id, session.id, waiting.id)
     const seal = { recipient: waiting.publicHalf, binding }
-    const { sealedDek, settle } = await this.#keyrings.unlock(session.user.id, opens, seal, (run) =>
-      turn(async () => {
-        this.#refuseOtherHolder(session) // others went through while this one waited
-        return run()
-      }),
+    const stands = () => {
+      if (this.#sessions.lockCount(session) !== lockCount) throw this.#lockedMeanwhile(session)
+    }
+    const { sealedDek, settle } = await this.#watched(session, stands, () =>
+      this.#keyrings.unlock(session.user.id, opens, seal, (run) =>
+        turn(async () => {
+          this.#refuseOtherHolder(session) // others went through while this one waited
+          return run()
+        }),
+      ),
     )
     const grant = { ...waiting, sealedDek, method, scope: 'sign' } as const
     const row = this.#insert(session, lockCount, grant, [settle], { reason })
@@ -228,20 +235,22 @@ export class Allowances {
   ): Promise<T> {
     const row = await this.#held(session, keyToken, what.scope)
     const { keyringId, keys } = await this.#keyrings.sealedKeys(session.user.id)
-    const result = await work({
+    const stands = () => this.#require(session, row.id)
+    const opening = {
       userId: session.user.id,
       keyringId,
       keys,
       keyMaterial: this.#epoch.keyMaterial(tokenOctets(keyToken)!, session.id),
       sealedDek: row.sealedDek,
       binding: this.#binding(session.user.id, session.id, row.id),
-    }).catch((error: unknown) => {
+    }
+    const result = await this.#watched(session, stands, () => work(opening)).catch((error: unknown) => {
       // A process that was ended under the work because the key was taken: say that rather than "interrupted".
-      this.#require(session, row.id)
+      stands()
       throw error
     })
     this.#db.transaction((tx) => {
-      this.#require(session, row.id)
+      stands()
       tx.update(allowances).set({ usedAt: this.#clock() }).where(eq(allowances.id, row.id)).run()
       this.#note(session, {
         event: 'used',
@@ -456,6 +465,29 @@ export class Allowances {
     const token = tokenOctets(keyToken)
     if (!token) return false
     return timingSafeEqual(await this.#epoch.publicHalf(token, session.id), row.publicHalf)
+  }
+
+  /**
+   * Does work with the key, and ends the processes that do it soon after another process of the server took the key
+   * away: that one ends its own at once, but knows none of these.
+   *
+   * @param stands throws once it was taken
+   */
+  async #watched<T>(session: Session, stands: () => void, work: () => Promise<T>): Promise<T> {
+    const look = () => {
+      try {
+        stands()
+      } catch {
+        this.#pool.endFor(session.user.id)
+      }
+    }
+    const watch = setInterval(look, watchMs).unref()
+    try {
+      return await work()
+    } finally {
+      clearInterval(watch)
+      look()
+    }
   }
 
   /** The fence: the session lives and holds the very allowance that the work began with. */

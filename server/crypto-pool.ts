@@ -1,7 +1,7 @@
 /**
  * Child processes for the work that needs keys or reads hostile mail. What a process has once held can be found in
  * its memory until it ends (measured: a passphrase survives garbage collection), so a process that worked with
- * keys serves one user in its life and is gone soon: at the lock, five seconds after its last work, or at the age of
+ * keys serves one user in its life and is gone soon: at the lock, four seconds after its last work, or at the age of
  * a minute. Work without keys has processes of its own. A spare one is kept warm. Each is limited in CPU time,
  * memory and the time of one task.
  */
@@ -15,7 +15,8 @@ import { Refusal } from './refusal.ts'
 type Task<O extends keyof Operations> = Parameters<Operations[O]>[0]
 type Result<O extends keyof Operations> = Awaited<ReturnType<Operations[O]>>
 
-const idleLimitMs = 5_000
+/** Less than the five seconds within which it has to be gone when another process of the server locked the key. */
+const idleLimitMs = 4_000
 const ageLimitMs = 60_000
 const taskLimitMs = 20_000
 const processLimit = 12

@@ -1,9 +1,11 @@
 /** The allowance: who may use the key, since when, until when, and that it is never two. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { openServices } from '../server/main.ts'
+import { openServices, serve } from '../server/main.ts'
 import { passphrase, password, problem, type Terminal, world } from './world.ts'
 
 const ann = 'ann@wafer.test'
@@ -497,3 +499,36 @@ test('One user’s waiting work delays nobody else’s unlock', async (t) => {
   release()
   await Promise.allSettled([busy, ...waiting])
 })
+
+test('a shared epoch: a process that is at work with the key ends soon after another server process locked it', {
+  timeout: 60_000,
+}, async (t) => {
+  const epochFile = join(mkdtempSync(join(tmpdir(), 'wafer-epoch-')), 'epoch')
+  t.after(() => rmSync(dirname(epochFile), { recursive: true }))
+  writeFileSync(epochFile, randomBytes(32), { mode: 0o600 })
+  const first = await world(t, { WAFER_EPOCH_FILE: epochFile })
+  await first.addUser(ann)
+  const terminal = await first.terminal(ann)
+  const id = await encryptedMessage(terminal)
+  await terminal.unlock()
+  const known = children()
+  const second = await serve(first.config)
+  t.after(() => second.close())
+  const { sessions, allowances, pool } = second.services
+  const session = (await sessions.contact(terminal.token!))!
+  const open = () =>
+    allowances.use(session, terminal.keyToken, { scope: 'read', messageId: id }, (opening) =>
+      pool.run(session.user.id, 'signCleartext', { opening, text: 'x' }),
+    )
+  await open()
+  // Its process does not go on: at work for as long as a task may take.
+  for (const child of children()) if (!known.includes(child)) process.kill(child, 'SIGSTOP')
+  const beganMs = performance.now()
+  const work = open()
+  assert.equal((await terminal.delete('/allowance')).status, 204)
+  await assert.rejects(work, { name: 'Refusal', code: 'allowance-required' })
+  assert.ok(performance.now() - beganMs < 15_000, 'before the limit of the task')
+})
+
+const children = () =>
+  readFileSync(`/proc/self/task/${process.pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number)
