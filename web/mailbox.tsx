@@ -21,6 +21,7 @@ import {
   sessionOf,
   shortDate,
   show,
+  sizeOf,
   wholeAddress,
   wordsOf,
 } from './layout.tsx'
@@ -30,7 +31,7 @@ import { unseen } from './unlock.tsx'
 const rows = 20
 
 export const mailboxPages = (services: Services) => {
-  const { mailboxes, clock, refusalOf } = services
+  const { mailboxes, quota, clock, refusalOf } = services
 
   const folderOf = async (
     c: PageContext,
@@ -45,7 +46,9 @@ export const mailboxPages = (services: Services) => {
   const folders = async (c: PageContext, status?: string, refused?: { id: number; name: string }) => {
     const words = wordsOf(c)
     const visit = c.get('visit')
-    const list = await mailboxes.folders(sessionOf(c).user.id)
+    const { id: userId } = sessionOf(c).user
+    const list = await mailboxes.folders(userId)
+    const space = quota.space(userId)
     return show(c, services, {
       title: words.moreTitle,
       status: status && <p>{status}</p>,
@@ -69,6 +72,7 @@ export const mailboxPages = (services: Services) => {
               </li>
             ))}
           </ul>
+          <p>{words.space(sizeOf(space.used), sizeOf(space.quota))}</p>
           <Form visit={visit} action="/folders">
             <Field label={words.newFolder} name="name" value={refused?.id === 0 ? refused.name : ''} />
             <Button a="create">{words.create}</Button>

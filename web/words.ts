@@ -247,6 +247,7 @@ const en = {
 
   // lists
   count: (unread: number, total: number) => (unread ? `${unread} new of ${total}` : String(total)),
+  space: (used: string, quota: string) => `${used} of ${quota} are used.`,
   legend: 'N new, F flagged, A answered, @ attachment, E encrypted, S signed, O only claims to be from here',
   noMail: 'No mail here.',
   nothingFound: 'Nothing found.',
@@ -860,6 +861,7 @@ const ja: Words = {
   otherwiseApprove: '戻って、パスフレーズを入力してください。',
   approvalPasskeyWhat: (scope, terminal) => `承認する内容: ${scope} (${terminal})。`,
   count: (unread, total) => (unread ? `未読${unread}/${total}` : String(total)),
+  space: (used, quota) => `使用量: ${used} / ${quota}`,
   legend: 'N 未読、F 旗、A 返信済み、@ 添付、E 暗号、S 署名、O ここを名乗る外部のメール',
   noMail: 'メールはありません。',
   nothingFound: '見つかりません。',
