@@ -153,6 +153,7 @@ describe('charsets', () => {
       recipients: 'a@example.org',
       subject: '①㈱髙',
       sentAt: Date.UTC(2021, 1, 20, 15, 9, 2),
+      from: ['t@example.jp'],
       messageId: '<1@example.jp>',
       attachments: 0,
       security: 'plain',
