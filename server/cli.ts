@@ -7,7 +7,7 @@
  * What a command needs beyond this file is imported when it runs.
  */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { run as script } from '../tui/scripts.ts'
 import type { Config } from './config.ts'
@@ -229,11 +229,35 @@ const commands: Record<string, Command> = {
     usage: 'ADDRESS --file KEY.asc --passphrase-stdin',
     does:
       'Takes over the secret keys of a file as gpg exports them; a key that is there is brought up to date. ' +
-      'Its passphrase opens the keyring that a first key begins. ' +
-      'For a further key standard input has two lines: the passphrase of the keyring, then that of the file.',
+      'Its passphrase opens the keyring that a first key begins, unless standard input has two lines, as for a ' +
+      'further key: the passphrase of the keyring, then that of the file.',
     arguments: [1, 1],
     options: { file: 'value', ...passphraseIn },
     run: importKey,
+  },
+  'key list': {
+    usage: 'ADDRESS',
+    does: 'Prints the keys, the present one first: fingerprint, algorithm, made, expires, addresses in it, what it cannot do.',
+    arguments: [1, 1],
+    options: {},
+    run: (call) =>
+      withServices(async ({ users, keyrings }) => {
+        const day = (at: number | null) => (at === null ? 'never' : new Date(at).toISOString().slice(0, 10))
+        const user = await users.named(call.arguments[0]!)
+        for (const { fingerprint, algorithm, createdAt, expiresAt, aliases, uses } of await keyrings.list(
+          user.id,
+        ))
+          print(
+            [
+              fingerprint.toUpperCase(),
+              algorithm,
+              day(createdAt),
+              day(expiresAt),
+              oneLine(aliases.join(', ')),
+              stateOf(uses, Date.now()),
+            ].join('\t'),
+          )
+      }),
   },
   'key export': {
     usage: 'ADDRESS [--secret --passphrase-stdin]',
@@ -317,11 +341,13 @@ async function runTui(call: Call) {
     throw new WrongCall('wafer tui takes a mailto: link at most; a server is named with --server.')
   const named = call.option('server')
   const { Kept } = await import('../tui/kept.ts')
+  const { serverAddress } = await import('./config.ts')
   const { run } = await import('../tui/main.tsx')
+  // What is said on this very call comes first; what a file in the folder says, last.
+  const isSaid = Boolean(process.env.WAFER_PORT || process.env.WAFER_ORIGIN)
+  const usual = () => ({ server: serverAddress(process.env) })
   process.exitCode = await run({
-    ...(named === undefined
-      ? (new Kept().place() ?? { server: 'http://localhost:8080' })
-      : { server: named }),
+    ...(named !== undefined ? { server: named } : isSaid ? usual() : (new Kept().place() ?? usual())),
     ...(call.option('ca') === undefined ? {} : { ca: call.option('ca') }),
     ...(call.option('fingerprint') === undefined ? {} : { fingerprint: call.option('fingerprint') }),
     plain: call.flag('plain'),
@@ -365,7 +391,7 @@ async function importKey(call: Call) {
   const file = call.option('file')
   if (file === undefined) throw new WrongCall('wafer key import needs --file KEY.asc.')
   demandSecretOnInput(call, 'passphrase-stdin')
-  await withServices(async ({ users, keyrings }) => {
+  await withServices(async ({ users, keyrings, isTooShort }) => {
     const user = await users.named(call.arguments[0]!)
     const octets = readKeyFile(file)
     const ofFile = { name: `Passphrase of the key in ${file}`, isNew: false }
@@ -381,6 +407,16 @@ async function importKey(call: Call) {
     const passphrase = Buffer.from(filePassphrase!)
     const added = await keyrings.add(user, keyringPassphrase!, { import: { file: octets, passphrase } })
     printKeys(added)
+    if (isFirst && isTooShort(keyringPassphrase!))
+      print(
+        'The passphrase of this file is short, and opens the key here too: please choose a longer one in the pages, under More, Passphrase.',
+      )
+    for (const { aliases } of added.keys)
+      if (!aliases.includes(user.address))
+        print(
+          `This key does not name ${user.address}: ${aliases.length ? `it is that of ${oneLine(aliases.join(', '))}` : 'it names no address'}. ` +
+            'Others will not encrypt to it for this user, nor take its signatures for theirs.',
+        )
     if (added.refused.length === 0) return
     const reasons = added.refused.map(
       ({ fingerprint, sentence }) => `${fingerprint.toUpperCase()}: ${sentence}`,
@@ -411,7 +447,12 @@ async function exportKey(call: Call) {
       { name: 'Passphrase', isNew: false },
       { name: 'Passphrase for the copy', isNew: true },
     ]
-    const [passphrase, copyPassphrase = passphrase] = await secrets(call, 'passphrase-stdin', prompts)
+    const [passphrase, copyPassphrase] = await secrets(call, 'passphrase-stdin', prompts)
+    // A copy that the keyring's passphrase opened would give it away with the file.
+    if (copyPassphrase === undefined)
+      throw new WrongCall(
+        'Standard input has one line, but should have two: the passphrase of the keyring, then one for the copy.',
+      )
     for (const armored of await keyrings.exportSecret(user, passphrase!, copyPassphrase!))
       await write(armored)
   })
@@ -422,11 +463,13 @@ async function importMail(call: Call) {
   const { mailFilesAt, mailsIn } = await import('./mail-files.ts')
   await withServices(async ({ users, mailboxes }) => {
     const user = await users.named(address)
+    const made: string[] = []
     const named = async (name: string) =>
-      mailboxes.folderNamed(user.id, name).catch((error) => {
-        if (error instanceof Refusal && error.code === 'not-found')
-          return mailboxes.createFolder(user.id, name)
-        throw error
+      mailboxes.folderNamed(user.id, name).catch(async (error) => {
+        if (!(error instanceof Refusal && error.code === 'not-found')) throw error
+        const folder = await mailboxes.createFolder(user.id, name)
+        made.push(folder.name)
+        return folder
       })
     const name = call.option('folder')
     const main = name === undefined ? await mailboxes.fixedFolder(user.id, 'inbox') : await named(name)
@@ -480,6 +523,7 @@ async function importMail(call: Call) {
     for (const [folder, count] of counts)
       print(`${count === 1 ? '1 message is' : `${count} messages are`} now in ${folder}.`)
     if (known > 0) print(`${known === 1 ? '1 was' : `${known} were`} there already.`)
+    for (const folder of made) print(`The folder ${folder} is new.`)
     if (failures > 0) process.exitCode = 1
   })
 }
@@ -657,8 +701,11 @@ const write = (content: string | Uint8Array): Promise<void> =>
   })
 
 const complain = (sentence: string) => {
-  process.stderr.write(`wafer: ${sentence.replace(/[\p{Cc}\p{Cf}]+/gu, ' ')}\n`)
+  process.stderr.write(`wafer: ${oneLine(sentence)}\n`)
 }
+
+/** Foreign text, which must not steer the terminal. */
+const oneLine = (text: string) => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ')
 
 // ---- the call
 
@@ -777,6 +824,18 @@ const sentenceOf = (error: unknown): string => {
   return `Unexpected ${error.name}${code ? ` (${code})` : ''} ${place}`.trimEnd()
 }
 
+/**
+ * npm runs its scripts in the folder of the package: what is named on the command line is meant from where the person
+ * stands. The data folder of a checkout stays in it.
+ */
+const standWhereThePersonDoes = () => {
+  const { INIT_CWD, npm_package_json } = process.env
+  const ours = join(import.meta.dirname, '..', 'package.json')
+  if (!INIT_CWD || npm_package_json !== ours || process.cwd() !== dirname(ours)) return
+  process.env.WAFER_DATA ||= join(process.cwd(), 'data')
+  process.chdir(INIT_CWD)
+}
+
 process.umask(0o077) // whatever is written is for the one who runs this
 /** What was asked for could not be written: a full disk. Where the reader of a pipe has gone, nobody is left to tell. */
 const cannotPrint = (error: NodeJS.ErrnoException) => {
@@ -790,6 +849,7 @@ if (process.stdout.isTTY || process.stderr.isTTY) {
 }
 
 try {
+  standWhereThePersonDoes()
   await perform(process.argv.slice(2))
 } catch (error) {
   const isWrongCall = error instanceof Error && error.name === 'WrongCall'

@@ -11,6 +11,7 @@ import { isIPv6 } from 'node:net'
 import { lt, sql } from 'drizzle-orm'
 import { RateLimiterSQLite } from 'rate-limiter-flexible'
 import { type Database, rateLimits } from './database.ts'
+import { chosenSecretCharacters } from './limits.ts'
 import { Refusal } from './refusal.ts'
 
 export type Guessed = { what: (typeof guessable)[number]; user: string; address: string }
@@ -25,6 +26,13 @@ const limits = {
   address: { points: 60, duration: 15 * 60 },
 } as const
 type Limit = keyof typeof limits
+
+/**
+ * Whether a password or passphrase that somebody chooses now is too easily guessed; what opens something already may be
+ * as it is.
+ */
+export const isTooShort = (secret: string): boolean =>
+  [...secret.normalize('NFC')].length < chosenSecretCharacters
 
 export class Guesses {
   readonly #db: Database

@@ -12,9 +12,10 @@ import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { CryptoPool, Turn } from './crypto-pool.ts'
 import { type Database, immediate, keyPairs, keyrings, keySlots } from './database.ts'
-import type { Guessed, Guesses } from './guesses.ts'
+import { type Guessed, type Guesses, isTooShort } from './guesses.ts'
 import { because, type Obstacle, type OwnUses, obstacle } from './key-uses.ts'
 import type { Ledger } from './ledger.ts'
+import { chosenSecretCharacters } from './limits.ts'
 import { Refusal } from './refusal.ts'
 import type {
   KeyPair,
@@ -253,7 +254,8 @@ export class Keyrings {
    * Adds a key pair, or all of a file, to the keyring that the passphrase opens, or to a new one that it will open. A
    * key that is there already is brought up to date.
    *
-   * @throws Refusal `wrong-passphrase`, `bad-key`, `bad-request` for an empty passphrase
+   * @throws Refusal `wrong-passphrase`, `bad-key`, `bad-request` for a short passphrase of a new keyring, unless it is
+   *   that of the imported file, which was chosen elsewhere and is its owner's to change
    */
   async add(user: User, passphrase: string, wanted: NewKey): Promise<Added> {
     const existing = this.#record(user.id)
@@ -305,7 +307,8 @@ export class Keyrings {
   }
 
   async #create(user: User, passphrase: string, key: NewKey): Promise<Added> {
-    if (passphrase === '') throw new Refusal('bad-request', 'The passphrase is empty.')
+    const isOfFile = 'import' in key && Buffer.from(key.import.passphrase).equals(Buffer.from(passphrase))
+    if (!isOfFile) demandLong(passphrase)
     const keyringId = randomBytes(16).toString('base64url')
     const task = {
       userId: user.id,
@@ -423,7 +426,7 @@ export class Keyrings {
    * changes a passphrase may have been watched.
    *
    * @param opens what the form's proof opens the keyring with (passkeys.ts, `prove`)
-   * @throws Refusal `bad-request` for an empty one, `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`
+   * @throws Refusal `bad-request` for a short one, `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`
    */
   async changePassphrase(session: Session, opens: Opens, passphrase: string): Promise<void> {
     const { settle } = await this.#change(session, opens, 'passphrase-changed', (keyring) => ({
@@ -538,7 +541,7 @@ export class Keyrings {
   }
 
   #passphraseSlot(passphrase: string): NewSlot {
-    if (passphrase === '') throw new Refusal('bad-request', 'The passphrase is empty.')
+    demandLong(passphrase)
     return {
       kind: 'passphrase',
       share: this.#newSlot(),
@@ -563,11 +566,11 @@ export class Keyrings {
   /**
    * Armored secret keys, each protected with the copy's passphrase.
    *
-   * @throws Refusal `wrong-passphrase`; `not-found` if the user has no key
+   * @throws Refusal `bad-request` for a short one of the copy, `wrong-passphrase`; `not-found` if the user has no key
    */
   async exportSecret(user: User, passphrase: string, copyPassphrase: string): Promise<string[]> {
-    if (copyPassphrase === '') throw new Refusal('bad-request', 'The passphrase for the copy is empty.')
     const proof = { opens: byPassphrase(passphrase), ...this.#existing(user.id) }
+    demandLong(copyPassphrase, 'The passphrase for the copy')
     const keys = await this.#sorted(user.id)
     const task = { proof, keys, copyPassphrase: utf8(copyPassphrase) }
     return this.#pool.run(user.id, 'exportSecret', task, { turn: this.#turn })
@@ -611,6 +614,11 @@ export class Keyrings {
       slotSecrets: slots.map(({ id }) => this.#slotSecret(id)),
     }
   }
+}
+
+const demandLong = (passphrase: string, what = 'The passphrase') => {
+  if (isTooShort(passphrase))
+    throw new Refusal('bad-request', `${what} needs at least ${chosenSecretCharacters} characters.`)
 }
 
 const newestFirst = [desc(keyPairs.addedAt), asc(keyPairs.fingerprint)]

@@ -54,3 +54,6 @@ export const connections = {
   /** The same, of what may be large, of somebody who is logged in: a letter's files over a slow line. */
   uploadMs: 15 * 60_000,
 }
+
+/** The fewest characters of a password or passphrase that somebody chooses. */
+export const chosenSecretCharacters = 8

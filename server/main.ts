@@ -14,7 +14,7 @@ import { Contents } from './contents.ts'
 import { Correspondents } from './correspondents.ts'
 import { CryptoPool } from './crypto-pool.ts'
 import { type Database, databaseFile, newestStoredTime, openDatabase } from './database.ts'
-import { Guesses } from './guesses.ts'
+import { Guesses, isTooShort } from './guesses.ts'
 import { Keyrings } from './keyrings.ts'
 import { Ledger } from './ledger.ts'
 import { LedgerEnds, ledgerEndsFile } from './ledger-ends.ts'
@@ -66,6 +66,8 @@ export type Services = {
   formToken(cookie: string): string
   /** A user's name for a cookie that outlives the session: it tells nobody who it is. */
   userTag(userId: number): string
+  /** Whether a password or passphrase that somebody chooses is refused. */
+  isTooShort(secret: string): boolean
   /** The expected no in an error; null for anything else. */
   refusalOf(error: unknown): Refusal | null
   close(): Promise<void>
@@ -167,6 +169,7 @@ export const openServices = async (
     // 96 bits: each is in every form, and bytes count.
     formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 16),
     userTag: (userId) => secret.mac('user-tag', String(userId)).toString('base64url').slice(0, 8),
+    isTooShort,
     refusalOf: (error) => (error instanceof Refusal ? error : null),
     close: async () => {
       pool.close()

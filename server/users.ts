@@ -5,8 +5,9 @@ import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import { type Database, domainOf, immediate, users } from './database.ts'
-import { type Guesses, guessable } from './guesses.ts'
+import { type Guesses, guessable, isTooShort } from './guesses.ts'
 import type { Ledger } from './ledger.ts'
+import { chosenSecretCharacters } from './limits.ts'
 import { mailAddress, oneLine } from './mail-address.ts'
 import { Refusal } from './refusal.ts'
 import type { LogIn, Session, Sessions } from './sessions.ts'
@@ -208,6 +209,7 @@ const wrongLogIn = () => new Refusal('bad-credentials', 'User ID or password is 
 const unpadded = (octets: Buffer) => octets.toString('base64').replace(/=+$/, '')
 
 const acceptable = (password: string) => {
-  if ([...password].length < 8) throw new Refusal('bad-request', 'A password needs at least 8 characters.')
+  if (isTooShort(password))
+    throw new Refusal('bad-request', `A password needs at least ${chosenSecretCharacters} characters.`)
   return password
 }

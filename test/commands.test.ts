@@ -170,7 +170,7 @@ describe('calls', () => {
   const commands = [
     ['serve'],
     ...['add', 'list', 'remove', 'password'].map((word) => ['user', word]),
-    ...['generate', 'import', 'export'].map((word) => ['key', word]),
+    ...['generate', 'import', 'list', 'export'].map((word) => ['key', word]),
     ...['import', 'export'].map((word) => ['mail', word]),
     ['backup'],
     ['restore'],
@@ -219,6 +219,33 @@ describe('calls', () => {
       assert.match(err, oneLine)
       assert.equal(err.includes(secret), false)
     })
+})
+
+describe('npm', () => {
+  it('what is named on the command line is meant from where the person stands, the data folder from the checkout', () => {
+    const place = new Place().withAnn()
+    const checkout = join(import.meta.dirname, '..')
+    place.file('letter.eml', 'Subject: here\n\nx\n')
+    const npm = (words: string[], settings: Record<string, string>) =>
+      spawnSync(process.execPath, [program, ...words], {
+        cwd: checkout,
+        env: {
+          PATH: process.env.PATH ?? '',
+          INIT_CWD: place.folder,
+          npm_package_json: join(checkout, 'package.json'),
+          ...settings,
+        },
+        encoding: 'utf8',
+      })
+    const imported = npm(['mail', 'import', ann, 'letter.eml'], { WAFER_DATA: place.data })
+    assert.equal(imported.stdout, '1 message is now in Inbox.\n', imported.stderr)
+    assert.match(npm(['user', 'list'], { WAFER_DATA: 'data' }).stdout, /^ann@example\.org/)
+    // Of another package's script, the folder in which it runs is the one that is meant.
+    const others = { WAFER_DATA: place.data, npm_package_json: join(place.folder, 'package.json') }
+    assert.match(npm(['mail', 'import', ann, 'letter.eml'], others).stderr, /letter\.eml does not exist/)
+    const unset = npm(['user', 'list'], {})
+    if (unset.status !== 0) assert.ok(unset.stderr.includes(join(checkout, 'data')), unset.stderr)
+  })
 })
 
 describe('users', () => {
@@ -362,15 +389,80 @@ describe('keys', needsGpg, () => {
     assert.match(String(gpg(['--clearsign'], 'hello', 'of the copy')), /BEGIN PGP SIGNATURE/)
   })
 
-  it('one line for both passphrases protects the copy with the passphrase of the keyring', (t) => {
-    const gpg = gpgHome(t)
+  it('the copy of a secret key wants a line and a passphrase of its own', () => {
     const place = new Place().withKey()
+    const exporting = (input: string) =>
+      place.run(['key', 'export', ann, '--secret', '--passphrase-stdin'], input)
+    for (const input of [passphrase, `${passphrase}\n`]) {
+      const { code, out, err } = exporting(input)
+      assert.equal(code, 2)
+      assert.equal(out, '')
+      assert.match(err, /^wafer: Standard input has one line, but should have two: [^\n]+\n$/)
+    }
+    failed(exporting(`${passphrase}\n\n`), /copy needs at least 8 characters/)
+    failed(exporting(`${passphrase}\nseven77\n`), /copy needs at least 8 characters/)
+    assert.match(exporting(`${passphrase}\neight888\n`).out, /BEGIN PGP PRIVATE KEY BLOCK/)
+  })
+
+  it('a passphrase that opens a keyring has eight characters, whichever way it comes', (t) => {
+    const place = new Place().withAnn()
+    const generating = (input: string) => place.run(['key', 'generate', ann, '--passphrase-stdin'], input)
+    for (const short of ['a', 'seven77', 'ｋａｇｉ', '\u0061\u0301'.repeat(7)])
+      failed(generating(short), /^wafer: The passphrase needs at least 8 characters\.\n$/)
+    assert.equal(place.did(['key', 'list', ann]), '')
+
+    const gpg = gpgHome(t)
+    gpg(['--quick-generate-key', `Ann <${ann}>`, 'future-default'], '', 'short')
+    const file = place.file('short.asc', gpg(['--armor', '--export-secret-keys'], '', 'short'))
+    const importing = ['key', 'import', ann, '--file', file, '--passphrase-stdin']
+    failed(place.run(importing, 'wrong'), /passphrase of the key in the file/)
+    failed(place.run(importing, 'brief\nshort\n'), /^wafer: The passphrase needs at least 8 characters\.\n$/)
+    assert.equal(place.did(['key', 'list', ann]), '')
+    // That of the file is its owner's, who is told; what is chosen beside it is not.
+    assert.match(place.did(importing, 'short\n'), /\nThe passphrase of this file is short, [^\n]+\n$/)
+    const other = new Place().withAnn()
+    assert.doesNotMatch(other.did(importing, 'of the keyring\nshort\n'), /is short/)
+    other.did(['key', 'export', ann, '--secret', '--passphrase-stdin'], 'of the keyring\nof the copy\n')
+    // What opens a keyring that is there is as it is.
+    place.did(['key', 'generate', ann, '--passphrase-stdin'], 'short')
+  })
+
+  it('key list prints the keys, the present one first; a key that names somebody else is told apart', (t) => {
+    const place = new Place().withKey()
+    const gpg = gpgHome(t)
     gpg(
-      ['--import'],
-      place.did(['key', 'export', ann, '--secret', '--passphrase-stdin'], passphrase),
-      passphrase,
+      ['--quick-generate-key', 'Ben <ben@example.org>', 'future-default', 'default', '2099-06-01'],
+      '',
+      'of the file',
     )
-    assert.match(String(gpg(['--clearsign'], 'hello', passphrase)), /BEGIN PGP SIGNATURE/)
+    const file = place.file('ben.asc', gpg(['--armor', '--export-secret-keys'], '', 'of the file'))
+    const printed = place.did(
+      ['key', 'import', ann, '--file', file, '--passphrase-stdin'],
+      `${passphrase}\nof the file\n`,
+    )
+    assert.match(
+      printed,
+      /\nThis key does not name ann@example\.org: it is that of ben@example\.org\. [^\n]+\n$/,
+    )
+    const rows = place
+      .did(['key', 'list', ann])
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split('\t'))
+    assert.equal(rows.length, 2)
+    const today = new Date().toISOString().slice(0, 7)
+    for (const [fingerprint, , made] of rows) {
+      assert.match(fingerprint!, /^[0-9A-F]{40}$/)
+      assert.ok(made!.startsWith(today), made)
+    }
+    assert.match(printed, new RegExp(rows[0]![0]!))
+    assert.deepEqual(
+      rows.map(([, , , , addresses]) => addresses),
+      ['ben@example.org', ann],
+    )
+    assert.match(rows[0]![3]!, /^2099-0[56]-/)
+    assert.equal(rows[1]![3], 'never')
+    failed(place.run(['key', 'list', 'ben@example.org']), /no user/)
   })
 
   for (const [kind, signing, encryption] of [
@@ -397,10 +489,10 @@ describe('keys', needsGpg, () => {
       const other = gpgHome(t)
       other(
         ['--import'],
-        place.did(['key', 'export', ann, '--secret', '--passphrase-stdin'], `${secret}\nx\n`),
-        'x',
+        place.did(['key', 'export', ann, '--secret', '--passphrase-stdin'], `${secret}\nof the copy\n`),
+        'of the copy',
       )
-      assert.equal(String(other(['--decrypt'], letter, 'x')), 'there and back')
+      assert.equal(String(other(['--decrypt'], letter, 'of the copy')), 'there and back')
 
       place.did(['user', 'add', 'ben@example.org', '--password-stdin'], password)
       const again = place.did(
@@ -422,11 +514,14 @@ describe('keys', needsGpg, () => {
     assert.match(printed, /^Fingerprint: [0-9A-F]{40}\n$/) // a keyring that existed has its recovery code already
 
     // Everything that comes out goes into another keyring, in the same order.
-    const both = place.did(['key', 'export', ann, '--secret', '--passphrase-stdin'], `${passphrase}\ncopy\n`)
+    const both = place.did(
+      ['key', 'export', ann, '--secret', '--passphrase-stdin'],
+      `${passphrase}\nof the copy\n`,
+    )
     place.did(['user', 'add', 'ben@example.org', '--password-stdin'], password)
     place.did(
       ['key', 'import', 'ben@example.org', '--file', place.file('both.asc', both), '--passphrase-stdin'],
-      'copy',
+      'of the copy',
     )
     assert.equal(place.did(['key', 'export', 'ben@example.org']), place.did(['key', 'export', ann]))
   })
@@ -446,7 +541,7 @@ describe('keys', needsGpg, () => {
     )
     place.did(['key', 'generate', ann, '--passphrase-stdin'], passphrase)
     failed(
-      place.run(['key', 'export', ann, '--secret', '--passphrase-stdin'], 'a\nb\n'),
+      place.run(['key', 'export', ann, '--secret', '--passphrase-stdin'], 'a\nof the copy\n'),
       /not the passphrase/,
     )
     failed(place.run(['key', 'generate', ann, '--passphrase-stdin'], 'a'), /not the passphrase/)
@@ -511,7 +606,11 @@ describe('mail files', () => {
     const file = place.file('old.mbox', mbox)
     assert.equal(
       place.did(['mail', 'import', ann, '--folder', 'Old mail', file]),
-      '3 messages are now in Old mail.\n',
+      '3 messages are now in Old mail.\nThe folder Old mail is new.\n',
+    )
+    assert.equal(
+      place.did(['mail', 'import', ann, '--folder', 'old MAIL', place.file('none', '')]),
+      '0 messages are now in Old mail.\n',
     )
     const [one, two, three] = stored(place, 'Old mail')
     assert.equal(
@@ -705,6 +804,7 @@ describe('mail files', () => {
       assert.match(printed, new RegExp(`1 message is now in ${name}\\.`))
       assert.equal(stored(place, name).length, 1)
     }
+    assert.match(printed, /\nThe folder Lists\.Café is new\.\n$/)
     assert.equal(
       place.did(['mail', 'import', ann, '--folder', 'Old', maildir]).split('\n')[0],
       '4 messages are now in Old.',
@@ -801,16 +901,17 @@ describe('backup, restore and check', () => {
     const secret = place.file('copy.secret')
     place.did(['backup', copy, '--secret', secret])
     const exporting = ['key', 'export', ann, '--secret', '--passphrase-stdin']
+    const lines = `${passphrase}\nof the copy\n`
 
     const thief = new Place().withAnn() // with a server secret of another installation
     thief.did(['restore', copy])
-    failed(thief.run(exporting, passphrase), /not the passphrase/)
+    failed(thief.run(exporting, lines), /not the passphrase/)
 
     const heir = new Place()
     failed(heir.run(['restore', copy]), /no server secret/)
     heir.did(['restore', copy, '--secret', secret])
     assert.equal(heir.did(['user', 'list']), `${ann}\tAnn\n`)
-    assert.match(heir.did(exporting, passphrase), /BEGIN PGP PRIVATE KEY BLOCK/)
+    assert.match(heir.did(exporting, lines), /BEGIN PGP PRIVATE KEY BLOCK/)
     assert.match(heir.did(['check']), /^Database: sound\.$/m)
   })
 

@@ -174,7 +174,7 @@ for (const reason of ['1', '3'])
     const [exported] = await server.services.keyrings.exportSecret(
       await server.services.users.named(ann),
       'pp',
-      'copy',
+      'of the copy',
     )
     assert.equal(await (await openpgp.readKey({ armoredKey: exported! })).isRevoked(), true)
   })

@@ -760,9 +760,9 @@ test('D5: of two changes of the slot table from the same state one is written, t
   const { settle } = await unlock()
   ;(await change('three')).settle()
   settle() // another slot came, this one stands
-  await keyrings.changePassphrase(session, opensByPassphrase(passphrase), 'another')
+  await keyrings.changePassphrase(session, opensByPassphrase(passphrase), 'another passphrase')
   assert.throws(settle, busy)
-  await at.allowances.grantByPassphrase(session, 'another')
+  await at.allowances.grantByPassphrase(session, 'another passphrase')
 })
 
 test('A passkey slot that was moved, swapped, altered or taken away in the database opens nothing', async (t) => {
@@ -1509,10 +1509,10 @@ test('The recovery code opens the keyring once: a new passphrase and a new code 
   const session = await sessionOf(server, terminal)
   const other = await server.terminal(ann, 'other')
   for (const wrong of ['', 'x', '0'.repeat(26), 'Z'.repeat(26), made.recoveryCode!.slice(1)])
-    await refusedAs('wrong-passphrase', keyrings.recover(session, wrong, 'fresh'), wrong)
+    await refusedAs('wrong-passphrase', keyrings.recover(session, wrong, 'a fresh one'), wrong)
   await refusedAs(
     'slow-down',
-    keyrings.recover(session, made.recoveryCode!, 'fresh'),
+    keyrings.recover(session, made.recoveryCode!, 'a fresh one'),
     'guessing is slow here too',
   )
   const elsewhere = { ...session, address: '192.0.2.9' }
@@ -1521,14 +1521,18 @@ test('The recovery code opens the keyring once: a new passphrase and a new code 
     .replaceAll('-', ' ')
     .replaceAll('0', 'o')
     .replaceAll('1', 'l')
-  const { recoveryCode } = await keyrings.recover(elsewhere, typed, 'fresh')
+  const { recoveryCode } = await keyrings.recover(elsewhere, typed, 'a fresh one')
   assert.notEqual(recoveryCode, made.recoveryCode)
   assert.equal(problem(await other.get('/session')), 'no-session')
   assert.equal(problem(await terminal.unlock(passphrase)), 'wrong-passphrase')
-  assert.equal((await terminal.unlock('fresh')).status, 201)
+  assert.equal((await terminal.unlock('a fresh one')).status, 201)
   assert.equal((await terminal.post(`/messages/${id}/decrypt`)).status, 200)
-  await refusedAs('wrong-passphrase', keyrings.recover(elsewhere, made.recoveryCode!, 'again'), 'used up')
-  await keyrings.recover(elsewhere, recoveryCode, 'again')
+  await refusedAs(
+    'wrong-passphrase',
+    keyrings.recover(elsewhere, made.recoveryCode!, 'once again'),
+    'used up',
+  )
+  await keyrings.recover(elsewhere, recoveryCode, 'once again')
 })
 
 // ---- who has everything but the person
@@ -1724,7 +1728,7 @@ test('a session that ended during the work changes nothing of what opens the key
   await sessions.end(other.id, 'ended')
   await assert.rejects(late, { name: 'Refusal', code: 'no-session' })
   assert.equal((await sessions.list(user)).length, 1, 'and the owner stays logged in')
-  await keyrings.changePassphrase(session, opensByPassphrase(passphrase), 'another')
+  await keyrings.changePassphrase(session, opensByPassphrase(passphrase), 'another passphrase')
   const [newest] = await ledger.list(user.id, null, 1)
   assert.deepEqual(
     [newest?.event, newest?.reason, newest?.method],

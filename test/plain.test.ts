@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { createMessage, encrypt, generateKey, readKey } from 'openpgp'
-import { Client } from '../tui/client.ts'
+import { Client, localNote } from '../tui/client.ts'
 import { fileNameOf } from '../tui/paths.ts'
 import { Dialogue } from '../tui/plain/dialogue.ts'
 import { runPlain } from '../tui/plain.ts'
@@ -312,6 +312,13 @@ test('A yes stops the terminal that was named: where another has the key by now,
   assert.equal((await thief.get('/session')).body.allowance, null)
 })
 
+test('Of an address that leads to this machine alone it is said so, of any other nothing', () => {
+  for (const host of ['localhost:8080', 'wafer.localhost', '127.0.0.1', '[::1]:8443'])
+    assert.match(String(localNote(`http://${host}/a`)), /this machine alone/, host)
+  for (const host of ['mail.example.org', 'localhost.example.org', '10.0.0.1', '[fd00::1]'])
+    assert.equal(localNote(`https://${host}/a`), null, host)
+})
+
 test('P87: approval on a phone by an address and a code, checked by typing check', async (t) => {
   const server = await ready(t)
   await sealed(server, 'The plan', 'Meet at the old mill.')
@@ -323,6 +330,7 @@ test('P87: approval on a phone by an address and a code, checked by typing check
   const asked = await person.does('', 'or no to give up: ')
   const code = /^((?:\d ){5}\d)$/m.exec(asked)![1]!.replaceAll(' ', '')
   assert.match(asked, /^https?:\/\/[^\n]*\/a$/m)
+  assert.match(asked, /^It leads to this machine alone: open it in a browser here, not on a phone\.$/m)
   assert.match(await person.does('check', 'or no to give up: '), /Not approved yet\.\n/)
   const session = (await sessions.contact(phone.token!))!
   const [request] = await approvals.pending(session.user)

@@ -62,9 +62,9 @@ test('A recovery code has one spelling: the bits to spare in its last letter are
   assert.equal(last % 4, 0)
   for (const spare of [1, 2, 3]) {
     const spelling = at.code.slice(0, -1) + letters[last + spare]
-    await refusedAs('wrong-passphrase', at.keyrings.recover(at.session, spelling, 'fresh'), spelling)
+    await refusedAs('wrong-passphrase', at.keyrings.recover(at.session, spelling, 'a fresh one'), spelling)
   }
-  await at.keyrings.recover(at.session, at.code, 'fresh')
+  await at.keyrings.recover(at.session, at.code, 'a fresh one')
 })
 
 test('A recovery code may be typed in lower or full-width letters, in groups, and with the letters it has not', async (t) => {
@@ -81,14 +81,14 @@ test('A recovery code may be typed in lower or full-width letters, in groups, an
         .join(''),
   ]
   for (const [place, spelled] of spellings.entries())
-    code = (await at.keyrings.recover(at.session, spelled(code), `fresh ${place}`)).recoveryCode
+    code = (await at.keyrings.recover(at.session, spelled(code), `a fresh ${place}`)).recoveryCode
 })
 
 // ---- who guesses
 
 test('A wrong recovery code is on the ledger as one, and not as a wrong passphrase', async (t) => {
   const at = await desk(t)
-  await refusedAs('wrong-passphrase', at.keyrings.recover(at.session, wrongCode, 'fresh'))
+  await refusedAs('wrong-passphrase', at.keyrings.recover(at.session, wrongCode, 'a fresh one'))
   const [event] = await at.logged()
   assert.deepEqual(
     [event!.event, event!.method, event!.reason],
@@ -101,11 +101,18 @@ test('A stranger with a session cannot guess the owner out of recovery: only wha
   const from = (address: string) => ({ ...at.session, address })
   // More than what would stop a password for everybody.
   for (let network = 1; network <= 16; network += 1)
-    await refusedAs('wrong-passphrase', at.keyrings.recover(from(`192.0.2.${network}`), wrongCode, 'x'))
+    await refusedAs(
+      'wrong-passphrase',
+      at.keyrings.recover(from(`192.0.2.${network}`), wrongCode, 'a fresh one'),
+    )
   for (let guess = 2; guess <= 5; guess += 1)
-    await refusedAs('wrong-passphrase', at.keyrings.recover(from('192.0.2.1'), wrongCode, 'x'))
-  await refusedAs('slow-down', at.keyrings.recover(from('192.0.2.1'), at.code, 'x'), 'from that place')
-  await at.keyrings.recover(from('192.0.2.99'), at.code, 'fresh')
+    await refusedAs('wrong-passphrase', at.keyrings.recover(from('192.0.2.1'), wrongCode, 'a fresh one'))
+  await refusedAs(
+    'slow-down',
+    at.keyrings.recover(from('192.0.2.1'), at.code, 'a fresh one'),
+    'from that place',
+  )
+  await at.keyrings.recover(from('192.0.2.99'), at.code, 'a fresh one')
 })
 
 test('A hundred wrong recovery codes in a row are not the end; one place is slowed whatever the name', async (t) => {
@@ -150,8 +157,8 @@ test('A new recovery code is had for the passphrase: the old one is gone, and th
   assert.equal((await other.get('/session')).status, 200)
   assert.deepEqual(await at.keyrings.present(at.user.id), key)
   assert.equal((await at.terminal.unlock()).status, 201, 'the passphrase is as it was')
-  await refusedAs('wrong-passphrase', at.keyrings.recover(at.session, at.code, 'fresh'), 'the old code')
-  await at.keyrings.recover(at.session, recoveryCode, 'fresh')
+  await refusedAs('wrong-passphrase', at.keyrings.recover(at.session, at.code, 'a fresh one'), 'the old code')
+  await at.keyrings.recover(at.session, recoveryCode, 'a fresh one')
 })
 
 test('P87: a passkey is proof enough for a new recovery code; a touch for something else is not', async (t) => {
@@ -165,8 +172,8 @@ test('P87: a passkey is proof enough for a new recovery code; a touch for someth
   await refusedAs('wrong-passkey', at.passkeys.prove(at.session, await touch('unlock')))
   const opens = await at.passkeys.prove(at.session, await touch('proof'))
   const { recoveryCode } = await at.keyrings.replaceRecoveryCode(at.session, opens)
-  await refusedAs('wrong-passphrase', at.keyrings.recover(at.session, at.code, 'fresh'))
-  await at.keyrings.recover(at.session, recoveryCode, 'fresh')
+  await refusedAs('wrong-passphrase', at.keyrings.recover(at.session, at.code, 'a fresh one'))
+  await at.keyrings.recover(at.session, recoveryCode, 'a fresh one')
 })
 
 test('Of two new recovery codes at the same moment one is made, and a session that ended makes none', async (t) => {
@@ -183,7 +190,7 @@ test('Of two new recovery codes at the same moment one is made, and a session th
   await late
   assert.deepEqual(at.recoverySlots(), [slot])
   const session = await sessionOf(at.server, await at.server.terminal(ann))
-  await at.keyrings.recover(session, made!.recoveryCode, 'fresh')
+  await at.keyrings.recover(session, made!.recoveryCode, 'a fresh one')
 })
 
 test('What opens the key changes together with the ends of the other sessions, or not at all', async (t) => {
@@ -192,9 +199,10 @@ test('What opens the key changes together with the ends of the other sessions, o
   const { sessions, ledger } = at.server.services
   const prove = (words: string) => at.passkeys.prove(at.session, { passphrase: words })
   const works = {
-    change: async () => at.keyrings.changePassphrase(at.session, await prove(passphrase), 'another'),
-    remove: () => at.passkeys.remove(at.session, passkey.id, { passphrase: 'another' }),
-    recover: () => at.keyrings.recover(at.session, at.code, 'a third'),
+    change: async () =>
+      at.keyrings.changePassphrase(at.session, await prove(passphrase), 'another passphrase'),
+    remove: () => at.passkeys.remove(at.session, passkey.id, { passphrase: 'another passphrase' }),
+    recover: () => at.keyrings.recover(at.session, at.code, 'a third passphrase'),
   }
   const rows = () =>
     ['key_slots', 'keyrings', 'passkeys', 'sessions'].map((name) =>
@@ -211,7 +219,7 @@ test('What opens the key changes together with the ends of the other sessions, o
     assert.deepEqual(await ledger.list(at.user.id, null, 50), logged, name)
     // The processes of whoever held the key are told to end when it is certain that it held.
     const holder = await at.server.terminal(ann, 'holder')
-    const words = name === 'change' ? passphrase : 'another'
+    const words = name === 'change' ? passphrase : 'another passphrase'
     assert.equal((await holder.unlock(words)).status, 201, name)
     const { onAllowanceEnd } = sessions
     const told: boolean[] = []

@@ -148,6 +148,23 @@ test('A terminal client on the same machine finds the server by the settings of 
   )
 })
 
+test('The terminal client asks where this call says, else where one logged in last, else what the settings here say', () => {
+  const home = mkdtempSync(join(root, 'home-'))
+  const here = withEnvFile('WAFER_PORT=4')
+  const asks = (environment: Record<string, string>, words: string[] = []) => {
+    const env = { PATH: process.env.PATH ?? '', HOME: home, ...here, ...environment }
+    const { stdout } = spawnSync(process.execPath, [program, 'tui', '--plain', ...words], { env, input: '' })
+    return String(stdout).match(/^Wafer, in plain lines, with (\S+)\.$/m)?.[1]
+  }
+  assert.equal(asks({}), 'localhost:4')
+  mkdirSync(join(home, '.local', 'state', 'wafer'), { recursive: true, mode: 0o700 })
+  const kept = join(home, '.local', 'state', 'wafer', 'session.json')
+  writeFileSync(kept, JSON.stringify({ server: 'http://localhost:5', user: 'ann' }), { mode: 0o600 })
+  assert.equal(asks({}), 'localhost:5')
+  assert.equal(asks({ WAFER_PORT: '3' }), 'localhost:3')
+  assert.equal(asks({ WAFER_PORT: '3' }, ['--server', 'localhost:2']), 'localhost:2')
+})
+
 const serve = (environment: Record<string, string>) => {
   const env = {
     PATH: process.env.PATH ?? '',

@@ -61,5 +61,8 @@ test('A line that is none is named, and the others hold', () => {
     problems.map((sentence) => sentence.match(/^Line (\d)/)?.[1]),
     ['1', '2', '3'],
   )
+  assert.match(problems[0]!, /is not like "list\.archive = e a"\.$/)
+  assert.match(problems[1]!, /: there is no command list\.fly\.$/)
+  assert.match(problems[2]!, /: there is no command constructor\.name\.$/)
   assert.equal(commandOf(keymap, 'list', 'y'), 'flag')
 })

@@ -457,6 +457,7 @@ test('An approval shows the address as a QR code at 80x24, and without it at 40x
     'This terminal waits',
     /2\. Type there: \d{3} \d{3}/,
   )
+  assert.match(all, /It leads to this machine alone: open it in a browser here, not on a phone\./)
   assert.match(all, /[▀▄█]{10}/)
   const code = ours.rows().filter((row) => /[▀▄█]{5}/.test(row))
   assert.ok(code.length >= 10, 'all of the code is there')

@@ -619,6 +619,12 @@ const addressOf = (server: string): URL => {
 
 const isThisMachine = (hostname: string) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
 
+/** What to say where an address, opened elsewhere, leads to that other machine itself; null where it leads here. */
+export const localNote = (address: string): string | null =>
+  /^((.+\.)?localhost|127(\.\d+){3}|\[::1\])$/.test(URL.parse(address)?.hostname ?? '')
+    ? 'It leads to this machine alone: open it in a browser here, not on a phone.'
+    : null
+
 /** Without the brackets of an IPv6 address. */
 const bare = (hostname: string) => hostname.replace(/^\[|\]$/g, '')
 

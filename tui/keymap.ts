@@ -140,8 +140,12 @@ export const readKeymap = (file = keymapFile()): { keymap: Keymap; problems: str
     if (said === '') continue
     const [, context = '', command = '', keys = ''] = said.match(/^(\w+)\.(\w+)\s*=\s*(\S.*)$/) ?? []
     const own = Object.hasOwn(keymap, context) ? keymap[context as Context] : null
-    if (!own || !Object.hasOwn(own, command)) {
+    if (context === '') {
       problems.push(`Line ${place + 1} of ${file} is not like "list.archive = e a".`)
+      continue
+    }
+    if (!own || !Object.hasOwn(own, command)) {
+      problems.push(`Line ${place + 1} of ${file}: there is no command ${context}.${command}.`)
       continue
     }
     const wanted = keys.split(/\s+/)

@@ -14,6 +14,7 @@ import {
   type Folder,
   isProblem,
   type LogPage,
+  localNote,
   type OfferedKey,
   Problem,
   type SessionView,
@@ -423,6 +424,8 @@ class Plain implements MailDesk {
     const { address, code } = await this.calling(() => client.askApproval(scope))
     talk.say('Approve on your phone. Open this address there and log in:')
     talk.say(harmless(address))
+    const local = localNote(address)
+    if (local) talk.say(local)
     talk.say('Find the request of this terminal there, and type this code:')
     talk.say(harmless(code).split('').join(' '))
     talk.say(

@@ -22,7 +22,7 @@ import { isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-for
 import type { Words } from './words.ts'
 
 export const passphrasePages = (services: Services) => {
-  const { keyrings, passkeys, users, refusalOf } = services
+  const { keyrings, passkeys, users, isTooShort, refusalOf } = services
 
   /** @param code the recovery code that was typed: whatever else was wrong, it is not to be typed again */
   const page = async (c: PageContext, status?: Child, code?: string): Promise<Response> => {
@@ -205,7 +205,7 @@ export const passphrasePages = (services: Services) => {
         }
         if (a === 'recover') {
           if (passphrase === '') return await page(c, words.typeFirst, code)
-          if (isShort(passphrase)) return await page(c, words.passphraseShort, code)
+          if (isTooShort(passphrase)) return await page(c, words.passphraseShort, code)
           const { recoveryCode } = await keyrings.recover(session, code, passphrase)
           return await showCode(c, words.recovered, recoveryCode)
         }
@@ -213,7 +213,7 @@ export const passphrasePages = (services: Services) => {
         if (a === 'passkey') return await page(c)
         const wantsCode = c.req.query('of') === 'new-code'
         if ((passphrase === '' && !wantsCode) || isUnproved(form)) return await page(c, words.typeFirst)
-        if (isShort(passphrase) && !wantsCode) return await page(c, words.passphraseShort)
+        if (isTooShort(passphrase) && !wantsCode) return await page(c, words.passphraseShort)
         const opens = await passkeys.prove(session, proofOf(services, form))
         if (wantsCode) {
           const { recoveryCode } = await keyrings.replaceRecoveryCode(session, opens)
@@ -231,9 +231,6 @@ export const passphrasePages = (services: Services) => {
       }
     })
 }
-
-/** Too few characters for a new passphrase; what opens a key already may be as it is. */
-export const isShort = (passphrase: string): boolean => [...passphrase.normalize('NFC')].length < 8
 
 /** In groups with spaces, as a line would break after a hyphen: nobody is to ask whether that one counts. */
 export const RecoveryCode = ({ words, code }: { words: Words; code: string }) => (

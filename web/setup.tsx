@@ -3,10 +3,10 @@ import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Services } from '../server/main.ts'
 import { Field, Form, Links, type PageContext, type PageEnv, sentenceOf, show, wordsOf } from './layout.tsx'
-import { isShort, RecoveryCode } from './passphrase.tsx'
+import { RecoveryCode } from './passphrase.tsx'
 
 export const setupPages = (services: Services) => {
-  const { setup, sessions, refusalOf } = services
+  const { setup, sessions, isTooShort, refusalOf } = services
 
   const form = (c: PageContext, typed: { address?: string; name?: string; status?: Child }) => {
     const words = wordsOf(c)
@@ -64,8 +64,8 @@ export const setupPages = (services: Services) => {
       }
       const wrong = [
         !/^\s*[^\s@]+@[^\s@]+\s*$/.test(wanted.address) && words.addressWrong,
-        [...wanted.password].length < 8 && words.passwordShort,
-        isShort(wanted.passphrase) && words.passphraseShortHere,
+        isTooShort(wanted.password) && words.passwordShort,
+        isTooShort(wanted.passphrase) && words.passphraseShortHere,
         wanted.passphrase !== typed.get('passphrase2') && words.passphrasesDifferHere,
       ].filter(Boolean)
       if (wrong.length > 0) return form(c, { ...wanted, status: wrong.join(' ') })

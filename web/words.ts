@@ -658,7 +658,7 @@ const japaneseSentences: [RegExp, string][] = [
     '今、署名に使える鍵がありません。古いメールは復号できます。署名せずに送ってください。',
   ],
   [/^The key names more than (\d+) addresses/, 'この鍵のアドレスは$1個を超えているので、受け付けません。'],
-  [/^The passphrase is empty/, 'パスフレーズが空です。'],
+  [/^The passphrase needs at least (\d+) characters/, 'パスフレーズは$1文字以上必要です。'],
   [/^The new password is the old one/, '新しいパスワードが今のパスワードと同じです。何も変わっていません。'],
   [/^A password needs at least (\d+) characters/, 'パスワードは$1文字以上必要です。'],
   [/^That terminal is logged out already/, 'その端末はすでにログアウトしています。'],

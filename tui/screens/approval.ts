@@ -4,7 +4,7 @@
  */
 import QRCode from 'qrcode'
 import type { App } from '../app.ts'
-import { Problem, Unreachable } from '../client.ts'
+import { localNote, Problem, Unreachable } from '../client.ts'
 import type { Line, ScreenKind } from '../screen.ts'
 import type { ApprovalScreen } from '../state.ts'
 import { harmless, wrapped } from '../text.ts'
@@ -85,10 +85,12 @@ export const approval: ScreenKind<Own> = {
     const left = Math.max(0, Math.min(lastsS, Math.ceil((screen.endsAt - state.now) / 1000)))
     const lasts = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
     const what = screen.scope === 'read' ? 'to read mail for 15 minutes' : 'to read and sign'
+    const local = localNote(screen.address)
     const digits = `${screen.code.slice(0, 3)} ${screen.code.slice(3)}`
     const said: Line[] = [
       ...wrapped(`Approve on your phone, ${what}`, columns).map((text): Line => [{ text, bold: true }]),
       ...wrapped(`1. Open there: ${harmless(screen.address)}`, columns).map((text): Line => [text]),
+      ...(local ? wrapped(local, columns).map((text): Line => [text]) : []),
       ['2. Type there: ', { text: digits, bold: true }],
       ...wrapped(`This terminal waits ${lasts}. Enter looks now, Esc gives up.`, columns).map(
         (text): Line => [text],
