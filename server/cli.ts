@@ -107,7 +107,8 @@ const scripts: Record<ScriptName, Omit<Command, 'run'>> = {
       '[--encrypt] [--draft] [--hold SECONDS]',
     does:
       'Sends what comes on standard input: the text, where options or a mailto: link say to whom, else a message with ' +
-      'lines such as To: and Subject: before the text. --to, --cc, --bcc and --attach may be repeated.',
+      'lines such as To: and Subject: before the text. --to, --cc, --bcc and --attach may be repeated. It ' +
+      'leaves as it is asked to: without --encrypt in plain, also where all recipients have keys.',
     arguments: [0, 1],
     options: {
       to: 'values',

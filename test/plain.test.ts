@@ -361,7 +361,7 @@ test('a letter is written, signed on the screen, sent, and taken back while it i
   const letter = /^Letter to [^\n]*> $/m
   assert.match(
     await person.does('.', letter),
-    /^The letter leaves plain\. Everybody has a key: type encrypt[^\n]*\n/m,
+    /^The letter leaves encrypted\. Everybody it goes to has a key\. It is not signed, as the key is locked/m,
   )
   await person.does('sign', 'Passphrase: ')
   assert.match(await person.does('wrong', letter), /not the passphrase/)
@@ -385,7 +385,9 @@ test('a letter is written, signed on the screen, sent, and taken back while it i
   await server.services.outbox.tick()
   const [mail] = await arrived()
   assert.equal(mail.subject, 'Dinner tonight')
-  assert.equal(mail.security, 'signed')
+  assert.equal(mail.security, 'encrypted')
+  await boxes.unlock()
+  assert.equal((await boxes.post(`/messages/${mail.id}/decrypt`)).body.signature.status, 'valid')
   assert.match(await person.does('undo'), /\n?[A-Z][^\n]*\.\n/)
   assert.match(await person.does('go drafts'), /Drafts: no mail here/)
   assert.equal((await arrived()).length, 1)
@@ -867,7 +869,7 @@ test('a mailto: link begins a letter with what it says, and sends nothing by its
     mailto: `mailto:${bob}?subject=Hello%0D%0ABcc:%20x@y&body=One%0D%0ATwo&attach=/etc/passwd`,
   })
   await person.hears('not shown: ')
-  const letter = /^Letter to bob@wafer\.test, plain, [^\n]*> $/m
+  const letter = /^Letter to bob@wafer\.test, encrypted, [^\n]*> $/m
   const begun = await person.does(password, letter)
   assert.match(begun, /^Subject: Hello {1,2}Bcc: x@y$/m)
   const shown = await person.does('show', letter)
@@ -882,7 +884,7 @@ test('a link may name its fields like what every object has', async (t) => {
   const link = `mailto:${bob}?constructor=1&__proto__=2&toString=3&hasOwnProperty=4&subject=Hi&body=There`
   const person = new Person(t, server, { user: ann, mailto: link })
   await person.hears('not shown: ')
-  const letter = /^Letter to bob@wafer\.test, plain, [^\n]*> $/m
+  const letter = /^Letter to bob@wafer\.test, encrypted, [^\n]*> $/m
   assert.match(await person.does(password, letter), /^Subject: Hi$/m)
   assert.match(await person.does('show', letter), /\n {2}There\n/)
 })

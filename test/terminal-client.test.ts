@@ -418,7 +418,8 @@ test('C8 F9: a letter is written, signed, encrypted and sent from the terminal; 
   await desk.type('船便 tickets')
   await desk.keys('Enter')
   await desk.type('Two tickets, please. 二枚お願いします。')
-  await desk.keys('M-s', 'M-e')
+  await desk.sees('Will be: not signed (the key is locked), encrypted to bob@wafer.test')
+  await desk.keys('M-s')
   await desk.sees(
     /^To: +bob@wafer\.test$/m,
     /^Subject: 船便 tickets$/m,

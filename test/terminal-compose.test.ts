@@ -155,7 +155,7 @@ test('F8: what was pasted comes as it is into the text, and as one line into fie
   const lines = Array.from({ length: 100 }, (_, n) => `${n} a line\u202e that is pasted`)
   ours.app.paste(lines.join('\r\n'))
   assert.match(ours.here(), /^99 a line/)
-  await ours.sees(`not signed, NOT encrypted (Alt-e: encrypted, all have keys)`)
+  await ours.sees('not signed (the key is locked), encrypted to bob@wafer.test, ann@waf')
   ours.press('ctrl-x')
   await ours.sees(`Sent to ${bob}, ${ann} (leaves in 15 s; u takes it back)`)
   const [sent] = await list(terminal, 'Sent')
@@ -235,7 +235,11 @@ test('C8 S1450-S1510: the text comes back signed after the unlock window, with n
   await ours.unlock('not the passphrase')
   await ours.sees('The passphrase is wrong')
   await ours.unlock()
-  await ours.sees('-----BEGIN PGP SIGNED MESSAGE-----', 'I agree.', 'Will be: text signed, NOT encrypted')
+  await ours.sees(
+    '-----BEGIN PGP SIGNED MESSAGE-----',
+    'I agree.',
+    'Will be: text signed, encrypted to bob@wafer.test',
+  )
   await ours.sees(/Signed, and ready to send/)
   ours.press('alt-g')
   await ours.sees('The text is signed already.')
@@ -250,7 +254,8 @@ test('C8 S1450-S1510: the text comes back signed after the unlock window, with n
   await leaves(server)
   const reader = await server.terminal(bob)
   const [arrived] = await list(reader, 'Inbox')
-  const { body } = await reader.get(`/messages/${arrived.id}`)
+  await reader.unlock()
+  const { body } = await reader.post(`/messages/${arrived.id}/decrypt`)
   assert.match(body.text, /I agree\./)
   assert.ok(['valid', 'unknown-key'].includes(body.signature.status), body.signature.status)
   assert.equal((await list(terminal, 'Sent')).length, 1)
@@ -472,7 +477,9 @@ test('P39: the session ends while one writes: one logs in again over the letter,
   await leaves(server)
   const reader = await server.terminal(bob)
   const [arrived] = await list(reader, 'Inbox')
-  assert.equal((await reader.get(`/messages/${arrived.id}`)).body.text.trim(), 'Half of it')
+  await reader.unlock()
+  const opened = await reader.post(`/messages/${arrived.id}/decrypt`)
+  assert.equal(opened.body.text.trim(), 'Half of it', 'encrypted, as it was to be')
   assert.deepEqual(await list(terminal, 'Drafts'), [])
 })
 
@@ -727,4 +734,49 @@ test('Ink draws a letter as its rows, and keys and pastes reach it', async (t) =
   ink.stdin.write('\x1be')
   await sees('Will be: not signed, encrypted')
   await sees('two')
+})
+
+test('A letter to people with keys starts encrypted, signed where the key is open, and says why not otherwise', async (t) => {
+  const { server, ours, terminal } = await begin(t)
+  await compose(ours, { to: bob, subject: 'One', text: 'x' })
+  await ours.sees('Will be: not signed (the key is locked), encrypted to bob@wafer.test')
+  ours.press('ctrl-x')
+  await ours.sees('Sent to bob@wafer.test')
+  assert.equal((await holds(terminal, 'Sent', 1))[0].security, 'encrypted')
+
+  // Sent before it was looked whether there are keys: it does not leave in plain for that.
+  await compose(ours, { to: bob, subject: 'Fast', text: 'x' })
+  ours.press('ctrl-x')
+  await ours.sees('Sent to bob@wafer.test')
+  assert.equal((await holds(terminal, 'Sent', 2))[0].security, 'encrypted')
+
+  ours.press('z')
+  await ours.unlock()
+  await ours.sees('The key is open.')
+  await compose(ours, { to: bob, subject: 'Two', text: 'x' })
+  await ours.sees('Will be: signed, encrypted to bob@wafer.test')
+
+  // One more, who has none: what was to be encrypted does not leave in plain unseen.
+  ours.press('shift-tab', 'shift-tab')
+  ours.type(`, ${carl}`)
+  ours.press('ctrl-x')
+  await ours.sees(/NOT encrypted: no key for\s+carl@wafer\.test\. It was not sent/)
+  await ours.sees('Will be: not signed, NOT encrypted: no key for carl@wafer.test')
+  ours.press('ctrl-x')
+  await ours.sees('Sent to bob@wafer.test, carl@wafer.test')
+  assert.equal((await holds(terminal, 'Sent', 3))[0].security, 'plain')
+
+  await compose(ours, { to: bob, subject: 'Chosen', text: 'x' })
+  await ours.sees('Will be: signed, encrypted')
+  ours.press('alt-e')
+  ours.press('alt-s')
+  await ours.sees('Will be: not signed, NOT encrypted (Alt-e: encrypted, all have keys)')
+  ours.press('shift-tab', 'shift-tab')
+  ours.type(`, ${ann}`)
+  ours.press('enter')
+  await ours.sees('NOT encrypted (Alt-e: encrypted, all have keys)')
+  ours.press('ctrl-x')
+  await ours.sees('Sent to bob@wafer.test, ann@wafer.test')
+  assert.equal((await holds(terminal, 'Sent', 4))[0].security, 'plain', 'what was chosen stays')
+  await leaves(server)
 })

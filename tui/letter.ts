@@ -19,6 +19,8 @@ export type Letter = {
   inReplyTo: number | string | null
   sign: boolean
   encrypt: boolean
+  /** How it is protected was chosen, or follows from what it answers; until then its recipients decide ({@link byRecipients}). */
+  isChosen: boolean
   /** The draft that it lies in. */
   draft: number | null
   /** Something in it came encrypted. */
@@ -35,6 +37,7 @@ export const blank: Letter = {
   inReplyTo: null,
   sign: false,
   encrypt: false,
+  isChosen: false,
   draft: null,
   isSecret: false,
 }
@@ -133,6 +136,7 @@ export const replyTo = (
     inReplyTo: came.id,
     sign: isSecret(source),
     encrypt: isSecret(source),
+    isChosen: isSecret(source),
     isSecret: isSecret(source),
   }
   return { letter, notes }
@@ -156,6 +160,7 @@ export const forwardOf = (source: Source, attachments: Attachment[]): { letter: 
     attachments: reason === null ? attachments : [],
     sign: isSecret(source),
     encrypt: isSecret(source),
+    isChosen: isSecret(source),
     isSecret: isSecret(source),
   }
   return { letter, notes: leftOut(source) }
@@ -177,9 +182,24 @@ export const draftOf = (source: Source, attachments: Attachment[]): Letter => {
     inReplyTo: headers['in-reply-to']?.trim() || null,
     sign: protection.includes('sign'),
     encrypt,
+    isChosen: true,
     draft: came.id,
     isSecret: encrypt,
   }
+}
+
+/**
+ * A letter whose protection nobody chose: encrypted where all recipients have keys, and signed too where that asks for
+ * nothing, as the key is open.
+ */
+export const byRecipients = <L extends Pick<Letter, 'isChosen' | 'sign' | 'encrypt'>>(
+  letter: L,
+  recipients: { key: boolean }[],
+  canSign: boolean,
+): L => {
+  if (letter.isChosen || recipients.length === 0) return letter
+  const encrypt = recipients.every(({ key }) => key)
+  return { ...letter, encrypt, sign: encrypt && canSign }
 }
 
 /** RFC 6068; only what a letter is made of, for a link is a stranger's word. Null if it is no such link. */

@@ -327,6 +327,10 @@ class Plain implements MailDesk {
     this.#mail.forgetPlaintext()
   }
 
+  get canSign(): boolean {
+    return this.#key !== null && this.#session?.allowance?.scope === 'sign'
+  }
+
   keyInWords(): string {
     if (!this.#isLoggedIn) return 'logged out'
     if (this.#key) {

@@ -4,7 +4,7 @@
  * lost with the terminal; where the session ends, one logs in again and the same letter goes on.
  */
 import { type Client, Problem, type Sent, Unreachable } from '../client.ts'
-import { doubtsAbout, isSigned, type Letter, toApi } from '../letter.ts'
+import { byRecipients, doubtsAbout, isSigned, type Letter, toApi } from '../letter.ts'
 import { attachmentFrom } from '../paths.ts'
 import { harmless } from '../text.ts'
 import { Abandoned, type Command, commandIn, counted, type Dialogue, helpOn } from './dialogue.ts'
@@ -23,6 +23,8 @@ export type Desk = {
   /** Says what went wrong, if it is for people to know; throws the rest. */
   complain(error: unknown): void
   keyInWords(): string
+  /** Whether the key is open for signing here: that would ask for nothing. */
+  readonly canSign: boolean
   /** Tells what happened meanwhile, if it is to be known before the next prompt. */
   tidings(): Promise<void>
   /** Reads on in a text; in one that was decrypted, only while the key is open. */
@@ -190,6 +192,7 @@ export class LetterTalk {
     const { to, cc, bcc } = this.letter
     this.#recipients =
       `${to}${cc}${bcc}`.trim() === '' ? [] : await this.#desk.client.recipients({ to, cc, bcc })
+    Object.assign(this.letter, byRecipients(this.letter, this.#recipients, this.#desk.canSign))
   }
 
   async #lookUp() {
@@ -265,7 +268,7 @@ export class LetterTalk {
 
   /** How it leaves, and why it cannot leave otherwise. */
   #protection(): string {
-    const { encrypt } = this.letter
+    const { sign, encrypt, isChosen } = this.letter
     const without = this.#recipients.filter(({ key }) => !key).map(({ address }) => harmless(address))
     const way = `The letter leaves ${this.#protectionWord()}.`
     if (this.#recipients.length === 0) return `${way} It has no recipient yet.`
@@ -275,8 +278,10 @@ export class LetterTalk {
         return `The letter cannot leave encrypted: there is no key for ${who}. Type plain to send it unencrypted.`
       return `${way} It cannot be encrypted: there is no key for ${who}.`
     }
+    const unsigned =
+      sign || isChosen ? '' : ' It is not signed, as the key is locked: type encrypt to sign it too.'
     return encrypt
-      ? `${way} Everybody it goes to has a key.`
+      ? `${way} Everybody it goes to has a key.${unsigned}`
       : `${way} Everybody has a key: type encrypt to encrypt it.`
   }
 
@@ -287,7 +292,7 @@ export class LetterTalk {
       talk.say(this.#protection())
     }
     const protect = (change: Partial<Letter>) => async () => {
-      this.#set(change)
+      this.#set({ ...change, isChosen: true })
       await this.#lookUp()
       talk.say(this.#protection())
     }
@@ -466,7 +471,7 @@ export class LetterTalk {
     const use = { verb: 'sign', about: 'To sign this letter', scope: 'sign' } as const
     const signed = await this.#desk.withKey(use, () => client.sign(this.letter.text))
     if (signed === null) return
-    this.#set({ text: signed, sign: false })
+    this.#set({ text: signed, sign: false, isChosen: true })
     this.#signed = signed
     talk.say('Signed, and ready to send. If you change the text now, the signature no longer fits.')
     if (this.letter.attachments.length)
@@ -476,6 +481,12 @@ export class LetterTalk {
 
   async #send(sent: (answer: Sent) => void) {
     const { talk, client } = this.#desk
+    if (!this.letter.isChosen && this.#recipients.length === 0) {
+      await this.#lookUp()
+      const { to, cc, bcc } = this.letter
+      if (this.#recipients.length === 0 && `${to}${cc}${bcc}`.trim() !== '')
+        return talk.say('Nothing was sent; the letter is still here.')
+    }
     const doubts = Object.entries(doubtsAbout(this.letter, this.#signed)).filter(
       ([name]) => !this.#asked.includes(name),
     )

@@ -25,6 +25,7 @@ import { type Keymap, keyFor, keyName } from '../keymap.ts'
 import {
   type Attachment,
   blank,
+  byRecipients,
   doubtsAbout,
   draftOf,
   forwardedFiles,
@@ -65,7 +66,8 @@ const attachmentLimit = 20 * 1024 * 1024
 export const openCompose = (app: App, { mailto, ...begun }: Partial<Letter> & { mailto?: string }) => {
   const linked = mailto === undefined ? blank : fromMailto(mailto)
   if (!linked) return app.warn('This is not a mailto: link.')
-  app.push(screenOf('Compose', { ...linked, ...begun }))
+  // Who begins with Sign has chosen.
+  app.push(screenOf('Compose', { ...linked, ...begun, isChosen: begun.sign ?? false }))
   if (mailto !== undefined) app.note('A letter from a link: whatever stands in it came from there.')
 }
 
@@ -239,9 +241,9 @@ export const compose: ScreenKind<Own> = {
       case 'send':
         return void send(app, screen)
       case 'sign':
-        return alter(app, screen, { letter: { ...letter, sign: !letter.sign } })
+        return alter(app, screen, { letter: { ...letter, sign: !letter.sign, isChosen: true } })
       case 'encrypt':
-        return alter(app, screen, { letter: { ...letter, encrypt: !letter.encrypt } })
+        return alter(app, screen, { letter: { ...letter, encrypt: !letter.encrypt, isChosen: true } })
       case 'signText':
         return void signText(app, screen)
       case 'editor':
@@ -353,7 +355,13 @@ const protectionOf = (
   const encryptKey = keyFor(keymap, 'compose', 'encrypt')
   const without = recipients.filter(({ key }) => !key).map(({ address }) => address)
   const isTextSigned = text.lines.some((line) => isSigned(line.text))
-  const signed = letter.sign ? 'signed' : isTextSigned ? 'text signed' : 'not signed'
+  const signed = letter.sign
+    ? 'signed'
+    : isTextSigned
+      ? 'text signed'
+      : letter.encrypt && !letter.isChosen
+        ? 'not signed (the key is locked)'
+        : 'not signed'
   const begin = `Will be: ${signed}, ${letter.encrypt ? 'encrypted' : 'NOT encrypted'}`
   if (problem) return { text: `${begin}. ${problem}`, isBad: true }
   const isOpen =
@@ -564,9 +572,12 @@ const lookUp = async (app: App, screen: Own) => {
     now,
     typeof found === 'string'
       ? { problem: found.replace(/\.\.$/, '.'), recipients: [] }
-      : { problem: '', recipients: found },
+      : { problem: '', recipients: found, letter: byRecipients(now.letter, found, canSign(app)) },
   )
 }
+
+/** Without asking for anything. */
+const canSign = ({ state }: App) => state.key !== null && state.key.scope === 'sign'
 
 // ---- drafts
 
@@ -754,8 +765,9 @@ const send = async (app: App, screen: Own): Promise<void> => {
     const [name, sentence] = doubt
     return ask(app, screen, name, `${sentence} Send it all the same? y/n`, (now) => void send(app, now))
   }
-  // Before the passphrase is asked for; else the server says it as well.
-  if (letter.sign) {
+  // Before the passphrase is asked for; else the server says it as well. And as long as its recipients decide how it
+  // leaves, it does not leave before they are known.
+  if (letter.sign || !letter.isChosen) {
     if (screen.recipients.length === 0) {
       app.change(screen, { busy: true, offered: null })
       await lookUp(app, screen)
@@ -763,7 +775,17 @@ const send = async (app: App, screen: Own): Promise<void> => {
       if (now) app.change(now, { busy: false })
     }
     const now = app.current(screen)
-    if (!now || !addressesHold(app, now)) return
+    if (!now || !addressesHold(app, now)) {
+      // Why they are not known was said.
+      if (now && !now.problem && now.recipients.length === 0)
+        app.warn(`${app.state.notice?.text ?? ''} Nothing was sent; the letter is still here.`.trim())
+      return
+    }
+    // It was to leave encrypted when send was pressed.
+    if (letter.encrypt && !now.letter.encrypt)
+      return app.warn(
+        `${protectionOf(now, app.keymap).text}. It was not sent; ${keyFor(app.keymap, 'compose', 'send')} sends it so.`,
+      )
   }
   const upkeep = upkeepOf(app, screen)
   app.change(screen, { busy: true, offered: null })
@@ -776,7 +798,7 @@ const send = async (app: App, screen: Own): Promise<void> => {
       upkeep.isOver = true
       return sent
     }).catch(failureOf)
-  const answer = letter.sign
+  const answer = (app.current(screen) ?? screen).letter.sign
     ? await app.withKey({ verb: 'Send', about: letter.subject }, work)
     : await app.ask(work, 'Sending')
   const now = app.current(screen)
@@ -896,7 +918,7 @@ const signText = async (app: App, screen: Own) => {
     text: rewritten(now.text, signed),
     signed,
     focus: 'text',
-    letter: { ...now.letter, sign: false },
+    letter: { ...now.letter, sign: false, isChosen: true },
   })
   const files = now.letter.attachments.length
     ? ` The signature covers the text, not the attached files; ${keyFor(app.keymap, 'compose', 'sign')} covers both.`
