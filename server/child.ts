@@ -18,6 +18,7 @@ const operations = {
   read: (task: { octets: Uint8Array; certificates: Certificates }) =>
     encryptedMail.read(task.octets, task.certificates),
   part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),
+  parts: (task: { octets: Uint8Array; ids: string[] }) => encryptedMail.partsOf(task.octets, task.ids, null),
   inspectKeys: (task: { octets: Uint8Array }) => encryptedMail.inspectKeys(task.octets),
   usesOfCertificate: (task: { publicKey: Uint8Array }) => encryptedMail.usesOfCertificate(task.publicKey),
   mergeCertificates: (task: { stored: Uint8Array; offered: Uint8Array }) =>
@@ -61,6 +62,8 @@ const operations = {
     secretKeys.withOpenKeys(task.opening, (keys) =>
       encryptedMail.open(task.octets, keys, task.certificates, task.part),
     ),
+  openParts: (task: { opening: secretKeys.Opening; octets: Uint8Array; ids: string[] }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) => encryptedMail.partsOf(task.octets, task.ids, keys)),
   openPart: (task: { opening: secretKeys.Opening; octets: Uint8Array; id: string; within?: string }) =>
     secretKeys.withOpenKeys(task.opening, (keys) =>
       encryptedMail.partOf(task.octets, task.id, keys, task.within),

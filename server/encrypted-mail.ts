@@ -34,7 +34,7 @@ import {
 import { decodeText } from './charsets.ts'
 import { publicPacketsIn, split } from './key-files.ts'
 import type { KeyUses } from './key-uses.ts'
-import { clockAheadMs } from './limits.ts'
+import { clockAheadMs, letterFormLimit } from './limits.ts'
 import {
   type Address,
   addressesOf,
@@ -170,29 +170,40 @@ export const open = async (
 }
 
 /**
- * One attachment: of the mail as it came, or, with keys, of the opened mail (`part`: of that isolated part).
+ * Attachments: of the mail as it came, or, with keys, of the opened mail (`part`: of that isolated part).
  *
- * @returns null where there is no part of that id, or none without the keys
+ * @returns one for each id, in their order; null where there is none of that id
+ * @throws Refusal `too-large` if they are more than a letter can take, in all
  */
-export const partOf = async (
+export const partsOf = async (
   octets: Uint8Array,
-  id: string,
+  ids: string[],
   keys: OpenKeys | null,
   part?: string,
-): Promise<{ name: string; type: string; octets: Uint8Array } | null> => {
+): Promise<({ name: string; type: string; octets: Uint8Array } | null)[]> => {
   let root = parseMail(octets)
   const isSealed = part !== undefined || securityOf(shapeOf(root)) === 'encrypted'
   if (isSealed) {
-    if (!keys) return null
+    if (!keys) return ids.map(() => null)
     root = (await openWithin(root, part ?? '', keys)).root
   }
-  const entity = partById(root, id)
-  if (!entity || entity.type.startsWith('multipart/')) return null
   // What is listed may be had, nothing else: the parts of encryption and signature have no address.
-  const listed = render(root).attachments.find((attachment) => attachment.id === id)
-  if (!listed) return null
-  return { name: listed.name, type: entity.type, octets: contentOf(entity) }
+  const listed = render(root).attachments
+  let rest = letterFormLimit
+  return ids.map((id) => {
+    const entity = partById(root, id)
+    const attachment = listed.find((each) => each.id === id)
+    if (!entity || !attachment || entity.type.startsWith('multipart/')) return null
+    rest -= attachment.size
+    if (rest < 0 && ids.length > 1)
+      throw new Refusal('too-large', 'The attached files are too large for one letter. Leave some out.')
+    return { name: attachment.name, type: entity.type, octets: contentOf(entity) }
+  })
 }
+
+/** One attachment, likewise; null where there is none of that id. */
+export const partOf = async (octets: Uint8Array, id: string, keys: OpenKeys | null, within?: string) =>
+  (await partsOf(octets, [id], keys, within))[0] ?? null
 
 // ---- opening
 

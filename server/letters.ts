@@ -3,7 +3,7 @@
  * hands it to the outbox and keeps a copy; a draft is kept until it is sent. Copies and drafts lie encrypted to the
  * user's own key.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import MimeNode from 'nodemailer/lib/mime-node/index.js'
 import type { Allowances } from './allowances.ts'
 import type { Clock } from './clock.ts'
@@ -33,6 +33,14 @@ export type Letter = {
   inReplyTo: { messageId: string; references: string[] } | null
   sign: boolean
   encrypt: boolean
+}
+/** A letter without the octets of its files. */
+export type Written = Pick<Letter, 'to' | 'cc' | 'bcc' | 'subject' | 'text'> & {
+  attachments: { name: string; type: string; size: number }[]
+}
+/** A letter as its draft has it; the files are named, and stay in the draft until they are asked for. */
+export type Draft = Omit<Letter, 'attachments'> & {
+  attachments: { id: string; name: string; type: string; size: number }[]
 }
 export type Sent = {
   id: number
@@ -129,7 +137,7 @@ export class Letters {
   async departed(
     user: User,
     number: string,
-    letter: Letter,
+    letter: Written,
   ): Promise<{ copy: number | null; same: boolean } | null> {
     return this.#inTurn(user.id, number, async () => {
       const fate = await this.#numbers.fate(user.id, number)
@@ -212,7 +220,7 @@ export class Letters {
       replaces: draft,
       sentAs: letter.encrypt ? 'encrypted' : letter.sign ? 'signed' : 'plain',
       settle: (copyId) => {
-        if (number !== null) this.#numbers.noteLeft(user.id, number, copyId, contentOf(letter))
+        if (number !== null) this.#numbers.noteLeft(user.id, number, copyId, contentOf(asWritten(letter)))
         for (const settle of leaving) sent.push(settle())
         if (holdMs === 0) return
         const leavesAt = this.#outbox.hold(kept, holdMs, canBeRecalled ? copyId : null)
@@ -352,7 +360,7 @@ export class Letters {
    *
    * @throws Refusal `not-found`, `key-in-use`, `allowance-required`
    */
-  async draft(session: Session, keyToken: string | null, id: number): Promise<Letter> {
+  async draft(session: Session, keyToken: string | null, id: number): Promise<Draft> {
     if ((await this.#draftOf(session.user, id)) === null)
       throw new Refusal('not-found', 'There is no such draft.')
     const { security } = await this.#mailboxes.message(session.user.id, id)
@@ -360,9 +368,6 @@ export class Letters {
       security === 'encrypted'
         ? await this.#reading.open(session, keyToken, id)
         : await this.#reading.read(session, id)
-    const attachments = []
-    for (const part of mail.attachments)
-      attachments.push(await this.#reading.attachment(session, keyToken, id, part.id))
     const { to = '', cc = '', bcc = '', subject = '' } = mail.headers
     const protection = mail.headers['x-wafer-protection'] ?? ''
     const replied = mail.headers['in-reply-to']?.trim()
@@ -372,7 +377,7 @@ export class Letters {
       bcc,
       subject,
       text: mail.text,
-      attachments,
+      attachments: mail.attachments,
       inReplyTo: replied ? { messageId: replied, references: mail.references } : null,
       sign: protection.includes('sign'),
       encrypt: protection.includes('encrypt'),
@@ -501,11 +506,14 @@ export class Letters {
   }
 }
 
-/** All that one wrote, for a comparison; files by their hashes. */
-const contentOf = ({ attachments, ...written }: Letter): string => {
-  const hash = (file: Uint8Array) => createHash('sha256').update(file).digest('hex')
-  return JSON.stringify([written, attachments.map(({ name, type, octets }) => [name, type, hash(octets)])])
-}
+/** What one wrote, for a comparison, however it is to be protected; files by what one sees of them. */
+const contentOf = ({ to, cc, bcc, subject, text, attachments }: Written): string =>
+  JSON.stringify([to, cc, bcc, subject, text, attachments.map(({ name, type, size }) => [name, type, size])])
+
+const asWritten = (letter: Letter): Written => ({
+  ...letter,
+  attachments: letter.attachments.map(({ name, type, octets }) => ({ name, type, size: octets.length })),
+})
 
 /** In drafts and in copies, never in what is sent: how the letter is to leave, or left. */
 export const protectionField = 'X-Wafer-Protection'

@@ -57,3 +57,15 @@ export const connections = {
 
 /** The fewest characters of a password or passphrase that somebody chooses. */
 export const chosenSecretCharacters = 8
+
+/** Octets of the form of a letter with its files. */
+export const letterFormLimit = 36 * 1024 * 1024
+/** Octets of a form that are read to its end, though they are too many, so that its sender reads an answer. */
+export const drainedLimit = 1024 * 1024 * 1024
+
+/** How long a form that another page interrupted is kept. */
+export const parkedFormMs = 60 * 60_000
+/** Of one user: parked forms and files of forms, their octets, and beyond these what is left for text alone. */
+export const parkedFormLimit = 500
+export const parkedOctetsLimit = 128 * 1024 * 1024
+export const parkedOctetsReserve = 16 * 1024 * 1024

@@ -139,7 +139,7 @@ export const openServices = async (
     outbox,
     numbers,
   })
-  const parkedForms = new ParkedForms({ db, clock })
+  const parkedForms = new ParkedForms({ db, clock, secret })
   const setup = new Setup({ clock, users, keyrings, letters, mailboxes })
   return {
     config,

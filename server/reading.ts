@@ -94,6 +94,27 @@ export class Reading {
     return found
   }
 
+  /**
+   * Several attachments of a mail that is to be passed on, in one run; of an encrypted message with the session's key.
+   *
+   * @returns one for each part, in their order; null where there is none
+   * @throws Refusal as {@link attachment}; `too-large` if they are too much for one letter
+   */
+  async attachments(
+    session: Session,
+    keyToken: string | null,
+    id: number,
+    parts: string[],
+  ): Promise<(Attachment | null)[]> {
+    const { security } = await this.#mailboxes.message(session.user.id, id)
+    const octets = await this.#mailboxes.octets(session.user.id, id)
+    if (security !== 'encrypted')
+      return this.#pool.run('reading', 'parts', { octets, ids: parts }, { user: session.user.id })
+    return this.#allowances.use(session, keyToken, { scope: 'read', messageId: id }, (opening) =>
+      this.#pool.run(session.user.id, 'openParts', { opening, octets, ids: parts }),
+    )
+  }
+
   async #view(
     session: Session,
     id: number,

@@ -5,7 +5,7 @@
  * Pages are asked for by browsers without JavaScript, so a form proves where it comes from by a token in it; Origin
  * and Sec-Fetch-Site are checked where a browser sends them. Answers go out whole, with their length, never stored.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import {
   createServer as createHttpServer,
@@ -24,7 +24,7 @@ import { notEncrypted, type PageEnv, pages } from '../web/pages.tsx'
 import { api, clearSiteData } from './api.ts'
 import { isLocalName, isLoopback, localOrigin } from './config.ts'
 import { Connections } from './connections.ts'
-import { connections as limits } from './limits.ts'
+import { drainedLimit, letterFormLimit, connections as limits } from './limits.ts'
 import type { Services } from './main.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './sessions.ts'
@@ -64,12 +64,21 @@ export type Visit = {
   ledgerMark: string | null
   /** @param mark null to forget it */
   keepLedgerMark(mark: string | null): void
+  /** A secret of the session, from which only its own pages can have again what they parked; null without one. */
+  parkingSecret: Buffer | null
   /** Whose session it was that is no longer, for a form that was interrupted. */
   formerUserId(): Promise<number | null>
 }
 export type Language = 'en' | 'ja'
 export type UploadedFile = { name: string; type: string; octets: Uint8Array }
 export type Form = {
+  /**
+   * Why nothing may be done with it: its token is of another session, or of none; or it was larger than may be sent,
+   * and its files are left out. It can only be shown again, with what was typed.
+   */
+  trouble: 'old' | 'too-large' | null
+  /** Octets that it may have. */
+  limit: number
   /** Empty where there is no such field. */
   get(name: string): string
   all(name: string): string[]
@@ -78,7 +87,7 @@ export type Form = {
 type Env = PageEnv & { Bindings: HttpBindings }
 
 /** A letter with its files; pasted keys; every other form. And how many fields a form may have. */
-const bodyLimits = { letter: 36 * 1024 * 1024, keys: 1024 * 1024, other: 64 * 1024 }
+const bodyLimits = { letter: letterFormLimit, keys: 1024 * 1024, other: 64 * 1024 }
 const fieldLimit = 500
 
 /** Paths that are for everybody; all others need a session. */
@@ -271,7 +280,9 @@ const routes = (services: Services) => {
       refuseForeignOrigin(c, services, site.origin)
       visit.form = await readForm(c, await bodyLimitFor(c.req.path, visit))
       if (!fits(visit.form.get('t'), visit.formToken)) {
-        if (c.req.path === '/login') visit.form = only(visit.form, 'user')
+        if (c.req.path === '/login') visit.form = only(visit.form, ['user', 'next', 'park'])
+        else if (c.req.path === '/c' || c.req.path.startsWith('/setup/') || visit.form.get('park'))
+          visit.form = { ...visit.form, trouble: 'old' }
         else
           throw new Refusal(
             'forbidden',
@@ -281,6 +292,8 @@ const routes = (services: Services) => {
     }
     if (!visit.session && !isPublic(c.req.path))
       c.res = await page.interrupted(c as unknown as Context<PageEnv>)
+    else if (visit.form.trouble && visit.form.get('park') && c.req.path !== '/c')
+      c.res = await page.letterAgain(c as unknown as Context<PageEnv>)
     else await next()
     c.res = await whole(c.res, c.env.incoming)
   })
@@ -453,10 +466,12 @@ const beginVisit = async (
     htmx,
     ...scripts,
     formToken: services.formToken(before ?? ''),
+    parkingSecret: session && token ? parkingSecretOf(token) : null,
     form: emptyForm,
     logIn: (begun) => {
       visit.session = begun.session
       visit.formToken = services.formToken(begun.token)
+      visit.parkingSecret = parkingSecretOf(begun.token)
       setCookie(c, names.session, begun.token, {
         ...common,
         sameSite: 'Lax',
@@ -482,7 +497,10 @@ const beginVisit = async (
       if (value) setCookie(c, names.pending, value, { ...common, sameSite: 'Strict' })
       else deleteCookie(c, names.pending, common)
     },
-    setLanguage: (language) => setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: yearS }),
+    setLanguage: (language) => {
+      visit.language = language
+      setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: yearS })
+    },
     ledgerMark: session && cookie(c, ledgerCookie(session)),
     keepLedgerMark: (mark) => {
       const name = ledgerCookie(visit.session!)
@@ -495,6 +513,8 @@ const beginVisit = async (
 }
 
 const yearS = 31_536_000
+
+const parkingSecretOf = (token: string) => createHmac('sha256', token).update('parking').digest()
 
 const languageOf = (accepted: string | undefined, chosen: string | null): Language => {
   if (chosen === 'en' || chosen === 'ja') return chosen
@@ -557,10 +577,10 @@ const refuseForeignOrigin = (c: Context<Env>, services: Services, publicOrigin: 
     throw new Refusal('forbidden', 'This form was sent from another site. Nothing was changed.')
 }
 
-const emptyForm: Form = { get: () => '', all: () => [], files: () => [] }
-const only = (form: Form, kept: string): Form => ({
+const emptyForm: Form = { trouble: null, limit: 0, get: () => '', all: () => [], files: () => [] }
+const only = (form: Form, kept: string[]): Form => ({
   ...emptyForm,
-  get: (name) => (name === kept ? form.get(name) : ''),
+  get: (name) => (kept.includes(name) ? form.get(name) : ''),
 })
 
 /** Only who is logged in, or was until just now, may send much. */
@@ -569,8 +589,12 @@ const bodyLimitFor = async (path: string, visit: Visit): Promise<number> => {
   return path === '/k' && visit.session ? bodyLimits.keys : bodyLimits.other
 }
 
-/** The body of a form, of at most so many octets; its fields are counted before they are parsed. */
+/**
+ * The body of a form, of at most so many octets; its fields are counted before they are parsed. A letter that is larger
+ * keeps what came before the limit, which is what was typed: its files come last, and are left out.
+ */
 const readForm = async (c: Context<Env>, limit: number): Promise<Form> => {
+  const mayBeCut = c.req.path === '/c'
   const type = c.req.header('content-type') ?? ''
   const chunks: Uint8Array[] = []
   let size = 0
@@ -578,14 +602,16 @@ const readForm = async (c: Context<Env>, limit: number): Promise<Form> => {
     destroyOnReturn: false,
   }) as AsyncIterable<Uint8Array>) {
     size += chunk.length
+    if (size > limit && mayBeCut && size <= drainedLimit) continue
     if (size > limit) {
       c.env.incoming.resume() // the rest is read and forgotten, so that the answer can be read
       throw new Refusal('too-large', 'This is larger than may be sent here. Send less, or in parts.')
     }
     chunks.push(chunk)
   }
-  const body = Buffer.concat(chunks)
   const boundary = type.match(/boundary="?([^";]+)/i)?.[1]
+  const isCut = size > limit
+  const body = isCut ? upToLastPart(Buffer.concat(chunks), boundary ?? '') : Buffer.concat(chunks)
   if (occurrences(body, boundary ?? '&') > fieldLimit)
     throw new Refusal('bad-request', 'This form has too many fields.')
   const fields = new Map<string, string[]>()
@@ -604,10 +630,20 @@ const readForm = async (c: Context<Env>, limit: number): Promise<Form> => {
     }
   }
   return {
+    trouble: isCut ? 'too-large' : null,
+    limit,
     get: (name) => fields.get(name)?.[0] ?? '',
     all: (name) => fields.get(name) ?? [],
-    files: (name) => files.get(name) ?? [],
+    files: (name) => (isCut ? [] : (files.get(name) ?? [])),
   }
+}
+
+/** Of a multipart body that was cut off, the parts that are whole (RFC 2046 §5.1.1). */
+const upToLastPart = (body: Buffer, boundary: string) => {
+  const end = body.lastIndexOf(`\r\n--${boundary}`)
+  if (!boundary || end < 0)
+    throw new Refusal('too-large', 'This is larger than may be sent here. Send less, or in parts.')
+  return Buffer.concat([body.subarray(0, end), Buffer.from(`\r\n--${boundary}--\r\n`)])
 }
 
 const add = <T>(lists: Map<string, T[]>, name: string, value: T) => {

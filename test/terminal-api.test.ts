@@ -339,8 +339,11 @@ for (const { how, sign, encrypt } of [
     assert.match(draft.to, new RegExp(`Bob <${bob}>`))
     assert.match(draft.cc, new RegExp(ann))
     assert.match(draft.bcc, new RegExp(`Carol Ö <${carol}>`))
+    const parts = draft.attachments.map(({ id }) => id)
+    const { reading } = server.services
+    const files = await reading.attachments(session, terminal.keyToken, held.body.id, parts)
     assert.deepEqual(
-      draft.attachments.map(({ name, type, octets }) => [name, type, [...octets]]),
+      files.map((file) => [file?.name, file?.type, [...(file?.octets ?? [])]]),
       [['日本.bin', 'application/x-thing', [0, 255, 10]]],
     )
     assert.equal(draft.inReplyTo?.messageId, '<a@b>')

@@ -32,10 +32,56 @@ const follow = () => {
   htmx.process(document.body)
 }
 
+/** The letter that is being written, and the end of the wait before the server is told of it. */
+let letter: { form: HTMLFormElement; isChanged: boolean; timer: number } | null = null
+
+/** Keeps the letter on the server, as any button of its form would, so that Back and a closed tab find it again. */
+const keep = () => {
+  if (!letter?.isChanged) return
+  letter.isChanged = false
+  clearTimeout(letter.timer)
+  const body = new FormData(letter.form)
+  body.delete('file') // of a file the browser itself keeps the name
+  body.set('a', 'keep')
+  const { length } = String(body.get('text'))
+  // What is to outlive its page may have 64 KiB (Fetch §4.6).
+  fetch('/c', { method: 'POST', body, keepalive: length < 15_000 }).catch(() => {
+    if (letter) letter.isChanged = true
+  })
+}
+
+/** A page with a letter gets an address by which this session finds it again. */
+const watchLetter = () => {
+  const form = document.querySelector<HTMLFormElement>('form[action="/c"]')
+  const ticket = form?.querySelector<HTMLInputElement>('[name=park]')?.value
+  letter = null
+  if (!form || !ticket) return
+  const mine = { form, isChanged: false, timer: 0 }
+  letter = mine
+  const address = new URL(location.pathname === '/c' ? location.href : '/c', location.href)
+  address.searchParams.set('n', ticket.slice(0, 12))
+  history.replaceState(history.state, '', address)
+  form.addEventListener('input', () => {
+    mine.isChanged = true
+    clearTimeout(mine.timer)
+    mine.timer = window.setTimeout(keep, keepAfterMs)
+  })
+  form.addEventListener('submit', () => {
+    mine.isChanged = false
+    clearTimeout(mine.timer)
+  })
+}
+const keepAfterMs = 1_000
+
 const begin = () => {
   follow()
+  watchLetter()
+  document.addEventListener('htmx:beforeRequest', keep)
+  addEventListener('pagehide', keep)
+  document.addEventListener('visibilitychange', keep)
   document.addEventListener('htmx:afterSettle', () => {
     follow()
+    watchLetter()
     announce()
   })
   document.addEventListener('htmx:beforeSwap', (event) => {

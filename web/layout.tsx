@@ -27,11 +27,14 @@ export type Content = {
   isWindow?: boolean
   /** Another script than the usual one: that which asks for a passkey; or none, as what it leads to asks for one. */
   script?: 'passkey' | 'none'
+  /** The page's own form holds what locks the key or ends the session, so that what was typed goes with it. */
+  isEndWithin?: boolean
   /**
    * @param open whether this terminal holds the key, asked after the page's work was done
    * @param signs whether it may sign with it, too: an approval may be for reading only
+   * @param end the clocks and what ends them, for a page with `isEndWithin`
    */
-  body: (open: boolean, signs: boolean) => Child
+  body: (open: boolean, signs: boolean, end: Child) => Child
 }
 
 /** The one style, for types and classes only, which the oldest browsers know; its hash is in the Content-Security-Policy. Contrast is at least 4.5:1 in both schemes; a link is as high as its line, whatever the font. */
@@ -83,6 +86,15 @@ export const show = async (
   const happened = told || waits || isCut || news
   const usual = session && !content.isWindow && !content.script ? visit.script : ''
   const script = content.script === 'passkey' ? visit.passkeyScript : usual
+  const end = session && (
+    <Ending
+      services={services}
+      session={session}
+      words={words}
+      keyState={key}
+      hasTimes={content.current !== 'compose'}
+    />
+  )
   const page = (
     <html lang={visit.language}>
       <meta name="viewport" content="width=device-width" />
@@ -107,17 +119,14 @@ export const show = async (
           {news}
         </div>
         <h1>{content.title}</h1>
-        {content.body(open, open && key.allowance.scope === 'sign')}
+        {content.body(open, open && key.allowance.scope === 'sign', end)}
       </main>
-      {session && (
-        <Ending
-          services={services}
-          visit={visit}
-          session={session}
-          words={words}
-          keyState={key}
-          hasTimes={content.current !== 'compose'}
-        />
+      {end && !content.isEndWithin && (
+        <footer>
+          <Form visit={visit} action="/do">
+            {end}
+          </Form>
+        </footer>
       )}
     </html>
   )
@@ -181,13 +190,12 @@ const Navigation = ({ words, current }: { words: Words; current: Content['curren
 /** The two clocks, and the ends that the user may make. */
 const Ending = (props: {
   services: Services
-  visit: Visit
   session: Session
   words: Words
   keyState: KeyState
   hasTimes: boolean
 }) => {
-  const { services, visit, session, words, keyState, hasTimes } = props
+  const { services, session, words, keyState, hasTimes } = props
   const now = services.clock()
   const minutes = (end: number) => Math.max(0, Math.ceil((end - now) / 60_000))
   const { sessionIdleMs, allowanceIdleMs } = services.config
@@ -196,25 +204,23 @@ const Ending = (props: {
   const most = allowance ? minutes(allowance.endsAt) : 0
   const key = allowance && { idle: Math.min(minutes(allowance.usedAt + allowanceIdleMs), most), most }
   return (
-    <footer>
-      <Form visit={visit} action="/do">
-        <p>
-          {session.user.address}
-          {words.period}
-          {words.clocks(minutes(ends), key)}
-          {hasTimes && ` ${words.zone(zone)}`}
-        </p>
-        {/* on a line of their own: w3m does not reach a button that stands where it broke the line */}
-        <p>
-          {allowance && (
-            <>
-              <Button a="lock">{words.lockKey}</Button>{' '}
-            </>
-          )}
-          <Button a="logout">{words.logOut}</Button>
-        </p>
-      </Form>
-    </footer>
+    <>
+      <p>
+        {session.user.address}
+        {words.period}
+        {words.clocks(minutes(ends), key)}
+        {hasTimes && ` ${words.zone(zone)}`}
+      </p>
+      {/* on a line of their own: w3m does not reach a button that stands where it broke the line */}
+      <p>
+        {allowance && (
+          <>
+            <Button a="lock">{words.lockKey}</Button>{' '}
+          </>
+        )}
+        <Button a="logout">{words.logOut}</Button>
+      </p>
+    </>
   )
 }
 

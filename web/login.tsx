@@ -25,9 +25,10 @@ import {
   wordsOf,
 } from './layout.tsx'
 import { assertedOf, PasskeyForm } from './passkey-form.tsx'
+import { lockKey } from './unlock.tsx'
 
 export const loginPages = (services: Services, letters: UseOfKey) => {
-  const { users, sessions, allowances, approvals, passkeys, refusalOf } = services
+  const { users, sessions, allowances, passkeys, refusalOf } = services
 
   const login = (
     c: PageContext,
@@ -54,7 +55,14 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
               <button type="submit">{words.login}</button> <button type="reset">{words.clear}</button>{' '}
               <Button a="passkey">{words.usePasskey}</Button>
             </p>
-            <Links links={[<a href={`/login?l=${other.code}`}>{other.name}</a>]} />
+            {/* A button where something waits in this form, which a link would leave behind. */}
+            {park || next ? (
+              <p>
+                <Button a={other.code}>{other.name}</Button>
+              </p>
+            ) : (
+              <Links links={[<a href={`/login?l=${other.code}`}>{other.name}</a>]} />
+            )}
           </Form>
         ),
       },
@@ -131,9 +139,9 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       return c.redirect(path === '/' ? '/login' : `/login?next=${encodeURIComponent(path)}`, 303)
     }
     const words = wordsOf(c)
-    const former = await c.get('visit').formerUserId()
     const form = c.get('visit').form
     const [next, park] = [ownPath(form.get('next'), ''), form.get('park')]
+    const former = (await c.get('visit').formerUserId()) ?? services.parkedForms.ownerOf(park)
     // Whoever answered on the phone that it was not them ended this session: the terminal is told so.
     if (c.req.path === '/a/wait' && former !== null) {
       c.get('visit').keepPending(null)
@@ -176,7 +184,14 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       if (c.get('visit').session) return c.redirect('/f/inbox', 303)
       const words = wordsOf(c)
       const { next, out } = c.req.query()
-      const status = out ? words.loggedOut : next ? words.loginAgain : undefined
+      const status =
+        out === 'draft'
+          ? `${words.loggedOut} ${words.inDrafts}`
+          : out
+            ? words.loggedOut
+            : next
+              ? words.loginAgain
+              : undefined
       return login(c, { status, next: next && ownPath(next, '') })
     })
     .post('/login', async (c) => {
@@ -184,8 +199,12 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       const words = wordsOf(c)
       const { form } = visit
       const [user, next, park] = [form.get('user').trim(), ownPath(form.get('next'), ''), form.get('park')]
-      if (form.get('t') === '') return login(c, { status: words.loginOld, user })
+      if (form.get('t') === '') return login(c, { status: words.loginOld, user, next, park })
       const a = form.get('a')
+      if (a === 'en' || a === 'ja') {
+        visit.setLanguage(a)
+        return login(c, { status: park && wordsOf(c).loginParked, user, next, park })
+      }
       if (a === 'window') return login(c, { user, next, park })
       const asserted = assertedOf(services, form)
       try {
@@ -222,9 +241,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       const session = sessionOf(c)
       const a = visit.form.get('a')
       if (a === 'lock') {
-        await approvals.cancel(session) // nor by a late approval
-        await allowances.lock(session)
-        visit.lockKey()
+        await lockKey(services, c)
         return c.redirect('/f/inbox?ok=locked', 303)
       }
       if (a === 'logout') {

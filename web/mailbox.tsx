@@ -150,6 +150,7 @@ export const mailboxPages = (services: Services) => {
         ),
         body: (open, signs) => (
           <>
+            {c.req.query('sent') && c.req.query('p') === '1' && <p>{words.wentPlain}</p>}
             <Form visit={visit} action={withQuery(path, { before, q })}>
               {messages.length === 0 && !q && <p>{words.noMail}</p>}
               <ul class="m">

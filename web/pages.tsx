@@ -59,7 +59,7 @@ export const pages = (services: Services) => {
       refusal.status === 401 ? 403 : refusal.status,
     )
   }
-  return { app, interrupted: login.interrupted, refused }
+  return { app, interrupted: login.interrupted, letterAgain: compose.letterAgain, refused }
 }
 
 /** S1070: no encrypted communication was established; leads to the encrypted address. */

@@ -6,7 +6,7 @@ import { Field, Form, Links, type PageContext, type PageEnv, sentenceOf, show, w
 import { RecoveryCode } from './passphrase.tsx'
 
 export const setupPages = (services: Services) => {
-  const { setup, sessions, isTooShort, refusalOf } = services
+  const { setup, sessions, users, parkedForms, isTooShort, refusalOf } = services
 
   const form = (c: PageContext, typed: { address?: string; name?: string; status?: Child }) => {
     const words = wordsOf(c)
@@ -48,6 +48,41 @@ export const setupPages = (services: Services) => {
     })
   }
 
+  const showCode = (c: PageContext, code: string) => {
+    const words = wordsOf(c)
+    return show(c, services, {
+      title: words.setupDone,
+      isWindow: true,
+      body: () => (
+        <>
+          <RecoveryCode words={words} code={code} />
+          <p>{words.recoveryKeep}</p>
+          <Links links={[<a href="/f/inbox">{words.folder.inbox}</a>]} />
+        </>
+      ),
+    })
+  }
+
+  /** For a Reload, which sends the same form again: the code lies under a ticket that takes the link and the password. */
+  const ticketOf = (userId: number, token: string, password: string) =>
+    parkedForms.ticket(userId, Buffer.from(JSON.stringify([token, password])), 'set-up-code-')
+
+  /** The code once more, to whoever knows the link and the password; null if there is none to be shown. */
+  const again = async (c: PageContext, token: string): Promise<Response | null> => {
+    const visit = c.get('visit')
+    const [address, pass] = [visit.form.get('address'), visit.form.get('pass')]
+    const known = await users.logIn(address, pass, visit.address).catch((error: unknown) => {
+      if (!refusalOf(error)) throw error
+      return null
+    })
+    const ticket = known && ticketOf(known.user.id, token, pass)
+    const code = ticket && ((await parkedForms.open(known.user.id, ticket)) as string | null)
+    if (!code) return null
+    await parkedForms.drop(ticket)
+    visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
+    return showCode(c, code)
+  }
+
   return new Hono<PageEnv>()
     .get('/setup/:token', async (c, next) =>
       (await setup.valid(c.req.param('token'))) ? form(c, {}) : next(),
@@ -55,6 +90,9 @@ export const setupPages = (services: Services) => {
     .post('/setup/:token', async (c) => {
       const words = wordsOf(c)
       const visit = c.get('visit')
+      const token = c.req.param('token')
+      const shown = (await setup.valid(token)) ? null : await again(c, token)
+      if (shown) return shown
       const typed = visit.form
       const wanted = {
         address: typed.get('address'),
@@ -67,24 +105,16 @@ export const setupPages = (services: Services) => {
         isTooShort(wanted.password) && words.passwordShort,
         isTooShort(wanted.passphrase) && words.passphraseShortHere,
         wanted.passphrase !== typed.get('passphrase2') && words.passphrasesDifferHere,
+        visit.form.trouble && words.loginOld,
       ].filter(Boolean)
       if (wrong.length > 0) return form(c, { ...wanted, status: wrong.join(' ') })
       try {
-        const { user, recoveryCode } = await setup.use(c.req.param('token'), wanted)
+        const { user, recoveryCode } = await setup.use(token, wanted)
         const known = { user, requireStands: () => {} } // who made the user this moment showed nothing else
         visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
-        // Not behind a redirect: the code is shown once and is in no address.
-        return show(c, services, {
-          title: words.setupDone,
-          isWindow: true,
-          body: () => (
-            <>
-              <RecoveryCode words={words} code={recoveryCode} />
-              <p>{words.recoveryKeep}</p>
-              <Links links={[<a href="/f/inbox">{words.folder.inbox}</a>]} />
-            </>
-          ),
-        })
+        await parkedForms.keep(ticketOf(user.id, token, wanted.password), recoveryCode)
+        // Not behind a redirect: the code is shown once, and is in no address.
+        return showCode(c, recoveryCode)
       } catch (error) {
         const refusal = refusalOf(error)
         if (!refusal || refusal.code === 'not-found') throw error

@@ -305,6 +305,15 @@ export const unlockPages = (
     })
 }
 
+/** Locks the key of this terminal, and keeps a late approval from opening it again. */
+export const lockKey = async ({ approvals, allowances }: Services, c: PageContext): Promise<void> => {
+  const visit = c.get('visit')
+  await approvals.cancel(sessionOf(c))
+  await allowances.lock(sessionOf(c))
+  visit.lockKey()
+  visit.keyToken = null
+}
+
 /** The same address, pressed again. */
 const asking = (next: string) => `${next}${next.includes('?') ? '&' : '?'}again=1`
 

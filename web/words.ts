@@ -72,7 +72,7 @@ const en = {
   useTitle: 'Secret key use',
   useToOpen: 'To open this mail, the key needs your passphrase:',
   useToDraft: 'To open this draft, the key needs your passphrase:',
-  useToSign: 'To sign this letter, the key needs your passphrase:',
+  useToSign: 'For this letter, the key needs your passphrase:',
   useFor: 'To go on, the key needs your passphrase.',
   orPassphrase: 'Or type the passphrase:',
   passphrase: 'Passphrase',
@@ -282,6 +282,7 @@ const en = {
     'not-encrypted': () => 'This mail is not encrypted: this is all of it.',
     parts: () => 'Several parts of this mail are encrypted. Choose one below: each opens alone.',
     saved: () => 'Saved in Drafts.',
+    sent: () => 'The letter was sent already.',
     locked: () => 'Your key is locked.',
     accepted: () => 'The key is accepted.',
     removed: () => 'The key is removed.',
@@ -371,7 +372,13 @@ const en = {
 
   // compose
   protection: 'Protection',
-  protections: { plain: 'Plain', sign: 'Signed', both: 'Encrypted and signed', encrypt: 'Encrypted' },
+  protections: {
+    auto: 'As keys allow',
+    plain: 'Plain',
+    sign: 'Signed',
+    both: 'Encrypted and signed',
+    encrypt: 'Encrypted',
+  },
   file: 'File',
   attach: 'Attach',
   keep: 'Keep',
@@ -386,6 +393,16 @@ const en = {
   signatureBroken:
     'You changed the text after you signed it, so the signature no longer fits. Take the signature lines away, or send it as it is.',
   sendAgain: 'Press Send again if you mean it.',
+  saveAgain: 'Press Save draft again if you mean it.',
+  leftAlready:
+    'The letter has left already, and this is not quite what it said: this would be another letter.',
+  formOld: 'This page was too old: you have logged in anew since. Nothing was done; press again.',
+  formTooLarge: (limit: string) =>
+    `The files are too large: a letter with its files may have ${limit}. Nothing was done, and they are not attached.`,
+  filesLost: (names: string) =>
+    `These files are not attached, as too much waits here or they were kept for an hour only: ${names}. Attach them again, or go on without them.`,
+  startsPlain: (names: string) => `There is no public key for ${names}, so this starts unencrypted.`,
+  wentPlain: 'It went unencrypted, as not every recipient has a key.',
   replyTo: (other: string) =>
     `The mail asks for answers to ${other}, but nothing protects that. This goes to its sender.`,
   attached: (names: string) => `Attached: ${names}.`,
@@ -706,7 +723,7 @@ const ja: Words = {
   useTitle: '秘密鍵の使用',
   useToOpen: 'このメールを開くには鍵のパスフレーズが必要です:',
   useToDraft: 'この下書きを開くには鍵のパスフレーズが必要です:',
-  useToSign: 'この手紙に署名するには鍵のパスフレーズが必要です:',
+  useToSign: 'この手紙には鍵のパスフレーズが必要です:',
   useFor: '続けるには鍵のパスフレーズが必要です。',
   orPassphrase: 'またはパスフレーズを入力してください:',
   passphrase: 'パスフレーズ',
@@ -896,6 +913,7 @@ const ja: Words = {
     'not-encrypted': () => 'このメールは暗号化されていません。これが全部です。',
     parts: () => 'このメールには暗号部分が複数あります。下から選んでください。それぞれ単独で開きます。',
     saved: () => '下書きに保存しました。',
+    sent: () => 'この手紙はすでに送信されています。',
     locked: () => '鍵を閉じました。',
     accepted: () => '鍵を承認しました。',
     removed: () => '鍵を削除しました。',
@@ -974,7 +992,7 @@ const ja: Words = {
   copyKept: 'この控えはあなた宛てに暗号化されています。読むには「復号」を押してください。',
   copyWasKept: 'この控えはあなた宛てに暗号化されています。',
   protection: '保護',
-  protections: { plain: 'なし', sign: '署名', both: '暗号+署名', encrypt: '暗号' },
+  protections: { auto: '自動', plain: 'なし', sign: '署名', both: '暗号+署名', encrypt: '暗号' },
   file: '添付',
   attach: '追加',
   keep: '残す',
@@ -989,6 +1007,15 @@ const ja: Words = {
   signatureBroken:
     '署名の後で本文が変わったため、署名が合いません。署名の行を消すか、このまま送信してください。',
   sendAgain: 'よければもう一度「送信」を押してください。',
+  saveAgain: 'よければもう一度「保存」を押してください。',
+  leftAlready: 'この手紙はすでに送信され、内容が変わっています。別の手紙になります。',
+  formOld: 'このページは古く、その後ログインし直されています。何も行われていません。もう一度押してください。',
+  formTooLarge: (limit) =>
+    `ファイルが大きすぎます。手紙とファイルは合わせて${limit}までです。何も行われず、添付されていません。`,
+  filesLost: (list) =>
+    `次のファイルは添付されていません(保存量の上限か、1時間の期限): ${list}。もう一度添付するか、なしで続けてください。`,
+  startsPlain: (list) => `${list} の公開鍵がないため、暗号化しません。`,
+  wentPlain: '鍵のない宛先があるため、暗号化せずに送信しました。',
   replyTo: (other) => `返信先として${other}が指定されていますが、保護されていません。差出人に返信します。`,
   attached: (list) => `添付: ${list}。`,
   cameBack: '書いた内容です。',
