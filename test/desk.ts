@@ -42,6 +42,8 @@ export class Desk {
   exitCode: number | null = null
   /** How far this terminal's clock went ahead. */
   aheadMs = 0
+  /** Its clock stands still between one key and the next: a notice stays until it is looked at, however busy the machine. */
+  #now = Date.now()
   /** Every row that was ever drawn. */
   readonly seen = new Set<string>()
 
@@ -60,7 +62,7 @@ export class Desk {
         exit: (code) => {
           this.exitCode = code
         },
-        now: () => Date.now() + this.aheadMs,
+        now: () => this.#now + this.aheadMs,
       },
     })
     this.app.resized(this.size)
@@ -105,6 +107,7 @@ export class Desk {
   }
 
   press(...keys: string[]) {
+    this.#now = Date.now()
     for (const key of keys)
       this.app.press(
         named.test(key) ? { name: key, text: key === 'space' ? ' ' : null } : { name: key, text: key },

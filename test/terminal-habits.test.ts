@@ -394,6 +394,8 @@ test('Feet promise what works: D only where something is closed, s only where so
   ours.press('q')
   await encryptedMail(server, 'Ferry', 'At nine.', false)
   await ours.app.contact()
+  await ours.sees('Ferry', 'New mail has come.')
+  ours.aheadMs += 6000 // notices last five seconds
   await ours.sees('Ferry', 'D decrypt')
   ours.press('D')
   await ours.unlock()
