@@ -125,3 +125,87 @@ for (const scripts of [true, false]) {
     await oneLeft(made)
   })
 }
+
+test('a letter is never lost: with 40 MB attached the text is there, nothing left, and the limit is named', async (t) => {
+  if (!needs(t, executablePath)) return
+  const { made, page } = await desk(t, false)
+  await write(page)
+  const file = { name: 'film.bin', mimeType: 'application/octet-stream', buffer: Buffer.alloc(40_000_000) }
+  await page.locator('input[type=file]').setInputFiles(file)
+  await button(page, 'Send').click()
+  await page.getByText('The files are too large: a letter with its files may have 37.7 MB').waitFor()
+  await holdsText(page)
+  assert.equal(await count(made, bob, 'inbox'), 0)
+  await button(page, 'Send').click()
+  await page.getByText(`Sent to ${bob}`).waitFor()
+  await oneLeft(made)
+})
+
+test('opening a form writes nothing: the files of a forwarded mail are named, and go along when it leaves', async (t) => {
+  if (!needs(t, executablePath)) return
+  const { made, page, address } = await desk(t, false)
+  const { id: annId } = await made.services.users.named(ann)
+  const inbox = await made.services.mailboxes.fixedFolder(annId, 'inbox')
+  const part = (name: string) =>
+    `--b\nContent-Type: text/csv\nContent-Disposition: attachment; filename=${name}\n\n${name} of March\n`
+  await made.deliver(
+    ann,
+    `From: ${bob}\nTo: ${ann}\nSubject: Sums\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n${part('in.csv')}${part('out.csv')}--b--\n`,
+  )
+  const [id] = await made.services.mailboxes.ids(inbox.id)
+  const { db } = made.services
+  const forms = () => db.$client.prepare('SELECT count(*) FROM parked_forms').pluck().get()
+  await page.goto(`${address}/c?fw=${id}`)
+  await page.getByText('in.csv (').waitFor()
+  assert.equal(forms(), 0)
+  await field(page, 'To').fill(bob)
+  await button(page, 'Send').click()
+  await page.getByText(`Sent to ${bob}`).waitFor()
+  const terminal = await made.terminal(bob)
+  await terminal.unlock()
+  const { body: list } = await terminal.get('/folders/Inbox/messages')
+  assert.equal(list.messages[0].security, 'encrypted', 'whom one has a key of gets it encrypted')
+  const { body: mail } = await terminal.post(`/messages/${list.messages[0].id}/decrypt`)
+  assert.deepEqual(
+    mail.attachments.map(({ name }: { name: string }) => name),
+    ['in.csv', 'out.csv'],
+  )
+})
+
+test('a letter starts encrypted where its recipient has a key, signed too where the key is open, and says why not', async (t) => {
+  if (!needs(t, executablePath)) return
+  const { page, address } = await desk(t, false)
+  const start = async (to: string) => {
+    await page.goto(`${address}/c?to=${to}`)
+    return page.locator('select[name=prot]').inputValue()
+  }
+  assert.equal(await start(bob), 'encrypt')
+  assert.equal(await start('eve@far.example'), 'auto')
+  await page.getByText('There is no public key for eve@far.example, so this starts unencrypted.').waitFor()
+  await field(page, 'Text').fill('x')
+  await button(page, 'Sign').click()
+  await field(page, 'Passphrase').fill(passphrase)
+  await button(page, 'OK').click()
+  await page.getByText('Signed, and ready to send').waitFor()
+  assert.equal(await start(bob), 'both')
+})
+
+test('the recovery code of the set-up survives a Reload, once', async (t) => {
+  if (!needs(t, executablePath)) return
+  const made = await world(t)
+  const browser = await chromium.launch({ executablePath, args: flags })
+  t.after(() => browser.close())
+  const page = await (await browser.newContext({ javaScriptEnabled: false, locale: 'en-GB' })).newPage()
+  await page.goto(made.running.setupLink!)
+  const typed = { address: ann, pass: password, passphrase, passphrase2: passphrase }
+  for (const [name, value] of Object.entries(typed)) await page.locator(`[name=${name}]`).fill(value)
+  await button(page, 'Begin').click()
+  const code = async () =>
+    (await page.locator('main').innerText()).match(/Recovery code:\s*([\w ]+)/)?.[1]?.trim()
+  const first = await code()
+  assert.ok(first)
+  await page.reload()
+  assert.equal(await code(), first)
+  await page.reload()
+  assert.equal(await code(), undefined)
+})
