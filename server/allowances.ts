@@ -244,11 +244,7 @@ export class Allowances {
       sealedDek: row.sealedDek,
       binding: this.#binding(session.user.id, session.id, row.id),
     }
-    const result = await this.#watched(session, stands, () => work(opening)).catch((error: unknown) => {
-      // A process that was ended under the work because the key was taken: say that rather than "interrupted".
-      stands()
-      throw error
-    })
+    const result = await this.#watched(session, stands, () => work(opening))
     this.#db.transaction((tx) => {
       stands()
       tx.update(allowances).set({ usedAt: this.#clock() }).where(eq(allowances.id, row.id)).run()
@@ -472,6 +468,7 @@ export class Allowances {
    * away: that one ends its own at once, but knows none of these.
    *
    * @param stands throws once it was taken
+   * @throws as `stands` does, and as the work
    */
   async #watched<T>(session: Session, stands: () => void, work: () => Promise<T>): Promise<T> {
     const look = () => {
@@ -484,6 +481,10 @@ export class Allowances {
     const watch = setInterval(look, watchMs).unref()
     try {
       return await work()
+    } catch (error) {
+      // A process that was ended under the work because the key was taken: say that rather than "interrupted".
+      stands()
+      throw error
     } finally {
       clearInterval(watch)
       look()

@@ -149,7 +149,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         /** As it lies here: `encrypted` needs the key. */
         security: mail.security,
         sent_as: sentAs,
-        outside,
+        ...(outside && { outside }),
         ...content(mail),
       })
     })
@@ -481,7 +481,7 @@ const listed = (message: Listed) => ({
   /** Of the copy of a letter: as it left, whatever it is kept as. */
   security: message.sentAs ?? (message.security === 'partly' ? 'encrypted' : message.security),
   /** Claims an address of this server, but came from outside. */
-  outside: message.outside,
+  ...(message.outside && { outside: true as const }),
 })
 
 const content = (

@@ -794,11 +794,11 @@ test('A part that is no part of what the API says is no answer: numbers are numb
   const hostile = '\x1b]52;c;QUFB\x07'
   const at = '2026-11-22T00:00:00.000Z'
   const row = { id: 1, from: 'a', to: 'b', subject: 's', date: at, size: 1, seen: true, flagged: false }
-  const listed = { ...row, answered: false, attachments: 0, security: 'plain', outside: false }
+  const listed = { ...row, answered: false, attachments: 0, security: 'plain' }
   const signature = { status: 'none', key: null, by: null, at: null, reason: '' }
   const people = { from: [{ name: '', address: 'a@b' }], to: [], cc: [], reply_to: [] }
   const mail = { id: 1, folder: 'Inbox', headers: {}, ...people, text: '', attachments: [], isolated: [] }
-  const message = { ...mail, signature, security: 'plain', sent_as: null, outside: false }
+  const message = { ...mail, signature, security: 'plain', sent_as: null }
   const session = { user: 'a', terminal: 't', idle_s: 900, expires_at: at, allowance: null, in_use: null }
   const space = { used: 0, quota: 2 ** 31 }
   const seen = { ...session, stopped: null, space, ledger: { newest: null, complete: true } }

@@ -34,6 +34,8 @@ const name: Check<string> = (value): value is string => text(value) && value.isW
 /** What a header field may carry. */
 const token: Check<string> = (value): value is string => text(value) && /^[\x21-\x7e]+$/.test(value)
 const yesOrNo: Check<boolean> = (value) => typeof value === 'boolean'
+/** Of what is left out where it is not so. */
+const yes: Check<true> = (value): value is true => value === true
 /** Of things, and their names. */
 const count: Check<number> = (value): value is number => Number.isSafeInteger(value) && Number(value) >= 0
 const seconds: Check<number> = (value): value is number => Number.isFinite(value) && Number(value) >= 0
@@ -151,7 +153,7 @@ const row = shape<Row>({
   answered: yesOrNo,
   attachments: count,
   security,
-  outside: yesOrNo,
+  outside: orNothing(yes),
 })
 export const page = shape<Page>({ messages: list(row), next: orNull(text) })
 
@@ -185,7 +187,7 @@ export const message = shape<Message>({
   folder: name,
   security,
   sent_as: orNull(security),
-  outside: yesOrNo,
+  outside: orNothing(yes),
   ...content,
 })
 export const opened = shape<Opened>(content)
