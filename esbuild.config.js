@@ -6,7 +6,17 @@
  * when no source is newer than the last build, so that every command may ask.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 
@@ -81,9 +91,10 @@ take it apart for that.`,
 if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
   // Only a build needs the bundler: a production install without it runs what was built before.
   const { build } = await import('esbuild')
-  const next = join(root, 'dist.tmp')
-  rmSync(next, { recursive: true, force: true })
-  mkdirSync(next)
+  const begunMs = Date.now()
+  // Of its own: another build may be under way.
+  const next = mkdtempSync(join(root, 'dist.tmp-'))
+  process.on('exit', () => rmSync(next, { recursive: true, force: true }))
   const common = {
     bundle: true,
     minifySyntax: true,
@@ -176,7 +187,8 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     if (/^part-/.test(file) && statSync(join(dist, file)).mtimeMs < Date.now() - dayMs)
       rmSync(join(dist, file))
   for (const file of readdirSync(next)) renameSync(join(next, file), join(dist, file))
-  rmSync(next, { recursive: true })
   writeFileSync(join(root, 'THIRD-PARTY-NOTICES'), notices([...bundled]))
   writeFileSync(stamp, readFileSync(join(root, 'package.json'), 'utf8').match(/"version": "(.*)"/)[1])
+  // What was changed meanwhile may not be in it.
+  utimesSync(stamp, begunMs / 1000, begunMs / 1000)
 }
