@@ -1,5 +1,7 @@
 /** A letter on a page: Back, Reload, a second press, an old page, a lost cookie, a restart: the text is there, and one letter leaves. */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { chromium, type Page } from 'playwright-core'
 import { executablePath, flags, needs } from './programs.ts'
@@ -17,7 +19,7 @@ const desk = async (t: TestContext, scripts: boolean) => {
   t.after(() => browser.close())
   const context = await browser.newContext({ javaScriptEnabled: scripts, locale: 'en-GB' })
   const page = await context.newPage()
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000)
   const address = `http://localhost:${new URL(made.url).port}`
   await page.goto(`${address}/login`)
   await logIn(page)
@@ -130,7 +132,8 @@ test('a letter is never lost: with 40 MB attached the text is there, nothing lef
   if (!needs(t, executablePath)) return
   const { made, page } = await desk(t, false)
   await write(page)
-  const file = { name: 'film.bin', mimeType: 'application/octet-stream', buffer: Buffer.alloc(40_000_000) }
+  const file = join(made.folder, 'film.bin')
+  writeFileSync(file, Buffer.alloc(40_000_000))
   await page.locator('input[type=file]').setInputFiles(file)
   await button(page, 'Send').click()
   await page.getByText('The files are too large: a letter with its files may have 37.7 MB').waitFor()

@@ -167,7 +167,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
 
   /** What the address of Compose names, if it is that of this request. */
   const letterNamed = (c: PageContext) =>
-    c.req.method === 'GET' && c.req.path === '/c' ? c.req.query('n') : undefined
+    c.req.method === 'GET' && c.req.path === '/c' ? c.req.query('n')?.match(/^[\w-]{12}$/)?.[0] : undefined
 
   /** The letter as another one: under a ticket, and so a number, that nothing is known of. */
   const anew = async (c: PageContext, typed: Typed, number = ''): Promise<Typed> => {
@@ -563,13 +563,15 @@ export const composePages = (services: Services, windows: KeyWindows) => {
   const app = new Hono<PageEnv>()
     .get('/c', async (c) => {
       const { d, re, fw, n, to = '', sign: signs } = c.req.query()
-      // The address names the letter: gone back to or reloaded, the page has the same number again.
-      if (!n || !/^[\w-]{12}$/.test(n)) {
+      // The address names the letter: gone back to or reloaded, the page has the same number again. With a script, it is
+      // the script that notes it there, and saves the request.
+      const isNamed = n !== undefined && /^[\w-]{12}$/.test(n)
+      if (!isNamed && !c.get('visit').htmx) {
         const { searchParams } = new URL(c.req.url)
         searchParams.set('n', parkedForms.idOf(ticketFor(c)))
         return c.redirect(`/c?${searchParams}`, 303)
       }
-      const kept = await parkedLetter(c, ticketFor(c, n))
+      const kept = isNamed ? await parkedLetter(c, ticketFor(c, n)) : null
       if (kept) return compose(c, kept.typed, wordsOf(c).cameBack)
       const id = idOf(d ?? re ?? fw)
       if (!id) {
