@@ -1,3 +1,3 @@
 import { defineConfig } from 'drizzle-kit'
 
-export default defineConfig({ dialect: 'sqlite', schema: './server/database.ts', out: './migrations' })
+export default defineConfig({ dialect: 'sqlite', schema: './server/ground/database.ts', out: './migrations' })

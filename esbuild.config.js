@@ -154,7 +154,12 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     chunkNames: 'part-[hash]',
     outdir: next,
   })
-  await bundle({ ...node, entryPoints: { child: 'server/child.ts' }, plugins: [brainpool], outdir: next })
+  await bundle({
+    ...node,
+    entryPoints: { child: 'server/locked/child.ts' },
+    plugins: [brainpool],
+    outdir: next,
+  })
   await bundle({
     ...node,
     entryPoints: { tui: 'tui/main.tsx' },

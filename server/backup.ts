@@ -20,8 +20,8 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { clockFault } from './clock.ts'
-import type { Config } from './config.ts'
+import { clockFault } from './ground/clock.ts'
+import type { Config } from './ground/config.ts'
 import {
   type Database,
   databaseFile,
@@ -29,12 +29,17 @@ import {
   openDatabase,
   takeBackTimes,
   users,
-} from './database.ts'
-import { Ledger, type LedgerFault } from './ledger.ts'
-import { type LedgerEnd, LedgerEnds, ledgerEndsFile } from './ledger-ends.ts'
-import { Refusal } from './refusal.ts'
-import { openServerSecret, parseServerSecret, type ServerSecret, serverSecretFile } from './server-secret.ts'
-import { tryExclusive } from './serving-lock.ts'
+} from './ground/database.ts'
+import { Refusal } from './ground/refusal.ts'
+import {
+  openServerSecret,
+  parseServerSecret,
+  type ServerSecret,
+  serverSecretFile,
+} from './ground/server-secret.ts'
+import { tryExclusive } from './ground/serving-lock.ts'
+import { Ledger, type LedgerFault } from './people/ledger.ts'
+import { type LedgerEnd, LedgerEnds, ledgerEndsFile } from './people/ledger-ends.ts'
 
 // ---- backup
 

@@ -10,11 +10,12 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { run as script } from '../tui/scripts.ts'
-import type { Config } from './config.ts'
-import { stateOf } from './key-uses.ts'
-import type { Added } from './keyrings.ts'
+import type { Config } from './ground/config.ts'
+import { root } from './ground/places.ts'
+import { Refusal } from './ground/refusal.ts'
+import type { Added } from './keys/keyrings.ts'
+import { stateOf } from './locked/key-uses.ts'
 import type { Services } from './main.ts'
-import { Refusal } from './refusal.ts'
 
 type Call = {
   arguments: string[]
@@ -341,8 +342,8 @@ async function runTui(call: Call) {
   if (mailto !== undefined && !/^mailto:/i.test(mailto))
     throw new WrongCall('wafer tui takes a mailto: link at most; a server is named with --server.')
   const named = call.option('server')
-  const { Kept } = await import('../tui/kept.ts')
-  const { serverAddress } = await import('./config.ts')
+  const { Kept } = await import('../tui/wire/kept.ts')
+  const { serverAddress } = await import('./ground/config.ts')
   const { run } = await import('../tui/main.tsx')
   // What is said on this very call comes first; what a file in the folder says, last.
   const isSaid = Boolean(process.env.WAFER_PORT || process.env.WAFER_ORIGIN)
@@ -375,7 +376,7 @@ async function serve() {
       })
   })
   const main = await import('./main.ts')
-  const { noticesOn, readConfig } = await import('./config.ts')
+  const { noticesOn, readConfig } = await import('./ground/config.ts')
   const settings = readConfig(process.env)
   for (const notice of noticesOn(settings)) complain(notice)
   const running = await main.serve(settings)
@@ -461,7 +462,7 @@ async function exportKey(call: Call) {
 
 async function importMail(call: Call) {
   const [address = '', ...paths] = call.arguments
-  const { mailFilesAt, mailsIn } = await import('./mail-files.ts')
+  const { mailFilesAt, mailsIn } = await import('./mail/mail-files.ts')
   await withServices(async ({ users, mailboxes }) => {
     const user = await users.named(address)
     const made: string[] = []
@@ -538,7 +539,7 @@ const usualFolders: [RegExp, 'sent' | 'drafts' | 'trash' | 'inbox'][] = [
 ]
 
 async function exportMail(call: Call) {
-  const { toMbox } = await import('./mail-files.ts')
+  const { toMbox } = await import('./mail/mail-files.ts')
   await withServices(async ({ users, mailboxes }) => {
     const user = await users.named(call.arguments[0]!)
     const name = call.option('folder')
@@ -552,7 +553,7 @@ async function exportMail(call: Call) {
   })
 }
 
-const config = async (): Promise<Config> => (await import('./config.ts')).readConfig(process.env)
+const config = async (): Promise<Config> => (await import('./ground/config.ts')).readConfig(process.env)
 
 const withServices = async (
   work: (services: Services) => Promise<void>,
@@ -783,8 +784,7 @@ const help = (names: string[]): string => {
 }
 
 const version = (): string =>
-  (JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8')) as { version: string })
-    .version
+  (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
 
 /** One line that a person can act on; of the unexpected, its name and place only, for its text may quote secrets. */
 const sentenceOf = (error: unknown): string => {
@@ -831,7 +831,7 @@ const sentenceOf = (error: unknown): string => {
  */
 const standWhereThePersonDoes = () => {
   const { INIT_CWD, npm_package_json } = process.env
-  const ours = join(import.meta.dirname, '..', 'package.json')
+  const ours = join(root, 'package.json')
   if (!INIT_CWD || npm_package_json !== ours || process.cwd() !== dirname(ours)) return
   process.env.WAFER_DATA ||= join(process.cwd(), 'data')
   process.chdir(INIT_CWD)
@@ -845,7 +845,7 @@ const cannotPrint = (error: NodeJS.ErrnoException) => {
 }
 process.stdout.on('error', cannotPrint)
 if (process.stdout.isTTY || process.stderr.isTTY) {
-  const { isUtf8, keepToAscii } = await import('../tui/locale.ts')
+  const { isUtf8, keepToAscii } = await import('../tui/text/locale.ts')
   if (!isUtf8()) for (const stream of [process.stdout, process.stderr]) keepToAscii(stream)
 }
 

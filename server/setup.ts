@@ -4,12 +4,12 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import MailComposer from 'nodemailer/lib/mail-composer/index.js'
-import type { Clock } from './clock.ts'
-import type { Keyrings } from './keyrings.ts'
-import type { Letters } from './letters.ts'
-import type { Mailboxes } from './mailboxes.ts'
-import { Refusal } from './refusal.ts'
-import type { User, Users } from './users.ts'
+import type { Clock } from './ground/clock.ts'
+import { Refusal } from './ground/refusal.ts'
+import type { Keyrings } from './keys/keyrings.ts'
+import type { Letters } from './mail/letters.ts'
+import type { Mailboxes } from './mail/mailboxes.ts'
+import type { User, Users } from './people/users.ts'
 
 export type FirstUser = { address: string; name: string; password: string; passphrase: string }
 

@@ -5,15 +5,15 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { render } from 'ink'
-import { App } from './app.ts'
-import { Client, heartbeatS, Untrusted } from './client.ts'
-import { Frame } from './frame.tsx'
-import { Kept, ledgerMemory } from './kept.ts'
-import { readKeymap } from './keymap.ts'
-import { asciiNote, isUtf8 } from './locale.ts'
-import { runPlain } from './plain.ts'
-import { openCompose } from './screens/compose.ts'
-import { terminalName } from './screens/login.ts'
+import { App } from './full/app.ts'
+import { Frame } from './full/frame.tsx'
+import { readKeymap } from './full/keymap.ts'
+import { openCompose } from './full/screens/compose.ts'
+import { terminalName } from './full/screens/login.ts'
+import { runPlain } from './plain/plain.ts'
+import { asciiNote, isUtf8 } from './text/locale.ts'
+import { Client, heartbeatS, Untrusted } from './wire/client.ts'
+import { Kept, ledgerMemory } from './wire/kept.ts'
 
 export type TuiOptions = {
   server: string

@@ -8,6 +8,11 @@ import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
+import { typeOf } from './letter/paths.ts'
+import { isUtf8 } from './text/locale.ts'
+import { harmless, harmlessLines } from './text/text.ts'
+import { fromOutside, ledgerOlder } from './text/words.ts'
 import {
   type Allowance,
   type Letter as ApiLetter,
@@ -20,13 +25,8 @@ import {
   type SessionView,
   Unreachable,
   Untrusted,
-} from './client.ts'
-import { Kept, type KeptSession } from './kept.ts'
-import { blank, fromMailto, type Letter, toApi } from './letter.ts'
-import { isUtf8 } from './locale.ts'
-import { typeOf } from './paths.ts'
-import { harmless, harmlessLines } from './text.ts'
-import { fromOutside, ledgerOlder } from './words.ts'
+} from './wire/client.ts'
+import { Kept, type KeptSession } from './wire/kept.ts'
 
 /** A command as it was called. */
 export type ScriptCall = {

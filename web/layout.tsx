@@ -6,12 +6,12 @@
 import type { Context } from 'hono'
 import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
-import type { KeyState } from '../server/allowances.ts'
+import type { Language, Visit } from '../server/doors/web-server.ts'
+import type { Refusal } from '../server/ground/refusal.ts'
+import type { KeyState } from '../server/keys/allowances.ts'
+import type { Address } from '../server/locked/reader/mime.ts'
 import type { Services } from '../server/main.ts'
-import type { Address } from '../server/mime.ts'
-import type { Refusal } from '../server/refusal.ts'
-import type { Session } from '../server/sessions.ts'
-import type { Language, Visit } from '../server/web-server.ts'
+import type { Session } from '../server/people/sessions.ts'
 import { type Words, wordsIn } from './words.ts'
 
 export type PageEnv = { Variables: { visit: Visit } }

@@ -3,10 +3,10 @@
  * contract that scripts and checks rely on; the Japanese ones say the same.
  */
 
-import type { Obstacle } from '../server/key-uses.ts'
-import type { FolderKind } from '../server/mailboxes.ts'
-import type { RefusalCode, RefusalDetail } from '../server/refusal.ts'
-import type { Language } from '../server/web-server.ts'
+import type { Language } from '../server/doors/web-server.ts'
+import type { RefusalCode, RefusalDetail } from '../server/ground/refusal.ts'
+import type { Obstacle } from '../server/locked/key-uses.ts'
+import type { FolderKind } from '../server/mail/mailboxes.ts'
 
 type OwnKeyState = Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
 

@@ -4,8 +4,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { get } from 'node:http'
-import { Gpg } from '../gpg.ts'
-import { World } from '../world.ts'
+import { Gpg } from '../support/gpg.ts'
+import { World } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
 const rounds = 15

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { password, World } from '../world.ts'
+import { password, World } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
 const mails = Number(process.env.BENCH_MAILS ?? 100_000)

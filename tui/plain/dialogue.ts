@@ -8,7 +8,7 @@
 import { randomInt } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { StringDecoder } from 'node:string_decoder'
-import { harmless, wrapped } from '../text.ts'
+import { harmless, wrapped } from '../text/text.ts'
 
 export type Input = NodeJS.ReadableStream & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown }
 export type Output = NodeJS.WritableStream & { columns?: number }

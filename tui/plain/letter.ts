@@ -3,10 +3,11 @@
  * its own until it is sent, kept or thrown away. What is typed is kept in Drafts every few seconds, so that nothing is
  * lost with the terminal; where the session ends, one logs in again and the same letter goes on.
  */
-import { type Client, Problem, type Sent, Unreachable } from '../client.ts'
-import { byRecipients, doubtsAbout, isSigned, type Letter, toApi } from '../letter.ts'
-import { attachmentFrom } from '../paths.ts'
-import { harmless } from '../text.ts'
+
+import { byRecipients, doubtsAbout, isSigned, type Letter, toApi } from '../letter/letter.ts'
+import { attachmentFrom } from '../letter/paths.ts'
+import { harmless } from '../text/text.ts'
+import { type Client, Problem, type Sent, Unreachable } from '../wire/client.ts'
 import { Abandoned, type Command, commandIn, counted, type Dialogue, helpOn } from './dialogue.ts'
 
 /** What a letter needs of the client around it. */

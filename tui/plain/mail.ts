@@ -4,7 +4,6 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import type { Folder, Row } from '../client.ts'
 import {
   type Attachment,
   draftOf,
@@ -13,10 +12,11 @@ import {
   type Letter,
   replyTo,
   type Source,
-} from '../letter.ts'
-import { fileNameOf } from '../paths.ts'
-import { harmless, wholeAddress } from '../text.ts'
-import { fromOutside, grouped } from '../words.ts'
+} from '../letter/letter.ts'
+import { fileNameOf } from '../letter/paths.ts'
+import { harmless, wholeAddress } from '../text/text.ts'
+import { fromOutside, grouped } from '../text/words.ts'
+import type { Folder, Row } from '../wire/client.ts'
 import { type Command, counted, row } from './dialogue.ts'
 import { type Desk, isYes, sizeInWords } from './letter.ts'
 

@@ -1,0 +1,585 @@
+/**
+ * Allowances: the leave to use a user's key, granted to exactly one session (P39, P57, P85).
+ *
+ * An allowance is one row whose primary key is the user, so there is no second one. It holds the keyring's DEK
+ * sealed to the public half of a key token; the token itself is with the terminal, and what makes a private half of
+ * it, the epoch secret, is not in the database. Deleting the row ends the allowance, at once and in every process.
+ * Each use reads the row, does its work, and compares the row again in the transaction that writes the ledger,
+ * before the result is released: work that outlived its allowance is not handed out.
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { and, eq, gt, lte, not, sql } from 'drizzle-orm'
+import type { Clock } from '../ground/clock.ts'
+import type { Config } from '../ground/config.ts'
+import { allowances, type Database, immediate, sessions, stops } from '../ground/database.ts'
+import { type Holder, Refusal } from '../ground/refusal.ts'
+import type { Epoch } from '../ground/server-secret.ts'
+import type { CryptoPool, Turn } from '../locked/crypto-pool.ts'
+import type { Opening, Opens } from '../locked/vault/secret-keys.ts'
+import type { Ledger, LedgerEntry } from '../people/ledger.ts'
+import type { Session, Sessions } from '../people/sessions.ts'
+import { byPassphrase, type Keyrings } from './keyrings.ts'
+import type { Asserted, Passkeys } from './passkeys.ts'
+
+export type Scope = 'read' | 'sign'
+
+/** Times are Unix milliseconds. */
+export type Allowance = {
+  method: 'passphrase' | 'passkey' | 'approval' | 'recovery'
+  scope: Scope
+  grantedAt: number
+  usedAt: number
+  /** The latest end, whatever the use. */
+  endsAt: number
+}
+
+export type KeyState =
+  | { state: 'locked' }
+  | { state: 'open'; allowance: Allowance }
+  | { state: 'elsewhere'; by: Holder }
+
+type Row = typeof allowances.$inferSelect
+type SessionRow = typeof sessions.$inferSelect
+
+/** An allowance that may come to be: what the DEK is to be sealed to, and what the seal is bound to. */
+export type Waiting = { id: string; publicHalf: Uint8Array }
+
+/**
+ * Stopping another's allowance without unlocking the key after it: at most this often in this time, so that it is no
+ * weapon of somebody who has the log-in alone. A takeover that the key's owner completes does not count.
+ */
+const stopLimit = 3
+const stopWindowMs = 10 * 60_000
+/** How often work with a key asks whether the key was taken away by another process. */
+const watchMs = 1_000
+/** The longest time for which an approval opens the key for reading. */
+const approvedReadingMs = 15 * 60_000
+
+export class Allowances {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #config: Config
+  readonly #epoch: Epoch
+  readonly #sessions: Sessions
+  readonly #keyrings: Keyrings
+  readonly #passkeys: Passkeys
+  readonly #ledger: Ledger
+  readonly #pool: CryptoPool
+  /**
+   * Told, in the transaction that did it, which session waits for an approval no longer: it opened the key itself,
+   * locked it, or was stopped. An approval that comes late then undoes none of these.
+   */
+  onWaitOver: (sessionId: string) => void = () => {}
+
+  constructor(options: {
+    db: Database
+    clock: Clock
+    config: Config
+    epoch: Epoch
+    sessions: Sessions
+    keyrings: Keyrings
+    passkeys: Passkeys
+    ledger: Ledger
+    pool: CryptoPool
+  }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#config = options.config
+    this.#epoch = options.epoch
+    this.#sessions = options.sessions
+    this.#keyrings = options.keyrings
+    this.#passkeys = options.passkeys
+    this.#ledger = options.ledger
+    this.#pool = options.pool
+    this.#sessions.onAllowanceEnd = (userId) => this.#pool.endFor(userId)
+    this.#sessions.onLateContact = (sessionId) => this.#endOutOfContact(sessionId)
+  }
+
+  /** Whether this session holds the key, nobody does, or who else. */
+  async state(session: Session): Promise<KeyState> {
+    const holder = this.#liveHolder(session.user.id)
+    if (!holder) return { state: 'locked' }
+    if (holder.row.sessionId === session.id) return { state: 'open', allowance: toAllowance(holder.row) }
+    return { state: 'elsewhere', by: asHolder(holder) }
+  }
+
+  /** The same as a terminal sees it: its own allowance counts only with the key token that opens it. */
+  async stateFor(session: Session, keyToken: string | null): Promise<KeyState> {
+    const known = await this.state(session)
+    if (known.state !== 'open') return known
+    const row = this.#liveHolder(session.user.id)?.row
+    return row && (await this.#fits(row, session, keyToken)) ? known : { state: 'locked' }
+  }
+
+  /**
+   * Grants this session the key by passphrase (C2, C7).
+   *
+   * @returns the key token: a new one at each unlock, the old one is dead
+   * @throws Refusal `key-in-use` before any passphrase is tried; `slow-down`, `wrong-passphrase`, `busy`;
+   * `no-session` if the session ended meanwhile, `allowance-required` if the key was locked or stopped meanwhile;
+   * `not-found` if the user has no key
+   */
+  async grantByPassphrase(
+    session: Session,
+    passphrase: string,
+  ): Promise<{ keyToken: string; allowance: Allowance }> {
+    const opens = byPassphrase(passphrase)
+    this.#refuseOtherHolder(session)
+    const lockCount = this.#sessions.lockCount(session)
+    return this.#keyrings.guarded(session, opens, (turn) =>
+      this.#grant(session, opens, 'passphrase', { turn, lockCount }),
+    )
+  }
+
+  /**
+   * Grants this session the key by passkey (P87): the assertion is verified first, then opens its slot.
+   *
+   * @param asserted of a challenge for unlocking; or what {@link Passkeys.logIn} returned for one that said both
+   * @returns as {@link grantByPassphrase}
+   * @throws Refusal `key-in-use` before the assertion is looked at; `wrong-passkey`, also for a missing PRF result;
+   *   `busy`, `no-session`, `allowance-required`, `not-found`
+   */
+  async grantByPasskey(
+    session: Session,
+    asserted: Asserted | Opens,
+  ): Promise<{ keyToken: string; allowance: Allowance }> {
+    this.#refuseOtherHolder(session)
+    const lockCount = this.#sessions.lockCount(session)
+    const opens =
+      'response' in asserted ? await this.#passkeys.opensBy(session, asserted, 'unlock') : asserted
+    const name = await this.#passkeys.nameOf(session.user.id, opens)
+    const reason = name === null ? 'sign' : `sign, by passkey ${name}`
+    return this.#keyrings.guarded(session, opens, (turn) =>
+      this.#grant(session, opens, 'passkey', { turn, lockCount, reason }),
+    )
+  }
+
+  /** A key token for a session that waits for an approval; it opens nothing before {@link grantWaiting}. */
+  async prepare(session: Session): Promise<{ keyToken: string; waiting: Waiting }> {
+    this.#refuseOtherHolder(session)
+    if (this.#keyrings.methods(session.user.id).length === 0)
+      throw new Refusal('not-found', 'You have no key yet. The operator of this server can make one for you.')
+    const keyToken = randomBytes(32)
+    const id = randomBytes(16).toString('base64url')
+    const publicHalf = await this.#epoch.publicHalf(keyToken, session.id)
+    return { keyToken: keyToken.toString('base64url'), waiting: { id, publicHalf } }
+  }
+
+  /**
+   * Grants a waiting session the key that somebody opens elsewhere: the DEK is sealed to the waiting terminal alone.
+   *
+   * @param session the one that waits
+   * @param by the session that opens the keyring; it gets nothing
+   * @param lockCount of the waiting session, before anything was looked at
+   * @param settle called in the transaction that grants; what it throws undoes everything
+   * @throws Refusal `key-in-use` if another session holds the key by now, `no-session` if the waiting one ended,
+   *   `allowance-required` if the key was locked or stopped meanwhile, and as {@link Keyrings.unlock} does
+   */
+  async grantWaiting(
+    session: Session,
+    waiting: Waiting,
+    opens: Opens,
+    approved: { by: Session; scope: Scope; lockCount: number; settle: () => void },
+  ): Promise<void> {
+    await this.#keyrings.guarded(approved.by, opens, async (turn) => {
+      const { by, scope, lockCount } = approved
+      this.#refuseOtherHolder(session)
+      const binding = this.#binding(session.user.id, session.id, waiting.id)
+      const seal = { recipient: waiting.publicHalf, binding }
+      const { sealedDek, settle } = await this.#keyrings.unlock(session.user.id, opens, seal, turn)
+      const maxMs = scope === 'read' ? approvedReadingMs : Number.POSITIVE_INFINITY
+      const grant = { ...waiting, sealedDek, method: 'approval', scope } as const
+      this.#insert(session, lockCount, grant, [approved.settle, settle], {
+        maxMs,
+        reason: `${scope}, approved on ${by.terminal}`,
+      })
+    })
+  }
+
+  async #grant(
+    session: Session,
+    opens: Opens,
+    method: 'passphrase' | 'passkey',
+    { turn, lockCount, reason }: { turn: Turn; lockCount: number; reason?: string },
+  ) {
+    const { keyToken, waiting } = await this.prepare(session)
+    const binding = this.#binding(session.user.id, session.id, waiting.id)
+    const seal = { recipient: waiting.publicHalf, binding }
+    const stands = () => {
+      if (this.#sessions.lockCount(session) !== lockCount) throw this.#lockedMeanwhile(session)
+    }
+    const { sealedDek, settle } = await this.#watched(session, stands, () =>
+      this.#keyrings.unlock(session.user.id, opens, seal, (run) =>
+        turn(async () => {
+          this.#refuseOtherHolder(session) // others went through while this one waited
+          return run()
+        }),
+      ),
+    )
+    const grant = { ...waiting, sealedDek, method, scope: 'sign' } as const
+    const row = this.#insert(session, lockCount, grant, [settle], { reason })
+    return { keyToken, allowance: toAllowance(row) }
+  }
+
+  /**
+   * Lends what opens the key to one piece of work, and releases its result only if the allowance still stands.
+   *
+   * @throws Refusal `key-in-use` if another session holds the key, `allowance-required` if this one does not
+   * (or not for this scope), `no-session` if it ended meanwhile; and what the work throws
+   */
+  async use<T>(
+    session: Session,
+    keyToken: string | null,
+    what: { scope: Scope; messageId?: number },
+    work: (opening: Opening) => Promise<T>,
+  ): Promise<T> {
+    const row = await this.#held(session, keyToken, what.scope)
+    const { keyringId, keys } = await this.#keyrings.sealedKeys(session.user.id)
+    const stands = () => this.#require(session, row.id)
+    const opening = {
+      userId: session.user.id,
+      keyringId,
+      keys,
+      keyMaterial: this.#epoch.keyMaterial(tokenOctets(keyToken)!, session.id),
+      sealedDek: row.sealedDek,
+      binding: this.#binding(session.user.id, session.id, row.id),
+    }
+    const result = await this.#watched(session, stands, () => work(opening))
+    this.#db.transaction((tx) => {
+      stands()
+      tx.update(allowances).set({ usedAt: this.#clock() }).where(eq(allowances.id, row.id)).run()
+      this.#note(session, {
+        event: 'used',
+        method: row.method,
+        reason: what.scope,
+        messageId: what.messageId ?? null,
+      })
+    }, immediate)
+    return result
+  }
+
+  /** @throws Refusal as {@link use} would, without using anything */
+  async require(session: Session, keyToken: string | null, scope: Scope): Promise<void> {
+    await this.#held(session, keyToken, scope)
+  }
+
+  /** Ends this session's own allowance, if it has one, its wait for an approval, and what is about to open the key. */
+  async lock(session: Session): Promise<void> {
+    const ended = this.#db.transaction((tx) => {
+      this.#sessions.countLock(session)
+      this.onWaitOver(session.id)
+      const row = tx.delete(allowances).where(eq(allowances.sessionId, session.id)).returning().get()
+      if (row) this.#note(session, { event: 'ended', method: row.method, reason: 'locked' })
+      return row
+    }, immediate)
+    if (ended) this.#pool.endFor(session.user.id)
+  }
+
+  /**
+   * Stops the key's allowance in whichever session holds it (S2080): at once, before any passphrase. An approval that
+   * the stopped session waits for is not granted any more; nor does an unlock open the key that is on its way in
+   * whichever session, as it is a lost terminal that may have begun it.
+   *
+   * @param of the `grant` of the holder that the person was shown: one that came after it is not stopped unseen
+   * @throws Refusal `key-in-use` if another session than the one shown holds the key by now, and nothing is changed then;
+   *   `slow-down` after the third time in ten minutes that no unlock in the session that stopped has followed
+   */
+  async stop(session: Session, of?: string): Promise<void> {
+    const userId = session.user.id
+    const stopped = this.#db.transaction((tx) => {
+      const holder = this.#liveHolder(userId)
+      if (of !== undefined && holder && holder.row.id !== of) {
+        this.#refuseOtherHolder(session)
+        return false // the one that was shown is gone, and the key is open here
+      }
+      this.#sessions.countStop(session.user)
+      if (holder?.row.sessionId === session.id) {
+        const { method } = holder.row
+        this.onWaitOver(session.id)
+        tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
+        this.#note(session, { event: 'ended', method, reason: 'locked' })
+        return true
+      }
+      this.#refuseTooManyStops(userId)
+      // Where nobody holds it too: it may have kept the owner from unlocking.
+      tx.insert(stops).values({ userId, sessionId: session.id, stoppedAt: this.#clock() }).run()
+      if (!holder) {
+        this.#note(session, { event: 'stopped', reason: 'not-held' })
+        return false
+      }
+      const { method } = holder.row
+      this.onWaitOver(holder.row.sessionId)
+      tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
+      this.#note(session, {
+        event: 'stopped',
+        method,
+        reason: `was held by ${holder.terminal}`,
+      })
+      tx.update(sessions)
+        .set({
+          stoppedAt: this.#clock(),
+          stoppedByTerminal: session.terminal,
+          stoppedByAddress: session.address,
+        })
+        .where(eq(sessions.id, holder.row.sessionId))
+        .run()
+      return true
+    }, immediate)
+    if (stopped) this.#pool.endFor(userId)
+  }
+
+  /** Tidies allowances that have ended by time or epoch, and puts their ends on the ledger; and stops of long ago. */
+  async sweep(): Promise<void> {
+    this.#db
+      .delete(stops)
+      .where(lte(stops.stoppedAt, this.#clock() - stopWindowMs))
+      .run()
+    const rows = this.#db
+      .select({ row: allowances, session: sessions })
+      .from(allowances)
+      .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
+      .all()
+    for (const { row, session } of rows) {
+      if (this.#endReason(row, session) === null) continue
+      this.#db.transaction((tx) => {
+        const gone = tx.delete(allowances).where(eq(allowances.id, row.id)).run().changes
+        if (gone) this.#noteEnd(row, session)
+      }, immediate)
+      this.#pool.endFor(row.userId)
+    }
+  }
+
+  // ---- the row
+
+  /** The live holder: of this epoch, within both its clocks, in a live session whose terminal keeps contact. */
+  #liveHolder(userId: number): { row: Row; terminal: string } | null {
+    const found = this.#db
+      .select({ row: allowances, terminal: sessions.terminal })
+      .from(allowances)
+      .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
+      .where(and(eq(allowances.userId, userId), this.#live(), this.#sessions.inContact()))
+      .get()
+    return found ?? null
+  }
+
+  #live() {
+    const now = this.#clock()
+    return and(
+      eq(allowances.epochId, this.#epoch.id),
+      gt(allowances.usedAt, now - this.#config.allowanceIdleMs),
+      gt(allowances.endsAt, now),
+    )!
+  }
+
+  #endReason(row: Row, session: SessionRow): 'epoch' | 'max' | 'idle' | 'contact-lost' | null {
+    const now = this.#clock()
+    if (row.epochId !== this.#epoch.id) return 'epoch'
+    if (row.endsAt <= now) return 'max'
+    if (row.usedAt <= now - this.#config.allowanceIdleMs) return 'idle'
+    const { contactAt, heartbeatMs } = session
+    return heartbeatMs !== null && contactAt + heartbeatMs <= now ? 'contact-lost' : null
+  }
+
+  /** Part of the caller's transaction: another process may have noted a contact, and a new grant, before it. */
+  #endOutOfContact(sessionId: string) {
+    const lost = this.#db
+      .select({ row: allowances, session: sessions })
+      .from(allowances)
+      .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
+      .where(and(eq(sessions.id, sessionId), not(this.#sessions.inContact())))
+      .get()
+    if (!lost) return
+    this.#db.delete(allowances).where(eq(allowances.id, lost.row.id)).run()
+    this.#noteEnd(lost.row, lost.session)
+    this.#pool.endFor(lost.row.userId)
+  }
+
+  /**
+   * One statement decides who holds: it writes where the session lives, nothing was locked or stopped since the unlock
+   * began, and no other live holder stands.
+   */
+  #insert(
+    session: Session,
+    lockCount: number,
+    grant: Pick<Row, 'id' | 'publicHalf' | 'sealedDek' | 'method' | 'scope'>,
+    settle: (() => void)[],
+    { maxMs = Number.POSITIVE_INFINITY, reason = grant.scope as string } = {},
+  ): Row {
+    const endsAt = this.#clock() + Math.min(maxMs, this.#config.allowanceMaxMs)
+    const now = this.#clock()
+    const userId = session.user.id
+    return this.#db.transaction((tx) => {
+      const before = tx
+        .select({ row: allowances, session: sessions })
+        .from(allowances)
+        .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
+        .where(eq(allowances.userId, userId))
+        .get()
+      const granted = tx.all<{ id: string }>(sql`
+        INSERT INTO ${allowances} (user_id, id, session_id, epoch_id, method, scope, granted_at, used_at, ends_at, public_half, sealed_dek)
+        SELECT ${userId}, ${grant.id}, ${sessions.id}, ${this.#epoch.id}, ${grant.method}, ${grant.scope},
+          ${now}, ${now}, ${endsAt}, ${Buffer.from(grant.publicHalf)}, ${Buffer.from(grant.sealedDek)}
+        FROM ${sessions} WHERE ${sessions.id} = ${session.id} AND ${this.#sessions.live()}
+          AND ${sessions.lockCount} = ${lockCount}
+        ON CONFLICT (user_id) DO UPDATE SET
+          id = excluded.id, session_id = excluded.session_id, epoch_id = excluded.epoch_id, method = excluded.method,
+          scope = excluded.scope, granted_at = excluded.granted_at, used_at = excluded.used_at,
+          ends_at = excluded.ends_at, public_half = excluded.public_half, sealed_dek = excluded.sealed_dek
+        WHERE session_id = excluded.session_id OR NOT (${this.#live()} AND EXISTS (
+          SELECT 1 FROM ${sessions} WHERE ${sessions.id} = ${allowances.sessionId} AND ${this.#sessions.inContact()}))
+        RETURNING id`)
+      if (granted.length === 0) {
+        this.#refuseOtherHolder(session)
+        this.#sessions.requireLive(session)
+        throw this.#lockedMeanwhile(session)
+      }
+      if (before && before.session.id !== session.id) this.#noteEnd(before.row, before.session)
+      tx.update(sessions)
+        .set({ stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null })
+        .where(eq(sessions.id, session.id))
+        .run()
+      // The one who stopped has shown what opens the key: that was a takeover, not an attack.
+      tx.delete(stops).where(eq(stops.sessionId, session.id)).run()
+      for (const each of settle) each()
+      if (grant.method !== 'approval') this.onWaitOver(session.id)
+      this.#note(session, { event: 'granted', method: grant.method, reason })
+      return tx.select().from(allowances).where(eq(allowances.id, grant.id)).get()!
+    }, immediate)
+  }
+
+  async #held(session: Session, keyToken: string | null, scope: Scope): Promise<Row> {
+    this.#refuseOtherHolder(session)
+    const row = this.#liveHolder(session.user.id)?.row
+    if (!row || row.sessionId !== session.id || !(await this.#fits(row, session, keyToken)))
+      throw this.#allowanceRequired(session)
+    if (scope === 'sign' && row.scope !== 'sign')
+      throw this.#allowanceRequired(session, 'This allowance is for reading only. Unlock the key to sign.')
+    return row
+  }
+
+  async #fits(row: Row, session: Session, keyToken: string | null): Promise<boolean> {
+    const token = tokenOctets(keyToken)
+    if (!token) return false
+    return timingSafeEqual(await this.#epoch.publicHalf(token, session.id), row.publicHalf)
+  }
+
+  /**
+   * Does work with the key, and ends the processes that do it soon after another process of the server took the key
+   * away: that one ends its own at once, but knows none of these.
+   *
+   * @param stands throws once it was taken
+   * @throws as `stands` does, and as the work
+   */
+  async #watched<T>(session: Session, stands: () => void, work: () => Promise<T>): Promise<T> {
+    const look = () => {
+      try {
+        stands()
+      } catch {
+        this.#pool.endFor(session.user.id)
+      }
+    }
+    const watch = setInterval(look, watchMs).unref()
+    try {
+      return await work()
+    } catch (error) {
+      // A process that was ended under the work because the key was taken: say that rather than "interrupted".
+      stands()
+      throw error
+    } finally {
+      clearInterval(watch)
+      look()
+    }
+  }
+
+  /** The fence: the session lives and holds the very allowance that the work began with. */
+  #require(session: Session, allowanceId: string) {
+    this.#refuseOtherHolder(session)
+    const row = this.#liveHolder(session.user.id)?.row
+    if (row?.id === allowanceId && row.sessionId === session.id) return
+    this.#sessions.requireLive(session)
+    throw this.#lockedMeanwhile(session)
+  }
+
+  #lockedMeanwhile(session: Session): Refusal {
+    return this.#allowanceRequired(
+      session,
+      'The key was locked before this was done. Unlock it and try again.',
+    )
+  }
+
+  #refuseOtherHolder(session: Session) {
+    const holder = this.#liveHolder(session.user.id)
+    if (!holder || holder.row.sessionId === session.id) return
+    throw new Refusal('key-in-use', `Your key is in use in another terminal: ${holder.terminal}.`, {
+      detail: { by: asHolder(holder) },
+    })
+  }
+
+  #refuseTooManyStops(userId: number) {
+    const since = this.#clock() - stopWindowMs
+    const recent = this.#db
+      .select({ at: stops.stoppedAt })
+      .from(stops)
+      .where(and(eq(stops.userId, userId), gt(stops.stoppedAt, since)))
+      .all()
+    if (recent.length < stopLimit) return
+    const waitS = Math.max(1, Math.ceil((Math.min(...recent.map(({ at }) => at)) - since) / 1000))
+    throw new Refusal(
+      'slow-down',
+      `The key was stopped ${stopLimit} times in ten minutes and not unlocked after it; it can be stopped again in ${Math.ceil(waitS / 60)} min. Until then, lock the key at the terminal that has it open, or log that terminal out under Terminals.`,
+      { detail: { retry_after_s: waitS } },
+    )
+  }
+
+  #allowanceRequired(session: Session, sentence = 'Unlock your key first.'): Refusal {
+    return new Refusal('allowance-required', sentence, {
+      detail: { methods: this.#keyrings.methods(session.user.id) },
+    })
+  }
+
+  #binding(userId: number, sessionId: string, allowanceId: string) {
+    return JSON.stringify(['wafer/allowance/v1', userId, sessionId, allowanceId, this.#epoch.id])
+  }
+
+  #note(session: Session, entry: Omit<LedgerEntry, 'userId' | 'terminal' | 'address'>) {
+    this.#ledger.append({
+      ...entry,
+      userId: session.user.id,
+      terminal: session.terminal,
+      address: session.address,
+    })
+  }
+
+  #noteEnd(row: Row, session: SessionRow) {
+    const { userId, method } = row
+    const { terminal, address } = session
+    this.#ledger.append({
+      userId,
+      event: 'ended',
+      terminal,
+      address,
+      method,
+      reason: this.#endReason(row, session) ?? 'expired',
+    })
+  }
+}
+
+const toAllowance = ({ method, scope, grantedAt, usedAt, endsAt }: Row): Allowance => ({
+  method,
+  scope,
+  grantedAt,
+  usedAt,
+  endsAt,
+})
+
+const asHolder = ({ row, terminal }: { row: Row; terminal: string }): Holder => ({
+  grant: row.id,
+  terminal,
+  since: row.grantedAt,
+  last_used: row.usedAt,
+})
+
+const tokenOctets = (keyToken: string | null): Uint8Array | null => {
+  const octets = keyToken === null ? null : Buffer.from(keyToken, 'base64url')
+  return octets?.length === 32 ? octets : null
+}

@@ -1,0 +1,378 @@
+/**
+ * Approval: a terminal that knows nothing of WebAuthn gets the key by somebody's touch on a phone (RFC 10027, BCP 247:
+ * authenticate, then initiate; limited scope).
+ *
+ * Only a session may ask, and only another session of the same user may answer. What waits is a public key: at the
+ * approval the DEK goes from the phone's slot sealed to the terminal that asked, within that one request. The six
+ * digits on the terminal's screen are typed on the phone, so that nobody approves another terminal than the one before
+ * them; they are made from the key token, and the row keeps only a MAC of them.
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { and, asc, desc, eq, gt, lte, ne, sql } from 'drizzle-orm'
+import type { Clock } from '../ground/clock.ts'
+import { approvals, type Database, immediate, sessions } from '../ground/database.ts'
+import { Refusal } from '../ground/refusal.ts'
+import type { Epoch, ServerSecret } from '../ground/server-secret.ts'
+import type { Ledger } from '../people/ledger.ts'
+import type { Session, Sessions } from '../people/sessions.ts'
+import type { User } from '../people/users.ts'
+import type { Allowances, Scope } from './allowances.ts'
+import type { Passkeys, Proof } from './passkeys.ts'
+
+export type ApprovalState = 'pending' | 'granted' | 'denied' | 'expired'
+
+/** What the phone shows. Times are Unix milliseconds. */
+export type Request = {
+  id: string
+  /** The session that asks. */
+  sessionId: string
+  scope: Scope
+  terminal: string
+  address: string
+  askedAt: number
+  expiresAt: number
+}
+
+type Row = typeof approvals.$inferSelect
+
+const lifeMs = 2 * 60_000
+const wrongCodeLimit = 3
+/** So often may one user's terminals ask in this time without being granted it: who is asked too often agrees to anything. */
+const askLimit = 3
+const askWindowMs = 10 * 60_000
+
+export class Approvals {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #secret: ServerSecret
+  readonly #epoch: Epoch
+  readonly #site: { origin: string }
+  readonly #sessions: Sessions
+  readonly #allowances: Allowances
+  readonly #passkeys: Passkeys
+  readonly #ledger: Ledger
+
+  constructor(options: {
+    db: Database
+    clock: Clock
+    secret: ServerSecret
+    epoch: Epoch
+    site: { origin: string }
+    sessions: Sessions
+    allowances: Allowances
+    passkeys: Passkeys
+    ledger: Ledger
+  }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#secret = options.secret
+    this.#epoch = options.epoch
+    this.#site = options.site
+    this.#sessions = options.sessions
+    this.#allowances = options.allowances
+    this.#passkeys = options.passkeys
+    this.#ledger = options.ledger
+    this.#allowances.onWaitOver = (sessionId) => this.#expirePending(sessionId)
+  }
+
+  // ---- the terminal that asks
+
+  /**
+   * Asks that the key be opened for this session elsewhere; an older request of the session ends.
+   *
+   * @returns the code for the screen, and the key token that works once the request is granted
+   * @throws Refusal `key-in-use`; `slow-down` after the third request in ten minutes that was not granted;
+   *   `not-found` without a key
+   */
+  async ask(
+    session: Session,
+    scope: Scope,
+  ): Promise<{
+    id: string
+    address: string
+    code: string
+    keyToken: string
+    scope: Scope
+    expiresAt: number
+  }> {
+    const { keyToken, waiting } = await this.#allowances.prepare(session)
+    const id = randomBytes(16).toString('base64url')
+    const code = this.#codeOf(id, keyToken)
+    const now = this.#clock()
+    const userId = session.user.id
+    const row = {
+      id,
+      userId,
+      sessionId: session.id,
+      epochId: this.#epoch.id,
+      scope,
+      state: 'pending',
+      codeMac: this.#codeMac(id, code),
+      wrongCodes: 0,
+      allowanceId: waiting.id,
+      publicHalf: waiting.publicHalf,
+      askedAt: now,
+      endsAt: now + lifeMs,
+    } as const
+    this.#db.transaction((tx) => {
+      const counted = tx
+        .select({ at: approvals.askedAt })
+        .from(approvals)
+        .where(
+          and(
+            eq(approvals.userId, userId),
+            gt(approvals.askedAt, now - askWindowMs),
+            ne(approvals.state, 'granted'),
+          ),
+        )
+        .orderBy(asc(approvals.askedAt))
+        .all()
+      if (counted.length >= askLimit) throw tooOften(counted.at(-askLimit)!.at + askWindowMs - now)
+      this.#expirePending(session.id)
+      tx.insert(approvals).values(row).run()
+    }, immediate)
+    return { id, address: this.#address, code, keyToken, scope, expiresAt: row.endsAt }
+  }
+
+  /** The session waits no longer. */
+  async cancel(session: Session): Promise<void> {
+    this.#expirePending(session.id)
+  }
+
+  /** What the session's newest request has come to; null if it never asked. */
+  async state(session: Session): Promise<ApprovalState | null> {
+    const row = this.#newest(session)
+    return row && this.#stateOf(row)
+  }
+
+  /** The session's newest request as its own screen shows it; null without the token that it was asked with. */
+  async waiting(
+    session: Session,
+    keyToken: string | null,
+  ): Promise<{
+    id: string
+    address: string
+    code: string
+    scope: Scope
+    expiresAt: number
+    state: ApprovalState
+  } | null> {
+    const row = this.#newest(session)
+    if (!row || keyToken === null) return null
+    const code = this.#codeOf(row.id, keyToken)
+    if (!timingSafeEqual(this.#codeMac(row.id, code), row.codeMac)) return null
+    const { id, scope, endsAt: expiresAt } = row
+    return { id, address: this.#address, code, scope, expiresAt, state: this.#stateOf(row) }
+  }
+
+  // ---- the phone that answers
+
+  /** The user's requests that can be answered, oldest first. */
+  async pending(user: User): Promise<Request[]> {
+    return this.#db
+      .select({ row: approvals, session: sessions })
+      .from(approvals)
+      .innerJoin(sessions, eq(sessions.id, approvals.sessionId))
+      .where(and(eq(approvals.userId, user.id), this.#answerable(), this.#sessions.live()))
+      .orderBy(asc(approvals.askedAt))
+      .all()
+      .map(({ row, session }) => ({
+        id: row.id,
+        sessionId: session.id,
+        scope: row.scope,
+        terminal: session.terminal,
+        address: session.address,
+        askedAt: row.askedAt,
+        expiresAt: row.endsAt,
+      }))
+  }
+
+  /**
+   * Options for the phone's touch: their challenge is bound to this request, the session that asks, scope, expiry and
+   * code, and to the phone's session.
+   *
+   * @throws Refusal as {@link approve} does before any proof is looked at; `not-found` if no passkey opens the key
+   */
+  async passkeyOptions(phone: Session, id: string, code: string): Promise<{ options: string }> {
+    const row = this.#answered(phone, id, code)
+    return this.#passkeys.assertionOptions('approve', { session: phone, about: aboutOf(row, code) })
+  }
+
+  /**
+   * Grants the key to the session that asked; the phone's own session gets nothing.
+   *
+   * @param code the six digits that the asking terminal shows, as typed
+   * @throws Refusal `not-found` for what cannot be answered (any more), `wrong-code`, `forbidden` from the asking
+   *   session itself; `wrong-passkey`, `wrong-passphrase`, `slow-down`; `key-in-use` if a third session holds the key
+   */
+  async approve(phone: Session, id: string, code: string, proof: Proof): Promise<void> {
+    const row = this.#answered(phone, id, code)
+    const lockCount = this.#sessions.lockCount({ id: row.sessionId! })
+    const asking = (await this.#sessions.list(phone.user)).find((each) => each.id === row.sessionId)
+    if (!asking) throw noSuch()
+    const opens =
+      'asserted' in proof
+        ? await this.#passkeys.opensBy(phone, proof.asserted, 'approve', aboutOf(row, code))
+        : await this.#passkeys.prove(phone, proof)
+    const waiting = { id: row.allowanceId, publicHalf: row.publicHalf }
+    const settle = () => {
+      this.#sessions.requireLive(phone)
+      // Whoever waits no longer (locked, was stopped, typed the passphrase instead) is not granted it by a late touch.
+      const still = and(eq(approvals.id, id), this.#answerable())
+      if (!this.#db.update(approvals).set({ state: 'granted' }).where(still).run().changes) throw noSuch()
+    }
+    const approved = { by: phone, scope: row.scope, lockCount, settle }
+    await this.#allowances.grantWaiting(asking, waiting, opens, approved).catch((error: unknown) => {
+      if (!(error instanceof Refusal)) throw error
+      // The key was locked or stopped while the touch was on its way: nobody else is to touch again for this request.
+      if (error.code === 'allowance-required') this.#expirePending(asking.id)
+      // It is the asking session that ended, not the phone's.
+      throw error.code === 'no-session' || error.code === 'allowance-required' ? noSuch() : error
+    })
+  }
+
+  /**
+   * "I did not ask for this": ends the session that asked.
+   *
+   * @throws Refusal `not-found` for what cannot be answered (any more)
+   */
+  async deny(phone: Session, id: string): Promise<void> {
+    const tell = this.#db.transaction((tx) => {
+      const { sessionId } = this.#answerableRow(phone.user.id, id)
+      tx.update(approvals).set({ state: 'denied' }).where(eq(approvals.id, id)).run()
+      this.#note(phone, `denied on ${phone.terminal}`)
+      return this.#sessions.endOne(sessionId!)
+    }, immediate)
+    tell()
+  }
+
+  /** Tidies requests that no longer count against the limit. */
+  async sweep(): Promise<void> {
+    this.#db
+      .delete(approvals)
+      .where(lte(approvals.askedAt, this.#clock() - askWindowMs))
+      .run()
+  }
+
+  // ---- rows
+
+  #expirePending(sessionId: string) {
+    const own = and(eq(approvals.sessionId, sessionId), eq(approvals.state, 'pending'))
+    this.#db.update(approvals).set({ state: 'expired' }).where(own).run()
+  }
+
+  #newest(session: Session): Row | null {
+    const own = eq(approvals.sessionId, session.id)
+    const newestFirst = [desc(approvals.askedAt), desc(sql`rowid`)]
+    return (
+      this.#db
+        .select()
+        .from(approvals)
+        .where(own)
+        .orderBy(...newestFirst)
+        .get() ?? null
+    )
+  }
+
+  #stateOf({ state, endsAt, epochId }: Row): ApprovalState {
+    const isOver = endsAt <= this.#clock() || epochId !== this.#epoch.id
+    return state === 'pending' && isOver ? 'expired' : state
+  }
+
+  #answerable() {
+    return and(
+      eq(approvals.state, 'pending'),
+      gt(approvals.endsAt, this.#clock()),
+      eq(approvals.epochId, this.#epoch.id), // a key token of another epoch opens nothing
+    )!
+  }
+
+  #answerableRow(userId: number, id: string): Row {
+    const found = this.#db
+      .select({ row: approvals })
+      .from(approvals)
+      .innerJoin(sessions, eq(sessions.id, approvals.sessionId))
+      .where(
+        and(eq(approvals.id, id), eq(approvals.userId, userId), this.#answerable(), this.#sessions.live()),
+      )
+      .get()
+    if (!found) throw noSuch()
+    return found.row
+  }
+
+  /** The request that this code is for. A wrong code counts, also among several that come at once; none at all does not. */
+  #answered(phone: Session, id: string, code: string): Row {
+    const looked = this.#db.transaction((tx) => {
+      const row = this.#answerableRow(phone.user.id, id)
+      if (row.sessionId === phone.id)
+        throw new Refusal('forbidden', 'Approve this on another device than the one that asks.')
+      if (digitsOf(code) === '') throw new Refusal('wrong-code', 'Type the code that the terminal shows.')
+      if (timingSafeEqual(this.#codeMac(id, digitsOf(code)), row.codeMac)) return { row, left: null }
+      const wrongCodes = row.wrongCodes + 1
+      const state = wrongCodes >= wrongCodeLimit ? 'denied' : 'pending'
+      tx.update(approvals).set({ wrongCodes, state }).where(eq(approvals.id, id)).run()
+      this.#note(phone, 'wrong-code')
+      return { row, left: wrongCodeLimit - wrongCodes }
+    }, immediate)
+    if (looked.left === null) return looked.row
+    throw new Refusal(
+      'wrong-code',
+      looked.left > 0
+        ? `This is not the code that the terminal shows. Tries left: ${looked.left}.`
+        : 'This was not the code that the terminal shows. The request has ended; ask again on the terminal.',
+    )
+  }
+
+  #note({ user, terminal, address }: Session, reason: string) {
+    this.#ledger.append({
+      userId: user.id,
+      event: 'refused',
+      terminal,
+      address,
+      method: 'approval',
+      reason,
+    })
+  }
+
+  // ---- address and code
+
+  get #address() {
+    return `${this.#site.origin}/a`
+  }
+
+  /** Six digits that only who holds the key token can show again. */
+  #codeOf(id: string, keyToken: string): string {
+    const octets = this.#secret.mac('approval-code', JSON.stringify([id, keyToken]))
+    return String(octets.readUIntBE(0, 6) % 1_000_000).padStart(6, '0')
+  }
+
+  #codeMac(id: string, code: string): Uint8Array {
+    return this.#secret.mac('approval-code-check', JSON.stringify([id, code]))
+  }
+}
+
+/** People type codes in groups, and with the digits of their own script. */
+const digitsOf = (code: string) => code.normalize('NFKC').replace(/[\s-]/g, '')
+
+const aboutOf = ({ id, sessionId, scope, endsAt }: Row, code: string) => [
+  id,
+  sessionId!,
+  scope,
+  endsAt,
+  digitsOf(code),
+]
+
+const tooOften = (waitMs: number) => {
+  const waitS = Math.max(1, Math.ceil(waitMs / 1000))
+  return new Refusal(
+    'slow-down',
+    `Approval was asked for ${askLimit} times in ten minutes and not granted. It is possible again in ${Math.ceil(waitS / 60)} min.`,
+    { detail: { retry_after_s: waitS } },
+  )
+}
+
+const noSuch = () =>
+  new Refusal(
+    'not-found',
+    'This request can no longer be answered. If it was yours, ask again on the terminal.',
+  )

@@ -1,0 +1,668 @@
+/**
+ * Keyrings: where each user's key pairs lie, sealed, and the slots that open them. This module knows rows and asks
+ * a child process (secret-keys.ts) for everything that opens one; it never sees a DEK or a secret key.
+ *
+ * The slot table changes as a whole: a change names the generation that it was made from, and is written where that
+ * generation still stands, in one transaction with whatever depends on it.
+ */
+import { randomBytes } from 'node:crypto'
+import { and, asc, desc, eq } from 'drizzle-orm'
+import type { Clock } from '../ground/clock.ts'
+import type { Config } from '../ground/config.ts'
+import { type Database, immediate, keyPairs, keyrings, keySlots } from '../ground/database.ts'
+import { chosenSecretCharacters } from '../ground/limits.ts'
+import { Refusal } from '../ground/refusal.ts'
+import type { ServerSecret } from '../ground/server-secret.ts'
+import type { Turnstile } from '../ground/turnstile.ts'
+import { armor } from '../locked/armor.ts'
+import type { CryptoPool, Turn } from '../locked/crypto-pool.ts'
+import { because, type Obstacle, type OwnUses, obstacle } from '../locked/key-uses.ts'
+import type {
+  KeyPair,
+  Keyring,
+  NewKey,
+  NewSlot,
+  Opens,
+  PrfParams,
+  Proof,
+  RefusedKey,
+  SealedKey,
+  SlotSecret,
+  SlotTable,
+  StoredPair,
+} from '../locked/vault/secret-keys.ts'
+import { type Guessed, type Guesses, isTooShort } from '../people/guesses.ts'
+import type { Ledger } from '../people/ledger.ts'
+import type { Session, Sessions } from '../people/sessions.ts'
+import type { User } from '../people/users.ts'
+
+/** What anybody may know of a key pair. Times are Unix milliseconds. */
+export type OwnKey = {
+  fingerprint: string
+  publicKey: Uint8Array
+  /** The public key in ASCII armor. */
+  armored: string
+  aliases: string[]
+  algorithm: string
+  createdAt: number
+  expiresAt: number | null
+  uses: OwnUses
+  /** What stands in the way of each use now. */
+  now: Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
+}
+
+/** What became of a key that was to be added, and of the others in its file. */
+export type Added = {
+  keys: (OwnKey & { isNew: boolean })[]
+  refused: RefusedKey[]
+  /** Of a new keyring; stored nowhere. Null for one that existed. */
+  recoveryCode: string | null
+}
+
+/** A passkey's slot, as far as WebAuthn needs it; `salt` and `recipient` of a PRF slot only, base64url. */
+export type PasskeySlot =
+  | ({ kind: 'prf'; slotId: string } & PrfParams)
+  | { kind: 'held'; slotId: string; credential: string }
+
+export type NewPasskeySlot =
+  | { kind: 'prf'; credential: string; next: { salt: string; publicKey: Uint8Array } }
+  | { kind: 'held'; credential: string }
+
+/** Ways in which a keyring opens, in the order in which they are offered. */
+export const methods = ['passphrase', 'passkey', 'approval', 'recovery'] as const
+export type Method = (typeof methods)[number]
+
+const own = {
+  fingerprint: keyPairs.fingerprint,
+  publicKey: keyPairs.publicKey,
+  aliases: keyPairs.aliases,
+  algorithm: keyPairs.algorithm,
+  createdAt: keyPairs.createdAt,
+  expiresAt: keyPairs.expiresAt,
+  uses: keyPairs.uses,
+}
+
+/** What the ledger calls a change of what opens a key; a passkey with its name. */
+type SlotChange =
+  | 'passphrase-changed'
+  | 'recovered'
+  | 'recovery-code-replaced'
+  | `passkey-added ${string}`
+  | `passkey-removed ${string}`
+
+export class Keyrings {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #pool: CryptoPool
+  readonly #secret: ServerSecret
+  readonly #turnstile: Turnstile
+  readonly #guesses: Guesses
+  readonly #ledger: Ledger
+  readonly #sessions: Sessions
+  readonly #config: Config
+
+  /** Argon2 takes memory: it runs when a process stands ready, and few at once. */
+  readonly #turn: Turn = (work) => this.#turnstile.pass(work)
+
+  constructor(options: {
+    db: Database
+    clock: Clock
+    pool: CryptoPool
+    secret: ServerSecret
+    turnstile: Turnstile
+    guesses: Guesses
+    ledger: Ledger
+    sessions: Sessions
+    config: Config
+  }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#pool = options.pool
+    this.#secret = options.secret
+    this.#turnstile = options.turnstile
+    this.#guesses = options.guesses
+    this.#ledger = options.ledger
+    this.#sessions = options.sessions
+    this.#config = options.config
+  }
+
+  /** The user's keys, the present one first: by what they can do now, then by when they came. */
+  async list(userId: number): Promise<OwnKey[]> {
+    const rows = this.#db
+      .select(own)
+      .from(keyPairs)
+      .where(eq(keyPairs.userId, userId))
+      .orderBy(...newestFirst)
+      .all()
+    const keys: OwnKey[] = []
+    for (const row of rows) {
+      const uses = row.uses === null ? await this.#learnUses(userId, row) : (JSON.parse(row.uses) as OwnUses)
+      keys.push(this.#shown({ ...row, uses, aliases: JSON.parse(row.aliases) as string[] }))
+    }
+    const worth = ({ now }: OwnKey) => Object.values(now).filter((why) => why === null).length
+    return keys.sort((a, b) => worth(b) - worth(a))
+  }
+
+  #shown(key: Omit<OwnKey, 'armored' | 'now'>): OwnKey {
+    const at = this.#clock()
+    const { encrypt, sign, decrypt } = key.uses
+    const now = { encrypt: obstacle(encrypt, at), sign: obstacle(sign, at), decrypt: obstacle(decrypt, at) }
+    return { ...key, armored: armor('PUBLIC KEY', key.publicKey), now }
+  }
+
+  /** Of a row from before it was kept. Keys were taken only whole then, so the certificate says it all. */
+  async #learnUses(
+    userId: number,
+    { fingerprint, publicKey }: { fingerprint: string; publicKey: Uint8Array },
+  ) {
+    const found = await this.#pool.run('reading', 'usesOfCertificate', { publicKey }, { user: userId })
+    const uses: OwnUses = { ...found, decrypt: { until: null } }
+    this.#db
+      .update(keyPairs)
+      .set({ uses: JSON.stringify(uses) })
+      .where(and(eq(keyPairs.userId, userId), eq(keyPairs.fingerprint, fingerprint)))
+      .run()
+    return uses
+  }
+
+  async present(userId: number): Promise<OwnKey | null> {
+    return (await this.list(userId))[0] ?? null
+  }
+
+  /** @throws Refusal `bad-key` if none of the user's keys can sign now, with the reason of each */
+  async requireSigner(userId: number): Promise<void> {
+    const keys = await this.list(userId)
+    if (keys.length === 0 || keys.some((key) => key.now.sign === null)) return
+    const now = this.#clock()
+    const reasons = keys.map(
+      ({ fingerprint, uses }) => `key ${shortName(fingerprint)} ${because(uses.sign, now)}`,
+    )
+    throw new Refusal(
+      'bad-key',
+      `You have no key that can sign now: ${reasons.join(', ')}. Old mail still opens. Import the key with its new ` +
+        'date, or another one, or send without a signature.',
+      { detail: { reason: 'cannot-sign' } },
+    )
+  }
+
+  /**
+   * The user's own public key for copies and drafts; null for who has none that reads. One that has expired or was
+   * revoked still opens what is kept with it.
+   */
+  async copyKey(userId: number): Promise<OwnKey | null> {
+    return (await this.list(userId)).find(({ now }) => now.decrypt === null) ?? null
+  }
+
+  /**
+   * Notes that keys were revoked, as {@link Correspondents.learn} does for others.
+   *
+   * @returns fingerprints of the keys that were
+   */
+  async learnRevocations(userId: number, octets: Uint8Array, names: string[]): Promise<string[]> {
+    const named = (await this.list(userId)).filter((key) => isNamed(key.fingerprint, names))
+    if (named.length === 0) return []
+    const task = { octets, stored: named.map(({ publicKey }) => publicKey) }
+    const learned = await this.#pool.run('reading', 'learnRevocations', task, { user: userId })
+    for (const { fingerprint, publicKey, uses: found } of learned) {
+      const { uses } = named.find((key) => key.fingerprint === fingerprint)!
+      // What cannot be done for want of a secret stays so.
+      const still = (name: 'encrypt' | 'sign') => ('not' in uses[name] ? uses[name] : found[name])
+      const next: OwnUses = {
+        ...found,
+        encrypt: still('encrypt'),
+        sign: still('sign'),
+        decrypt: uses.decrypt,
+      }
+      this.#db
+        .update(keyPairs)
+        .set({ publicKey: Buffer.from(publicKey), uses: JSON.stringify(next) })
+        .where(and(eq(keyPairs.userId, userId), eq(keyPairs.fingerprint, fingerprint)))
+        .run()
+    }
+    return learned.map(({ fingerprint }) => fingerprint)
+  }
+
+  /** Ways in which the user's keyring opens; synchronous, so that a refusal within a transaction can name them. */
+  methods(userId: number): Method[] {
+    const rows = this.#db
+      .select({ kind: keySlots.kind })
+      .from(keySlots)
+      .where(eq(keySlots.userId, userId))
+      .all()
+    // A slot that the operator permits no more opens nothing.
+    const usable = rows.filter(({ kind }) => kind !== 'held' || this.#config.passkeyWithoutPrf !== 'deny')
+    const present = new Set<Method>(
+      usable.map(({ kind }) => (kind === 'prf' || kind === 'held' ? 'passkey' : kind)),
+    )
+    // Whoever approves may do so with the passphrase: so it can always be asked for.
+    if (rows.length > 0) present.add('approval')
+    return methods.filter((method) => present.has(method))
+  }
+
+  /** The slots that passkeys open, by credential id. */
+  async passkeySlots(userId: number): Promise<Map<string, PasskeySlot>> {
+    const slots = new Map<string, PasskeySlot>()
+    for (const { id: slotId, kind, params } of this.#record(userId)?.keyring.slots ?? []) {
+      if (kind !== 'prf' && kind !== 'held') continue
+      const known = JSON.parse(params) as PrfParams
+      slots.set(known.credential, { kind, slotId, ...known })
+    }
+    return slots
+  }
+
+  /**
+   * Adds a key pair, or all of a file, to the keyring that the passphrase opens, or to a new one that it will open. A
+   * key that is there already is brought up to date.
+   *
+   * @throws Refusal `wrong-passphrase`, `bad-key`, `bad-request` for a short passphrase of a new keyring, unless it is
+   *   that of the imported file, which was chosen elsewhere and is its owner's to change
+   */
+  async add(user: User, passphrase: string, wanted: NewKey): Promise<Added> {
+    const existing = this.#record(user.id)
+    if (!existing) return this.#create(user, passphrase, wanted)
+    const proof = { opens: byPassphrase(passphrase), ...existing }
+    const known = this.#pairs(user.id)
+    const task = { proof, wanted, known }
+    const { keys, refused } = await this.#pool.run(user.id, 'addKeys', task, { turn: this.#turn })
+    this.#db.transaction(() => this.#store(user.id, keys, known), immediate)
+    const isNew = ({ fingerprint }: KeyPair) => !known.some((pair) => pair.fingerprint === fingerprint)
+    return {
+      keys: keys.map((key) => ({ ...this.#shown(key), isNew: isNew(key) })),
+      refused,
+      recoveryCode: null,
+    }
+  }
+
+  /**
+   * Synchronous, for the caller's transaction. The first key of a file is its present one, as exports begin with it: it
+   * counts as the newest. A pair that was known takes the place of what it was made from, and of nothing else.
+   */
+  #store(userId: number, keys: KeyPair[], known: StoredPair[] = []) {
+    const now = this.#clock()
+    for (const [place, pair] of keys.entries()) {
+      const { addedAt, ...row } = pairRow(userId, pair, now + keys.length - 1 - place)
+      const before = known.find(({ fingerprint }) => fingerprint === pair.fingerprint)
+      const stands = before ? { setWhere: eq(keyPairs.publicKey, Buffer.from(before.publicKey)) } : null
+      const insert = this.#db.insert(keyPairs).values({ ...row, addedAt })
+      const { changes } = stands
+        ? insert
+            .onConflictDoUpdate({ target: [keyPairs.userId, keyPairs.fingerprint], set: row, ...stands })
+            .run()
+        : insert.onConflictDoNothing().run()
+      if (!changes) throw changedMeanwhile()
+    }
+  }
+
+  #pairs(userId: number): StoredPair[] {
+    return this.#db
+      .select({
+        fingerprint: keyPairs.fingerprint,
+        sealedSecret: keyPairs.sealedSecret,
+        publicKey: keyPairs.publicKey,
+      })
+      .from(keyPairs)
+      .where(eq(keyPairs.userId, userId))
+      .orderBy(...newestFirst)
+      .all()
+  }
+
+  async #create(user: User, passphrase: string, key: NewKey): Promise<Added> {
+    const isOfFile = 'import' in key && Buffer.from(key.import.passphrase).equals(Buffer.from(passphrase))
+    if (!isOfFile) demandLong(passphrase)
+    const keyringId = randomBytes(16).toString('base64url')
+    const task = {
+      userId: user.id,
+      keyringId,
+      passphrase: utf8(passphrase),
+      slots: { passphrase: this.#newSlot(), recovery: this.#newSlot() },
+      argon2: this.#config.argon2,
+      key,
+    }
+    const created = await this.#pool.run(user.id, 'createKeyring', task, { turn: this.#turn })
+    const now = this.#clock()
+    this.#db.transaction((tx) => {
+      const { userId, id, generation, mac, slots } = created.keyring
+      if (!tx.insert(keyrings).values({ userId, id, generation, mac }).onConflictDoNothing().run().changes)
+        throw new Refusal('exists', 'This user got a keyring meanwhile. Nothing was changed.')
+      this.#ledger.begin(userId)
+      for (const slot of slots)
+        tx.insert(keySlots)
+          .values({ ...slot, userId, createdAt: now })
+          .run()
+      this.#store(user.id, created.keys)
+    }, immediate)
+    const { refused, recoveryCode } = created
+    return {
+      keys: created.keys.map((pair) => ({ ...this.#shown(pair), isNew: true })),
+      refused,
+      recoveryCode,
+    }
+  }
+
+  /**
+   * Runs what a person's secret opens, slowly and not too often: wrong ones are counted and put on the ledger, few
+   * run at once. What needs no guessing (a passkey) runs straight away.
+   *
+   * @param work gives `turn` to the pool, where it is asked when a process stands ready: who waits for a process of
+   *   their own takes nobody's place
+   * @throws Refusal `slow-down`, `busy`, and as the work does
+   */
+  async guarded<T>(session: Session, opens: Opens, work: (turn: Turn) => Promise<T>): Promise<T> {
+    const method = methodOf(opens)
+    const note = (reason: string) =>
+      this.#ledger.append({
+        userId: session.user.id,
+        event: 'refused',
+        terminal: session.terminal,
+        address: session.address,
+        method,
+        reason,
+      })
+    if (method === 'passkey')
+      return work((run) => run()).catch((error: unknown) => {
+        if (error instanceof Refusal && error.code === 'wrong-passkey') note(error.code)
+        throw error
+      })
+    const what = method === 'recovery' ? 'recovery code' : 'passphrase'
+    const guess = { what, user: session.user.address, address: session.address } as const
+    await this.#guesses.admit(guess)
+    const turn: Turn = (run) =>
+      this.#turn(async () => {
+        await this.#guesses.admit(guess) // others may have failed while this one waited
+        return run()
+      })
+    try {
+      const result = await work(turn)
+      await this.#guesses.right(guess)
+      return result
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'wrong-passphrase') {
+        await this.#guesses.wrong(guess)
+        note(method === 'recovery' ? 'wrong-recovery-code' : error.code)
+      }
+      throw error
+    }
+  }
+
+  /**
+   * Opens the keyring and seals its DEK to a terminal (see allowances.ts, the only caller, within {@link guarded}).
+   *
+   * @returns `settle` is to be called in the transaction that grants: it writes the slot as it is from now on, and
+   *   throws Refusal `busy` if that slot was changed or removed meanwhile
+   * @throws Refusal `wrong-passphrase`, `wrong-passkey`; `not-found` if the user has no key
+   */
+  async unlock(
+    userId: number,
+    opens: Opens,
+    seal: { recipient: Uint8Array; binding: string },
+    turn: Turn,
+  ): Promise<{ sealedDek: Uint8Array; settle: () => void }> {
+    const proof = { opens, ...this.#existing(userId) }
+    const slot = slotThatOpens(proof)
+    const { sealedDek, changed } = await this.#pool.run(userId, 'unlock', { proof, ...seal }, { turn })
+    return { sealedDek, settle: () => this.#settle(proof.keyring, slot, changed) }
+  }
+
+  /**
+   * Adds a passkey's slot to the keyring, or takes one away.
+   *
+   * @returns `settle` as of {@link unlock}
+   * @throws Refusal `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`; `not-found` if the user has no key
+   */
+  async changePasskeySlot(
+    session: Session,
+    opens: Opens,
+    change: { add: NewPasskeySlot } | { remove: string } | null,
+    reason: SlotChange,
+  ): Promise<{ settle: () => void }> {
+    const add = change && 'add' in change ? [{ ...change.add, share: this.#newSlot() }] : []
+    const remove = change && 'remove' in change ? [change.remove] : []
+    const { settle } = await this.#change(session, opens, reason, () => ({ add, remove }))
+    return { settle }
+  }
+
+  /**
+   * A new passphrase in the place of the old one; the key itself is not touched. The user's other sessions end: who
+   * changes a passphrase may have been watched.
+   *
+   * @param opens what the form's proof opens the keyring with (passkeys.ts, `prove`)
+   * @throws Refusal `bad-request` for a short one, `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`
+   */
+  async changePassphrase(session: Session, opens: Opens, passphrase: string): Promise<void> {
+    const { settle } = await this.#change(session, opens, 'passphrase-changed', (keyring) => ({
+      remove: idsOf(keyring, 'passphrase'),
+      add: [this.#passphraseSlot(passphrase)],
+    }))
+    this.#settleAlone(session, settle, ['passphrase'])
+  }
+
+  /**
+   * Opens the keyring with the recovery code, which is used up by it: a new passphrase and a new code take the places
+   * of the old ones, and the user's other sessions end.
+   *
+   * @returns the new code, which is stored nowhere
+   * @throws Refusal `bad-request`, `wrong-passphrase` for a wrong code, `slow-down`, `busy`
+   */
+  async recover(session: Session, code: string, passphrase: string): Promise<{ recoveryCode: string }> {
+    const { settle, recoveryCode } = await this.#change(
+      session,
+      { kind: 'recovery', code },
+      'recovered',
+      (keyring) => ({
+        remove: [...idsOf(keyring, 'passphrase'), ...idsOf(keyring, 'recovery')],
+        add: [this.#passphraseSlot(passphrase), { kind: 'recovery', share: this.#newSlot() }],
+      }),
+    )
+    this.#settleAlone(session, settle, ['passphrase', 'recovery code'])
+    return { recoveryCode: recoveryCode! }
+  }
+
+  /**
+   * A new recovery code in the place of the old one, for who lost it or showed it to somebody.
+   *
+   * @param opens what the form's proof opens the keyring with (passkeys.ts, `prove`)
+   * @returns the new code, which is stored nowhere
+   * @throws Refusal `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`; `not-found` if the user has no key
+   */
+  async replaceRecoveryCode(session: Session, opens: Opens): Promise<{ recoveryCode: string }> {
+    const { settle, recoveryCode } = await this.#change(
+      session,
+      opens,
+      'recovery-code-replaced',
+      (keyring) => ({
+        remove: idsOf(keyring, 'recovery'),
+        add: [{ kind: 'recovery', share: this.#newSlot() }],
+      }),
+    )
+    this.#db.transaction(() => {
+      settle()
+      this.#guesses.forgive(session.user.address, ['recovery code'])
+    }, immediate)
+    return { recoveryCode: recoveryCode! }
+  }
+
+  /** A change after which the user is logged in here alone; what was guessed of that which is new now is forgiven. */
+  #settleAlone(session: Session, settle: () => void, renewed: Guessed['what'][]) {
+    const tell = this.#db.transaction(() => {
+      settle()
+      this.#guesses.forgive(session.user.address, renewed)
+      return this.#sessions.endOthers(session)
+    }, immediate)
+    tell()
+  }
+
+  async #change(
+    session: Session,
+    opens: Opens,
+    reason: SlotChange,
+    wanted: (keyring: Keyring) => { remove: string[]; add: NewSlot[] },
+  ) {
+    const userId = session.user.id
+    const proof = { opens, ...this.#existing(userId) }
+    const slot = slotThatOpens(proof)
+    const task = { proof, change: wanted(proof.keyring) }
+    const { changed, recoveryCode } = await this.guarded(session, opens, (turn) =>
+      this.#pool.run(userId, 'changeSlots', task, { turn }),
+    )
+    const { terminal, address } = session
+    const method = methodOf(opens)
+    const settle = () => {
+      this.#sessions.requireLive(session)
+      this.#settle(proof.keyring, slot, changed)
+      this.#ledger.append({ userId, event: 'used', terminal, address, method, reason })
+    }
+    return { settle, recoveryCode }
+  }
+
+  /** Synchronous, for the caller's transaction: compares the generation, and swaps the table. */
+  #settle(keyring: Keyring, opened: { id: string; generation: number }, changed: SlotTable | null) {
+    const now = this.#clock()
+    const stands = and(eq(keySlots.id, opened.id), eq(keySlots.generation, opened.generation))
+    if (!this.#db.update(keySlots).set({ usedAt: now }).where(stands).run().changes) throw changedMeanwhile()
+    if (!changed) return
+    const { userId } = keyring
+    const swapped = this.#db
+      .update(keyrings)
+      .set({ generation: changed.generation, mac: changed.mac })
+      .where(and(eq(keyrings.userId, userId), eq(keyrings.generation, keyring.generation)))
+      .run().changes
+    if (!swapped) throw changedMeanwhile()
+    const kept = new Set(changed.slots.map(({ id }) => id))
+    for (const { id } of keyring.slots)
+      if (!kept.has(id)) this.#db.delete(keySlots).where(eq(keySlots.id, id)).run()
+    for (const slot of changed.slots) {
+      const { params, generation, wrapped } = slot
+      this.#db
+        .insert(keySlots)
+        .values({ ...slot, userId, createdAt: now })
+        .onConflictDoUpdate({ target: keySlots.id, set: { params, generation, wrapped } })
+        .run()
+    }
+  }
+
+  #passphraseSlot(passphrase: string): NewSlot {
+    demandLong(passphrase)
+    return {
+      kind: 'passphrase',
+      share: this.#newSlot(),
+      passphrase: utf8(passphrase),
+      argon2: this.#config.argon2,
+    }
+  }
+
+  /** What an allowance needs beside its DEK: the sealed keys, those that can be used most first. */
+  async sealedKeys(userId: number): Promise<{ keyringId: string; keys: SealedKey[] }> {
+    const pairs = await this.#sorted(userId)
+    const keys = pairs.map(({ fingerprint, sealedSecret }) => ({ fingerprint, sealedSecret }))
+    return { keyringId: this.#existing(userId).keyring.id, keys }
+  }
+
+  async #sorted(userId: number): Promise<StoredPair[]> {
+    const order = (await this.list(userId)).map(({ fingerprint }) => fingerprint)
+    const place = ({ fingerprint }: StoredPair) => order.indexOf(fingerprint)
+    return this.#pairs(userId).sort((a, b) => place(a) - place(b))
+  }
+
+  /**
+   * Armored secret keys, each protected with the copy's passphrase.
+   *
+   * @throws Refusal `bad-request` for a short one of the copy, `wrong-passphrase`; `not-found` if the user has no key
+   */
+  async exportSecret(user: User, passphrase: string, copyPassphrase: string): Promise<string[]> {
+    const proof = { opens: byPassphrase(passphrase), ...this.#existing(user.id) }
+    demandLong(copyPassphrase, 'The passphrase for the copy')
+    const keys = await this.#sorted(user.id)
+    const task = { proof, keys, copyPassphrase: utf8(copyPassphrase) }
+    return this.#pool.run(user.id, 'exportSecret', task, { turn: this.#turn })
+  }
+
+  #newSlot(): SlotSecret {
+    return this.#slotSecret(randomBytes(16).toString('base64url'))
+  }
+
+  #slotSecret(slotId: string): SlotSecret {
+    return { slotId, secret: this.#secret.derive('slot', slotId) }
+  }
+
+  #existing(userId: number) {
+    const record = this.#record(userId)
+    if (!record)
+      throw new Refusal('not-found', 'You have no key yet. The operator of this server can make one for you.')
+    return record
+  }
+
+  #record(userId: number): Omit<Proof, 'opens'> | null {
+    const row = this.#db.select().from(keyrings).where(eq(keyrings.userId, userId)).get()
+    if (!row) return null
+    const slots = this.#db
+      .select()
+      .from(keySlots)
+      .where(eq(keySlots.userId, userId))
+      .orderBy(asc(keySlots.id))
+      .all()
+    return {
+      keyring: {
+        ...row,
+        slots: slots.map(({ id, kind, params, generation, wrapped }) => ({
+          id,
+          kind,
+          params,
+          generation,
+          wrapped,
+        })),
+      },
+      slotSecrets: slots.map(({ id }) => this.#slotSecret(id)),
+    }
+  }
+}
+
+const demandLong = (passphrase: string, what = 'The passphrase') => {
+  if (isTooShort(passphrase))
+    throw new Refusal('bad-request', `${what} needs at least ${chosenSecretCharacters} characters.`)
+}
+
+const newestFirst = [desc(keyPairs.addedAt), asc(keyPairs.fingerprint)]
+
+/** The end of a fingerprint, as it is said in a sentence. */
+export const shortName = (fingerprint: string) => fingerprint.slice(-16).toUpperCase()
+
+/** @param names fingerprints or key ids: the end of one of version 4, the beginning of a later one (RFC 9580 §5.5.4) */
+export const isNamed = (fingerprint: string, names: string[]) =>
+  names.some((name) =>
+    fingerprint.length === 40 ? fingerprint.endsWith(name) : fingerprint.startsWith(name),
+  )
+
+/** What a typed passphrase opens a keyring with. */
+export const byPassphrase = (passphrase: string): Opens => ({
+  kind: 'passphrase',
+  passphrase: utf8(passphrase),
+})
+
+/** What a person calls it. */
+const methodOf = ({ kind }: Opens) => (kind === 'prf' || kind === 'held' ? 'passkey' : kind)
+
+const slotThatOpens = ({ opens, keyring }: Proof): { id: string; generation: number } => {
+  const slot = keyring.slots.find(({ id, kind }) =>
+    'slotId' in opens ? id === opens.slotId && kind === opens.kind : kind === opens.kind,
+  )
+  if (!slot) throw new Refusal('wrong-passkey', 'What you brought does not open your key any more.')
+  return { id: slot.id, generation: slot.generation }
+}
+
+const idsOf = ({ slots }: Keyring, wanted: string) =>
+  slots.filter(({ kind }) => kind === wanted).map(({ id }) => id)
+
+const changedMeanwhile = () =>
+  new Refusal('busy', 'What opens your key was changed at the same moment. Please try again.', {
+    detail: { retry_after_s: 1 },
+  })
+
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text.normalize('NFC'))
+
+const pairRow = (userId: number, pair: KeyPair, addedAt: number) => ({
+  ...pair,
+  userId,
+  aliases: JSON.stringify(pair.aliases),
+  uses: JSON.stringify(pair.uses),
+  addedAt,
+})

@@ -1,0 +1,120 @@
+/**
+ * The program of a child process: it does the work that needs keys or reads what strangers sent, one piece at a
+ * time, and ends with its parent. What it may be asked for is this table, nothing else.
+ */
+
+import { type Piecewise, receiveInPieces, sendInPieces } from '../ground/pieces.ts'
+import { Refusal, type RefusalCode, type RefusalDetail } from '../ground/refusal.ts'
+import { type Call, parseBody } from './api-bodies.ts'
+import { compose, parseRecipients, type Typed } from './composing.ts'
+import * as encryptedMail from './reader/encrypted-mail.ts'
+import { rowOf } from './reader/mime.ts'
+import * as secretKeys from './vault/secret-keys.ts'
+
+type Certificates = encryptedMail.Certificate[]
+
+const operations = {
+  // without keys
+  summarize: (task: { octets: Uint8Array }) => rowOf(task.octets),
+  read: (task: { octets: Uint8Array; certificates: Certificates }) =>
+    encryptedMail.read(task.octets, task.certificates),
+  part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),
+  parts: (task: { octets: Uint8Array; ids: string[] }) => encryptedMail.partsOf(task.octets, task.ids, null),
+  inspectKeys: (task: { octets: Uint8Array }) => encryptedMail.inspectKeys(task.octets),
+  usesOfCertificate: (task: { publicKey: Uint8Array }) => encryptedMail.usesOfCertificate(task.publicKey),
+  mergeCertificates: (task: { stored: Uint8Array; offered: Uint8Array }) =>
+    encryptedMail.mergeCertificates(task.stored, task.offered),
+  revocationsOffered: (task: { octets: Uint8Array }) => encryptedMail.revocationsOffered(task.octets),
+  learnRevocations: (task: { octets: Uint8Array; stored: Uint8Array[] }) =>
+    encryptedMail.learnRevocations(task.octets, task.stored),
+  encrypt: (task: { message: Uint8Array; encryptTo: Uint8Array[]; copyTo: Uint8Array[] }) =>
+    encryptedMail.protectMessage(task.message, {
+      sign: null,
+      encryptTo: task.encryptTo,
+      copyTo: task.copyTo,
+    }),
+  parseBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
+    parseBody(task.call, Buffer.concat(task.blocks)),
+  parseRecipients: async (task: { typed: Typed; mode: 'strict' | 'as typed' }) =>
+    parseRecipients(task.typed, task.mode),
+  compose,
+
+  // with a passphrase, a passkey or a recovery code
+  createKeyring: secretKeys.createKeyring,
+  unlock: (task: { proof: secretKeys.Proof; recipient: Uint8Array; binding: string }) =>
+    secretKeys.unlock(task.proof, task.recipient, task.binding),
+  changeSlots: (task: { proof: secretKeys.Proof; change: { remove: string[]; add: secretKeys.NewSlot[] } }) =>
+    secretKeys.changeSlots(task.proof, task.change),
+  addKeys: (task: { proof: secretKeys.Proof; wanted: secretKeys.NewKey; known: secretKeys.StoredPair[] }) =>
+    secretKeys.addKeys(task.proof, task.wanted, task.known),
+  exportSecret: (task: {
+    proof: secretKeys.Proof
+    keys: secretKeys.StoredPair[]
+    copyPassphrase: Uint8Array
+  }) => secretKeys.exportSecret(task.proof, task.keys, task.copyPassphrase),
+
+  // with an allowance
+  open: (task: {
+    opening: secretKeys.Opening
+    octets: Uint8Array
+    certificates: Certificates
+    part?: string
+  }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) =>
+      encryptedMail.open(task.octets, keys, task.certificates, task.part),
+    ),
+  openParts: (task: { opening: secretKeys.Opening; octets: Uint8Array; ids: string[] }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) => encryptedMail.partsOf(task.octets, task.ids, keys)),
+  openPart: (task: { opening: secretKeys.Opening; octets: Uint8Array; id: string; within?: string }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) =>
+      encryptedMail.partOf(task.octets, task.id, keys, task.within),
+    ),
+  signCleartext: (task: { opening: secretKeys.Opening; text: string }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) => keys.signCleartext(task.text)),
+  signAndProtect: (task: {
+    opening: secretKeys.Opening
+    message: Uint8Array
+    encryptTo: Uint8Array[]
+    copyTo: Uint8Array[]
+  }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) =>
+      encryptedMail.protectMessage(task.message, {
+        sign: keys,
+        encryptTo: task.encryptTo,
+        copyTo: task.copyTo,
+      }),
+    ),
+} satisfies Record<string, (task: never) => Promise<unknown>>
+
+export type Operations = typeof operations
+export type Request = { operation: keyof Operations; task: unknown }
+export type Answer =
+  | { result: unknown }
+  | { refusal: { code: RefusalCode; sentence: string; detail: RefusalDetail } }
+  | { error: string }
+
+const answerTo = async ({ operation, task }: Request): Promise<Answer> => {
+  try {
+    const work = operations[operation] as (task: unknown) => Promise<unknown>
+    return { result: await work(task) }
+  } catch (error) {
+    if (error instanceof Refusal)
+      return { refusal: { code: error.code, sentence: error.message, detail: error.detail } }
+    // The message of an unexpected error may quote what it was working on: only where it happened goes out.
+    return { error: error instanceof Error ? `${error.name}\n${stackPlaces(error)}` : 'unknown' }
+  }
+}
+
+const receive = receiveInPieces<Request>(async (id, request) => {
+  const answer = await answerTo(request)
+  await sendInPieces((content, sent) => process.send!(content, sent), id, answer)
+})
+process.on('message', (content: Piecewise<Request>) => receive(content))
+process.on('disconnect', () => process.exit())
+
+const stackPlaces = (error: Error) =>
+  error.stack
+    ?.split('\n')
+    .filter((line) => line.startsWith('    at '))
+    .slice(0, 6)
+    .join('\n') ?? ''

@@ -1,0 +1,279 @@
+/**
+ * Child processes for the work that needs keys or reads hostile mail. What a process has once held can be found in
+ * its memory until it ends (measured: a passphrase survives garbage collection), so a process that worked with
+ * keys serves one user in its life and is gone soon: at the lock, four seconds after its last work, or at the age of
+ * a minute. Work without keys has processes of its own. A spare one is kept warm. Each is limited in CPU time,
+ * memory and the time of one task.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
+import { waitingLimit, waitingLimitOfStrangers, waitingLimitOfUser, waitMs } from '../ground/limits.ts'
+import { type Piecewise, receiveInPieces, sendInPieces } from '../ground/pieces.ts'
+import { root } from '../ground/places.ts'
+import { Refusal } from '../ground/refusal.ts'
+import type { Answer, Operations, Request } from './child.ts'
+
+type Task<O extends keyof Operations> = Parameters<Operations[O]>[0]
+type Result<O extends keyof Operations> = Awaited<ReturnType<Operations[O]>>
+
+/** Less than the five seconds within which it has to be gone when another process of the server locked the key. */
+const idleLimitMs = 4_000
+const ageLimitMs = 60_000
+const taskLimitMs = 20_000
+const processLimit = 12
+/** Of the processes without keys, for each kind of their work. */
+const keylessAtOnce = 2
+
+/** No core dump; CPU seconds in a life; address space in KiB, of which an idle process has 1.4 GiB reserved. */
+const limits = 'ulimit -c 0; ulimit -t 120; ulimit -v 3145728; exec "$0" "$@"'
+/** Beside this file in the bundle; tests run this file from its source. */
+const program = join(root, 'dist', 'child.js')
+
+/** It may read its own program and nothing else, write nothing, and start nothing. */
+const nodeOptions = [
+  '--permission',
+  `--allow-fs-read=${program}`,
+  '--disable-sigusr1',
+  '--max-old-space-size=384',
+  '--no-warnings',
+]
+
+/** Whose keys a process may see, or the kind of its work without any: a hostile mail that comes in delays no reader. */
+type Owner = number | 'intake' | 'reading'
+/** When a task's turn comes: for work that costs more than a process. */
+export type Turn = <T>(work: () => Promise<T>) => Promise<T>
+
+type Waiting = {
+  owner: Owner
+  user: number | null
+  start: (child: Child) => void
+  fail: (error: Error) => void
+}
+
+export class CryptoPool {
+  readonly #children = new Set<Child>()
+  #spare: Child | null = null
+  #closed = false
+  #queue: Waiting[] = []
+  /** When each user that waits was last given a process, in turns. */
+  readonly #served = new Map<number | null, number>()
+  #turns = 0
+
+  /** Starts the spare process, so that the first task need not wait for one. */
+  warmUp() {
+    if (!this.#closed) this.#spare ??= new Child()
+  }
+
+  /**
+   * Runs one operation of child.ts.
+   *
+   * @param owner whose keys or secrets are in the task, or the kind of work without any
+   * @param task or what fetches it when its turn has come: those that wait should not hold a mail each
+   * @param options.user for whom it is, where that is not the owner
+   * @param options.turn lets the task begin when its process stands ready
+   * @throws Refusal as the operation does; `busy` when too many tasks wait, or this one waited too long; `failed` when the work took too long
+   */
+  async run<O extends keyof Operations>(
+    owner: Owner,
+    operation: O,
+    task: Task<O> | (() => Promise<Task<O>>),
+    {
+      user = typeof owner === 'number' ? owner : null,
+      turn = (work) => work(),
+    }: { user?: number | null; turn?: Turn } = {},
+  ): Promise<Result<O>> {
+    const child = await this.#childFor(owner, user)
+    try {
+      const fetched = typeof task === 'function' ? await task() : task
+      return (await turn(() => child.run(operation, fetched))) as Result<O>
+    } finally {
+      child.free()
+      this.#next()
+    }
+  }
+
+  /** Ends the processes that worked for this user, whatever they do; what they did is not handed out. */
+  endFor(owner: number) {
+    for (const child of this.#children) if (child.owner === owner) child.end()
+  }
+
+  close() {
+    this.#closed = true
+    for (const child of this.#children) child.end()
+    this.#spare?.end()
+    for (const { fail } of this.#queue) fail(new Refusal('busy', 'The server is being stopped.'))
+    this.#queue = []
+  }
+
+  #childFor(owner: Owner, user: number | null): Promise<Child> {
+    const ofUser = this.#queue.filter((waiting) => waiting.user === user).length
+    const limit = user === null ? waitingLimitOfStrangers : waitingLimitOfUser
+    if (this.#queue.length >= waitingLimit || ofUser >= limit) throw isBusy()
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        owner,
+        user,
+        start: (child) => {
+          clearTimeout(deadline)
+          resolve(child)
+        },
+        fail: (error) => {
+          clearTimeout(deadline)
+          reject(error)
+        },
+      }
+      const deadline = setTimeout(() => {
+        this.#queue = this.#queue.filter((each) => each !== waiting)
+        reject(isBusy())
+      }, waitMs)
+      this.#queue.push(waiting)
+      this.#next()
+    })
+  }
+
+  /**
+   * Starts every waiting task that a process can be had for: first those of the user who was longest without, and of one
+   * user in the order in which they came. So who asks for much waits behind the others for each of it.
+   */
+  #next() {
+    if (this.#queue.length === 0) return this.#served.clear()
+    const full = new Set<Owner>()
+    const last = ({ user }: Waiting) => this.#served.get(user) ?? 0
+    for (;;) {
+      let first: Waiting | null = null
+      for (const waiting of this.#queue)
+        if (!full.has(waiting.owner) && (first === null || last(waiting) < last(first))) first = waiting
+      if (first === null) return
+      const child = this.#closed ? null : this.#available(first.owner)
+      if (!child) {
+        full.add(first.owner)
+        continue
+      }
+      child.take()
+      this.#queue.splice(this.#queue.indexOf(first), 1)
+      this.#served.set(first.user, ++this.#turns)
+      first.start(child)
+    }
+  }
+
+  #available(owner: Owner): Child | null {
+    const own = [...this.#children].filter((child) => child.owner === owner && !child.ended)
+    const free = own.find((child) => !child.busy)
+    if (free) return free
+    if (own.length >= (typeof owner === 'number' ? 1 : keylessAtOnce)) return null
+    if (this.#children.size >= processLimit) {
+      const idle = [...this.#children].find((child) => !child.busy)
+      if (!idle) return null
+      idle.end()
+    }
+    const child = this.#spare && !this.#spare.ended ? this.#spare : new Child()
+    this.#spare = null
+    child.owner = owner
+    this.#children.add(child)
+    child.onEnd = () => {
+      this.#children.delete(child)
+      this.#next()
+    }
+    setTimeout(() => this.warmUp(), 50).unref()
+    return child
+  }
+}
+
+class Child {
+  owner: Owner | null = null
+  busy = false
+  ended = false
+  onEnd: () => void = () => {}
+  readonly #process: ChildProcess
+  readonly #bornMs = performance.now()
+  readonly #waiting = new Map<
+    number,
+    { resolve: (result: unknown) => void; reject: (error: Error) => void }
+  >()
+  #lastId = 0
+  #idle: NodeJS.Timeout | undefined
+
+  constructor() {
+    this.#process = fork(program, {
+      execPath: '/bin/sh',
+      execArgv: ['-c', limits, process.execPath, ...nodeOptions],
+      serialization: 'advanced',
+      env: {}, // no setting and no secret of the server's
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    })
+    const receive = receiveInPieces<Answer>((id, answer) => this.#receive(id, answer))
+    this.#process.on('message', (content: Piecewise<Answer>) => {
+      try {
+        receive(content)
+      } catch {
+        this.end() // it read what strangers sent: its word is not to be trusted either
+      }
+    })
+    this.#process.on('error', () => this.end())
+    this.#process.on('exit', () => this.end())
+    this.#process.unref()
+    this.#process.channel?.unref()
+  }
+
+  /** Marks the process as busy before anything is awaited, so that nobody else takes it. */
+  take() {
+    clearTimeout(this.#idle)
+    this.busy = true
+    this.#process.channel?.ref()
+  }
+
+  async run(operation: keyof Operations, task: unknown): Promise<unknown> {
+    const id = ++this.#lastId
+    const timer = setTimeout(() => {
+      this.#waiting.get(id)?.reject(new Refusal('failed', 'This took too long and was given up.'))
+      this.end()
+    }, taskLimitMs)
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waiting.set(id, { resolve, reject })
+        if (this.ended) reject(interrupted())
+        else this.#send(id, { operation, task }).catch(() => reject(interrupted()))
+      })
+    } finally {
+      clearTimeout(timer)
+      this.#waiting.delete(id)
+    }
+  }
+
+  free() {
+    this.busy = false
+    this.#process.channel?.unref()
+    if (performance.now() - this.#bornMs >= ageLimitMs) this.end()
+    else this.#idle = setTimeout(() => this.end(), idleLimitMs).unref()
+  }
+
+  end() {
+    if (this.ended) return
+    this.ended = true
+    clearTimeout(this.#idle)
+    this.#process.kill('SIGKILL')
+    for (const { reject } of this.#waiting.values()) reject(interrupted())
+    this.onEnd()
+  }
+
+  #send(id: number, request: Request): Promise<void> {
+    return sendInPieces((content, sent) => this.#process.send(content, sent), id, request)
+  }
+
+  #receive(id: number, answer: Answer) {
+    const task = this.#waiting.get(id)
+    if (!task) return
+    if ('result' in answer) task.resolve(answer.result)
+    else if ('refusal' in answer)
+      task.reject(
+        new Refusal(answer.refusal.code, answer.refusal.sentence, { detail: answer.refusal.detail }),
+      )
+    else task.reject(new Error(`expected an answer of the child process, got an error: ${answer.error}`))
+  }
+}
+
+const isBusy = () =>
+  new Refusal('busy', 'The server is busy. Please try again in a few seconds.', {
+    detail: { retry_after_s: 5 },
+  })
+const interrupted = () => new Refusal('failed', 'The work was stopped before it was done. Please try again.')

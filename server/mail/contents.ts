@@ -1,0 +1,151 @@
+/**
+ * The octets of mail, stored once for all who have it: a mail to twenty users is one content with twenty references,
+ * and goes with the last of them. Octets are written, read and deleted in pieces, between which the event loop is
+ * everybody's: a large mail keeps nobody waiting.
+ *
+ * Who stores a content refers to it by a row of their own (a message, a mail in the queue) before its lease ends; the
+ * references are counted by triggers, so that no way of deleting such a row leaves octets behind.
+ */
+import { setImmediate as others } from 'node:timers/promises'
+import { and, asc, eq, inArray, lte, sql } from 'drizzle-orm'
+import type { Clock } from '../ground/clock.ts'
+import { contentPieces, contents, type Database, immediate } from '../ground/database.ts'
+import { storedPieceOctets } from '../ground/limits.ts'
+import { Refusal } from '../ground/refusal.ts'
+
+const leaseMs = 60 * 60_000
+
+export class Contents {
+  readonly #db: Database
+  readonly #clock: Clock
+  #sweeping: Promise<void> | null = null
+  #closed = false
+
+  constructor(options: { db: Database; clock: Clock }) {
+    this.#db = options.db
+    this.#clock = options.clock
+  }
+
+  /** Stores octets; they are on the disk when it resolves, and stay for an hour or as long as something refers to them. */
+  async keep(octets: Uint8Array): Promise<number> {
+    const { id } = this.#db
+      .insert(contents)
+      .values({ leasedUntil: this.#clock() + leaseMs })
+      .returning({ id: contents.id })
+      .get()
+    try {
+      for (const [place, piece] of piecesOf(octets).entries()) {
+        if (place > 0) await others()
+        this.#db.insert(contentPieces).values({ contentId: id, place, octets: piece }).run()
+      }
+    } catch (error) {
+      this.release(id)
+      throw error
+    }
+    return id
+  }
+
+  /** @throws Refusal `not-found` if it was deleted meanwhile */
+  async read(id: number): Promise<Buffer> {
+    const sizes = this.#db
+      .select({ size: sql<number>`length(${contentPieces.octets})` })
+      .from(contentPieces)
+      .where(eq(contentPieces.contentId, id))
+      .orderBy(asc(contentPieces.place))
+      .all()
+    const whole = Buffer.allocUnsafe(sizes.reduce((sum, { size }) => sum + size, 0))
+    let at = 0
+    for (const place of sizes.keys()) {
+      if (place > 0) await others()
+      const which = and(eq(contentPieces.contentId, id), eq(contentPieces.place, place))
+      const piece = this.#db
+        .select({ octets: contentPieces.octets })
+        .from(contentPieces)
+        .where(which)
+        .get()?.octets
+      if (!piece) throw new Refusal('not-found', 'There is no such message.')
+      at += piece.copy(whole, at)
+    }
+    return whole
+  }
+
+  /** Gives up a lease: what nothing refers to goes now. */
+  release(id: number) {
+    try {
+      this.#db
+        .update(contents)
+        .set({ leasedUntil: 0 })
+        .where(and(eq(contents.id, id), unreferenced))
+        .run()
+    } catch {
+      // Its lease ends by itself; why the database cannot be written is told by whoever wanted to.
+    }
+  }
+
+  /** Deletes what nothing refers to any more, piece by piece. */
+  sweep(): Promise<void> {
+    // One that runs may have passed what was released since: it is followed by another.
+    const sweeping = (this.#sweeping ?? Promise.resolve()).then(async () => {
+      while (!this.#closed && this.#sweepSome()) await others()
+    })
+    const settled = sweeping
+      .catch(() => {})
+      .finally(() => {
+        if (this.#sweeping === settled) this.#sweeping = null
+      })
+    this.#sweeping = settled
+    return sweeping
+  }
+
+  /** @returns whether there may be more */
+  #sweepSome(): boolean {
+    const over = and(unreferenced, lte(contents.leasedUntil, this.#clock()))
+    return this.#db.transaction((tx) => {
+      const ids = tx
+        .select({ id: contents.id })
+        .from(contents)
+        .where(over)
+        .limit(sweptAtOnce)
+        .all()
+        .map(({ id }) => id)
+      if (ids.length === 0) return false
+      const pieces = tx
+        .select({
+          contentId: contentPieces.contentId,
+          place: contentPieces.place,
+          size: sql<number>`length(${contentPieces.octets})`,
+        })
+        .from(contentPieces)
+        .where(inArray(contentPieces.contentId, ids))
+        .limit(sweptAtOnce)
+        .all()
+      let octets = 0
+      for (const { contentId, place, size } of pieces) {
+        if (octets > 0 && octets + size > storedPieceOctets) return true
+        octets += size
+        const which = and(eq(contentPieces.contentId, contentId), eq(contentPieces.place, place))
+        tx.delete(contentPieces).where(which).run()
+      }
+      if (pieces.length < sweptAtOnce) tx.delete(contents).where(inArray(contents.id, ids)).run()
+      return true
+    }, immediate)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#sweeping
+  }
+}
+
+/** Rows that are deleted in one turn. */
+const sweptAtOnce = 100
+
+const unreferenced = eq(contents.references, 0)
+
+const piecesOf = (octets: Uint8Array): Buffer[] => {
+  const whole = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
+  const count = Math.max(1, Math.ceil(whole.length / storedPieceOctets))
+  return Array.from({ length: count }, (_, place) =>
+    whole.subarray(place * storedPieceOctets, (place + 1) * storedPieceOctets),
+  )
+}

@@ -1,0 +1,261 @@
+/**
+ * Correspondents: the public keys of other people. A key is offered (in an attachment, pasted, or by a user of this
+ * server), shown with its fingerprint, and counts only once the user has accepted it; the keys of this server's
+ * users count as accepted, each for its owner's own address.
+ */
+import { and, desc, eq } from 'drizzle-orm'
+import type { Clock } from '../ground/clock.ts'
+import { correspondents, type Database } from '../ground/database.ts'
+import { inTurns } from '../ground/in-turns.ts'
+import { Refusal } from '../ground/refusal.ts'
+import { isNamed, type Keyrings } from '../keys/keyrings.ts'
+import type { CryptoPool } from '../locked/crypto-pool.ts'
+import { because, type KeyUses, type Obstacle, obstacle, type Use } from '../locked/key-uses.ts'
+import type { Certificate, InspectedKey } from '../locked/reader/encrypted-mail.ts'
+import { withoutTag } from '../people/recipients.ts'
+import type { User, Users } from '../people/users.ts'
+
+/** A public key to be shown with its fingerprint before it is accepted. */
+export type OfferedKey = InspectedKey & { canEncrypt: boolean }
+export type Correspondent = {
+  fingerprint: string
+  addresses: string[]
+  publicKey: Uint8Array
+  uses: KeyUses
+  /** Why it cannot be encrypted to now; null if it can. */
+  obstacle: Obstacle | null
+  acceptedAt: number
+}
+
+/** An address that nothing can be encrypted to, and why: it has no key, or what is in the way of the one it has. */
+export type Unreachable = {
+  address: string
+  why: 'none' | Obstacle
+  /** A sentence without its full stop. */
+  sentence: string
+}
+
+const addressLimit = 20
+/** An address that a page shows whole and as it is. */
+const isReadable = (address: string) => address.length <= 254 && !/[\s\p{C}]/u.test(address)
+
+export class Correspondents {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #pool: CryptoPool
+  readonly #users: Users
+  readonly #keyrings: Keyrings
+
+  constructor(options: { db: Database; clock: Clock; pool: CryptoPool; users: Users; keyrings: Keyrings }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#pool = options.pool
+    this.#users = options.users
+    this.#keyrings = options.keyrings
+  }
+
+  /**
+   * Looks at keys that are offered. Revocations among them are noted at once, of the user's own keys and of accepted
+   * ones: a key revokes itself, so there is nothing to accept.
+   *
+   * @returns the usable keys as {@link offered} finds them, and the fingerprints of those that were revoked by this
+   * @throws Refusal `bad-key` if there is neither
+   */
+  async look(user: User, octets: Uint8Array): Promise<{ keys: OfferedKey[]; revoked: string[] }> {
+    const revoked = await this.learn(user, octets)
+    try {
+      return { keys: await this.offered(octets), revoked }
+    } catch (error) {
+      if (!(error instanceof Refusal) || revoked.length === 0) throw error
+      return { keys: [], revoked }
+    }
+  }
+
+  /** Notes what revocations say, in copies of keys or alone. @returns fingerprints of the keys that they changed */
+  async learn(user: User, octets: Uint8Array): Promise<string[]> {
+    const names = await this.#pool.run('reading', 'revocationsOffered', { octets }, { user: user.id })
+    if (names.length === 0) return []
+    const own = await this.#keyrings.learnRevocations(user.id, octets, names)
+    const named = (await this.list(user.id)).filter(({ fingerprint }) => isNamed(fingerprint, names))
+    if (named.length === 0) return own
+    const task = { octets, stored: named.map(({ publicKey }) => publicKey) }
+    const learned = await this.#pool.run('reading', 'learnRevocations', task, { user: user.id })
+    for (const { fingerprint, publicKey, uses } of learned)
+      this.#update(user.id, fingerprint, { publicKey: Buffer.from(publicKey), uses: JSON.stringify(uses) })
+    return [...own, ...learned.map(({ fingerprint }) => fingerprint)]
+  }
+
+  #update(userId: number, fingerprint: string, row: { publicKey?: Buffer; uses: string }) {
+    this.#db
+      .update(correspondents)
+      .set(row)
+      .where(and(eq(correspondents.userId, userId), eq(correspondents.fingerprint, fingerprint)))
+      .run()
+  }
+
+  /**
+   * The usable public keys in pasted text or in an attachment, each with all the addresses that it is to count for.
+   *
+   * @throws Refusal `bad-key` if there is none
+   */
+  async offered(octets: Uint8Array): Promise<OfferedKey[]> {
+    const usable = (await this.#pool.run('reading', 'inspectKeys', { octets }))
+      .filter(({ uses }) => uses.revoked === null)
+      .map((key) => ({
+        ...key,
+        addresses: key.addresses.filter(isReadable),
+        canEncrypt: obstacle(key.uses.encrypt, this.#clock()) === null,
+      }))
+    const keys = usable.filter(({ addresses }) => addresses.length <= addressLimit)
+    if (usable.length > 0 && keys.length === 0)
+      throw new Refusal(
+        'bad-key',
+        `The key names more than ${addressLimit} addresses. Nobody can look through so many, so it is not taken.`,
+      )
+    if (keys.length === 0)
+      throw new Refusal(
+        'bad-key',
+        'There is no public key in it that can be used. Paste the whole block, from BEGIN to END.',
+      )
+    return keys
+  }
+
+  /** What stands in an offered key's way: its addresses that a user of this server has, or another accepted key. */
+  async conflicts(
+    userId: number,
+    { fingerprint, addresses }: OfferedKey,
+  ): Promise<{ address: string; with: 'user' | 'accepted' }[]> {
+    const others = (await this.list(userId)).filter((accepted) => accepted.fingerprint !== fingerprint)
+    const found: { address: string; with: 'user' | 'accepted' }[] = []
+    for (const address of addresses) {
+      if ((await this.#keysOfUser(address)).length > 0) found.push({ address, with: 'user' })
+      else if (others.some((other) => other.addresses.includes(address)))
+        found.push({ address, with: 'accepted' })
+    }
+    return found
+  }
+
+  /**
+   * Accepts what {@link offered} showed, for the addresses shown. Accepting a key again brings it up to date; an older
+   * copy takes nothing away from it.
+   */
+  async accept(userId: number, key: OfferedKey): Promise<void> {
+    const { fingerprint } = key
+    const stored = (await this.list(userId)).find((known) => known.fingerprint === fingerprint)?.publicKey
+    const task = { stored: stored ?? key.publicKey, offered: key.publicKey }
+    const { publicKey, uses } = stored
+      ? await this.#pool.run('reading', 'mergeCertificates', task, { user: userId })
+      : key
+    const row = {
+      publicKey: Buffer.from(publicKey),
+      uses: JSON.stringify(uses),
+      addresses: JSON.stringify(key.addresses),
+      acceptedAt: this.#clock(),
+    }
+    this.#db
+      .insert(correspondents)
+      .values({ userId, fingerprint, ...row })
+      .onConflictDoUpdate({ target: [correspondents.userId, correspondents.fingerprint], set: row })
+      .run()
+  }
+
+  /** Accepted keys, the newest first. */
+  async list(userId: number): Promise<Correspondent[]> {
+    const rows = this.#db
+      .select()
+      .from(correspondents)
+      .where(eq(correspondents.userId, userId))
+      .orderBy(desc(correspondents.acceptedAt))
+      .all()
+    const accepted: Correspondent[] = []
+    for (const row of rows) {
+      const uses = row.uses === null ? await this.#learnUses(userId, row) : (JSON.parse(row.uses) as KeyUses)
+      accepted.push({
+        ...row,
+        uses,
+        obstacle: obstacle(uses.encrypt, this.#clock()),
+        addresses: JSON.parse(row.addresses) as string[],
+      })
+    }
+    return accepted
+  }
+
+  /** Of a row from before it was kept. */
+  async #learnUses(
+    userId: number,
+    { fingerprint, publicKey }: { fingerprint: string; publicKey: Uint8Array },
+  ) {
+    const uses = await this.#pool.run('reading', 'usesOfCertificate', { publicKey }, { user: userId })
+    this.#update(userId, fingerprint, { uses: JSON.stringify(uses) })
+    return uses
+  }
+
+  /** @returns whether there was one */
+  async remove(userId: number, fingerprint: string): Promise<boolean> {
+    const which = and(eq(correspondents.userId, userId), eq(correspondents.fingerprint, fingerprint))
+    return this.#db.delete(correspondents).where(which).run().changes > 0
+  }
+
+  /**
+   * The keys that a signature may be by: the user's own, those of this server's users who are named as the sender, and
+   * the accepted ones. A key of this server vouches for its owner's address only, whatever its user ids say; an accepted
+   * one for the addresses that were shown when it was accepted, but never for a user of this server with keys.
+   *
+   * @param sender the From field as lists show it
+   */
+  async certificates(user: User, sender: string): Promise<Certificate[]> {
+    const named = (sender.match(/[^\s<>,;:"()]+@[^\s<>,;:"()]+/g) ?? []).slice(0, 5)
+    const local: Certificate[] = []
+    for (const address of new Set([user.address, ...named.map((found) => found.toLowerCase())])) {
+      for (const { publicKey } of await this.#keysOfUser(address))
+        local.push({ publicKey, addresses: [address] })
+    }
+    const accepted: Certificate[] = []
+    for await (const { publicKey, addresses } of inTurns(await this.list(user.id))) {
+      const vouchedFor: string[] = []
+      for (const address of addresses)
+        if ((await this.#keysOfUser(address)).length === 0) vouchedFor.push(address)
+      accepted.push({ publicKey, addresses: vouchedFor })
+    }
+    return [...local, ...accepted]
+  }
+
+  async #keysOfUser(address: string) {
+    const owner = await this.#owner(address)
+    return owner ? this.#keyrings.list(owner.id) : []
+  }
+
+  async #owner(address: string) {
+    return (await this.#users.byAddress(address)) ?? this.#users.byAddress(withoutTag(address))
+  }
+
+  /**
+   * The key to encrypt to for each address: the newest of its keys that can be encrypted to now. A user of this server
+   * with keys is encrypted to by these alone.
+   */
+  async keysFor(
+    userId: number,
+    addresses: string[],
+  ): Promise<{ keys: Map<string, Uint8Array>; missing: Unreachable[] }> {
+    const accepted = await this.list(userId)
+    const keys = new Map<string, Uint8Array>()
+    const missing: Unreachable[] = []
+    const now = this.#clock()
+    for await (const typed of inTurns(addresses)) {
+      const address = typed.toLowerCase()
+      const owner = await this.#owner(address)
+      const own = owner ? await this.#keyrings.list(owner.id) : []
+      const known = own.length > 0 ? own : accepted.filter((key) => key.addresses.includes(address))
+      const usable = known.find(({ uses }) => obstacle(uses.encrypt, now) === null)
+      if (usable) keys.set(address, usable.publicKey)
+      else missing.push(unreachable(typed, known[0]?.uses.encrypt, now))
+    }
+    return { keys, missing }
+  }
+}
+
+const unreachable = (address: string, use: Use | undefined, now: number): Unreachable => {
+  if (!use) return { address, why: 'none', sentence: `There is no public key for ${address}` }
+  const why = obstacle(use, now) ?? 'no-part'
+  return { address, why, sentence: `The key of ${address} ${because(use, now)}` }
+}

@@ -1,0 +1,593 @@
+/**
+ * Letters: mail being written. Sign gives the text back signed (F9); send builds the message, protects it as asked,
+ * hands it to the outbox and keeps a copy; a draft is kept until it is sent. Copies and drafts lie encrypted to the
+ * user's own key.
+ */
+import { randomBytes } from 'node:crypto'
+import MimeNode from 'nodemailer/lib/mime-node/index.js'
+import type { Clock } from '../ground/clock.ts'
+import { parsedHereOctets, separateOctetsLimit } from '../ground/limits.ts'
+import { Refusal } from '../ground/refusal.ts'
+import type { Allowances } from '../keys/allowances.ts'
+import type { Keyrings } from '../keys/keyrings.ts'
+import {
+  type Addressed,
+  type Composition,
+  type Mailbox,
+  parseRecipients,
+  type Typed,
+} from '../locked/composing.ts'
+import type { CryptoPool } from '../locked/crypto-pool.ts'
+import type { Obstacle } from '../locked/key-uses.ts'
+import { type LetterNumbers, sentAlready } from '../people/letter-numbers.ts'
+import type { Session } from '../people/sessions.ts'
+import { mailAddress, type User } from '../people/users.ts'
+import type { Correspondents } from './correspondents.ts'
+import type { Folder, Mailboxes } from './mailboxes.ts'
+import type { Outbox, Submitted } from './outbox.ts'
+import type { Reading } from './reading.ts'
+
+/** Address fields are as typed: `Ann <ann@example.org>, bob@example.org`. */
+export type Letter = {
+  to: string
+  cc: string
+  bcc: string
+  subject: string
+  text: string
+  attachments: { name: string; type: string; octets: Uint8Array }[]
+  /** What this answers, for threads in other programs (RFC 5322 §3.6.4). */
+  inReplyTo: { messageId: string; references: string[] } | null
+  sign: boolean
+  encrypt: boolean
+}
+/** A letter without the octets of its files. */
+export type Written = Pick<Letter, 'to' | 'cc' | 'bcc' | 'subject' | 'text'> & {
+  attachments: { name: string; type: string; size: number }[]
+}
+/** A letter as its draft has it; the files are named, and stay in the draft until they are asked for. */
+export type Draft = Omit<Letter, 'attachments'> & {
+  attachments: { id: string; name: string; type: string; size: number }[]
+}
+export type Sent = {
+  id: number
+  folder: Folder
+  delivered: string[]
+  queued: string[]
+  /** Until when it can be taken back; null if it cannot. */
+  heldUntil: number | null
+}
+
+/** Whom a letter could be to; the name may be empty. */
+export type Suggestion = { name: string; address: string; key: boolean }
+
+export class Letters {
+  readonly #clock: Clock
+  readonly #pool: CryptoPool
+  readonly #allowances: Allowances
+  readonly #keyrings: Keyrings
+  readonly #correspondents: Correspondents
+  readonly #mailboxes: Mailboxes
+  readonly #reading: Reading
+  readonly #outbox: Outbox
+  readonly #numbers: LetterNumbers
+  /** Of each letter that is at work in this process, when the last that was asked of it is done. */
+  readonly #turns = new Map<string, Promise<void>>()
+
+  constructor(options: {
+    clock: Clock
+    pool: CryptoPool
+    allowances: Allowances
+    keyrings: Keyrings
+    correspondents: Correspondents
+    mailboxes: Mailboxes
+    reading: Reading
+    outbox: Outbox
+    numbers: LetterNumbers
+  }) {
+    this.#clock = options.clock
+    this.#pool = options.pool
+    this.#allowances = options.allowances
+    this.#keyrings = options.keyrings
+    this.#correspondents = options.correspondents
+    this.#mailboxes = options.mailboxes
+    this.#reading = options.reading
+    this.#outbox = options.outbox
+    this.#numbers = options.numbers
+  }
+
+  /**
+   * The text, cleartext-signed with the session's key (S1450).
+   *
+   * @throws Refusal `key-in-use`, `allowance-required`; `bad-key` if no key of the user can sign now
+   */
+  async sign(session: Session, keyToken: string | null, text: string): Promise<string> {
+    await this.#allowances.require(session, keyToken, 'sign')
+    await this.#keyrings.requireSigner(session.user.id)
+    return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
+      this.#pool.run(session.user.id, 'signCleartext', { opening, text: text.replace(/\r\n?/g, '\n') }),
+    )
+  }
+
+  /**
+   * Sends a letter. All that can fail comes first: it is composed, protected, and its copy encrypted; then, in one
+   * transaction, it leaves, its copy lies in Sent, its draft is gone and its number is used up.
+   *
+   * @param options.number the letter's number: by it a letter leaves once, however often it is sent
+   * @param options.draft the draft that it was, which goes away
+   * @param options.holdMs how long it waits before it leaves; until then {@link recall} takes it back
+   * @throws Refusal `key-in-use`, `allowance-required` where it signs; `bad-address`, `no-key-for`; `no-relay`, and
+   * then the letter is in Drafts; `exists` if it was sent already
+   */
+  async send(
+    session: Session,
+    keyToken: string | null,
+    letter: Letter,
+    options: { number?: string; draft?: number | null; holdMs?: number } = {},
+  ): Promise<Sent> {
+    const { id: userId } = session.user
+    const number = options.number ?? (await this.#numberOfDraft(session.user, options.draft))
+    if (number === null) return this.#send(session, keyToken, letter, { ...options, number, draft: null })
+    return this.#inTurn(userId, number, async () => {
+      const fate = await this.#numbers.fate(userId, number)
+      if (fate?.hasLeft) throw sentAlready()
+      const draft = await this.#draftOf(session.user, fate?.messageId ?? options.draft)
+      return this.#send(session, keyToken, letter, { ...options, number, draft })
+    })
+  }
+
+  /**
+   * What became of a letter that is to be sent once more.
+   *
+   * @returns null if it has not left; else its copy in Sent, if that is still there, and whether this is what left
+   */
+  async departed(
+    user: User,
+    number: string,
+    letter: Written,
+  ): Promise<{ copy: number | null; same: boolean } | null> {
+    return this.#inTurn(user.id, number, async () => {
+      const fate = await this.#numbers.fate(user.id, number)
+      if (!fate?.hasLeft) return null
+      return {
+        copy: fate.messageId,
+        same: await this.#numbers.isWhatLeft(user.id, number, contentOf(letter)),
+      }
+    })
+  }
+
+  /** The number of the letter in a draft. */
+  async numberOf(user: User, draft: number): Promise<string> {
+    return this.#numbers.ofDraft(user.id, draft)
+  }
+
+  /** Null for what is no draft and never was one that left. */
+  async #numberOfDraft(user: User, draft: number | null | undefined): Promise<string | null> {
+    if (!draft) return null
+    const number = await this.#numbers.ofDraft(user.id, draft)
+    if ((await this.#draftOf(user, draft)) !== null) return number
+    return (await this.#numbers.fate(user.id, number))?.hasLeft ? number : null
+  }
+
+  /** What concerns one letter happens one after the other in this process; between processes, the number decides. */
+  async #inTurn<T>(userId: number, number: string, work: () => Promise<T>): Promise<T> {
+    const name = `${userId} ${number}`
+    const before = this.#turns.get(name)
+    const turn = (before ?? Promise.resolve()).then(work)
+    const settled = turn.then(
+      () => {},
+      () => {},
+    )
+    this.#turns.set(name, settled)
+    try {
+      return await turn
+    } finally {
+      if (this.#turns.get(name) === settled) this.#turns.delete(name)
+    }
+  }
+
+  async #send(
+    session: Session,
+    keyToken: string | null,
+    letter: Letter,
+    options: { number: string | null; draft: number | null; holdMs?: number },
+  ): Promise<Sent> {
+    const { user } = session
+    const { number, draft, holdMs = 0 } = options
+    if (letter.sign) {
+      await this.#allowances.require(session, keyToken, 'sign')
+      await this.#keyrings.requireSigner(user.id)
+    }
+    const addressed = await this.#parsed(user, letter)
+    if (addressed.all.length === 0)
+      throw new Refusal('bad-address', 'Who is it to? The letter has no recipient.')
+    const keys = letter.encrypt ? await this.#keysFor(user, addressed.all) : null
+    try {
+      await this.#outbox.resolve(addressed.all)
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'no-relay') throw error
+      const { id } = await this.#saveDraft(user, letter, { number, draft })
+      throw new Refusal('no-relay', error.message, { detail: { ...error.detail, draft: id } })
+    }
+
+    const message = await this.#compose(user, letter, addressed)
+    const envelopes = await this.#protect(session, keyToken, letter, message, addressed, keys)
+    const mails = envelopes.map((envelope) => ({ ...envelope, userId: user.id, sender: user.address }))
+    const withFields = withCopyFields(mails[0]!.octets, letter, addressed.bcc)
+    const copy = letter.encrypt ? withFields : await this.toSelf(user, withFields)
+    // What is encrypted to others alone, by a user without a key, could not be opened again as a draft.
+    const canBeRecalled = !letter.encrypt || (await this.#ownKey(user)).length > 0
+    const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
+    const leaving = holdMs > 0 ? [] : await Promise.all(mails.map((mail) => this.#outbox.prepare(mail)))
+    let heldUntil: number | null = null
+    const kept = holdMs > 0 ? await this.#outbox.keep(mails) : []
+    const sent: Submitted[] = []
+    const id = await this.#mailboxes.store(user.id, folder.id, copy, {
+      seen: true,
+      replaces: draft,
+      sentAs: letter.encrypt ? 'encrypted' : letter.sign ? 'signed' : 'plain',
+      settle: (copyId) => {
+        if (number !== null) this.#numbers.noteLeft(user.id, number, copyId, contentOf(asWritten(letter)))
+        for (const settle of leaving) sent.push(settle())
+        if (holdMs === 0) return
+        const leavesAt = this.#outbox.hold(kept, holdMs, canBeRecalled ? copyId : null)
+        if (canBeRecalled) heldUntil = leavesAt
+      },
+    })
+    const delivered = sent.flatMap((mail) => mail.delivered)
+    const queued = holdMs > 0 ? addressed.all : sent.flatMap((mail) => mail.queued)
+    return { id, folder, heldUntil, delivered, queued }
+  }
+
+  /**
+   * Takes back a letter that is held: nothing of it leaves, and its copy lies in Drafts, a draft like any other.
+   *
+   * @param id of its copy in Sent
+   * @throws Refusal `not-found`; `too-late` if it has left, and then nothing is changed
+   */
+  async recall(session: Session, id: number): Promise<{ id: number; folder: Folder }> {
+    const userId = session.user.id
+    await this.#mailboxes.message(userId, id)
+    const folder = await this.#mailboxes.fixedFolder(userId, 'drafts')
+    await this.#outbox.recall(userId, id, () => {
+      this.#mailboxes.takeBack(userId, id, folder)
+      this.#numbers.noteRecalled(userId, id)
+    })
+    return { id, folder }
+  }
+
+  /**
+   * Whom a letter could be to, for somebody who types: at first whom the user wrote to, then who wrote, then whose key
+   * was accepted, the user's own address last. Nobody else: the other users of this server are not given away.
+   *
+   * @param typed the beginning of an address, or of a word of a name
+   * @returns at most ten
+   */
+  async suggestions(user: User, typed: string): Promise<Suggestion[]> {
+    const known = new Map<string, Acquaintance>()
+    const note = ({ name, address }: Mailbox, as: 'written' | 'received' | 'named') => {
+      const one = known.get(address) ?? { name: '', address, written: 0, received: 0, named: 0 }
+      one[as] += 1
+      if (!one.name && name.toLowerCase() !== address) one.name = name
+      known.set(address, one)
+    }
+    for (const { recipients } of await this.#mailboxes.newestParties(user.id, 'sent', 2000))
+      for (const each of shownMailboxes(recipients)) note(each, 'written')
+    for (const { sender } of await this.#mailboxes.newestParties(user.id, 'inbox', 1000)) {
+      const one = shownMailbox(sender)
+      if (one) note(one, 'received')
+    }
+    for (const { addresses } of await this.#correspondents.list(user.id))
+      for (const address of addresses) note({ name: '', address }, 'named')
+    known.delete(user.address)
+    const best = [...known.values()]
+      .sort((a, b) => b.written - a.written || b.received - a.received)
+      .concat({ name: user.name, address: user.address, written: 0, received: 0, named: 0 })
+      .filter(beginsWith(typed))
+      .slice(0, 10)
+    const { keys } = await this.#correspondents.keysFor(
+      user.id,
+      best.map(({ address }) => address),
+    )
+    return best.map(({ name, address }) => ({ name, address, key: keys.has(address) }))
+  }
+
+  /**
+   * The recipients of a letter, and whether it can be encrypted to each; `why` if there is a key that cannot be used.
+   *
+   * @throws Refusal `bad-address`
+   */
+  async recipients(user: User, typed: Typed): Promise<{ address: string; key: boolean; why?: Obstacle }[]> {
+    const { all } = await this.#parsed(user, typed)
+    const { keys, missing } = await this.#correspondents.keysFor(user.id, all)
+    const reasons = new Map(missing.map((each) => [each.address, each.why]))
+    return all.map((address) => {
+      const why = reasons.get(address) ?? 'none'
+      return { address, key: keys.has(address), ...(why === 'none' ? {} : { why }) }
+    })
+  }
+
+  /**
+   * Whether a cleartext signature in the text, if there is one, still fits it: people edit after they signed.
+   */
+  async signatureFits(session: Session, text: string): Promise<boolean> {
+    const header = `From: ${session.user.address}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n`
+    const octets = Buffer.from(header + text.replace(/\r?\n/g, '\r\n'))
+    const certificates = await this.#correspondents.certificates(session.user, session.user.address)
+    const { signature } = await this.#pool.run(
+      'reading',
+      'read',
+      { octets, certificates },
+      { user: session.user.id },
+    )
+    return signature.status !== 'invalid'
+  }
+
+  /**
+   * Keeps a letter in Drafts, in the place of the draft it was. Recipients need not be complete.
+   *
+   * @param options.number the letter's number: saved twice by it, it is one draft
+   * @throws Refusal `exists` if the letter has left
+   */
+  async saveDraft(
+    session: Session,
+    letter: Letter,
+    options: { number?: string; replaces?: number | null } = {},
+  ): Promise<{ id: number; folder: Folder }> {
+    const { user } = session
+    const number = options.number ?? (await this.#numberOfDraft(user, options.replaces))
+    if (number === null) return this.#saveDraft(user, letter, { number, draft: null })
+    return this.#inTurn(user.id, number, async () => {
+      const fate = await this.#numbers.fate(user.id, number)
+      if (fate?.hasLeft) throw sentAlready()
+      const draft = await this.#draftOf(user, fate?.messageId ?? options.replaces)
+      return this.#saveDraft(user, letter, { number, draft })
+    })
+  }
+
+  async #saveDraft(
+    user: User,
+    letter: Letter,
+    { number, draft }: { number: string | null; draft: number | null },
+  ): Promise<{ id: number; folder: Folder }> {
+    const folder = await this.#mailboxes.fixedFolder(user.id, 'drafts')
+    const octets = await this.#compose(user, letter, await this.#parsed(user, letter, 'as typed'), 'draft')
+    const id = await this.#mailboxes.store(user.id, folder.id, await this.toSelf(user, octets), {
+      seen: true,
+      replaces: draft,
+      settle: (draftId) => {
+        if (number !== null) this.#numbers.noteDraft(user.id, number, draftId)
+      },
+    })
+    return { id, folder }
+  }
+
+  /**
+   * A draft to go on with; one that lies encrypted needs the session's key.
+   *
+   * @throws Refusal `not-found`, `key-in-use`, `allowance-required`
+   */
+  async draft(session: Session, keyToken: string | null, id: number): Promise<Draft> {
+    if ((await this.#draftOf(session.user, id)) === null)
+      throw new Refusal('not-found', 'There is no such draft.')
+    const { security } = await this.#mailboxes.message(session.user.id, id)
+    const { mail } =
+      security === 'encrypted'
+        ? await this.#reading.open(session, keyToken, id)
+        : await this.#reading.read(session, id)
+    const { to = '', cc = '', bcc = '', subject = '' } = mail.headers
+    const protection = mail.headers['x-wafer-protection'] ?? ''
+    const replied = mail.headers['in-reply-to']?.trim()
+    return {
+      to,
+      cc,
+      bcc,
+      subject,
+      text: mail.text,
+      attachments: mail.attachments,
+      inReplyTo: replied ? { messageId: replied, references: mail.references } : null,
+      sign: protection.includes('sign'),
+      encrypt: protection.includes('encrypt'),
+    }
+  }
+
+  /** The id if a draft has it, or null: what a letter takes the place of is deleted for good, so no other mail may be that. */
+  async #draftOf(user: User, id: number | null | undefined): Promise<number | null> {
+    if (!id) return null
+    const drafts = await this.#mailboxes.fixedFolder(user.id, 'drafts')
+    try {
+      return (await this.#mailboxes.message(user.id, id)).folderId === drafts.id ? id : null
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'not-found') return null
+      throw error
+    }
+  }
+
+  async #keysFor(user: User, addresses: string[]): Promise<Map<string, Uint8Array>> {
+    const { keys, missing } = await this.#correspondents.keysFor(user.id, addresses)
+    if (missing.length > 0) {
+      const none = missing.filter(({ why }) => why === 'none').map(({ address }) => address)
+      const sentences = missing.filter(({ why }) => why !== 'none').map(({ sentence }) => `${sentence}.`)
+      if (none.length) sentences.unshift(`There is no public key for ${none.join(', ')}.`)
+      const another = none.length ? 'one' : 'another one'
+      throw new Refusal(
+        'no-key-for',
+        `${sentences.join(' ')} Accept ${another} first, or send without encryption.`,
+        {
+          detail: {
+            addresses: missing.map(({ address }) => address),
+            reasons: missing.map(({ why }) => why),
+          },
+        },
+      )
+    }
+    return keys
+  }
+
+  /** The finished messages and whom each goes to. A Bcc of an encrypted letter is a message of its own. */
+  async #protect(
+    session: Session,
+    keyToken: string | null,
+    letter: Letter,
+    message: Uint8Array,
+    addressed: Addressed,
+    keys: Map<string, Uint8Array> | null,
+  ): Promise<{ recipients: string[]; octets: Uint8Array }[]> {
+    if (!letter.sign && !keys) return [{ recipients: addressed.all, octets: message }]
+    const userId = session.user.id
+    const copyTo = keys ? await this.#ownKey(session.user) : []
+    // What is only kept is nowhere but here; what leaves could be read on the way by who took the key.
+    if (keys && (await this.#keyrings.copyKey(userId))?.uses.revoked?.hard)
+      throw new Refusal(
+        'bad-key',
+        'Your own key was revoked as no longer safe, and a copy for you would be encrypted to it. Import another key, or send without encryption.',
+        { detail: { reason: 'own-key-revoked' } },
+      )
+    const seen = [...new Set([...addressed.to, ...addressed.cc].map(({ address }) => address))]
+    const unseen = addressed.all.filter((address) => !seen.includes(address))
+    const groups = keys
+      ? [seen, ...unseen.map((address) => [address])].filter((group) => group.length)
+      : [addressed.all]
+    const keysOf = (group: string[]) => {
+      const all = keys ? group.map((address) => keys.get(address)!) : []
+      return [...new Map(all.map((key) => [Buffer.from(key).toString('base64'), key])).values()]
+    }
+    if (groups.length > 1 && groups.length * message.length > separateOctetsLimit)
+      throw new Refusal(
+        'too-large',
+        `Encrypted, each Bcc is a mail of its own, and with these files ${groups.length} of them are too much for one letter. Send it in several letters.`,
+      )
+    const all = async (protect: (encryptTo: Uint8Array[]) => Promise<Uint8Array>) => {
+      const envelopes = []
+      for (const recipients of groups)
+        envelopes.push({ recipients, octets: await protect(keysOf(recipients)) })
+      return envelopes
+    }
+    if (!letter.sign)
+      return all((encryptTo) =>
+        this.#pool.run('reading', 'encrypt', { message, encryptTo, copyTo }, { user: userId }),
+      )
+    return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
+      all((encryptTo) => this.#pool.run(userId, 'signAndProtect', { opening, message, encryptTo, copyTo })),
+    )
+  }
+
+  /** The message encrypted to the user's own key, header fields that lists need outside; as it is without a key. */
+  async toSelf(user: User, message: Uint8Array): Promise<Uint8Array> {
+    const copyTo = await this.#ownKey(user)
+    if (copyTo.length === 0) return message
+    return this.#pool.run('reading', 'encrypt', { message, encryptTo: [], copyTo }, { user: user.id })
+  }
+
+  /** The user's own public key, to encrypt copies to; empty for a user without one that reads. */
+  async #ownKey(user: User): Promise<Uint8Array[]> {
+    const key = await this.#keyrings.copyKey(user.id)
+    return key ? [key.publicKey] : []
+  }
+
+  /** What was typed into the address fields; long ones are parsed in a child process. @throws as {@link parseRecipients} */
+  async #parsed(
+    user: User,
+    { to, cc, bcc }: Typed,
+    mode: 'strict' | 'as typed' = 'strict',
+  ): Promise<Addressed> {
+    if (to.length + cc.length + bcc.length <= parsedHereOctets) return parseRecipients({ to, cc, bcc }, mode)
+    return this.#pool.run('reading', 'parseRecipients', { typed: { to, cc, bcc }, mode }, { user: user.id })
+  }
+
+  async #compose(user: User, letter: Letter, addressed: Addressed, kind: 'message' | 'draft' = 'message') {
+    const { address, name, id } = user
+    const { subject, text, attachments, inReplyTo } = letter
+    const composition: Composition = {
+      from: { name, address },
+      addressed,
+      subject,
+      text,
+      attachments,
+      inReplyTo,
+      messageId: `<${randomBytes(16).toString('hex')}@${address.slice(address.lastIndexOf('@') + 1)}>`,
+      date: this.#clock(),
+      draft: kind === 'draft' ? { fields: { [protectionField]: protectionOf(letter) } } : null,
+    }
+    return this.#pool.run('reading', 'compose', composition, { user: id })
+  }
+}
+
+/** What one wrote, for a comparison, however it is to be protected; files by what one sees of them. */
+const contentOf = ({ to, cc, bcc, subject, text, attachments }: Written): string =>
+  JSON.stringify([to, cc, bcc, subject, text, attachments.map(({ name, type, size }) => [name, type, size])])
+
+const asWritten = (letter: Letter): Written => ({
+  ...letter,
+  attachments: letter.attachments.map(({ name, type, octets }) => ({ name, type, size: octets.length })),
+})
+
+/** In drafts and in copies, never in what is sent: how the letter is to leave, or left. */
+export const protectionField = 'X-Wafer-Protection'
+
+/** The copy of a letter, which may become a draft again: with what its sender alone knows of it. */
+const withCopyFields = (message: Uint8Array, letter: Letter, bcc: Mailbox[]): Uint8Array => {
+  const fields = `${protectionField}: ${protectionOf(letter)}\r\n${bcc.length ? bccField(bcc) : ''}`
+  return Buffer.concat([Buffer.from(fields), message])
+}
+
+/** The field with its line end, as drafts have it. */
+const bccField = (bcc: Mailbox[]): string => {
+  const node = new MimeNode('text/plain', { newline: '\r\n', keepBcc: true })
+  node.setHeader('Bcc', bcc)
+  const field = node.buildHeaders().match(/^Bcc:.*(?:\r\n[ \t].*)*\r\n/m)
+  if (!field) throw new Error('expected a Bcc field, got none')
+  return field[0]
+}
+
+const protectionOf = ({ sign, encrypt }: Letter) =>
+  [sign && 'sign', encrypt && 'encrypt'].filter(Boolean).join(' ') || 'none'
+
+// ---- whom one knows
+
+type Acquaintance = Mailbox & { written: number; received: number; named: number }
+
+/**
+ * One mailbox as lists show it, `Name <address>` or the address alone. What stands in a name is no address, and a name
+ * that looks like one is none: who writes can call themselves as they like.
+ */
+const shownMailbox = (shown: string): Mailbox | null => {
+  const [, name = '', address = shown] = shown.match(/^([^<>]*)<([^<>]*)>$/) ?? []
+  try {
+    return { name: name.normalize('NFKC').includes('@') ? '' : name.trim(), address: mailAddress(address) }
+  } catch {
+    return null
+  }
+}
+
+/** Several, of one's own letters. A name may have commas in it. */
+const shownMailboxes = (shown: string): Mailbox[] => {
+  const found: Mailbox[] = []
+  let begun = ''
+  for (const piece of shown.split(', ')) {
+    const text = begun ? `${begun}, ${piece}` : piece
+    const one = text.endsWith('>') || !begun ? shownMailbox(text) : null
+    if (one) found.push(one)
+    begun = one ? '' : text
+  }
+  return found
+}
+
+/** Whether an address begins with what was typed, or a word of the name does. */
+const beginsWith = (typed: string) => {
+  const wanted = typed.normalize('NFKC').trim().toLowerCase()
+  const words = wanted.includes('@') ? '' : wordsOf(wanted)
+  const isUnspaced = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u.test(words)
+  return ({ name, address }: Mailbox) =>
+    address.startsWith(wanted) ||
+    (words !== '' && wordsOf(name).includes(isUnspaced ? words.trimStart() : words))
+}
+
+/** Each word with a blank before it. */
+const wordsOf = (text: string) =>
+  text
+    .normalize('NFKC')
+    .toLowerCase()
+    .split(/[^\p{L}\p{N}\p{M}ー]+/u)
+    .filter(Boolean)
+    .map((word) => ` ${word}`)
+    .join('')

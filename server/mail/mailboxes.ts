@@ -1,0 +1,579 @@
+/**
+ * Mailboxes: folders and the mail in them. The octets lie apart as they were received (contents.ts), once for all
+ * who have them; a list is paged by key and never touches them. The full-text index holds the header fields of all
+ * mail and the text of mail that is not encrypted.
+ */
+import { setImmediate as others } from 'node:timers/promises'
+import { and, asc, desc, eq, inArray, type SQL, sql } from 'drizzle-orm'
+import type { Clock } from '../ground/clock.ts'
+import { type Database, folders, immediate, messages } from '../ground/database.ts'
+import { Refusal } from '../ground/refusal.ts'
+import type { CryptoPool } from '../locked/crypto-pool.ts'
+import type { Row } from '../locked/reader/mime.ts'
+import { matchOf } from '../locked/search-words.ts'
+import type { Quota } from '../people/quota.ts'
+import type { Contents } from './contents.ts'
+
+export type Security = 'plain' | 'encrypted' | 'signed'
+export type FolderKind = 'inbox' | 'sent' | 'drafts' | 'trash' | 'user'
+export type Folder = { id: number; name: string; kind: FolderKind }
+export type CountedFolder = Folder & { total: number; unread: number }
+
+/** What a list shows of a message. Times are Unix milliseconds. */
+export type Listed = {
+  id: number
+  folderId: number
+  arrivedAt: number
+  sentAt: number | null
+  sender: string
+  recipients: string
+  subject: string
+  size: number
+  seen: boolean
+  flagged: boolean
+  answered: boolean
+  attachments: number
+  /** As it lies here; drafts and copies of letters are encrypted to the user's own key. */
+  security: Row['security']
+  /** How a letter left of which this is the copy; null of all other mail. */
+  sentAs: Security | null
+  /** Claims an address of this server, but came from outside. */
+  outside: boolean
+}
+/** Whether mail from outside claims an address that is not its sender's to use. */
+export type IsForeign = (from: string[]) => Promise<boolean>
+export type Page = {
+  messages: Listed[]
+  /** Where the next page begins, or null at the end. */
+  next: string | null
+}
+export type Marks = { seen?: boolean; flagged?: boolean; answered?: boolean; folderId?: number }
+
+const fixedFolders = [
+  { kind: 'inbox', name: 'Inbox' },
+  { kind: 'sent', name: 'Sent' },
+  { kind: 'drafts', name: 'Drafts' },
+  { kind: 'trash', name: 'Trash' },
+] as const
+
+const listed = {
+  id: messages.id,
+  folderId: messages.folderId,
+  arrivedAt: messages.arrivedAt,
+  sentAt: messages.sentAt,
+  sender: messages.sender,
+  recipients: messages.recipients,
+  subject: messages.subject,
+  size: messages.size,
+  seen: messages.seen,
+  flagged: messages.flagged,
+  answered: messages.answered,
+  attachments: messages.attachments,
+  security: messages.security,
+  sentAs: messages.sentAs,
+  outside: messages.outside,
+}
+
+export class Mailboxes {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #pool: CryptoPool
+  readonly #contents: Contents
+  readonly #quota: Quota
+
+  constructor(options: { db: Database; clock: Clock; pool: CryptoPool; contents: Contents; quota: Quota }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#pool = options.pool
+    this.#contents = options.contents
+    this.#quota = options.quota
+  }
+
+  // ---- mail comes in
+
+  /**
+   * Puts a message into the Inbox of each user. On the disk when it resolves, for all of them or for none.
+   *
+   * @param options.partly those who have no room do not keep it from the others
+   * @param options.isForeign asked for mail from outside, with the addresses that it says it is from: whether one of
+   *   them is not the sender's to use. What it throws refuses the mail
+   * @returns the users who have no room; empty unless `partly`
+   * @throws Refusal `over-quota` if one of them has no room
+   */
+  async deliver(
+    userIds: number[],
+    message: Uint8Array,
+    { partly = false, ...options }: { partly?: boolean; isForeign?: IsForeign } = {},
+  ): Promise<number[]> {
+    const settle = await this.prepare(userIds, message, options)
+    return this.#db.transaction(() => {
+      const full = settle()
+      if (full.length > 0 && !partly) this.#quota.require(full[0]!, message.length)
+      return full
+    }, immediate)
+  }
+
+  /**
+   * Does of a delivery what takes time and can fail.
+   *
+   * @param options.contentId where the octets are stored already; else they are stored, and kept for an hour
+   * @param options.isForeign as in {@link deliver}
+   * @returns what is left of it, within the hour: synchronous, so that it can be part of the caller's transaction. It
+   *   returns the users who have no room and did not get the message
+   */
+  async prepare(
+    userIds: number[],
+    message: Uint8Array,
+    options: { contentId?: number; isForeign?: IsForeign } = {},
+  ): Promise<() => number[]> {
+    const summary = await this.#summary(message, 'intake', null)
+    const outside = (await options.isForeign?.(summary.from)) ?? false
+    const contentId = options.contentId ?? (await this.#contents.keep(message))
+    return () => {
+      const full = this.#quota.full(userIds, message.length)
+      const others = userIds.filter((id) => !full.includes(id))
+      if (others.length > 0) this.#index(contentId, summary)
+      for (const userId of others) {
+        const at = { userId, folderId: this.#fixed(userId, 'inbox').id, contentId }
+        this.#insert(at, message.length, summary, { outside })
+      }
+      return full
+    }
+  }
+
+  /**
+   * Whether a folder has a message already, octet for octet.
+   *
+   * @param which.arrivedAt as it would be stored
+   * @param which.before an id: newer messages do not count
+   */
+  async holds(
+    userId: number,
+    folderId: number,
+    message: Uint8Array,
+    which: { arrivedAt: number; before: number },
+  ): Promise<boolean> {
+    const candidates = this.#db
+      .select({ id: messages.id })
+      .from(messages)
+      .where(
+        and(
+          eq(messages.folderId, folderId),
+          eq(messages.arrivedAt, which.arrivedAt),
+          eq(messages.size, message.length),
+        ),
+      )
+      .all()
+    for (const { id } of candidates)
+      if (id < which.before && Buffer.compare(await this.octets(userId, id), message) === 0) return true
+    return false
+  }
+
+  /**
+   * Stores one message.
+   *
+   * @param replaces a message of the same user that this one takes the place of, such as a draft
+   * @param sentAs of the copy of a letter, how it left
+   * @param settle called in the transaction that stores it, with whether there was one to take the place of; what it
+   * throws undoes everything
+   * @throws Refusal `not-found` if the folder is not the user's; `over-quota`
+   */
+  async store(
+    userId: number,
+    folderId: number,
+    message: Uint8Array,
+    options: {
+      seen?: boolean
+      flagged?: boolean
+      arrivedAt?: number
+      replaces?: number | null
+      sentAs?: Security
+      settle?: (id: number, replaced: boolean) => void
+    } = {},
+  ): Promise<number> {
+    const folder = await this.folder(userId, folderId)
+    const summary = await this.#summary(message, 'reading', userId)
+    const stored = await this.#with(message, (contentId) => {
+      const replaced = options.replaces ? this.#delete(userId, [options.replaces]) > 0 : false
+      this.#quota.require(userId, message.length)
+      this.#index(contentId, summary)
+      const id = this.#insert({ userId, folderId: folder.id, contentId }, message.length, summary, options)
+      options.settle?.(id, replaced)
+      return id
+    })
+    if (options.replaces) await this.#contents.sweep()
+    return stored
+  }
+
+  /** What lists need of a message. A mail that ends the process that reads it is kept all the same, as it came. */
+  async #summary(message: Uint8Array, work: 'intake' | 'reading', user: number | null): Promise<Row> {
+    try {
+      return await this.#pool.run(work, 'summarize', { octets: message }, { user })
+    } catch (error) {
+      if (error instanceof Refusal && error.code === 'busy') throw error // may be tried again
+      return unreadable
+    }
+  }
+
+  /** Stores the octets in pieces, then in one transaction what refers to them. */
+  async #with<T>(message: Uint8Array, refer: (contentId: number) => T): Promise<T> {
+    const contentId = await this.#contents.keep(message)
+    try {
+      return this.#db.transaction(() => refer(contentId), immediate)
+    } catch (error) {
+      this.#contents.release(contentId)
+      throw error
+    }
+  }
+
+  #insert(
+    at: { userId: number; folderId: number; contentId: number },
+    size: number,
+    { sender, recipients, subject, sentAt, attachments, security }: Row,
+    marks: { seen?: boolean; flagged?: boolean; arrivedAt?: number; sentAs?: Security; outside?: boolean },
+  ): number {
+    return this.#db
+      .insert(messages)
+      .values({
+        ...at,
+        arrivedAt: marks.arrivedAt ?? this.#clock(),
+        sentAt,
+        sender,
+        recipients,
+        subject,
+        size,
+        seen: marks.seen ?? false,
+        flagged: marks.flagged ?? false,
+        outside: marks.outside ?? false,
+        attachments,
+        security,
+        sentAs: marks.sentAs ?? null,
+      })
+      .returning({ id: messages.id })
+      .get().id
+  }
+
+  /** Once for all who have it: the index is of contents, not of messages. */
+  #index(contentId: number, { index: { sender, recipients, subject, body } }: Row) {
+    this.#db.run(sql`INSERT OR REPLACE INTO message_search (rowid, sender, recipients, subject, body)
+      SELECT ${contentId}, ${sender}, ${recipients}, ${subject}, ${body}
+      WHERE NOT EXISTS (SELECT 1 FROM ${messages} WHERE ${messages.contentId} = ${contentId})`)
+  }
+
+  // ---- folders
+
+  /** Inbox, Drafts, Sent, the user's own by name, Trash. */
+  async folders(userId: number): Promise<CountedFolder[]> {
+    this.#fixed(userId, 'inbox')
+    const rows = this.#db
+      .select({
+        id: folders.id,
+        name: folders.name,
+        kind: folders.kind,
+        total: sql<number>`(SELECT count(*) FROM messages WHERE messages.folder_id = folders.id)`,
+        unread: sql<number>`(SELECT count(*) FROM messages WHERE messages.folder_id = folders.id AND seen = 0)`,
+      })
+      .from(folders)
+      .where(eq(folders.userId, userId))
+      .all()
+    const order: FolderKind[] = ['inbox', 'sent', 'drafts', 'user', 'trash']
+    return rows.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || a.name.localeCompare(b.name))
+  }
+
+  /** @throws Refusal `not-found` */
+  async folder(userId: number, id: number): Promise<Folder> {
+    return this.#foundFolder(userId, eq(folders.id, id))
+  }
+
+  /** By name, without regard to case. @throws Refusal `not-found` */
+  async folderNamed(userId: number, name: string): Promise<Folder> {
+    this.#fixed(userId, 'inbox')
+    return this.#foundFolder(userId, sql`lower(${folders.name}) = lower(${name})`)
+  }
+
+  async fixedFolder(userId: number, kind: Exclude<FolderKind, 'user'>): Promise<Folder> {
+    return this.#fixed(userId, kind)
+  }
+
+  /** @throws Refusal `exists`, `bad-request` for a name that cannot be one */
+  async createFolder(userId: number, name: string): Promise<Folder> {
+    this.#fixed(userId, 'inbox')
+    const row = this.#db
+      .insert(folders)
+      .values({ userId, kind: 'user', name: folderName(name) })
+      .onConflictDoNothing()
+      .returning()
+      .get()
+    if (!row) throw new Refusal('exists', `There is a folder ${folderName(name)} already.`)
+    return row
+  }
+
+  /** @throws Refusal `exists`, `not-found`, `bad-request` for a folder that is not the user's to change */
+  async renameFolder(userId: number, id: number, name: string): Promise<void> {
+    this.#ownFolder(userId, id)
+    const taken = this.#db
+      .select()
+      .from(folders)
+      .where(and(eq(folders.userId, userId), sql`lower(${folders.name}) = lower(${folderName(name)})`))
+      .get()
+    if (taken && taken.id !== id) throw new Refusal('exists', `There is a folder ${taken.name} already.`)
+    this.#db
+      .update(folders)
+      .set({ name: folderName(name) })
+      .where(eq(folders.id, id))
+      .run()
+  }
+
+  /** Deletes a folder of the user's own; its mail goes to the Trash. */
+  async deleteFolder(userId: number, id: number): Promise<void> {
+    this.#db.transaction((tx) => {
+      this.#ownFolder(userId, id)
+      tx.update(messages)
+        .set({ folderId: this.#fixed(userId, 'trash').id })
+        .where(eq(messages.folderId, id))
+        .run()
+      tx.delete(folders).where(eq(folders.id, id)).run()
+    }, immediate)
+  }
+
+  /** Deletes what is in the Trash for good. @returns how many messages that were */
+  async emptyTrash(userId: number): Promise<number> {
+    const { id } = this.#fixed(userId, 'trash')
+    const some = this.#db
+      .select({ id: messages.id })
+      .from(messages)
+      .where(eq(messages.folderId, id))
+      .limit(deletedAtOnce)
+    let count = 0
+    for (let more = 1; more > 0; count += more) {
+      more = this.#db.delete(messages).where(inArray(messages.id, some)).run().changes
+      await others()
+    }
+    await this.#contents.sweep()
+    return count
+  }
+
+  // ---- lists
+
+  /**
+   * A page of a folder, newest first.
+   *
+   * @param before the `next` of the page before
+   * @param offset instead of `before`, how many newer ones are left out
+   * @param query words that all have to occur, in header fields or in the text of mail that is not encrypted
+   * @throws Refusal `not-found`
+   */
+  async page(
+    userId: number,
+    folderId: number,
+    options: { before?: string | null; offset?: number; limit: number; query?: string | null },
+  ): Promise<Page> {
+    await this.folder(userId, folderId)
+    const [arrivedAt, id] = cursorOf(options.before ?? null)
+    const wanted = options.query ? matchOf(options.query) : null
+    const rows = this.#db
+      .select(listed)
+      .from(messages)
+      .where(
+        and(
+          eq(messages.folderId, folderId),
+          arrivedAt === null
+            ? undefined
+            : sql`(${messages.arrivedAt}, ${messages.id}) < (${arrivedAt}, ${id})`,
+          wanted === null
+            ? undefined
+            : sql`${messages.contentId} IN (SELECT rowid FROM message_search WHERE message_search MATCH ${wanted})`,
+        ),
+      )
+      .orderBy(desc(messages.arrivedAt), desc(messages.id))
+      .limit(options.limit + 1)
+      .offset(options.offset ?? 0)
+      .all()
+    const page = rows.slice(0, options.limit)
+    const last = page.at(-1)
+    return { messages: page, next: rows.length > page.length && last ? `${last.arrivedAt}-${last.id}` : null }
+  }
+
+  /** Who wrote the newest messages of a folder, and to whom, as lists show it; the newest first. Not all of very many. */
+  async newestParties(
+    userId: number,
+    kind: 'inbox' | 'sent',
+    most: number,
+  ): Promise<{ sender: string; recipients: string }[]> {
+    return this.#db
+      .select({
+        sender: messages.sender,
+        recipients: sql<string>`substr(${messages.recipients}, 1, ${partiesLength})`,
+      })
+      .from(messages)
+      .where(eq(messages.folderId, this.#fixed(userId, kind).id))
+      .orderBy(desc(messages.arrivedAt), desc(messages.id))
+      .limit(most)
+      .all()
+      .map(({ sender, recipients }) => ({
+        sender,
+        recipients:
+          recipients.length < partiesLength ? recipients : recipients.slice(0, recipients.lastIndexOf(', ')),
+      }))
+  }
+
+  /** @throws Refusal `not-found` */
+  async message(userId: number, id: number): Promise<Listed> {
+    const row = this.#db
+      .select(listed)
+      .from(messages)
+      .where(this.#own(userId, [id]))
+      .get()
+    if (!row) throw new Refusal('not-found', 'There is no such message.')
+    return row
+  }
+
+  /** The octets as they were received. @throws Refusal `not-found` */
+  async octets(userId: number, id: number): Promise<Uint8Array> {
+    const row = this.#db
+      .select({ contentId: messages.contentId })
+      .from(messages)
+      .where(this.#own(userId, [id]))
+      .get()
+    if (!row?.contentId) throw new Refusal('not-found', 'There is no such message.')
+    return this.#contents.read(row.contentId)
+  }
+
+  /** Ids of a folder's messages, oldest first, for an export. */
+  async ids(folderId: number): Promise<number[]> {
+    return this.#db
+      .select({ id: messages.id })
+      .from(messages)
+      .where(eq(messages.folderId, folderId))
+      .orderBy(asc(messages.arrivedAt), asc(messages.id))
+      .all()
+      .map(({ id }) => id)
+  }
+
+  // ---- changes
+
+  /**
+   * Marks or moves messages.
+   *
+   * @returns how many there were
+   * @throws Refusal `not-found` if the folder is not the user's
+   */
+  async mark(userId: number, ids: number[], marks: Marks): Promise<number> {
+    if (marks.folderId !== undefined) await this.folder(userId, marks.folderId)
+    if (ids.length === 0 || Object.values(marks).every((value) => value === undefined)) return 0
+    return this.#db.update(messages).set(marks).where(this.#own(userId, ids)).run().changes
+  }
+
+  /** Makes a draft of the copy of a letter that did not leave; synchronous, as part of the caller's transaction. */
+  takeBack(userId: number, id: number, drafts: Folder) {
+    this.#db
+      .update(messages)
+      .set({ folderId: drafts.id, sentAs: null })
+      .where(this.#own(userId, [id]))
+      .run()
+  }
+
+  /** Moves messages to the Trash; those that are there already are deleted for good. */
+  async remove(userId: number, ids: number[]): Promise<{ moved: number; deleted: number }> {
+    const removed = this.#db.transaction((tx) => {
+      const trash = this.#fixed(userId, 'trash').id
+      const inTrash = tx
+        .select({ id: messages.id })
+        .from(messages)
+        .where(and(this.#own(userId, ids), eq(messages.folderId, trash)))
+        .all()
+        .map(({ id }) => id)
+      const deleted = this.#delete(userId, inTrash)
+      const rest = ids.filter((id) => !inTrash.includes(id))
+      const moved = rest.length
+        ? tx.update(messages).set({ folderId: trash }).where(this.#own(userId, rest)).run().changes
+        : 0
+      return { moved, deleted }
+    }, immediate)
+    if (removed.deleted > 0) await this.#contents.sweep()
+    return removed
+  }
+
+  /** Deletes messages for good. */
+  async erase(userId: number, ids: number[]): Promise<void> {
+    this.#delete(userId, ids)
+    await this.#contents.sweep()
+  }
+
+  #delete(userId: number, ids: number[]): number {
+    return ids.length ? this.#db.delete(messages).where(this.#own(userId, ids)).run().changes : 0
+  }
+
+  #own(userId: number, ids: number[]): SQL {
+    return and(eq(messages.userId, userId), inArray(messages.id, ids))!
+  }
+
+  #foundFolder(userId: number, which: SQL): Folder {
+    const row = this.#db
+      .select({ id: folders.id, name: folders.name, kind: folders.kind })
+      .from(folders)
+      .where(and(eq(folders.userId, userId), which))
+      .get()
+    if (!row) throw new Refusal('not-found', 'There is no such folder.')
+    return row
+  }
+
+  #ownFolder(userId: number, id: number): Folder {
+    const folder = this.#foundFolder(userId, eq(folders.id, id))
+    if (folder.kind !== 'user')
+      throw new Refusal('bad-request', `The folder ${folder.name} cannot be changed.`)
+    return folder
+  }
+
+  /** One of the folders that every user has; they are made when first asked for. */
+  #fixed(userId: number, kind: Exclude<FolderKind, 'user'>): Folder {
+    const find = () =>
+      this.#db
+        .select({ id: folders.id, name: folders.name, kind: folders.kind })
+        .from(folders)
+        .where(and(eq(folders.userId, userId), eq(folders.kind, kind)))
+        .get()
+    const found = find()
+    if (found) return found
+    this.#db.transaction((tx) => {
+      for (const folder of fixedFolders)
+        tx.insert(folders)
+          .values({ userId, ...folder })
+          .onConflictDoNothing()
+          .run()
+    }, immediate)
+    return find()!
+  }
+}
+
+/** Characters; the address that this cuts is left out. */
+const partiesLength = 500
+
+/** Messages that are deleted in one turn. */
+const deletedAtOnce = 500
+
+const unreadable: Row = {
+  from: [],
+  sender: '',
+  recipients: '',
+  subject: '(This mail could not be read.)',
+  sentAt: null,
+  messageId: null,
+  attachments: 0,
+  security: 'plain',
+  index: { sender: '', recipients: '', subject: '', body: '' },
+}
+
+const folderName = (name: string): string => {
+  const trimmed = name.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim()
+  if (trimmed === '' || trimmed.length > 60 || trimmed.includes('/'))
+    throw new Refusal('bad-request', 'A folder needs a name of at most 60 characters, without a slash.')
+  return trimmed
+}
+
+const cursorOf = (before: string | null): [number, number] | [null, null] => {
+  if (before === null) return [null, null]
+  const [, arrivedAt, id] = before.match(/^(\d{1,15})-(\d{1,15})$/) ?? []
+  if (!arrivedAt || !id) throw new Refusal('bad-request', 'That page does not exist.')
+  return [Number(arrivedAt), Number(id)]
+}

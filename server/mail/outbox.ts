@@ -1,0 +1,656 @@
+/**
+ * Outgoing mail. Copies for this server's users go straight into their mailboxes; others wait in the queue (the table
+ * `outbox`, of which this module is the only writer) and leave through the relay. Mail that cannot be delivered comes
+ * back to its sender as a report (RFC 3464).
+ *
+ * A letter may be held for a while before it leaves. As long as no process has claimed any of its mails, all of them
+ * can be taken back; claiming one forgets the others' copy in the same transaction, so that it is one or the other.
+ *
+ * A row belongs to the process that moved its `next_at` ahead, until then; `attempts` has grown with it, so that one
+ * who comes back too late changes nothing. A mail is sent at least once: after a crash between the relay's 250 and our
+ * note of it, a second time.
+ */
+import { isAscii } from 'node:buffer'
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { setImmediate as others } from 'node:timers/promises'
+import { and, asc, eq, lte, min, sql } from 'drizzle-orm'
+import SMTPConnection, { type SMTPError } from 'nodemailer/lib/smtp-connection'
+import type { Logger } from 'pino'
+import type { Clock } from '../ground/clock.ts'
+import { type Config, isLoopback } from '../ground/config.ts'
+import { type Database, immediate, outbox } from '../ground/database.ts'
+import { inTurns } from '../ground/in-turns.ts'
+import { storedPieceOctets } from '../ground/limits.ts'
+import { Refusal } from '../ground/refusal.ts'
+import type { Quota } from '../people/quota.ts'
+import { recipientOf } from '../people/recipients.ts'
+import { mailAddress, type User, type Users } from '../people/users.ts'
+import type { Contents } from './contents.ts'
+import type { Mailboxes } from './mailboxes.ts'
+
+export type Outgoing = {
+  userId: number
+  /** Envelope sender, the user's address. */
+  sender: string
+  recipients: string[]
+  octets: Uint8Array
+}
+/** Mails of one letter whose octets are stored, for the queue. */
+export type Kept = { mail: Omit<Outgoing, 'octets'>; contentId: number; size: number }[]
+/** The row in the queue if there is one, and which recipients have the mail already. */
+export type Submitted = { id: number | null; delivered: string[]; queued: string[] }
+/** What is in the queue, with the octets. */
+type Row = typeof outbox.$inferSelect & { octets: Buffer }
+type Outcome = { address: string } & (
+  | { state: 'delivered' }
+  | { state: 'later'; why: string }
+  /** `status` is an enhanced status code (RFC 3463). */
+  | { state: 'failed'; why: string; status: string }
+)
+
+const minuteMs = 60_000
+const backOffMinutes = [1, 2, 5, 15, 30, 60, 120, 240]
+const giveUpMs = 3 * 24 * 60 * minuteMs
+/** How long a process keeps a row for itself; longer than it may take to send it. */
+const claimMs = 15 * minuteMs
+const sendMs = 10 * minuteMs
+const lanes = 3
+/** Other processes put mail into the same queue. */
+const pollMs = 10_000
+
+export class Outbox {
+  readonly #db: Database
+  readonly #config: Pick<Config, 'relay' | 'hostname' | 'domains'>
+  readonly #users: Pick<Users, 'byAddress' | 'domains'>
+  readonly #mailboxes: Pick<Mailboxes, 'prepare'>
+  readonly #contents: Contents
+  readonly #quota: Quota
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #breakOff = new AbortController()
+  #closing = false
+  #started = false
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(options: {
+    db: Database
+    config: Pick<Config, 'relay' | 'hostname' | 'domains'>
+    users: Pick<Users, 'byAddress' | 'domains'>
+    mailboxes: Pick<Mailboxes, 'prepare'>
+    contents: Contents
+    quota: Quota
+    clock: Clock
+    log: Logger
+  }) {
+    this.#db = options.db
+    this.#config = options.config
+    this.#users = options.users
+    this.#mailboxes = options.mailboxes
+    this.#contents = options.contents
+    this.#quota = options.quota
+    this.#clock = options.clock
+    this.#log = options.log
+  }
+
+  /**
+   * Says where a mail to these would go, without sending it. A recipient named twice is there once.
+   *
+   * @throws Refusal `bad-address` or `no-relay`, with the addresses
+   */
+  async resolve(
+    recipients: string[],
+  ): Promise<{ local: { address: string; user: User }[]; outside: string[] }> {
+    const bad: string[] = []
+    const local: { address: string; user: User }[] = []
+    const outside: string[] = []
+    const seen = new Set<string>()
+    for await (const address of inTurns(recipients.map((text) => text.trim()))) {
+      if (seen.has(address.toLowerCase())) continue
+      seen.add(address.toLowerCase())
+      const recipient = isMailAddress(address) ? await this.#recipientOf(address) : 'unknown'
+      if (recipient === 'unknown') bad.push(address)
+      else if (recipient === 'elsewhere') outside.push(address)
+      else local.push({ address, user: recipient })
+    }
+    if (seen.size === 0)
+      throw new Refusal('bad-address', 'The mail has no recipient.', { detail: { addresses: [] } })
+    if (bad.length > 0)
+      throw new Refusal('bad-address', `There is no mailbox ${listed(bad)}. Please correct the address.`, {
+        detail: { addresses: bad },
+      })
+    if (outside.length > 0 && !this.#config.relay)
+      throw new Refusal(
+        'no-relay',
+        `This server sends mail to its own users only, and ${listed(outside)} is not one of them. Its operator can set a relay.`,
+        { detail: { addresses: outside } },
+      )
+    return { local, outside }
+  }
+
+  /**
+   * Sends a mail. When it resolves, every copy is in a mailbox or in the queue.
+   *
+   * @throws Refusal as `resolve`, or `over-quota`; nothing was delivered or stored then
+   */
+  async submit(mail: Outgoing): Promise<Submitted> {
+    return this.#db.transaction(await this.prepare(mail), immediate)
+  }
+
+  /**
+   * Does of sending a mail what takes time and can be refused. Copies for our own users and the place in the queue for
+   * the others come in one transaction, so that a crash neither loses nor doubles one.
+   *
+   * @returns sends it, within an hour; synchronous, so that it can be part of the caller's transaction. It throws a
+   *   Refusal `over-quota` if the sender has no room for what waits
+   * @throws Refusal as `resolve`
+   */
+  async prepare({ octets: composed, ...mail }: Outgoing): Promise<() => Submitted> {
+    const { local, outside } = await this.resolve(mail.recipients)
+    const here = local.map(({ address }) => address)
+    const octets = await withCleanLines(composed)
+    const contentId = await this.#contents.keep(octets)
+    const deliver = await this.#reachOurs(local, octets, contentId)
+    return () => {
+      const full = deliver?.() ?? local.map(({ user }) => user.id)
+      const waiting = local.filter(({ user }) => full.includes(user.id)).map(({ address }) => address)
+      const delivered = here.filter((address) => !waiting.includes(address))
+      const queued = [...waiting, ...outside]
+      if (queued.length === 0) return { id: null, delivered, queued }
+      this.#quota.require(mail.userId, octets.length)
+      const now = this.#clock()
+      const wait =
+        waiting.length === 0 ? { nextAt: now, attempts: 0 } : { nextAt: now + minuteMs, attempts: 1 }
+      const id = this.#enqueue({ ...mail, contentId, size: octets.length, recipients: queued, ...wait })
+      this.#wake(0)
+      return { id, delivered, queued }
+    }
+  }
+
+  async #reachOurs(local: { user: User }[], octets: Uint8Array, contentId: number) {
+    if (local.length === 0) return () => []
+    try {
+      return await this.#mailboxes.prepare(usersOf(local), octets, { contentId })
+    } catch (error) {
+      this.#log.error({ codes: codesOf(error) }, 'mail to our own users waits in the queue')
+      return null
+    }
+  }
+
+  /** Stores the mails of a letter, for {@link hold} within an hour. */
+  async keep(mails: Outgoing[]): Promise<Kept> {
+    const kept: Kept = []
+    for (const { octets: composed, ...mail } of mails) {
+      const octets = await withCleanLines(composed)
+      kept.push({ mail, contentId: await this.#contents.keep(octets), size: octets.length })
+    }
+    return kept
+  }
+
+  /**
+   * Puts the mails of one letter into the queue, from which they leave later. Synchronous, so that it can be part of
+   * the transaction that stores the copy in Sent.
+   *
+   * @param mails their recipients are as `resolve` took them
+   * @param copyId the copy, by which the letter can be taken back; null for one that shall not be
+   * @returns when they leave
+   * @throws Refusal `over-quota`
+   */
+  hold(mails: Kept, holdMs: number, copyId: number | null): number {
+    const nextAt = this.#clock() + holdMs
+    for (const { mail, contentId, size } of mails) {
+      this.#quota.require(mail.userId, size)
+      this.#enqueue({ ...mail, contentId, size, nextAt, messageId: copyId })
+    }
+    this.#wake(this.#untilNextMs())
+    return nextAt
+  }
+
+  /**
+   * Takes back a letter that is held: all its mails or none.
+   *
+   * @param copyId its copy in Sent
+   * @param settle called in the transaction; what it throws undoes everything
+   * @throws Refusal `too-late` once the first of its mails is on its way, or was sent
+   */
+  async recall(userId: number, copyId: number, settle: () => void): Promise<void> {
+    this.#db.transaction((tx) => {
+      const held = and(eq(outbox.messageId, copyId), eq(outbox.userId, userId))
+      if (tx.delete(outbox).where(held).run().changes === 0)
+        throw new Refusal('too-late', 'The letter does not wait any more: it has left, or was taken back.')
+      settle()
+    }, immediate)
+    await this.#contents.sweep()
+  }
+
+  /** Sends what is due, and goes on doing so. */
+  start() {
+    this.#started = true
+    this.#wake(0)
+  }
+
+  /**
+   * Begins no further mail and lets those that are on their way arrive; what does not in time stays in the queue. A mail
+   * that is broken off between its end and the relay's 250 would be sent twice. Safe to call twice.
+   */
+  async close(graceMs = 5000): Promise<void> {
+    this.#started = false
+    this.#closing = true
+    clearTimeout(this.#timer)
+    const timer = setTimeout(() => this.#breakOff.abort(new Error('The server is going down')), graceMs)
+    await this.#running
+    clearTimeout(timer)
+  }
+
+  /** Sends all that is due now; resolves when each was delivered, given back or put off. */
+  tick(): Promise<void> {
+    this.#running = this.#running.then(async () => {
+      await Promise.all(Array.from({ length: lanes }, () => this.#work()))
+    })
+    return this.#running
+  }
+
+  #wake(inMs: number) {
+    if (!this.#started) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(async () => {
+      await this.tick()
+      this.#wake(this.#untilNextMs())
+    }, inMs)
+    this.#timer.unref()
+  }
+
+  #untilNextMs() {
+    if (!this.#started) return pollMs
+    try {
+      const next =
+        this.#db
+          .select({ at: min(outbox.nextAt) })
+          .from(outbox)
+          .get()?.at ?? Number.POSITIVE_INFINITY
+      return Math.min(Math.max(next - this.#clock(), 1000), pollMs)
+    } catch (error) {
+      this.#log.error({ codes: codesOf(error) }, 'the queue of outgoing mail cannot be read')
+      return pollMs
+    }
+  }
+
+  async #work() {
+    while (!this.#closing) {
+      try {
+        const row = this.#claim()
+        if (!row) return
+        const octets = row.contentId === null ? Buffer.alloc(0) : await this.#contents.read(row.contentId)
+        await this.#process({ ...row, octets })
+      } catch (error) {
+        this.#log.error({ codes: codesOf(error) }, 'the queue of outgoing mail failed')
+        return
+      }
+    }
+  }
+
+  /** One row that is due, for this process alone. From then on its letter cannot be taken back. */
+  #claim(): Omit<Row, 'octets'> | undefined {
+    const now = this.#clock()
+    const due = this.#db
+      .select({ id: outbox.id })
+      .from(outbox)
+      .where(lte(outbox.nextAt, now))
+      .orderBy(asc(outbox.nextAt), asc(outbox.id))
+      .limit(1)
+    return this.#db.transaction((tx) => {
+      const row = tx
+        .update(outbox)
+        .set({ nextAt: now + claimMs, attempts: sql`${outbox.attempts} + 1` })
+        .where(sql`${outbox.id} = ${due}`)
+        .returning()
+        .get()
+      if (row?.messageId)
+        tx.update(outbox).set({ messageId: null }).where(eq(outbox.messageId, row.messageId)).run()
+      return row
+    }, immediate)
+  }
+
+  async #process(row: Row) {
+    const outcomes = (await this.#attempt(row)).map((outcome) => this.#final(row, outcome))
+    const failed = outcomes.filter((outcome) => outcome.state === 'failed')
+    if (failed.length > 0) await this.#giveBack(row, failed)
+    const left = outcomes.filter((outcome) => outcome.state === 'later')
+    const mine = and(eq(outbox.id, row.id), eq(outbox.attempts, row.attempts))
+    if (left.length === 0) {
+      this.#db.delete(outbox).where(mine).run()
+      await this.#contents.sweep()
+    } else {
+      const waitMs = (backOffMinutes[row.attempts - 1] ?? backOffMinutes.at(-1)!) * minuteMs
+      const recipients = JSON.stringify(left.map(({ address }) => address))
+      this.#db
+        .update(outbox)
+        .set({ recipients, nextAt: this.#clock() + waitMs, lastError: left[0]!.why })
+        .where(mine)
+        .run()
+    }
+    const count = (state: Outcome['state']) => outcomes.filter((outcome) => outcome.state === state).length
+    this.#log.info(
+      {
+        id: row.id,
+        attempt: row.attempts,
+        delivered: count('delivered'),
+        later: count('later'),
+        failed: failed.length,
+      },
+      'mail sent from the queue',
+    )
+  }
+
+  /** What is put off too long has failed (RFC 3463: 4.4.7, delivery time expired). */
+  #final(row: Row, outcome: Outcome): Outcome {
+    if (outcome.state !== 'later' || this.#clock() - row.createdAt < giveUpMs) return outcome
+    return { address: outcome.address, state: 'failed', why: outcome.why, status: '4.4.7' }
+  }
+
+  async #attempt(row: Row): Promise<Outcome[]> {
+    const outcomes: Outcome[] = []
+    const local: { address: string; user: User }[] = []
+    const outside: string[] = []
+    for await (const address of inTurns(JSON.parse(row.recipients) as string[])) {
+      const recipient = await this.#recipientOf(address)
+      if (recipient === 'elsewhere') outside.push(address)
+      else if (recipient !== 'unknown') local.push({ address, user: recipient })
+      else outcomes.push({ address, state: 'failed', status: '5.1.1', why: 'There is no such mailbox here' })
+    }
+    if (local.length > 0) outcomes.push(...(await this.#attemptLocal(row, local)))
+    if (outside.length > 0) outcomes.push(...(await this.#attemptRelay(row, outside)))
+    return outcomes
+  }
+
+  async #attemptLocal(row: Row, local: { address: string; user: User }[]): Promise<Outcome[]> {
+    try {
+      const { contentId } = row
+      const prepared = await this.#mailboxes.prepare(
+        usersOf(local),
+        row.octets,
+        contentId === null ? {} : { contentId },
+      )
+      const full = this.#db.transaction(prepared, immediate)
+      return local.map(({ address, user }) =>
+        full.includes(user.id)
+          ? { address, state: 'later', why: 'The mailbox is full' }
+          : { address, state: 'delivered' },
+      )
+    } catch (error) {
+      const why = `The mailbox cannot be written: ${codesOf(error).join(', ')}`
+      return local.map(({ address }) => ({ address, state: 'later', why }))
+    }
+  }
+
+  async #attemptRelay(row: Row, recipients: string[]): Promise<Outcome[]> {
+    const { relay } = this.#config
+    if (!relay) return recipients.map((address) => ({ address, state: 'later', why: 'No relay is set' }))
+    let rejected: SMTPError[]
+    try {
+      const signal = AbortSignal.any([this.#breakOff.signal, AbortSignal.timeout(sendMs)])
+      rejected = await sendThrough(relay, this.#config.hostname, { ...row, recipients }, signal)
+    } catch (thrown) {
+      const error = thrown as SMTPError
+      if (!error.rejectedErrors?.length) return recipients.map((address) => ({ address, ...judged(error) }))
+      rejected = error.rejectedErrors
+    }
+    return recipients.map((address) => {
+      const error = rejected.find(({ recipient }) => recipient === address)
+      return error ? { address, ...judged(error) } : { address, state: 'delivered' }
+    })
+  }
+
+  /** Tells the sender what could not be delivered. A report that cannot be delivered is dropped (RFC 5321 §6.1). */
+  async #giveBack(row: Row, failed: Extract<Outcome, { state: 'failed' }>[]) {
+    this.#log.warn({ id: row.id, failed: failed.map(({ status }) => status) }, 'mail cannot be delivered')
+    if (row.userId === null || row.sender === '') return
+    const report = undeliverable(row, failed, { hostname: this.#config.hostname, now: this.#clock() })
+    try {
+      const full = this.#db.transaction(await this.#mailboxes.prepare([row.userId], report), immediate)
+      if (full.length > 0) throw new Refusal('over-quota', 'The mailbox is full.')
+    } catch (error) {
+      this.#log.error(
+        { id: row.id, codes: codesOf(error) },
+        'a report on undelivered mail waits in the queue',
+      )
+      const contentId = await this.#contents.keep(report)
+      const size = report.length
+      const nextAt = this.#clock() + minuteMs
+      this.#enqueue({ userId: null, sender: '', recipients: [row.sender], contentId, size, nextAt })
+    }
+  }
+
+  #enqueue(mail: {
+    userId: number | null
+    sender: string
+    recipients: string[]
+    contentId: number
+    size: number
+    nextAt: number
+    attempts?: number
+    messageId?: number | null
+  }): number {
+    const { recipients, ...rest } = mail
+    // The days until a mail is given up begin when it may leave, not when it was put on hold.
+    const createdAt = Math.max(this.#clock(), mail.attempts ? 0 : mail.nextAt)
+    return this.#db
+      .insert(outbox)
+      .values({ ...rest, recipients: JSON.stringify(recipients), createdAt })
+      .returning({ id: outbox.id })
+      .get().id
+  }
+
+  #recipientOf(address: string) {
+    return recipientOf(address, { config: this.#config, users: this.#users })
+  }
+}
+
+/**
+ * Sends one mail through the relay. TLS is required and its certificate checked, unless the relay is on this machine.
+ *
+ * @returns what the relay said of the recipients it refused; it has taken the mail for the others
+ * @throws SMTPError if nobody got it
+ */
+const sendThrough = async (
+  relay: URL,
+  hostname: string,
+  mail: { sender: string; recipients: string[]; octets: Uint8Array },
+  signal: AbortSignal,
+): Promise<SMTPError[]> => {
+  const host = relay.hostname.replace(/^\[|\]$/g, '')
+  const secure = relay.protocol === 'smtps:'
+  const connection = new SMTPConnection({
+    host,
+    port: Number(relay.port) || (secure ? 465 : 587),
+    secure,
+    requireTLS: !secure && !isLoopback(host),
+    ignoreTLS: isLoopback(host),
+    name: hostname,
+    connectionTimeout: 30_000,
+    logger: false,
+  })
+  const { promise, resolve, reject } = Promise.withResolvers<SMTPError[]>()
+  const step = (next: () => void) => (error?: Error | null) => (error ? reject(error) : next())
+  const octets = Buffer.from(mail.octets)
+  const send = () =>
+    connection.send(
+      {
+        from: mail.sender || false,
+        to: mail.recipients,
+        size: octets.length,
+        use8BitMime: !isAscii(octets),
+      },
+      Readable.from(octetsInTurns(octets)),
+      (error, info) => (error ? reject(error) : resolve(info.rejectedErrors ?? [])),
+    )
+  const logIn = () => {
+    const user = decodeURIComponent(relay.username)
+    if (user) connection.login({ user, pass: decodeURIComponent(relay.password) }, step(send))
+    else send()
+  }
+  connection.on('error', reject)
+  const abort = () => reject(signal.reason)
+  signal.addEventListener('abort', abort)
+  try {
+    signal.throwIfAborted()
+    connection.connect(step(logIn))
+    const rejected = await promise
+    connection.quit()
+    return rejected
+  } finally {
+    signal.removeEventListener('abort', abort)
+    connection.close()
+  }
+}
+
+/**
+ * Whether it is worth trying again. Only what the relay says of this mail and its recipients can be final; that it
+ * wants a log-in or better TLS is the operator's matter.
+ */
+const judged = (
+  error: SMTPError,
+): { state: 'later'; why: string } | { state: 'failed'; why: string; status: string } => {
+  const ofMail = ['MAIL FROM', 'RCPT TO', 'DATA'].includes(error.command ?? '')
+  const why = printable((ofMail && error.response) || error.message)
+  const [, status] = why.match(/^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/) ?? []
+  if (ofMail && error.responseCode && error.responseCode >= 500 && error.responseCode !== 530)
+    return { state: 'failed', why, status: status?.startsWith('5') ? status : '5.0.0' }
+  if (error.code === 'EMESSAGE' && !error.responseCode) return { state: 'failed', why, status: '5.3.4' } // larger than its SIZE
+  if (error.code === 'EENVELOPE' && error.command === 'API') return { state: 'failed', why, status: '5.1.3' }
+  return { state: 'later', why }
+}
+
+/** A delivery status notification (RFC 3464, RFC 6522), with the header of the mail but not its text. */
+const undeliverable = (
+  row: Row,
+  failed: { address: string; why: string; status: string }[],
+  { hostname, now }: { hostname: string; now: number },
+): Uint8Array => {
+  const boundary = `report-${randomUUID()}`
+  const header = headerOf(row.octets)
+  const [, messageId] =
+    header.toString('latin1').match(/^message-id:[ \t]*(<[!-;=?-~]{1,250}>)[ \t]*$/im) ?? []
+  const date = (at: number) => new Date(at).toUTCString().replace('GMT', '+0000')
+  const text = [
+    'Return-Path: <>',
+    `Date: ${date(now)}`,
+    `From: Mail delivery <MAILER-DAEMON@${row.sender.slice(row.sender.lastIndexOf('@') + 1)}>`,
+    `To: <${row.sender}>`,
+    'Subject: Your mail could not be delivered',
+    `Message-ID: <${randomUUID()}@${hostname}>`,
+    ...(messageId ? [`In-Reply-To: ${messageId}`, `References: ${messageId}`] : []),
+    'Auto-Submitted: auto-replied', // RFC 3834 §5
+    'MIME-Version: 1.0',
+    `Content-Type: multipart/report; report-type=delivery-status; boundary="${boundary}"`,
+    '',
+    `--${boundary}`,
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    'Your mail could not be delivered to',
+    '',
+    ...failed.map(({ address, why }) => `${address}: ${why}`),
+    '',
+    'It will not be tried again. The header of your mail is attached.',
+    '',
+    `--${boundary}`,
+    'Content-Type: message/delivery-status',
+    '',
+    `Reporting-MTA: dns; ${hostname}`,
+    `Arrival-Date: ${date(row.createdAt)}`,
+    '',
+    ...failed.flatMap(({ address, why, status }) => [
+      `Final-Recipient: ${typedAddress(address)}`,
+      'Action: failed',
+      `Status: ${status}`,
+      `Diagnostic-Code: ${/^\d{3}[ -]/.test(why) ? 'smtp' : 'x-wafer'}; ${why}`,
+      '',
+    ]),
+    `--${boundary}`,
+    'Content-Type: text/rfc822-headers',
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    '',
+  ].join('\r\n')
+  return Buffer.concat([Buffer.from(text), header, Buffer.from(`\r\n--${boundary}--\r\n`)])
+}
+
+/** The header with its last CRLF; what is unreasonably long is cut after a line. */
+const headerOf = (octets: Buffer) => {
+  const end = octets.indexOf('\r\n\r\n')
+  if (end !== -1 && end < 65_536) return octets.subarray(0, end + 2)
+  return octets.subarray(0, Math.max(0, octets.lastIndexOf('\r\n', 65_536) + 2))
+}
+
+/** RFC 3464 §2.3.2; letters beyond ASCII as in RFC 6533 §3. */
+const typedAddress = (address: string) =>
+  /^[\x20-\x7e]*$/.test(address)
+    ? `rfc822; ${address}`
+    : `utf-8; ${[...address].map((letter) => (letter > '~' ? `\\x{${letter.codePointAt(0)!.toString(16).toUpperCase()}}` : letter)).join('')}`
+
+/** A peer's words, harmless in a log and in a header field. */
+const printable = (text: string) =>
+  text
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, 400)
+
+/**
+ * Each line end as CRLF, and no NUL (RFC 5321 §2.3.8, RFC 6152 §2): a server that takes a lone CR or LF for a line end, or
+ * drops a NUL, would see the end of data where we do not (SMTP smuggling). The dots are doubled after this.
+ */
+const withCleanLines = async (octets: Uint8Array): Promise<Buffer> => {
+  const clean: Buffer[] = []
+  for (const [place, piece] of linesOf(octets).entries()) {
+    if (place > 0) await others()
+    const text = piece.toString('latin1').replaceAll('\0', '')
+    clean.push(Buffer.from(text.replace(/\r\n?|\n/g, '\r\n'), 'latin1'))
+  }
+  return Buffer.concat(clean)
+}
+
+/** Pieces for one turn each; none ends between a CR and its LF, which a NUL may part. */
+const linesOf = (octets: Uint8Array): Buffer[] => {
+  const whole = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
+  const pieces: Buffer[] = []
+  for (let at = 0, end = 0; at < whole.length; at = end) {
+    end = at + storedPieceOctets
+    while (end < whole.length && (whole[end - 1] === CR || whole[end - 1] === 0)) end += 1
+    pieces.push(whole.subarray(at, end))
+  }
+  return pieces
+}
+
+const CR = 0x0d
+
+/** A mail for a connection, which doubles the dots of what it gets in one turn. */
+async function* octetsInTurns(octets: Buffer) {
+  for (let at = 0; at < octets.length; at += storedPieceOctets) {
+    yield octets.subarray(at, at + storedPieceOctets)
+    await others()
+  }
+}
+
+/** A user who is named by two addresses gets one copy. */
+const usersOf = (local: { user: User }[]) => [...new Set(local.map(({ user }) => user.id))]
+
+const isMailAddress = (text: string) => {
+  try {
+    return mailAddress(text) !== ''
+  } catch {
+    return false
+  }
+}
+
+const listed = (addresses: string[]) =>
+  addresses.length > 3
+    ? `${addresses.slice(0, 3).join(', ')} and ${addresses.length - 3} more`
+    : addresses.join(', ')
+
+/** What went wrong, without the words of the database, which may quote a mail. */
+const codesOf = (error: unknown): string[] =>
+  error instanceof Error
+    ? [String((error as NodeJS.ErrnoException).code ?? error.name), ...codesOf(error.cause)]
+    : []

@@ -1,0 +1,147 @@
+/**
+ * Counts wrong passwords and passphrases, so that guessing is slow and one guesser does not lock the owner out:
+ * the tight limit is per user and network, a wide one per user and one per network bound what many networks or many
+ * names can try, and a hundred failures in a row are the end (NIST SP 800-63B §5.2.2). The right secret ends the row
+ * from wherever it comes: strangers who fail bar no network of an owner who comes in between. Where the owner came from
+ * with it before, only what was tried from there counts. A recovery code has 128 bits, which nobody guesses:
+ * it has no limit that counts from everywhere or for good, with which a stranger could keep the owner from recovery.
+ */
+import { createHash } from 'node:crypto'
+import { isIPv6 } from 'node:net'
+import { lt, sql } from 'drizzle-orm'
+import { RateLimiterSQLite } from 'rate-limiter-flexible'
+import { type Database, rateLimits } from '../ground/database.ts'
+import { chosenSecretCharacters } from '../ground/limits.ts'
+import { Refusal } from '../ground/refusal.ts'
+
+export type Guessed = { what: (typeof guessable)[number]; user: string; address: string }
+export const guessable = ['password', 'passphrase', 'recovery code'] as const
+
+const dayS = 24 * 60 * 60
+const limits = {
+  pair: { points: 5, duration: 15 * 60 },
+  pairInRow: { points: 100, duration: 30 * dayS },
+  user: { points: 15, duration: 10 * 60 },
+  userInRow: { points: 100, duration: 30 * dayS },
+  address: { points: 60, duration: 15 * 60 },
+} as const
+type Limit = keyof typeof limits
+
+/**
+ * Whether a password or passphrase that somebody chooses now is too easily guessed; what opens something already may be
+ * as it is.
+ */
+export const isTooShort = (secret: string): boolean =>
+  [...secret.normalize('NFC')].length < chosenSecretCharacters
+
+export class Guesses {
+  readonly #db: Database
+  readonly #limiters: Record<Limit, RateLimiterSQLite>
+  /** Networks that a user came from with the right secret: what others fail at elsewhere does not count there. */
+  readonly #known: RateLimiterSQLite
+
+  constructor(db: Database) {
+    this.#db = db
+    const limiter = (keyPrefix: string, limit: { points: number; duration: number }) =>
+      new RateLimiterSQLite({
+        storeClient: db.$client,
+        storeType: 'better-sqlite3',
+        tableName: 'rate_limits',
+        tableCreated: true,
+        keyPrefix,
+        ...limit,
+      })
+    const names = Object.keys(limits) as Limit[]
+    const limiters = names.map((name) => [name, limiter(name, limits[name])])
+    this.#limiters = Object.fromEntries(limiters) as Record<Limit, RateLimiterSQLite>
+    this.#known = limiter('known', { points: 1, duration: 30 * dayS })
+  }
+
+  /** @throws Refusal `slow-down` when no further guess is looked at now */
+  async admit(guess: Guessed): Promise<void> {
+    for (const [name, key] of await this.#counters(guess)) {
+      const count = await this.#limiters[name].get(key)
+      if (!count || count.consumedPoints < limits[name].points) continue
+      if (name === 'userInRow' || name === 'pairInRow')
+        throw new Refusal(
+          'slow-down',
+          `Too many wrong tries of this ${guess.what}. Please ask the operator of this server.`,
+        )
+      const waitS = Math.max(1, Math.ceil(count.msBeforeNext / 1000))
+      throw new Refusal(
+        'slow-down',
+        `Too many wrong tries. Please wait ${Math.ceil(waitS / 60)} min and try again.`,
+        { detail: { retry_after_s: waitS } },
+      )
+    }
+  }
+
+  async wrong(guess: Guessed): Promise<void> {
+    for (const [name, key] of await this.#counters(guess)) await this.#limiters[name].penalty(key, 1)
+  }
+
+  async right(guess: Guessed): Promise<void> {
+    for (const [name, key] of await this.#counters(guess))
+      if (name !== 'address') await this.#limiters[name].delete(key)
+    const keys = keysOf(guess)
+    // Not among the counters of a known network, where strangers' failures do not count.
+    await this.#limiters.userInRow.delete(keys.user)
+    await this.#known.set(keys.pair, 1, 30 * dayS)
+  }
+
+  /**
+   * Forgets a user's failures from everywhere, at what there is a new one of: they told nothing about that. Of nothing
+   * else, or who can change one would guess the others without end. Synchronous, for the caller's transaction.
+   */
+  forgive(user: string, at: readonly Guessed['what'][]) {
+    for (const what of at) {
+      const { user: key } = keysOf({ what, user, address: '' })
+      for (const name of Object.keys(limits)) {
+        const prefix = `${name}:${key}`
+        this.#db
+          .delete(rateLimits)
+          .where(sql`substr(${rateLimits.key}, 1, ${prefix.length}) = ${prefix}`)
+          .run()
+      }
+    }
+  }
+
+  /** Forgets what has run out; nothing depends on it. */
+  async sweep(): Promise<void> {
+    this.#db.delete(rateLimits).where(lt(rateLimits.expire, Date.now())).run()
+  }
+
+  async #counters(guess: Guessed): Promise<[Limit, string][]> {
+    const keys = keysOf(guess)
+    const slow: [Limit, string][] = [
+      ['pair', keys.pair],
+      ['address', keys.address],
+    ]
+    if (guess.what === 'recovery code') return slow
+    const own: [Limit, string][] = [...slow, ['pairInRow', keys.pair]]
+    if (await this.#known.get(keys.pair)) return own
+    return [...own, ['user', keys.user], ['userInRow', keys.user]]
+  }
+}
+
+/** Names as hashes: what somebody types as a name may be long, or a password in the wrong field. */
+const keysOf = (guess: Guessed) => {
+  const name = createHash('sha256').update(guess.user.toLowerCase()).digest('base64url').slice(0, 22)
+  const user = `${guess.what}:${name}`
+  return {
+    pair: `${user}:${network(guess.address)}`,
+    user,
+    address: `${guess.what}:${network(guess.address)}`,
+  }
+}
+
+/** An IPv6 host has a whole /64 to guess from. */
+export const network = (address: string) => {
+  if (!isIPv6(address) || address.startsWith('::ffff:')) return address.replace('::ffff:', '')
+  const [head = '', tail] = address.split('::')
+  const left = head.split(':').filter(Boolean)
+  const right = tail?.split(':').filter(Boolean) ?? []
+  const groups =
+    tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill('0'), ...right]
+  return groups.slice(0, 4).join(':')
+}

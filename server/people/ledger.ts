@@ -1,0 +1,297 @@
+/**
+ * The ledger: every grant, use, refusal and end of an allowance, for the key's owner to read. Each row is covered
+ * by a MAC that includes the row before it, and the end of the chain by one of its own, under a key that is not in
+ * the database: a row that was changed, put in or taken out is found by `check`. An end is made with each keyring, so
+ * that an emptied ledger is not one that never began.
+ *
+ * An older end with its own MAC, or an older state of the whole database, fits all that. It is found by what is kept
+ * elsewhere: the ends that this machine has seen (ledger-ends.ts), and the mark of the newest row that each terminal
+ * has seen (`markOf`, `has`).
+ */
+import { timingSafeEqual } from 'node:crypto'
+import { and, asc, desc, eq, isNotNull, isNull, lt } from 'drizzle-orm'
+import type { Clock } from '../ground/clock.ts'
+import { type Database, immediate, keyrings, keySlots, ledger, ledgerHeads } from '../ground/database.ts'
+import type { ServerSecret } from '../ground/server-secret.ts'
+import type { LedgerEnd, LedgerEnds } from './ledger-ends.ts'
+
+export type LedgerEntry = {
+  userId: number
+  event: 'granted' | 'used' | 'refused' | 'ended' | 'stopped'
+  terminal: string
+  address: string
+  method?: string | null
+  reason?: string | null
+  messageId?: number | null
+}
+export type LedgerEvent = LedgerEntry & { id: number; at: number }
+
+/**
+ * What is wrong with a ledger: rows were changed, put in or taken out; or it has not got the newest row that this
+ * machine has seen, so that it was cut off, or the whole database is of an older time; or it was emptied.
+ */
+export type LedgerFault = 'changed' | 'older' | 'emptied'
+
+/** So many lines more than there are users before the file of ends is written anew. */
+const endsSlack = 10_000
+
+export class Ledger {
+  readonly #db: Database
+  readonly #secret: ServerSecret
+  readonly #clock: Clock
+  readonly #ends: LedgerEnds | null
+  /** The ends as they were noted; read when they are first asked for. */
+  #noted: Map<number, LedgerEnd | null> | null = null
+  /** Users whose ledgers have rows that were not noted yet. */
+  readonly #unnoted = new Set<number>()
+  #linesNoted = 0
+
+  /** @param options.ends where this machine notes how far each ledger goes; null to look at the database alone */
+  constructor(options: { db: Database; secret: ServerSecret; clock: Clock; ends?: LedgerEnds | null }) {
+    this.#db = options.db
+    this.#secret = options.secret
+    this.#clock = options.clock
+    this.#ends = options.ends ?? null
+  }
+
+  /** Begins a user's ledger, in the transaction that makes their keyring: from here on, none at all is an emptied one. */
+  begin(userId: number) {
+    const mac = this.#headMac(userId, 0, none)
+    this.#db.insert(ledgerHeads).values({ userId, lastId: 0, count: 0, mac }).onConflictDoNothing().run()
+  }
+
+  /**
+   * At the first start on this machine: ledgers that never had a row begin now, and the ends are noted for the first
+   * time. Later on it only looks.
+   *
+   * @returns ids of the users whose ledgers are not as this machine has seen them
+   */
+  open(): number[] {
+    if (!this.#ends) return []
+    if (this.#ends.exist) return this.#olderThanNoted()
+    const missing = this.#db
+      .select({ userId: keyrings.userId })
+      .from(keyrings)
+      .leftJoin(ledgerHeads, eq(ledgerHeads.userId, keyrings.userId))
+      .where(isNull(ledgerHeads.userId))
+      .all()
+    for (const { userId } of missing) this.begin(userId)
+    this.#ends.replace(this.ends())
+    return []
+  }
+
+  /** Writes a row; synchronous, so that it can be part of the caller's transaction. */
+  append(entry: LedgerEntry) {
+    this.#db.transaction((tx) => {
+      const head = tx.select().from(ledgerHeads).where(eq(ledgerHeads.userId, entry.userId)).get()
+      const row = {
+        userId: entry.userId,
+        at: this.#clock(),
+        event: entry.event,
+        terminal: entry.terminal,
+        address: entry.address,
+        method: entry.method ?? null,
+        reason: entry.reason ?? null,
+        messageId: entry.messageId ?? null,
+      }
+      const count = (head?.count ?? 0) + 1
+      const before = head
+        ? tx.select({ mac: ledger.mac }).from(ledger).where(eq(ledger.id, head.lastId)).get()
+        : null
+      const mac = this.#rowMac(row, count, before?.mac ?? null)
+      const { id } = tx
+        .insert(ledger)
+        .values({ ...row, mac })
+        .returning({ id: ledger.id })
+        .get()
+      const next = { userId: entry.userId, lastId: id, count, mac: this.#headMac(entry.userId, count, mac) }
+      tx.insert(ledgerHeads).values(next).onConflictDoUpdate({ target: ledgerHeads.userId, set: next }).run()
+    }, immediate)
+    if (!this.#ends) return
+    // The caller's transaction may still be taken back: what is noted is read anew when it is over.
+    if (this.#unnoted.size === 0) setImmediate(() => this.noteEnds())
+    this.#unnoted.add(entry.userId)
+  }
+
+  /** Notes how far the ledgers go that got rows; by itself soon after each, and before the database is closed. */
+  noteEnds() {
+    if (!this.#ends || this.#unnoted.size === 0) return
+    this.#noted ??= this.#ends.read()
+    const next: [number, LedgerEnd][] = []
+    for (const userId of this.#unnoted) {
+      const end = this.#end(userId)
+      const before = this.#noted.get(userId)
+      // An end that is missing stays noted: it is what shows that the ledger was cut.
+      if (!end || (before && !this.#stands(userId, before))) continue
+      next.push([userId, end])
+      this.#noted.set(userId, end)
+    }
+    this.#unnoted.clear()
+    this.#ends.note(next)
+    this.#linesNoted += next.length
+    if (this.#linesNoted < endsSlack + this.#noted.size) return
+    this.#linesNoted = 0
+    // Within a transaction: who is being removed by another process is noted before or after.
+    this.#db.transaction(() => this.#ends?.replace(this.#ends.read()), immediate)
+  }
+
+  /** In the transaction that removes the user. */
+  noteRemoval(userId: number) {
+    this.#ends?.noteRemoval(userId)
+    this.#noted?.set(userId, null)
+  }
+
+  /**
+   * What a terminal remembers of a ledger: its newest row, as `ROW.MAC` with 66 bits of the MAC; null for one without
+   * rows.
+   */
+  async markOf(userId: number): Promise<string | null> {
+    const end = this.#end(userId)
+    return end && markOf(end)
+  }
+
+  /** Whether a ledger has the row that a terminal remembers: if not, it was cut, or put back to an older state. */
+  async has(userId: number, mark: string): Promise<boolean> {
+    const id = Number(mark.match(/^(\d{1,15})\./)?.[1] ?? Number.NaN)
+    const mac = Number.isNaN(id) ? null : this.#macOf(userId, id)
+    return mac !== null && markOf({ id, mac }) === mark
+  }
+
+  /** The user's newest row; null where there is none. */
+  #end(userId: number): LedgerEnd | null {
+    const row = this.#db
+      .select({ id: ledger.id, mac: ledger.mac })
+      .from(ledger)
+      .where(eq(ledger.userId, userId))
+      .orderBy(desc(ledger.id))
+      .limit(1)
+      .get()
+    return row ?? null
+  }
+
+  /** Of each user whose ledger has rows, the newest. */
+  ends(): [userId: number, end: LedgerEnd][] {
+    return this.#db
+      .select({ userId: ledgerHeads.userId, id: ledger.id, mac: ledger.mac })
+      .from(ledgerHeads)
+      .innerJoin(ledger, eq(ledger.id, ledgerHeads.lastId))
+      .all()
+      .map(({ userId, ...end }) => [userId, end])
+  }
+
+  #macOf(userId: number, id: number): Uint8Array | null {
+    const row = this.#db
+      .select({ mac: ledger.mac })
+      .from(ledger)
+      .where(and(eq(ledger.id, id), eq(ledger.userId, userId)))
+      .get()
+    return row?.mac ?? null
+  }
+
+  #stands(userId: number, { id, mac }: LedgerEnd): boolean {
+    const stored = this.#macOf(userId, id)
+    return stored !== null && Buffer.from(mac).equals(stored)
+  }
+
+  #olderThanNoted(): number[] {
+    return [...(this.#ends?.read() ?? [])].flatMap(([userId, end]) =>
+      end && !this.#stands(userId, end) ? [userId] : [],
+    )
+  }
+
+  /** @param before id of the row after which to go on, newest first */
+  async list(userId: number, before: number | null, limit: number): Promise<LedgerEvent[]> {
+    return this.#db
+      .select()
+      .from(ledger)
+      .where(and(eq(ledger.userId, userId), before === null ? undefined : lt(ledger.id, before)))
+      .orderBy(desc(ledger.id))
+      .limit(limit)
+      .all()
+  }
+
+  /** By user id, what is wrong with the user's ledger; those that are sound are not in it. */
+  async faults(): Promise<Map<number, LedgerFault>> {
+    const faults = new Map<number, LedgerFault>()
+    const chains = new Map<number, { mac: Uint8Array; count: number; lastId: number }>()
+    for (const row of this.#db.select().from(ledger).orderBy(asc(ledger.id)).all()) {
+      const chain = chains.get(row.userId)
+      const count = (chain?.count ?? 0) + 1
+      if (!timingSafeEqual(row.mac, this.#rowMac(row, count, chain?.mac ?? null)))
+        faults.set(row.userId, 'changed')
+      chains.set(row.userId, { mac: row.mac, count, lastId: row.id })
+    }
+    const heads = new Map(
+      this.#db
+        .select()
+        .from(ledgerHeads)
+        .all()
+        .map((head) => [head.userId, head]),
+    )
+    for (const userId of new Set([...chains.keys(), ...heads.keys(), ...this.#begun()])) {
+      const chain = chains.get(userId)
+      const head = heads.get(userId)
+      const { count, lastId, mac } = chain ?? { count: 0, lastId: 0, mac: none }
+      if (!head) faults.set(userId, chain ? 'changed' : 'emptied')
+      else if (
+        head.lastId !== lastId ||
+        head.count !== count ||
+        !timingSafeEqual(head.mac, this.#headMac(userId, count, mac))
+      )
+        faults.set(userId, chain ? 'changed' : 'emptied')
+      else if (!chain && this.#used().has(userId)) faults.set(userId, 'emptied')
+    }
+    for (const userId of this.#olderThanNoted()) if (!faults.has(userId)) faults.set(userId, 'older')
+    return faults
+  }
+
+  /** Users whose ledgers have begun: with a keyring; before the first start of a version that begins them, a used one. */
+  #begun(): Set<number> {
+    if (this.#ends && !this.#ends.exist) return this.#used()
+    const rows = this.#db.select({ userId: keyrings.userId }).from(keyrings).all()
+    return new Set(rows.map(({ userId }) => userId))
+  }
+
+  /** Users whose keyring was ever unlocked: a row of the ledger says so. */
+  #used(): Set<number> {
+    const slots = this.#db
+      .select({ userId: keySlots.userId })
+      .from(keySlots)
+      .where(isNotNull(keySlots.usedAt))
+      .all()
+    return new Set(slots.map(({ userId }) => userId))
+  }
+
+  /** Whether at least one row or beginning was written under this server secret; null where there is none. */
+  async knowsSecret(): Promise<boolean | null> {
+    const begun = this.#db.select().from(ledgerHeads).where(eq(ledgerHeads.count, 0)).all()
+    if (begun.some(({ userId, mac }) => timingSafeEqual(mac, this.#headMac(userId, 0, none)))) return true
+    const chains = new Map<number, { mac: Uint8Array; count: number }>()
+    for (const row of this.#db.select().from(ledger).orderBy(asc(ledger.id)).all()) {
+      const chain = chains.get(row.userId)
+      const count = (chain?.count ?? 0) + 1
+      if (timingSafeEqual(row.mac, this.#rowMac(row, count, chain?.mac ?? null))) return true
+      chains.set(row.userId, { mac: row.mac, count })
+    }
+    return chains.size + begun.length === 0 ? null : false
+  }
+
+  #rowMac(row: Omit<LedgerEvent, 'id'>, count: number, before: Uint8Array | null): Uint8Array {
+    const { userId, at, event, terminal, address, method, reason, messageId } = row
+    const previous = before ? Buffer.from(before).toString('hex') : ''
+    return this.#secret.mac(
+      'ledger',
+      JSON.stringify([previous, count, userId, at, event, terminal, address, method, reason, messageId]),
+    )
+  }
+
+  #headMac(userId: number, count: number, mac: Uint8Array): Uint8Array {
+    return this.#secret.mac('ledger-head', JSON.stringify([userId, count, Buffer.from(mac).toString('hex')]))
+  }
+}
+
+/** In the place of the newest row's MAC, where there is no row. */
+const none = new Uint8Array()
+
+const markOf = ({ id, mac }: LedgerEnd): string =>
+  `${id}.${Buffer.from(mac).toString('base64url').slice(0, 11)}`

@@ -1,0 +1,162 @@
+/**
+ * Parked forms: what somebody typed, and the files that came with it, kept while the unlock window, a log-in or another
+ * page stands in between (C8). Each lies sealed for an hour under a secret that only its *ticket* holds, which is in the
+ * hidden field of the next page, and goes back to its own user only. A ticket says whose it is: a form that comes
+ * back without its session is kept all the same.
+ */
+import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { and, count, eq, lte, ne, sql, sum } from 'drizzle-orm'
+import type { Clock } from '../ground/clock.ts'
+import { type Database, parkedForms } from '../ground/database.ts'
+import { parkedFormLimit, parkedFormMs, parkedOctetsLimit, parkedOctetsReserve } from '../ground/limits.ts'
+import { Refusal } from '../ground/refusal.ts'
+import type { ServerSecret } from '../ground/server-secret.ts'
+
+/** 72 bits of name, 120 of secret, 48 that vouch for the owner, and the owner: bytes count in a page. */
+const ticketForm = /^([\w-]{12})([\w-]{20})([\w-]{8})([0-9a-z]{1,11})$/
+type Ticket = { id: string; secret: Buffer; userId: number }
+
+export class ParkedForms {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #secret: Pick<ServerSecret, 'mac'>
+
+  constructor(options: { db: Database; clock: Clock; secret: Pick<ServerSecret, 'mac'> }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#secret = options.secret
+  }
+
+  /**
+   * A ticket for a form that is not parked yet. Nothing is stored.
+   *
+   * @param by a secret of the session, from which its page can have the same ticket again by the id alone
+   */
+  ticket(userId: number, by: Uint8Array = randomBytes(32), id = newId()): string {
+    const secret = createHmac('sha256', by).update(id).digest().subarray(0, 15).toString('base64url')
+    return `${id}${secret}${this.#voucher(id, userId)}${userId.toString(36)}`
+  }
+
+  /** Whose a ticket is; null for what is none of ours. */
+  ownerOf(ticket: string): number | null {
+    return this.#read(ticket)?.userId ?? null
+  }
+
+  /** The part of a ticket that names what is parked and opens nothing: it may stand in an address. */
+  idOf(ticket: string): string {
+    return ticket.slice(0, 12)
+  }
+
+  /** @returns the ticket of what is parked */
+  async park(userId: number, form: unknown): Promise<string> {
+    const ticket = this.ticket(userId)
+    await this.keep(ticket, form)
+    return ticket
+  }
+
+  /**
+   * Parks a form under a ticket, in the place of what was parked under it.
+   *
+   * @throws Refusal `too-large` if too much of this user waits already
+   */
+  async keep(ticket: string, form: unknown): Promise<void> {
+    this.#keep(ticket, Buffer.from(JSON.stringify(form)), parkedOctetsLimit + parkedOctetsReserve)
+  }
+
+  /** Parks the octets of a file; of the quota it leaves a reserve, for what is typed. @throws as {@link keep} */
+  async parkFile(userId: number, octets: Uint8Array): Promise<string> {
+    const ticket = this.ticket(userId)
+    this.#keep(ticket, octets, parkedOctetsLimit)
+    return ticket
+  }
+
+  /** The form behind a ticket, still parked; null if it is gone or another user's. */
+  async open(userId: number, ticket: string): Promise<unknown> {
+    const octets = await this.openFile(userId, ticket)
+    return octets && JSON.parse(Buffer.from(octets).toString())
+  }
+
+  async openFile(userId: number, ticket: string): Promise<Uint8Array | null> {
+    const read = this.#read(ticket)
+    if (read?.userId !== userId) return null
+    const row = this.#db.select().from(parkedForms).where(eq(parkedForms.id, read.id)).get()
+    if (!row || row.userId !== userId || row.expiresAt <= this.#clock()) return null
+    try {
+      const sealed = Buffer.from(row.sealed)
+      const cipher = createDecipheriv('aes-256-gcm', keyOf(read), sealed.subarray(0, 12), {
+        authTagLength: 16,
+      })
+      cipher.setAAD(nameOf(read)).setAuthTag(sealed.subarray(-16))
+      return Buffer.concat([cipher.update(sealed.subarray(12, -16)), cipher.final()])
+    } catch {
+      return null
+    }
+  }
+
+  /** It has come back for good. */
+  async drop(ticket: string): Promise<void> {
+    const read = this.#read(ticket)
+    if (read) this.#db.delete(parkedForms).where(eq(parkedForms.id, read.id)).run()
+  }
+
+  /** What is parked is elsewhere by now: it need not wait out its hour, only a Reload and a Back or two. */
+  async finish(tickets: string[]): Promise<void> {
+    const soon = this.#clock() + parkedFormMs / 6
+    for (const { id } of tickets.map((ticket) => this.#read(ticket)).filter((read) => read !== null))
+      this.#db
+        .update(parkedForms)
+        .set({ expiresAt: sql`min(${parkedForms.expiresAt}, ${soon})` })
+        .where(eq(parkedForms.id, id))
+        .run()
+  }
+
+  async sweep(): Promise<void> {
+    this.#db.delete(parkedForms).where(lte(parkedForms.expiresAt, this.#clock())).run()
+  }
+
+  #keep(ticket: string, content: Uint8Array, limit: number) {
+    const read = this.#read(ticket)
+    if (!read) throw new Error('expected a ticket, got something else')
+    const { id, userId } = read
+    const now = this.#clock()
+    const others = this.#db
+      .select({ forms: count(), octets: sum(sql`length(${parkedForms.sealed})`).mapWith(Number) })
+      .from(parkedForms)
+      .where(
+        and(eq(parkedForms.userId, userId), ne(parkedForms.id, id), sql`${parkedForms.expiresAt} > ${now}`),
+      )
+      .get()!
+    if (others.forms >= parkedFormLimit || (others.octets ?? 0) + content.length > limit)
+      throw new Refusal(
+        'too-large',
+        'Too much that you wrote or attached waits already. Send it or save it as a draft; what is left unsent is forgotten after an hour.',
+      )
+    const nonce = randomBytes(12)
+    const cipher = createCipheriv('aes-256-gcm', keyOf(read), nonce).setAAD(nameOf(read))
+    const sealed = Buffer.concat([nonce, cipher.update(content), cipher.final(), cipher.getAuthTag()])
+    const row = { sealed, expiresAt: now + parkedFormMs }
+    this.#db
+      .insert(parkedForms)
+      .values({ id, userId, ...row })
+      .onConflictDoUpdate({ target: parkedForms.id, set: row, setWhere: eq(parkedForms.userId, userId) })
+      .run()
+  }
+
+  #read(ticket: string): Ticket | null {
+    const [, id, secret, voucher, owner] = ticket.match(ticketForm) ?? []
+    if (!id || !secret || !voucher || !owner) return null
+    const userId = Number.parseInt(owner, 36)
+    const [given, expected] = [Buffer.from(voucher), Buffer.from(this.#voucher(id, userId))]
+    return timingSafeEqual(given, expected) ? { id, secret: Buffer.from(secret, 'base64url'), userId } : null
+  }
+
+  #voucher = (id: string, userId: number) =>
+    this.#secret
+      .mac('parked-form', JSON.stringify([id, userId]))
+      .toString('base64url')
+      .slice(0, 8)
+}
+
+const newId = () => randomBytes(9).toString('base64url')
+const keyOf = ({ secret }: Ticket) => createHmac('sha256', secret).update('parked form').digest()
+const nameOf = ({ id, userId }: Ticket) => Buffer.from(JSON.stringify([id, userId]))

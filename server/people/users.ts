@@ -1,0 +1,215 @@
+/** Users: a login that is their mail address, and the password for it, which opens no key. */
+import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { and, asc, eq, sql } from 'drizzle-orm'
+import type { Clock } from '../ground/clock.ts'
+import type { Config } from '../ground/config.ts'
+import { type Database, domainOf, immediate, users } from '../ground/database.ts'
+import { chosenSecretCharacters } from '../ground/limits.ts'
+import { mailAddress, oneLine } from '../ground/mail-address.ts'
+import { Refusal } from '../ground/refusal.ts'
+import type { Turnstile } from '../ground/turnstile.ts'
+import { type Guesses, guessable, isTooShort } from './guesses.ts'
+import type { Ledger } from './ledger.ts'
+import type { LogIn, Session, Sessions } from './sessions.ts'
+
+export { mailAddress } from '../ground/mail-address.ts'
+
+export type User = { id: number; address: string; name: string }
+
+type Parameters = { memoryKiB: number; passes: number; nonce: Buffer }
+
+const columns = { id: users.id, address: users.address, name: users.name }
+
+export class Users {
+  readonly #db: Database
+  readonly #clock: Clock
+  readonly #guesses: Guesses
+  readonly #turnstile: Turnstile
+  readonly #sessions: Sessions
+  readonly #ledger: Ledger
+  readonly #cost: Config['argon2']
+
+  constructor(options: {
+    db: Database
+    clock: Clock
+    guesses: Guesses
+    turnstile: Turnstile
+    sessions: Sessions
+    ledger: Ledger
+    cost: Config['argon2']
+  }) {
+    this.#db = options.db
+    this.#clock = options.clock
+    this.#guesses = options.guesses
+    this.#turnstile = options.turnstile
+    this.#sessions = options.sessions
+    this.#ledger = options.ledger
+    this.#cost = options.cost
+  }
+
+  /** @throws Refusal `bad-address`, `bad-request` for a short password, `exists` */
+  async add(user: { address: string; name?: string; password: string }): Promise<User> {
+    const address = mailAddress(user.address)
+    const passwordHash = await this.#hash(acceptable(user.password))
+    const row = this.#db
+      .insert(users)
+      .values({ address, name: oneLine(user.name ?? ''), passwordHash, createdAt: this.#clock() })
+      .onConflictDoNothing()
+      .returning(columns)
+      .get()
+    if (!row) throw new Refusal('exists', `There is a user ${address} already.`)
+    return row
+  }
+
+  async list(): Promise<User[]> {
+    return this.#db.select(columns).from(users).orderBy(asc(users.address)).all()
+  }
+
+  async exist(): Promise<boolean> {
+    return this.#db.select(columns).from(users).limit(1).get() !== undefined
+  }
+
+  async byAddress(address: string): Promise<User | null> {
+    return this.#db.select(columns).from(users).where(eq(users.address, address.toLowerCase())).get() ?? null
+  }
+
+  /** The same, where an unknown user is a refusal. */
+  async named(address: string): Promise<User> {
+    const user = await this.byAddress(address)
+    if (!user) throw new Refusal('not-found', `There is no user ${oneLine(address)}.`)
+    return user
+  }
+
+  /** Domains of all users' addresses, lower case. Asked for each recipient of a mail: looked up one by one, not user by user. */
+  async domains(): Promise<string[]> {
+    const first = sql`SELECT min(${domainOf(users.address)}) FROM ${users}`
+    const rows = this.#db.all<{ domain: string }>(sql`
+      WITH RECURSIVE found(domain) AS (
+        ${first}
+        UNION ALL
+        SELECT (${first} WHERE ${domainOf(users.address)} > found.domain) FROM found WHERE found.domain IS NOT NULL
+      )
+      SELECT domain FROM found WHERE domain IS NOT NULL`)
+    return rows.map(({ domain }) => domain)
+  }
+
+  /** Removes a user with everything that is theirs: mail, keys, sessions. */
+  async remove(id: number): Promise<void> {
+    this.#db.transaction((tx) => {
+      this.#ledger.noteRemoval(id)
+      tx.delete(users).where(eq(users.id, id)).run()
+    }, immediate)
+  }
+
+  /**
+   * A new password by the operator: all sessions of the user end, and whatever was guessed wrong is forgiven.
+   *
+   * @throws Refusal `bad-request` for a short one
+   */
+  async setPassword(user: User, password: string): Promise<void> {
+    const passwordHash = await this.#hash(acceptable(password))
+    const tell = this.#db.transaction((tx) => {
+      tx.update(users).set({ passwordHash }).where(eq(users.id, user.id)).run()
+      this.#guesses.forgive(user.address, guessable)
+      this.#noteChange(user, { terminal: 'wafer user password', address: 'this server' })
+      return this.#sessions.endAllOf(user)
+    }, immediate)
+    tell()
+  }
+
+  /**
+   * A new password by its owner, who shows the old one. The user's other sessions end: who knew the old one may have
+   * begun them.
+   *
+   * @throws Refusal `bad-request` for a short one or the old one again, `no-session`; as {@link logIn} does
+   */
+  async changePassword(session: Session, old: string, password: string): Promise<void> {
+    if (acceptable(password).normalize('NFC') === old.normalize('NFC'))
+      throw new Refusal('bad-request', 'The new password is the old one. Nothing was changed.')
+    const { user, requireStands } = await this.logIn(session.user.address, old, session.address)
+    const passwordHash = await this.#turnstile.pass(() => this.#hash(password))
+    const tell = this.#db.transaction((tx) => {
+      this.#sessions.requireLive(session)
+      requireStands()
+      tx.update(users).set({ passwordHash }).where(eq(users.id, user.id)).run()
+      this.#guesses.forgive(user.address, ['password'])
+      this.#noteChange(user, session)
+      return this.#sessions.endOthers(session)
+    }, immediate)
+    tell()
+  }
+
+  #noteChange({ id: userId }: User, { terminal, address }: Pick<Session, 'terminal' | 'address'>) {
+    const reason = 'password-changed'
+    this.#ledger.append({ userId, event: 'used', terminal, address, method: 'password', reason })
+  }
+
+  /**
+   * Checks a log-in. An unknown user takes the same work and gets the same answer as a wrong password.
+   *
+   * @param source network address that the log-in comes from
+   * @throws Refusal `bad-credentials`, `slow-down`, `busy`
+   */
+  async logIn(address: string, password: string, source: string): Promise<LogIn> {
+    const guess = { what: 'password', user: address, address: source } as const
+    await this.#guesses.admit(guess)
+    return this.#turnstile.pass(async () => {
+      await this.#guesses.admit(guess) // others may have failed while this one waited
+      const row = this.#db.select().from(users).where(eq(users.address, address.toLowerCase())).get()
+      const right = await this.#verify(password, row?.passwordHash ?? null)
+      if (!row || !right) {
+        await this.#guesses.wrong(guess)
+        throw wrongLogIn()
+      }
+      await this.#guesses.right(guess)
+      const requireStands = () => {
+        const still = and(eq(users.id, row.id), eq(users.passwordHash, row.passwordHash))
+        if (!this.#db.select(columns).from(users).where(still).get()) throw wrongLogIn()
+      }
+      return { user: { id: row.id, address: row.address, name: row.name }, requireStands }
+    })
+  }
+
+  async #hash(password: string): Promise<string> {
+    const parameters = { ...this.#cost, nonce: randomBytes(16) }
+    const tag = await stretch(password, parameters)
+    const { memoryKiB, passes, nonce } = parameters
+    return `$argon2id$v=19$m=${memoryKiB},t=${passes},p=1$${unpadded(nonce)}$${unpadded(tag)}`
+  }
+
+  async #verify(password: string, hash: string | null): Promise<boolean> {
+    const [, memoryKiB, passes, nonce, tag] =
+      hash?.match(/^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=1\$([^$]+)\$([^$]+)$/) ?? []
+    if (!memoryKiB || !passes || !nonce || !tag) {
+      await stretch(password, { ...this.#cost, nonce: Buffer.alloc(16) })
+      return false
+    }
+    const parameters = {
+      memoryKiB: Number(memoryKiB),
+      passes: Number(passes),
+      nonce: Buffer.from(nonce, 'base64'),
+    }
+    return timingSafeEqual(await stretch(password, parameters), Buffer.from(tag, 'base64'))
+  }
+}
+
+const stretch = (password: string, { memoryKiB, passes, nonce }: Parameters): Promise<Buffer> =>
+  promisify(argon2)('argon2id', {
+    message: Buffer.from(password.normalize('NFC')),
+    nonce,
+    memory: memoryKiB,
+    passes,
+    parallelism: 1,
+    tagLength: 32,
+  })
+
+const wrongLogIn = () => new Refusal('bad-credentials', 'User ID or password is wrong.')
+
+const unpadded = (octets: Buffer) => octets.toString('base64').replace(/=+$/, '')
+
+const acceptable = (password: string) => {
+  if (isTooShort(password))
+    throw new Refusal('bad-request', `A password needs at least ${chosenSecretCharacters} characters.`)
+  return password
+}

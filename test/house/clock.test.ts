@@ -1,0 +1,43 @@
+/** A clock that was once wrong forward: it is told, and comes back when the operator says so. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { check } from '../../server/backup.ts'
+import { clockFault } from '../../server/ground/clock.ts'
+import { newestStoredTime, openDatabase } from '../../server/ground/database.ts'
+import { passphrase, world } from '../support/world.ts'
+
+const ann = 'ann@wafer.test'
+const dayMs = 24 * 60 * 60_000
+
+test('A clock that was ahead is told at start and by check, and check mends it only where asked, and nothing serves', async (t) => {
+  const server = await world(t)
+  await server.addUser(ann)
+  server.pass(400 * dayMs)
+  const terminal = await server.terminal(ann)
+  await terminal.unlock(passphrase)
+  await server.deliver(ann, 'From: bob@far.example\r\nSubject: x\r\n\r\ny\r\n')
+  await assert.rejects(check(server.config, { mendClock: true }), { code: 'exists' })
+  await server.restart()
+  assert.ok(server.logged.some((line) => line.includes('--mend-clock')))
+  await server.stop()
+  const clock = async (mendClock: boolean) =>
+    (await check(server.config, { mendClock })).find(({ sentence }) => sentence.startsWith('Clock'))!
+  assert.equal((await clock(false)).sound, false)
+  assert.deepEqual(await clock(true), {
+    sound: true,
+    sentence: 'Clock: mended. Whoever was logged in at the wrong time logs in again.',
+  })
+  assert.equal((await clock(false)).sound, true)
+  assert.ok((await check(server.config)).every(({ sound }) => sound))
+  const db = openDatabase(`${server.config.data}/wafer.db`)
+  t.after(() => db.$client.close())
+  assert.ok(newestStoredTime(db) <= Date.now())
+  const [{ at }] = db.$client.prepare('SELECT max(arrived_at) AS at FROM messages').all() as [{ at: number }]
+  assert.ok(at <= Date.now())
+})
+
+test('Clocks differ a little, which is no fault', () => {
+  const now = Date.UTC(2026, 10, 22)
+  assert.equal(clockFault(now + 60_000, now), null)
+  assert.match(clockFault(now + 60_001, now)!, /2026-11-22T00:01:00\.001Z/)
+})

@@ -1,0 +1,180 @@
+/** The arrows between modules, held to what the design says of them. */
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, normalize } from 'node:path'
+import { test } from 'node:test'
+import { root } from '../support/places.ts'
+
+type Import = { from: string; to: string; typeOnly: boolean; names: string }
+
+const imports: Import[] = ['server', 'web', 'tui'].flatMap((folder) => {
+  let files: string[] = []
+  try {
+    files = readdirSync(join(root, folder), { recursive: true }).map(String)
+  } catch {} // the folder is not there yet
+  return files
+    .filter((file) => /\.tsx?$/.test(file))
+    .flatMap((file) => {
+      const from = join(folder, file)
+      const source = readFileSync(join(root, from), 'utf8')
+      const found = source.matchAll(
+        /^(?:import|export)\s+(type\s+)?([^'";]*?)\s*from\s+'([^']+)'|\bimport\('([^']+)'\)/gm,
+      )
+      return [...found].map(([, type, names = '', target, dynamic]) => {
+        const to = target ?? dynamic!
+        const local = to.startsWith('.') ? normalize(join(dirname(from), to)) : to
+        const each = names
+          .replace(/[{}]/g, '')
+          .split(',')
+          .map((name) => name.trim())
+          .filter(Boolean)
+        return {
+          from,
+          to: local,
+          names,
+          typeOnly: Boolean(type) || (each.length > 0 && each.every((name) => name.startsWith('type '))),
+        }
+      })
+    })
+})
+
+const serverFiles = readdirSync(join(root, 'server'), { recursive: true })
+  .map((file) => join('server', String(file)))
+  .filter((file) => file.endsWith('.ts'))
+
+const values = imports.filter(({ typeOnly }) => !typeOnly)
+
+test('The test of the arrows sees arrows', () => {
+  assert.ok(
+    imports.some(
+      ({ from, to, typeOnly }) => from === 'web/mail/message.tsx' && to.startsWith('server/') && typeOnly,
+    ),
+  )
+  assert.ok(values.length > 50)
+})
+
+/** What each room of the server may use. The files that lie beside the rooms use all of them, and `main` opens them. */
+const rooms: Record<string, string[]> = {
+  ground: [],
+  people: ['ground'],
+  locked: ['ground'],
+  keys: ['people', 'locked', 'ground'],
+  mail: ['keys', 'people', 'locked', 'ground'],
+  doors: ['mail', 'keys', 'people', 'locked', 'ground'],
+}
+const roomOf = (file: string) => file.match(/^server\/(\w+)\//)?.[1]
+
+test('Arrows between the rooms of the server run downwards, those of types too', () => {
+  const inRooms = imports.filter(({ from, to }) => roomOf(from) && to.startsWith('server/'))
+  assert.ok(inRooms.length > 200)
+  const upwards = inRooms
+    .filter(
+      ({ from, to }) => roomOf(from) !== roomOf(to) && !rooms[roomOf(from)!]!.includes(roomOf(to) ?? 'top'),
+    )
+    .map(({ from, to }) => `${from} > ${to}`)
+  // What main makes and closes is handed to the doors as one.
+  assert.deepEqual(
+    upwards.filter((arrow) => !/^server\/doors\/.* > server\/main\.ts$/.test(arrow)),
+    [],
+  )
+})
+
+test('What works with keys and hostile mail is locked away: others load its face alone', () => {
+  const within = values.filter(
+    ({ from, to }) => roomOf(from) !== 'locked' && /^server\/locked\/(vault|reader)\//.test(to),
+  )
+  // Files of mail are split and dated by a command, which reads them as the person who calls it.
+  assert.deepEqual(
+    within.map(({ from, to }) => `${from} > ${to}`),
+    ['server/mail/mail-files.ts > server/locked/reader/mime.ts'],
+  )
+})
+
+test('The full client and the line mode know nothing of each other', () => {
+  const across = imports.filter(
+    ({ from, to }) =>
+      (from.startsWith('tui/full/') && to.startsWith('tui/plain')) ||
+      (from.startsWith('tui/plain') && to.startsWith('tui/full/')),
+  )
+  assert.deepEqual(across, [])
+})
+
+test('Pages and terminal client import the server by type only', () => {
+  assert.deepEqual(
+    values.filter(({ from, to }) => /^(web|tui)\//.test(from) && to.startsWith('server/')),
+    [],
+  )
+})
+
+test('Only the entry of the web server imports pages', () => {
+  const outside = imports.filter(({ from, to }) => from.startsWith('server/') && to.startsWith('web/'))
+  assert.deepEqual([...new Set(outside.map(({ from }) => from))], ['server/doors/web-server.ts'])
+})
+
+test('No module imports, by whatever way round, one that imports it', () => {
+  const arrows = new Map<string, string[]>()
+  for (const { from, to } of values.filter(({ to: target }) => /^(server|web|tui)\//.test(target)))
+    arrows.set(from, [...(arrows.get(from) ?? []), to])
+  const visit = (file: string, way: string[]): void => {
+    assert.ok(!way.includes(file), `circle: ${[...way, file].join(' > ')}`)
+    for (const next of arrows.get(file) ?? []) visit(next, [...way, file])
+  }
+  for (const file of arrows.keys()) visit(file, [])
+})
+
+test('Only secret-keys touches OpenPGP secret keys, and only the child process touches secret-keys', () => {
+  const secretFunctions =
+    /\b(decryptKey|encryptKey|generateKey|readPrivateKeys?|decryptSessionKeys|reformatKey|PrivateKey)\b/
+  const users = serverFiles
+    .filter((file) => !file.startsWith('server/locked/vault/'))
+    .filter((file) => {
+      const source = readFileSync(join(root, file), 'utf8')
+      return /from 'openpgp'/.test(source) && secretFunctions.test(source)
+    })
+  assert.deepEqual(users, [])
+  const importers = values
+    .filter(({ to }) => to === 'server/locked/vault/secret-keys.ts')
+    .map(({ from }) => from)
+  assert.deepEqual(importers, ['server/locked/child.ts'])
+})
+
+test('The web process loads neither the OpenPGP library nor the code that reads mail', () => {
+  const reached = new Set<string>()
+  const visit = (file: string): void => {
+    if (reached.has(file)) return
+    reached.add(file)
+    for (const { to } of values.filter(({ from }) => from === file)) visit(to)
+  }
+  visit('server/main.ts')
+  for (const module of [
+    'openpgp',
+    'postal-mime',
+    'server/locked/reader/encrypted-mail.ts',
+    'server/locked/vault/secret-keys.ts',
+  ])
+    assert.ok(!reached.has(module), module)
+})
+
+test('Each table has one module that writes to it', () => {
+  const database = readFileSync(join(root, 'server/ground/database.ts'), 'utf8')
+  const owners = new Map<string, string>()
+  let owner = ''
+  for (const line of database.split('\n')) {
+    owner = line.match(/^\/\/ ---- owner: (\S+)/)?.[1] ?? owner
+    const table = line.match(/^export const (\w+) = sqliteTable/)?.[1]
+    if (table) owners.set(table, owner)
+  }
+  assert.ok(owners.size > 10)
+  const strays = serverFiles.flatMap((path) => {
+    const file = basename(path)
+    const written = readFileSync(join(root, path), 'utf8').matchAll(/\.(?:insert|update|delete)\((\w+)\)/g)
+    return [...written]
+      .map(([, table]) => ({ file, table: table! }))
+      .filter(({ table }) => owners.has(table) && owners.get(table) !== file)
+  })
+  // The stopped holder is told in the transaction that stops it, and its notice taken back in the one that grants.
+  assert.deepEqual(
+    strays.filter(({ file, table }) => !(file === 'allowances.ts' && table === 'sessions')),
+    [],
+  )
+})

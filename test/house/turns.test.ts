@@ -1,0 +1,205 @@
+/**
+ * The event loop belongs to all: while one user, or one request, does its worst, no turn of the loop is long, another
+ * user's request is answered at once, and the server's memory stays small.
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { describe, test } from 'node:test'
+import { assertUndisturbed, bar, measuredServer, withKey } from '../support/turns.ts'
+import { password, type Terminal } from '../support/world.ts'
+
+const ann = 'ann@wafer.test'
+
+describe('the measure', () => {
+  test('sees a turn that is long, and whoever waits for its end', { timeout: 120_000 }, async (t) => {
+    const server = await measuredServer(t, async () => {})
+    const { figures } = await server.during(async () => {
+      server.process.send!({ holdMs: 3 * bar.turnMs })
+    })
+    assert.ok(figures.longestCpuMs >= 3 * bar.turnMs, JSON.stringify(figures))
+    assert.ok(figures.longestWaitMs > bar.waitMs, JSON.stringify(figures))
+  })
+
+  test('does not see what other programs do', { timeout: 120_000 }, async (t) => {
+    const server = await measuredServer(t, async (services) => void (await withKey(services, ann)))
+    const terminal = await server.terminal(ann)
+    const others = Array.from({ length: 6 }, () => spawn(process.execPath, ['-e', 'for (;;);']))
+    t.after(() => others.forEach((other) => void other.kill('SIGKILL')))
+    const { figures } = await server.during(async () => {
+      for (let times = 0; times < 100; times++) await terminal.get('/folders')
+    })
+    assertUndisturbed(figures)
+    assert.ok(figures.asked > 10)
+  })
+})
+
+/** A JSON body as octets: `JSON.stringify` of the attacks would take this process as much as the server. */
+const send = async (terminal: Terminal, url: string, path: string, body: string) => {
+  const response = await fetch(`${url}/api${path}`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${terminal.token}`,
+      'wafer-key': terminal.keyToken ?? '',
+      'content-type': 'application/json',
+    },
+    body,
+  })
+  const answer = await response.json()
+  return { status: response.status, answer }
+}
+
+describe('structure: a JSON body is bounded before it is parsed', () => {
+  const bodies: [string, string, () => string, number, RegExp][] = [
+    [
+      'millions of attachments of nothing',
+      '/messages',
+      () => `{"to":"${ann}","attachments":[${'{},'.repeat(12_000_000)}{}]}`,
+      413,
+      /100 files/,
+    ],
+    ['thirty megabytes of brackets', '/messages', () => '['.repeat(30_000_000), 400, /16 levels/],
+    ['a member of brackets', '/messages', () => `{"to":${'['.repeat(30_000_000)}`, 400, /16 levels/],
+    ['a list of numbers', '/messages', () => `{"to":[${'1,'.repeat(15_000_000)}1]}`, 413, /10000 members/],
+    ['a string that has no end', '/messages', () => `{"text":"${'\\"'.repeat(15_000_000)}`, 400, /not JSON/],
+    [
+      'a text of 30 MB',
+      '/messages',
+      () => `{"text":"${'x'.repeat(30_000_000)}"}`,
+      413,
+      /member .*text.* is larger/,
+    ],
+    [
+      'files that are no base64',
+      '/messages',
+      () => `{"attachments":[{"name":"a","content":"${'?'.repeat(30_000_000)}"}]}`,
+      400,
+      /content/,
+    ],
+    [
+      '101 files',
+      '/messages',
+      () =>
+        `{"to":"${ann}","attachments":[${'{"name":"a","content":"YQ=="},'.repeat(100)}{"name":"a","content":"YQ=="}]}`,
+      413,
+      /100 files/,
+    ],
+    [
+      '1,001 addresses',
+      '/messages',
+      () => `{"to":"${Array.from({ length: 1001 }, (_, n) => `a${n}@wafer.test`).join(', ')}","text":"x"}`,
+      413,
+      /1000 addresses/,
+    ],
+    ['addresses of 250 KB', '/recipients', () => `{"to":"${'a@b.c,'.repeat(41_000)}"}`, 200, /a@b\.c/],
+    [
+      'brackets for addresses',
+      '/recipients',
+      () => `{"to":"${'('.repeat(250_000)}"}`,
+      422,
+      /not a mail address/,
+    ],
+    [
+      'signs between angles',
+      '/recipients',
+      () => `{"to":"${'<a@'.repeat(83_000)}"}`,
+      422,
+      /not a mail address/,
+    ],
+    [
+      'groups for addresses',
+      '/recipients',
+      () => `{"to":"${'g:a,'.repeat(62_000)}"}`,
+      422,
+      /not a mail address/,
+    ],
+  ]
+  test('each is refused, or answered, at once', { timeout: 300_000 }, async (t) => {
+    const server = await measuredServer(
+      t,
+      async ({ users }) => void (await users.add({ address: ann, password })),
+    )
+    const terminal = await server.terminal(ann)
+    for (const [what, path, body, status, sentence] of bodies) {
+      const text = body()
+      const { figures, result } = await server.during(() => send(terminal, server.url, path, text))
+      assert.equal(result.status, status, what)
+      assert.match(JSON.stringify(result.answer).slice(0, 2000), sentence, what)
+      assertUndisturbed(figures, what)
+    }
+  })
+})
+
+describe('size: what is allowed, at its largest, delays nobody', () => {
+  const calls: [string, string, () => string, number][] = [
+    [
+      '1,000 addresses',
+      '/recipients',
+      () => `{"to":"${Array.from({ length: 1000 }, (_, n) => `u${n}@wafer.test`)}"}`,
+      200,
+    ],
+    [
+      'a draft to whomever, 250 KB of them',
+      '/messages',
+      () => `{"draft":true,"to":"${'a@b.c,<'.repeat(30_000)}"}`,
+      201,
+    ],
+    ['a text of 2 MB to sign', '/sign', () => `{"text":"${'words '.repeat(340_000)}"}`, 200],
+    ['lines of dashes to sign', '/sign', () => `{"text":"${'-\\n'.repeat(680_000)}"}`, 200],
+    [
+      'keys that are none',
+      '/correspondents',
+      () => `{"armored":"${'-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\n'.repeat(26_000)}"}`,
+      422,
+    ],
+  ]
+  test('each is done in pieces, in sets, or in a child process', { timeout: 300_000 }, async (t) => {
+    const server = await measuredServer(t, async (services) => {
+      await withKey(services, ann)
+      const row = services.db.$client.prepare(
+        "INSERT INTO users (address, name, password_hash, created_at) VALUES (?, '', '', 0)",
+      )
+      services.db.transaction(() => {
+        for (let n = 0; n < 20_000; n++) row.run(`u${n}@wafer.test`)
+      })
+    })
+    const terminal = await server.terminal(ann)
+    for (const [what, path, body, status] of calls) {
+      await terminal.unlock()
+      const text = body()
+      const { figures, result } = await server.during(() => send(terminal, server.url, path, text))
+      assert.equal(result.status, status, `${what} ${JSON.stringify(result.answer).slice(0, 500)}`)
+      assertUndisturbed(figures, what)
+    }
+  })
+})
+
+describe('queue: work with keys is done in turn', () => {
+  test('a hundred mails opened at once are all opened, and another user opens one meanwhile', {
+    timeout: 300_000,
+  }, async (t) => {
+    const bob = 'bob@wafer.test'
+    const server = await measuredServer(t, async (services) => {
+      for (const address of [ann, bob]) {
+        const user = await withKey(services, address)
+        const mail = Buffer.from(`From: ${address}\r\nTo: ${address}\r\nSubject: x\r\n\r\nhello\r\n`)
+        await services.mailboxes.deliver([user.id], await services.letters.toSelf(user, mail))
+      }
+    })
+    const [anns, bobs] = [await server.terminal(ann), await server.terminal(bob)]
+    await anns.unlock()
+    await bobs.unlock()
+    const { result } = await server.during(async () => {
+      let left = 100
+      const opened = Array.from({ length: left }, async () => {
+        const { status } = await anns.post('/messages/1/decrypt')
+        left -= 1
+        return status
+      })
+      const other = await bobs.post('/messages/2/decrypt')
+      return { other, left, opened: await Promise.all(opened) }
+    })
+    assert.deepEqual(result.opened, Array(100).fill(200))
+    assert.equal(result.other.status, 200)
+    assert.ok(result.left > 50, `bob waited for ${100 - result.left} of ann's`)
+  })
+})

@@ -1,0 +1,266 @@
+/** The ledger as its owner and the operator may rely on it: what was cut, emptied or put back is found, and only that. */
+import assert from 'node:assert/strict'
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { backup, check, restore } from '../../server/backup.ts'
+import { databaseFile } from '../../server/ground/database.ts'
+import { ledgerEndsFile } from '../../server/people/ledger-ends.ts'
+import { ledgerOlder } from '../../tui/text/words.ts'
+import { Client, type LedgerMemory } from '../../tui/wire/client.ts'
+import { Desk } from '../support/desk.ts'
+import { password, type Terminal, type World, world } from '../support/world.ts'
+
+const ann = 'ann@wafer.test'
+const ben = 'ben@wafer.test'
+
+/** A row or two on somebody's ledger. */
+const useKey = async (terminal: Terminal) => {
+  assert.equal((await terminal.unlock()).status, 201)
+  await terminal.delete('/allowance')
+}
+
+/** A server on which Ann has used her key, and Ben his. */
+const used = async (t: TestContext, environment: Record<string, string> = {}) => {
+  const server = await world(t, environment)
+  const user = await server.addUser(ann)
+  await server.addUser(ben)
+  const terminal = await server.terminal(ann)
+  await useKey(terminal)
+  await useKey(await server.terminal(ben))
+  return { server, user, terminal }
+}
+
+/** What `check` says of the ledger. */
+const ofLedger = async (server: World) =>
+  (await check(server.config))
+    .filter(({ sentence }) => sentence.startsWith('Ledger'))
+    .map(({ sound, sentence }) => `${sound} ${sentence}`)
+
+const sound = ['true Ledger: complete and unchanged.']
+
+/** The end of Ann's ledger as it is now, to be put back by who may write to the database. */
+const endOf = (server: World, userId: number) => {
+  const { $client: db } = server.services.db
+  const head = db.prepare('SELECT last_id, count, mac FROM ledger_heads WHERE user_id = ?').get(userId) as {
+    last_id: number
+    count: number
+    mac: Buffer
+  }
+  return () => {
+    db.prepare('DELETE FROM ledger WHERE user_id = ? AND id > ?').run(userId, head.last_id)
+    db.prepare('UPDATE ledger_heads SET last_id = ?, count = ?, mac = ? WHERE user_id = ?').run(
+      head.last_id,
+      head.count,
+      head.mac,
+      userId,
+    )
+  }
+}
+
+test('A ledger whose newest rows are gone and whose earlier end was put back is found by check, and named', async (t) => {
+  const { server, user, terminal } = await used(t)
+  const cut = endOf(server, user.id)
+  await useKey(terminal)
+  server.services.ledger.noteEnds()
+  assert.deepEqual(await ofLedger(server), sound)
+  cut()
+  const [found] = await ofLedger(server)
+  assert.match(found!, /^false Ledger: .*cut off.*: ann@wafer\.test\.$/)
+  // It stays found: after a restart, and when rows come after it.
+  await server.restart()
+  assert.ok(server.logged.some((line) => line.includes('ledgers are older')))
+  await useKey(await server.terminal(ann))
+  server.services.ledger.noteEnds()
+  assert.deepEqual(await ofLedger(server), [found])
+})
+
+test('A ledger that was emptied is found by check though no slot tells that it was used, and stays found', async (t) => {
+  const { server, user, terminal } = await used(t)
+  server.services.ledger.noteEnds()
+  server.services.db.$client.exec(
+    `DELETE FROM ledger WHERE user_id = ${user.id};
+     DELETE FROM ledger_heads WHERE user_id = ${user.id};
+     UPDATE key_slots SET used_at = NULL WHERE user_id = ${user.id}`,
+  )
+  const emptied = ['false Ledger: it was emptied: ann@wafer.test.']
+  assert.deepEqual(await ofLedger(server), emptied)
+  await server.restart()
+  assert.deepEqual(await ofLedger(server), emptied)
+  // Also where the file of ends is gone: the beginning that was made with the keyring is missing.
+  rmSync(ledgerEndsFile(server.config.data))
+  server.services.db.$client.exec(`UPDATE key_slots SET used_at = 1 WHERE user_id = ${user.id}`)
+  assert.deepEqual(await ofLedger(server), emptied)
+  assert.equal((await terminal.get('/session')).status, 200)
+})
+
+test('A database that was put back whole is found by check; one that restore brought is not called so', async (t) => {
+  const { server } = await used(t)
+  const folder = mkdtempSync(join(tmpdir(), 'wafer-ledger-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const copy = join(folder, 'copy.db')
+  await backup(server.config, copy, null)
+  await useKey(await server.terminal(ann))
+  await server.stop()
+  const file = databaseFile(server.config.data)
+  const now = join(folder, 'now.db')
+  copyFileSync(file, now)
+  copyFileSync(copy, file)
+  assert.match((await ofLedger(server)).join(), /older state: ann@wafer\.test\.$/)
+  copyFileSync(now, file)
+  assert.deepEqual(await ofLedger(server), sound)
+  await restore(server.config, copy, null)
+  assert.deepEqual(await ofLedger(server), sound)
+})
+
+test('What a crash takes from the file of ends is nobody’s cut: it may lag behind, and its last line may be torn', async (t) => {
+  const { server, terminal } = await used(t)
+  server.services.ledger.noteEnds()
+  const file = ledgerEndsFile(server.config.data)
+  assert.equal(statSync(file).mode & 0o777, 0o600)
+  const before = readFileSync(file)
+  await useKey(terminal)
+  await server.stop()
+  writeFileSync(file, before)
+  assert.deepEqual(await ofLedger(server), sound)
+  appendFileSync(file, '\n1 99 0a')
+  assert.deepEqual(await ofLedger(server), sound)
+  await server.start()
+  await useKey(await server.terminal(ann))
+  await server.stop()
+  assert.deepEqual(await ofLedger(server), sound)
+  // What a server that was killed wrote last is in the database, and nothing says otherwise.
+  rmSync(file)
+  assert.deepEqual(await ofLedger(server), sound)
+})
+
+test('A user who was removed leaves no fault behind; one who was deleted in the database does', async (t) => {
+  const { server, user } = await used(t)
+  server.services.ledger.noteEnds()
+  await server.services.users.remove((await server.services.users.named(ben)).id)
+  assert.deepEqual(await ofLedger(server), sound)
+  server.services.db.$client.exec(`DELETE FROM users WHERE id = ${user.id}`)
+  assert.match((await ofLedger(server)).join(), new RegExp(`older state: user ${user.id}\\.$`))
+})
+
+test('Work that was taken back leaves no end behind', async (t) => {
+  const { server, user } = await used(t)
+  const { ledger, db } = server.services
+  assert.throws(() =>
+    db.transaction(() => {
+      ledger.append({ userId: user.id, event: 'used', terminal: 'nobody', address: 'nowhere' })
+      throw new Error('taken back')
+    }),
+  )
+  ledger.noteEnds()
+  assert.deepEqual(await ofLedger(server), sound)
+})
+
+test('The API says whether the ledger has the row that a terminal remembers', async (t) => {
+  const { server, user, terminal } = await used(t)
+  const asked = async (query = '') => (await terminal.get(`/session${query}`)).body.ledger
+  const cut = endOf(server, user.id)
+  const { newest: early } = await asked()
+  assert.match(early, /^\d+\.[\w-]{11}$/)
+  await useKey(terminal)
+  const { newest, complete } = await asked(`?ledger=${early}`)
+  assert.equal(complete, true)
+  assert.notEqual(newest, early)
+  const others = (await (await server.terminal(ben)).get('/session')).body.ledger.newest
+  for (const foreign of [others, '0.AAAAAAAAAAA', `${newest}x`, 'nonsense', '999999999999999999.x'])
+    assert.equal((await asked(`?ledger=${foreign}`)).complete, false, foreign)
+  cut()
+  assert.deepEqual(await asked(`?ledger=${newest}`), { newest: early, complete: false })
+})
+
+test('The terminal client remembers each user’s ledger, and says once when entries are missing', async (t) => {
+  const { server, user, terminal } = await used(t)
+  const kept = new Map<string, string>()
+  const memory: LedgerMemory = {
+    mark: (at, whose) => kept.get(`${at} ${whose}`) ?? null,
+    keepMark: (at, whose, mark) => void kept.set(`${at} ${whose}`, mark),
+  }
+  const sessionOf = async (whose: string) => {
+    const client = new Client({ server: server.url })
+    t.after(() => client.close())
+    client.ledgerMemory = memory
+    await client.logIn(whose, password, 'desk')
+    return (await client.session()).ledger.complete
+  }
+  const cut = endOf(server, user.id)
+  await useKey(terminal)
+  assert.equal(await sessionOf(ann), true)
+  cut()
+  assert.equal(await sessionOf(ben), true, 'another user of the same machine')
+  assert.equal(await sessionOf(ann), false)
+  assert.equal(await sessionOf(ann), true)
+})
+
+test('The full client shows that entries of the key log are missing', async (t) => {
+  const { server, user, terminal } = await used(t)
+  const cut = endOf(server, user.id)
+  await useKey(terminal)
+  const desk = new Desk(server)
+  t.after(() => desk.end())
+  let mark = (await terminal.get('/session')).body.ledger.newest as string
+  desk.client.ledgerMemory = {
+    mark: () => mark,
+    keepMark: (_at, _whose, next) => {
+      mark = next
+    },
+  }
+  cut()
+  await desk.logIn(ann)
+  await desk.sees(ledgerOlder.slice(0, 60))
+})
+
+test('Pages remember the ledger for each user of a browser, and say on each page that entries are missing until one goes on', async (t) => {
+  const { server, user, terminal } = await used(t)
+  const cut = endOf(server, user.id)
+  await useKey(terminal)
+  const jar = new Map<string, string>()
+  const go = async (path: string, form?: Record<string, string>) => {
+    const response = await fetch(`${server.url}${path}`, {
+      redirect: 'manual',
+      headers: { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') },
+      ...(form ? { method: 'POST', body: new URLSearchParams(form) } : {}),
+    })
+    for (const line of response.headers.getSetCookie()) {
+      const [, name, value] = line.match(/^([^=]+)=([^;]*)/)!
+      if (/Max-Age=0/.test(line)) jar.delete(name!)
+      else jar.set(name!, value!)
+    }
+    return response.text()
+  }
+  const token = (html: string) => html.match(/name=t value=([\w-]+)/)![1]!
+  const logIn = async (whose: string) => {
+    jar.delete('wafer')
+    const t = token(await go('/login'))
+    await go('/login', { t, user: whose, pass: password })
+  }
+  const missing = /Entries that this browser has seen are missing/
+  await logIn(ann)
+  assert.doesNotMatch(await go('/f/inbox'), missing)
+  cut()
+  assert.match(await go('/f/inbox'), missing)
+  await logIn(ben)
+  assert.doesNotMatch(await go('/f/inbox'), missing)
+  await logIn(ann)
+  assert.match(await go('/f/inbox'), missing)
+  const log = await go('/log')
+  assert.match(log, missing)
+  await go('/log', {
+    t: token(log.slice(log.indexOf('/log method') - 200).match(/<form[^>]*action="?\/log.*/s)?.[0] ?? log),
+  })
+  assert.doesNotMatch(await go('/f/inbox'), missing)
+  assert.equal([...jar.keys()].filter((name) => name.startsWith('wafer-log-')).length, 2)
+})

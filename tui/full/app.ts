@@ -1,0 +1,864 @@
+/**
+ * The client at work: it holds the state, gives each key press to the screen on top, and talks to the server. Whatever
+ * the server refuses ends in one of three places: a window for the key, the log-in, or a sentence in the bottom line;
+ * the screens under it stay as they were, so that one goes on where one was.
+ */
+
+import type { Completion } from '../letter/paths.ts'
+import { clockOf, ledgerOlder, startingWith } from '../text/words.ts'
+import { type Client, heartbeatS, isProblem, Problem, Unreachable, Untrusted } from '../wire/client.ts'
+import { edited, emptyField, Secret } from './field.ts'
+import { type Context, commandOf, type Keymap, keyFor, keyName } from './keymap.ts'
+import { type Press, questionRows, type ScreenKind, type Size } from './screen.ts'
+import { keyLog, keysAndPasskeys, terminals } from './screens/account.ts'
+import { approval } from './screens/approval.ts'
+import { compose, dropLetters, keepDue, keepLetters, openCompose } from './screens/compose.ts'
+import { goToFolder, openFolder } from './screens/folders.ts'
+import { help, helpRows } from './screens/help.ts'
+import { inUse } from './screens/in-use.ts'
+import { list, openList } from './screens/list.ts'
+import { login } from './screens/login.ts'
+import { menu } from './screens/menu.ts'
+import { forgotten, message } from './screens/message.ts'
+import { offer } from './screens/offer.ts'
+import { text } from './screens/text.ts'
+import { unlock } from './screens/unlock.ts'
+import { untrusted } from './screens/untrusted.ts'
+import {
+  type Action,
+  type AnyScreen,
+  isWindow,
+  keyLeftMs,
+  reduce,
+  type Screen,
+  type State,
+  start,
+} from './state.ts'
+
+const kinds = {
+  login,
+  list,
+  message,
+  compose,
+  unlock,
+  inUse,
+  approval,
+  menu,
+  text,
+  offer,
+  help,
+  untrusted,
+} as const
+
+const contactEveryMs = (heartbeatS * 1000) / 4
+/** While the key is open here, or nothing is known of it: who takes it over is told soon. */
+const keyCheckEveryMs = 5000
+const noticeMs = 5000
+/** What can be undone is said for longer. */
+const undoNoticeMs = 10_000
+/** Keys closer together than this are one burst of typing. */
+const burstMs = 300
+/** What was typed for a window that did not come goes on until there is a pause as long as this. */
+const aheadMs = 1000
+const undoMs = 60_000
+/** How long an act at the end of the client may take. */
+const lastActMs = 1500
+
+/** What the surroundings do for the client: the terminal, the editor, the end. */
+export type Surroundings = {
+  /** What this terminal calls itself at the server. */
+  terminal: string
+  /** Gives the terminal away while the work runs. */
+  suspended(work: () => Promise<void>): Promise<void>
+  /** Stops the process until it is taken up again. */
+  stopProcess(): Promise<void>
+  redraw(): void
+  /** Ends the client with this exit code. */
+  exit(code: number): void
+  now(): number
+}
+
+const notKept =
+  'A letter under this is not kept as a draft. Log in, and it will be; or press ^C again to quit and lose it.'
+
+/** Thrown to leave work whose screen has gone. */
+class GivenUp extends Error {}
+
+export class App {
+  readonly client: Client
+  readonly keymap: Keymap
+  readonly surroundings: Surroundings
+  #state: State
+  #listeners = new Set<() => void>()
+  #lastId = 0
+  #size: Size = { columns: 80, rows: 24 }
+  #endings = new Map<number, (value: unknown) => void>()
+  #loggingIn: Promise<void> | null = null
+  #timers: NodeJS.Timeout[] = []
+  #stoppedTold = ''
+  #inbox: number | null = null
+  #unsaid = ''
+  #isChecking = false
+  #isPressing = false
+  /** Presses so far, how many there had been when work was begun last, and when the last one was. */
+  #presses = 0
+  #begunAfter = 0
+  #pressedAt = Number.NEGATIVE_INFINITY
+  /** What is typed now was meant for a screen that is gone. */
+  #isStray = false
+  /** The pause that ends it. */
+  #strayMs = burstMs
+  /** Why no session starts; null while nothing speaks against it. */
+  distrust: Untrusted | null = null
+
+  constructor(options: { client: Client; keymap: Keymap; surroundings: Surroundings }) {
+    this.client = options.client
+    this.keymap = options.keymap
+    this.surroundings = options.surroundings
+    this.#state = start(options.client.server.host, options.keymap, options.surroundings.now())
+  }
+
+  // ---- state
+
+  get state(): State {
+    return this.#state
+  }
+
+  snapshot = (): State => this.#state
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  dispatch(action: Action) {
+    const next = reduce(this.#state, action)
+    if (next === this.#state) return
+    this.#state = next
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Rows between the title and the two lines at the foot. */
+  get bodyRows(): number {
+    return Math.max(1, this.#size.rows - 3)
+  }
+
+  get size(): Size {
+    return this.#size
+  }
+
+  /** Told by the frame: what is loaded and how far a page goes depends on it. */
+  resized(size: Size) {
+    this.#size = size
+  }
+
+  /** After a change of size: what the screen shows may reach further than what was loaded. */
+  fit() {
+    const { top } = this
+    if (top?.name === 'list') list.fit(this, top)
+  }
+
+  get top(): Screen | null {
+    return this.#state.screens.at(-1) ?? null
+  }
+
+  kindOf(screen: Screen): ScreenKind<Screen> {
+    return kinds[screen.name] as unknown as ScreenKind<Screen>
+  }
+
+  /** Says it for some seconds, so that the hints come back; what is kept gives way to what was asked for alone. */
+  note(text: string, { forMs = noticeMs, isKept = false }: { forMs?: number; isKept?: boolean } = {}) {
+    this.dispatch({ type: 'notice', text, isKept, until: this.surroundings.now() + forMs })
+  }
+
+  /** Says what nobody asked for: it waits for a problem, or for what is kept, to go. */
+  mention(text: string) {
+    const { notice } = this.#state
+    if (notice?.isProblem || notice?.isKept) this.#unsaid = text
+    else this.note(text)
+  }
+
+  warn(text: string) {
+    this.dispatch({ type: 'notice', text, isProblem: true })
+  }
+
+  // ---- screens
+
+  push(screen: AnyScreen): number {
+    this.#lastId += 1
+    const put = { ...screen, id: this.#lastId } as Screen
+    // Such screens come and go when the server answers, while somebody may be typing for another.
+    if (isWindow(put)) this.#windowMoves()
+    this.dispatch({ type: 'pushed', screen: put })
+    this.kindOf(put).shown?.(this, put)
+    return put.id
+  }
+
+  /**
+   * Puts up a screen for which the server was asked: only over the one from which that was, for what is typed on
+   * another meanwhile, a passphrase it may be, is not meant for it.
+   *
+   * @returns its number; null where one went on to something else
+   */
+  pushOver(from: number | null, screen: AnyScreen): number | null {
+    return this.top?.id === from ? this.push(screen) : null
+  }
+
+  /** Puts a screen up and waits for what it ends with; null if it was left. */
+  put<T>(screen: AnyScreen): Promise<T | null> {
+    return new Promise((resolve) => {
+      const id = this.push(screen)
+      this.#endings.set(id, resolve as (value: unknown) => void)
+    })
+  }
+
+  /** Takes a screen away, whether it is on top or not. */
+  close(id: number, value: unknown = null) {
+    const end = this.#endings.get(id)
+    this.#endings.delete(id)
+    const { top: before } = this
+    const wasTop = before?.id === id
+    if (wasTop && isWindow(before)) this.#windowMoves()
+    else if (wasTop && 'busy' in before && before.busy) this.#noWindowCame()
+    this.dispatch({ type: 'popped', id })
+    const { top } = this
+    if (wasTop && top && !end) this.kindOf(top).shown?.(this, top)
+    end?.(value)
+  }
+
+  change<S extends AnyScreen>(screen: S & { id: number }, change: Partial<S>) {
+    const { top } = this
+    if (top?.id === screen.id && !isWindow(top) && 'busy' in top && 'busy' in change) {
+      if (change.busy) this.#begunAfter = this.#presses
+      else if (top.busy) this.#noWindowCame()
+    }
+    this.dispatch({ type: 'changed', id: screen.id, change: change as Partial<AnyScreen> })
+  }
+
+  /** The screen as it is by now; null once it is closed. */
+  current<S extends AnyScreen>(screen: S & { id: number }): (S & { id: number }) | null {
+    return (
+      (this.#state.screens.find(({ id }) => id === screen.id) as (S & { id: number }) | undefined) ?? null
+    )
+  }
+
+  // ---- the session
+
+  /** Shows the log-in; then the Inbox. */
+  begin(user: string, mailto: (() => void) | null) {
+    void this.#logIn({ user, again: null }).then(() => {
+      if (mailto) mailto()
+    })
+    // Whether the server can be trusted shows before anything is typed.
+    void this.client.session().catch((error: unknown) => {
+      if (error instanceof Untrusted) this.refuse(error)
+      else if (error instanceof Unreachable) this.warn(error.message)
+    })
+    this.#timers.push(setInterval(() => this.#tick(), 1000))
+    this.#timers.push(setInterval(() => void this.contact(), contactEveryMs))
+    this.#timers.push(
+      setInterval(() => {
+        if (!this.#isChecking && (this.#state.key || this.#state.isOffline)) void this.checkKey()
+      }, keyCheckEveryMs),
+    )
+  }
+
+  /** S1040-S1070: nothing goes on with a server that cannot be trusted. */
+  refuse(error: Untrusted) {
+    this.distrust = error
+    const sentences = [error.message, 'Nothing was sent, and no session was begun.']
+    for (const timer of this.#timers.splice(0)) clearInterval(timer)
+    this.dispatch({ type: 'replaced', screens: [] })
+    this.push({ name: 'untrusted', sentences })
+  }
+
+  async #logIn({ user, again }: { user: string; again: string | null }): Promise<void> {
+    this.#loggingIn ??= this.put<string>({
+      name: 'login',
+      user: edited(emptyField(), { name: '', text: user }) ?? emptyField(),
+      password: new Secret(),
+      focus: user ? 'password' : 'user',
+      busy: false,
+      again,
+      problem: '',
+    }).then((loggedIn) => {
+      this.#loggingIn = null
+      if (loggedIn === null) throw new GivenUp()
+      const isOther = again !== null && again !== loggedIn
+      if (isOther) this.#forgetUser()
+      this.dispatch({ type: 'loggedIn', user: loggedIn })
+      if (again === null || isOther) {
+        this.dispatch({ type: 'replaced', screens: [] })
+        openList(this, 'Inbox')
+      } else this.note(`Logged in again as ${loggedIn}: everything is as you left it.`)
+      void this.contact()
+      if (isOther) throw new GivenUp()
+    })
+    return this.#loggingIn
+  }
+
+  /**
+   * Tells the server that this terminal is there, and hears what became of the key meanwhile.
+   *
+   * @returns whether there was an answer
+   */
+  async checkKey(): Promise<boolean> {
+    const { user } = this.#state
+    if (user === null || this.top?.name === 'login') return false
+    const { token, keyToken } = this.client
+    this.#isChecking = true
+    try {
+      const session = await this.client.session()
+      // What a lock, an unlock or another user overtook says nothing about now.
+      if (this.client.token !== token || this.client.keyToken !== keyToken) return true
+      if (this.#state.isOffline) this.mention('The connection is back.')
+      const hadKey = this.#state.key !== null
+      this.dispatch({ type: 'session', session, now: this.surroundings.now() })
+      if (session.stopped && session.stopped.at !== this.#stoppedTold) {
+        this.#stoppedTold = session.stopped.at
+        this.client.keyToken = null
+        const { terminal, address } = session.stopped.by
+        this.warn(
+          `${clockOf(session.stopped.at)}: ${terminal} (${address}) stopped the use of your key here. If that was not you: ${keyFor(this.keymap, 'global', 'terminals')}, and change your password.${this.#stays}`,
+        )
+        this.#forgetOpened()
+      } else if (hadKey && !session.allowance) {
+        this.client.keyToken = null
+        this.mention(`The key has closed.${this.#stays}`)
+        this.#forgetOpened()
+      }
+      if (!session.ledger.complete) this.warn(ledgerOlder)
+      return true
+    } catch (error) {
+      this.#heardNothing(error)
+      return false
+    } finally {
+      this.#isChecking = false
+    }
+  }
+
+  #heardNothing(error: unknown) {
+    if (error instanceof Untrusted) this.refuse(error)
+    else if (error instanceof Unreachable) {
+      // Said once; the line of the key says it until there is a connection again.
+      if (!this.#state.isOffline) this.warn(error.message)
+      this.dispatch({ type: 'offline' })
+    } else if (isProblem(error, 'no-session')) void this.ask(() => this.client.session())
+  }
+
+  /** Hears how things stand with the key, and with the folders. */
+  async contact(): Promise<void> {
+    if (!(await this.checkKey())) return
+    try {
+      const { user } = this.#state
+      const folders = await this.client.folders()
+      if (this.#state.user !== user) return
+      this.dispatch({ type: 'folders', folders })
+      const inbox = folders.find(({ kind }) => kind === 'inbox')?.total ?? 0
+      if (this.#inbox !== null && inbox > this.#inbox) this.mention('New mail has come.')
+      this.#inbox = inbox
+      const { top } = this
+      const counted = top?.name === 'list' && folders.find(({ name }) => name === top.folder)
+      if (top && counted && !top.query && !top.limit && top.thread === null && counted.total !== top.total)
+        if (top.total === null)
+          // Where it is not known, the first page came before the folders did.
+          this.dispatch({ type: 'rows', id: top.id, offset: 0, rows: [], end: false, total: counted.total })
+        else kinds.list.shown(this, top as never)
+    } catch (error) {
+      this.#heardNothing(error)
+    }
+  }
+
+  /** Plaintext of a mail does not outlive the key on the screen of an unattended terminal; what one typed does. */
+  #forgetOpened() {
+    for (const screen of this.#state.screens)
+      if (screen.name === 'message' && screen.opened) this.change(screen, forgotten(this.keymap))
+      else if ('isSecret' in screen && screen.isSecret) this.close(screen.id)
+  }
+
+  /** What is said where the key closes and a letter that quotes something secret stays on the screen. */
+  get #stays(): string {
+    const stays = this.#state.screens.some((screen) => screen.name === 'compose' && screen.letter.isSecret)
+    return stays ? ' The letter that you write stays as it is.' : ''
+  }
+
+  /** Somebody else sits here now. */
+  #forgetUser() {
+    for (const screen of this.#state.screens) if (screen.name === 'unlock') screen.passphrase.clear()
+    this.#endings.clear()
+    dropLetters(this)
+    this.client.keyToken = null
+    this.#inbox = null
+    this.#stoppedTold = ''
+    this.#unsaid = ''
+  }
+
+  #tick() {
+    const now = this.surroundings.now()
+    const left = keyLeftMs({ ...this.#state, now })
+    if (left === 0) {
+      this.dispatch({ type: 'keyClosed' })
+      this.client.keyToken = null
+      this.mention(`The key has closed: its time is over.${this.#stays}`)
+      this.#forgetOpened()
+    }
+    keepDue(this)
+    const { notice, prompt } = this.#state
+    if (notice && !prompt && notice.until <= now) this.dispatch({ type: 'notice', text: '' })
+    if (this.#unsaid && !this.#state.notice && !prompt) {
+      this.note(this.#unsaid)
+      this.#unsaid = ''
+    }
+    const shows = this.#state.key || this.#state.undo || this.top?.name === 'approval'
+    if (shows) this.dispatch({ type: 'tick', now })
+  }
+
+  /** Keeps what is being written, locks, logs out and ends. */
+  async end(code = 0): Promise<void> {
+    for (const timer of this.#timers.splice(0)) clearInterval(timer)
+    // Keeping a letter must not be what keeps the session alive.
+    for (const last of [() => keepLetters(this), () => this.client.logOut()])
+      if (this.client.token)
+        await Promise.race([
+          last().catch(() => undefined),
+          new Promise((resolve) => setTimeout(resolve, lastActMs)),
+        ])
+    this.surroundings.exit(code)
+  }
+
+  // ---- work with the server
+
+  /**
+   * Asks the server. Where the session has ended, one logs in again and the work is done then.
+   *
+   * @returns null if it was refused; the bottom line says why
+   */
+  async ask<T>(work: () => Promise<T>, busy = ''): Promise<T | null> {
+    if (this.#isPressing) this.#begunAfter = this.#presses
+    // What is answered at once is not announced.
+    const timer = busy ? setTimeout(() => this.dispatch({ type: 'busy', what: busy }), 150) : null
+    try {
+      return await this.#asked(work)
+    } catch (error) {
+      if (!(error instanceof GivenUp)) this.complain(error)
+      return null
+    } finally {
+      if (timer) clearTimeout(timer)
+      if (this.#state.busy) this.dispatch({ type: 'busy', what: '' })
+    }
+  }
+
+  /** Asks the server for an act. @returns whether it was done; if not, the bottom line says why */
+  async does(act: () => Promise<unknown>, busy = ''): Promise<boolean> {
+    const done = await this.ask(async () => {
+      await act()
+      return true
+    }, busy)
+    return done ?? false
+  }
+
+  async #asked<T>(work: () => Promise<T>): Promise<T> {
+    const { user } = this.#state
+    for (;;) {
+      const { token } = this.client
+      const isOther = () => user !== null && this.#state.user !== user
+      try {
+        const result = await work()
+        // Who asked for it does not sit here any more.
+        if (isOther()) throw new GivenUp()
+        return result
+      } catch (error) {
+        if (isOther()) throw new GivenUp()
+        // What is refused may have been refused for what became of the key meanwhile.
+        if (error instanceof Problem && [403, 409].includes(error.status)) void this.checkKey()
+        if (!isProblem(error, 'no-session') || user === null) throw error
+        // Another request may have led through the log-in already.
+        if (this.client.token !== token && !this.#loggingIn) continue
+        this.client.token = null
+        this.client.keyToken = null
+        this.dispatch({ type: 'keyClosed' })
+        this.#forgetOpened()
+        await this.#logIn({ user, again: user })
+      }
+    }
+  }
+
+  /** Says what went wrong. */
+  complain(error: unknown) {
+    if (error instanceof Untrusted) return this.refuse(error)
+    if (error instanceof Unreachable) this.dispatch({ type: 'offline' })
+    if (error instanceof Problem || error instanceof Unreachable) return this.warn(error.message)
+    throw error
+  }
+
+  /**
+   * Work that uses the key: where it is closed, the windows that open it come first (S1240, S2000), then the work.
+   *
+   * @param verb what wants the key: Decrypt, Sign, Send
+   * @returns null if it was refused or the windows were left
+   */
+  async withKey<T>(use: { verb: string; about: string }, work: () => Promise<T>): Promise<T | null> {
+    const from = this.top
+    return this.ask(async () => {
+      for (;;)
+        try {
+          const result = await work()
+          this.dispatch({ type: 'keyUsed', now: this.surroundings.now() })
+          return result
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error
+          void this.checkKey() // it is not as the line of the key says
+          // Who left before the answer came is asked for nothing.
+          if (from && !this.current(from)) throw new GivenUp()
+          if (error.code === 'key-in-use') await this.#takeOver(use.verb, error.by)
+          else if (error.code !== 'allowance-required') throw error
+          if (!(await this.openKey(use, error.methods))) throw new GivenUp()
+        }
+    })
+  }
+
+  /** A window, which no other one may hide: what is typed would be typed into the wrong one. */
+  #window<T>(screen: AnyScreen): Promise<T | null> {
+    if (isWindow(this.top)) throw new GivenUp()
+    return this.put<T>(screen)
+  }
+
+  /** S2000-S2100: the error, the same again, the confirmation; then the other use is stopped. */
+  async #takeOver(verb: string, holder: Problem['by']): Promise<void> {
+    const by = holder ?? { terminal: 'Another terminal', since: '', last_used: '' }
+    if (!(await this.#window<boolean>({ name: 'inUse', verb, by, step: 'error', problem: '', busy: false })))
+      throw new GivenUp()
+    void this.contact() // the status line no longer names the other terminal
+  }
+
+  /** The unlock window. @returns whether the key is open now */
+  async openKey(use: { verb: string; about: string }, methods?: string[]): Promise<boolean> {
+    const opened = await this.#window<boolean>({
+      name: 'unlock',
+      ...use,
+      passphrase: new Secret(),
+      choice: 'passphrase',
+      methods: methods ?? ['passphrase', 'approval'],
+      problem: '',
+      busy: false,
+    })
+    if (!opened) return false
+    const session = await this.client.session()
+    this.dispatch({ type: 'session', session, now: this.surroundings.now() })
+    return true
+  }
+
+  /** z: locks the key where it is open, and opens it where it is not. */
+  async toggleKey(): Promise<void> {
+    if (this.#state.key) {
+      if (!(await this.does(() => this.client.lock()))) return
+      this.dispatch({ type: 'keyClosed' })
+      this.#forgetOpened()
+      this.note(`The key is locked.${this.#stays}`)
+      return
+    }
+    await this.ask(async () => {
+      const held = (await this.client.session()).in_use
+      if (held) await this.#takeOver('Unlock', held)
+      if (await this.openKey({ verb: 'Unlock', about: '' })) this.note('The key is open.')
+    })
+  }
+
+  /** Mails were moved here: the counts change without new mail. */
+  async moved(): Promise<void> {
+    this.#inbox = null
+    await this.contact()
+  }
+
+  /** What lists show is no longer what there is. */
+  reloadLists() {
+    for (const screen of this.#state.screens) if (screen.name === 'list') list.shown(this, screen)
+  }
+
+  // ---- undo
+
+  done(label: string, run: () => Promise<void>) {
+    this.dispatch({ type: 'undo', undo: { label, until: this.surroundings.now() + undoMs, run } })
+    const [key = 'u'] = this.keymap.global.undo?.keys ?? []
+    this.note(`${label} ${keyName(key)} undoes it.`, { forMs: undoNoticeMs, isKept: true })
+  }
+
+  async #undo() {
+    const { undo } = this.#state
+    if (!undo || undo.until <= this.surroundings.now())
+      return this.note('There is nothing to undo: what was done lies more than 60 seconds back.')
+    this.dispatch({ type: 'undo', undo: null })
+    await this.ask(undo.run)
+  }
+
+  // ---- keys
+
+  /** Somebody may be typing when a window opens or closes by itself; that is for neither what opens nor what shows. */
+  #windowMoves() {
+    const isTyping = this.surroundings.now() - this.#pressedAt < burstMs
+    if (!this.#isPressing && isTyping && this.#presses > this.#begunAfter) this.#strays(burstMs)
+  }
+
+  /**
+   * Work that might have asked for the passphrase is over, and did not. Who typed it meanwhile goes on with the rest of
+   * it: it must not come into the letter, nor be taken for commands.
+   */
+  #noWindowCame() {
+    const isTyping = this.surroundings.now() - this.#pressedAt < aheadMs
+    if (this.#isPressing || !isTyping || this.#presses === this.#begunAfter) return
+    this.#strays(aheadMs)
+    this.mention('What you typed meanwhile was left out: nothing asked for it.')
+  }
+
+  #strays(untilPauseMs: number) {
+    this.#isStray = true
+    this.#strayMs = untilPauseMs
+  }
+
+  /** What came in one piece: nobody confirms with a piece of many keys. */
+  pressAll(presses: Press[]) {
+    if (presses.length > 1 && this.top?.name === 'inUse') return
+    for (const press of presses) {
+      this.press(press)
+      // Nor does it answer a question that its first keys brought up.
+      if (presses.length > 1 && this.#state.prompt?.kind === 'choice') return
+    }
+  }
+
+  /** A key press, for the prompt, the screen's fields or the keymap, in this order. */
+  press(press: Press) {
+    const now = this.surroundings.now()
+    this.#isStray &&= now - this.#pressedAt < this.#strayMs
+    this.#pressedAt = now
+    this.#presses += 1
+    if (this.#isStray && press.name !== 'ctrl-c' && press.name !== 'ctrl-z') return
+    const { top } = this
+    // What a window does not wait for anything with is meant for it.
+    if (top && isWindow(top) && !('busy' in top && top.busy)) this.#begunAfter = this.#presses
+    this.#isPressing = true
+    try {
+      this.#pressed(press)
+    } finally {
+      this.#isPressing = false
+    }
+  }
+
+  #pressed(press: Press) {
+    const { top } = this
+    if (press.name === 'ctrl-z') return void this.surroundings.stopProcess().then(() => this.contact())
+    if (press.name === 'ctrl-c') return this.#leave()
+    if (this.#state.prompt) return this.#answer(press)
+    if (!top) return
+    if (this.#state.notice) this.dispatch({ type: 'notice', text: '' })
+    const kind = this.kindOf(top)
+    if (kind.type?.(this, top, press)) return
+    const command = commandOf(this.keymap, kind.context, press.name)
+    if (command === 'back' && press.name === 'esc') this.back({ quits: false })
+    else if (command) this.run(command)
+    else if (press.name.length > 0)
+      this.note(
+        `${keyName(press.name)} does nothing here; ${keyFor(this.keymap, kind.context, 'help')} is the help.`,
+      )
+  }
+
+  paste(text: string) {
+    if (this.#isStray && this.surroundings.now() - this.#pressedAt < this.#strayMs) return
+    const { prompt } = this.#state
+    const { top } = this
+    if (prompt?.kind === 'line') {
+      const field = edited(prompt.field, { name: '', text: text.replace(/\s+/g, ' ') })
+      if (field) this.dispatch({ type: 'prompt', prompt: { ...prompt, field } })
+    } else if (top && !prompt) this.kindOf(top).paste?.(this, top, text)
+  }
+
+  /** Does a command, whether a key or its name called it. */
+  run(command: string) {
+    const { top } = this
+    if (!top) return
+    const kind = this.kindOf(top)
+    if (Object.hasOwn(this.keymap[kind.context], command)) return kind.run(this, top, command)
+    if (isWindow(top) && !['back', 'quit', 'redraw', 'help'].includes(command)) return
+    switch (command) {
+      case 'back':
+        return this.back()
+      case 'quit':
+        return this.#leave()
+      case 'suspend':
+        return void this.surroundings.stopProcess()
+      case 'redraw':
+        return this.surroundings.redraw()
+      case 'help':
+        return void this.push({
+          name: 'help',
+          filter: emptyField(),
+          top: 0,
+          rows: helpRows(this.keymap, kind.context),
+        })
+      case 'command':
+        return this.#askCommand(kind)
+      case 'key':
+        return void this.toggleKey()
+      case 'undo':
+        return void this.#undo()
+      case 'folder':
+        return goToFolder(this)
+      case 'refresh':
+        return void this.contact().then(() => top.name === 'list' && kind.shown?.(this, top))
+      case 'compose':
+        return openCompose(this, {})
+      case 'sign':
+        return openCompose(this, { sign: true })
+      case 'terminals':
+        void this.contact()
+        return terminals(this)
+      case 'keys':
+        return keysAndPasskeys(this)
+      case 'log':
+        void this.contact()
+        return keyLog(this)
+    }
+  }
+
+  /** Leaves the screen on top, or first what narrows it; from the first one the client, if that is wanted. */
+  back(how: { quits: boolean } = { quits: true }) {
+    const { top } = this
+    if (!top || this.kindOf(top).back?.(this, top)) return
+    if (this.#state.screens.length > 1) return this.close(top.id)
+    const [key = 'ctrl-c'] = this.keymap.global.quit?.keys ?? []
+    if (!how.quits)
+      return this.note(`This is the first screen. ${keyName(top.name === 'login' ? 'ctrl-c' : key)} quits.`)
+    if (this.#unkept().length > 0) return this.#leave()
+    this.askChoice('Lock the key, log out and quit? y/n', {
+      y: () => void this.end(),
+      n: () => undefined,
+    })
+  }
+
+  #unkept() {
+    return this.#state.screens
+      .filter((screen) => screen.name === 'compose')
+      .filter(({ changedAt }) => changedAt !== null)
+  }
+
+  #leave(): void {
+    const unkept = this.#unkept()
+    const { top } = this
+    if (unkept.length === 0 || top?.name === 'untrusted') return void this.end()
+    if (top?.name === 'login') {
+      // Without a session no letter can be kept.
+      if (top.problem === notKept) return void this.end()
+      this.change(top, { problem: notKept })
+      return
+    }
+    if (top && isWindow(top)) {
+      if (top.name === 'unlock') top.passphrase.clear()
+      this.close(top.id)
+      this.#leave()
+      return
+    }
+    this.askChoice('Quit: keep the letter as a draft? y keeps it, n throws away what changed, Esc stays', {
+      y: () => void keepLetters(this).then((areKept) => (areKept ? this.end() : undefined)),
+      n: () => {
+        for (const letter of unkept) this.change(letter, { changedAt: null })
+        void this.end()
+      },
+    })
+  }
+
+  // ---- the bottom line
+
+  /** Asks for a line. Tab completes; a second one goes through the candidates. */
+  askLine(
+    label: string,
+    done: (text: string) => void,
+    complete: (text: string) => string[] | Promise<Completion> = () => [],
+    text = '',
+  ) {
+    const field = edited(emptyField(), { name: '', text }) ?? emptyField()
+    const { top } = this
+    if (top)
+      this.dispatch({
+        type: 'prompt',
+        prompt: { screen: top.id, kind: 'line', label, field, done, complete },
+      })
+  }
+
+  /** Asks for a key. @param on the number of the screen that asks; where another is on top by now, nothing is asked */
+  askChoice(question: string, answers: Record<string, () => void>, on = this.top?.id) {
+    if (on !== undefined)
+      this.dispatch({ type: 'prompt', prompt: { screen: on, kind: 'choice', question, answers } })
+  }
+
+  #answer(press: Press) {
+    const { prompt } = this.#state
+    if (!prompt) return
+    const close = () => this.dispatch({ type: 'prompt', prompt: null })
+    if (press.name === 'esc') return close()
+    if (prompt.kind === 'choice') {
+      // What cannot be read whole is not answered either.
+      const isSeen = questionRows(prompt.question, this.#size) !== null
+      const answer = Object.hasOwn(prompt.answers, press.name) ? prompt.answers[press.name] : undefined
+      // A word, not an answer: what follows of it is none either.
+      if (!answer && press.text !== null) this.#strays(burstMs)
+      if (!answer || !isSeen) return
+      close()
+      return answer()
+    }
+    if (press.name === 'enter') {
+      close()
+      return prompt.done(prompt.field.text.trim())
+    }
+    if (press.name === 'tab') return this.#complete(prompt)
+    const field = edited(prompt.field, press)
+    if (field) this.dispatch({ type: 'prompt', prompt: { ...prompt, field } })
+  }
+
+  #complete(prompt: Extract<State['prompt'], { kind: 'line' }>) {
+    const take = ({ completed, candidates }: Completion) => {
+      if (candidates.length === 0 || this.#state.prompt !== prompt) return
+      const { text } = prompt.field
+      if (completed.length > text.length || (completed !== text && candidates.length === 1)) {
+        const field = edited(emptyField(), { name: '', text: completed })
+        if (field) this.dispatch({ type: 'prompt', prompt: { ...prompt, field } })
+      } else this.note(candidates.slice(0, 8).join('  '))
+    }
+    const found = prompt.complete(prompt.field.text)
+    if (found instanceof Promise) void found.then(take)
+    else take({ completed: commonStart(found), candidates: found })
+  }
+
+  #askCommand(kind: ScreenKind<Screen>) {
+    const names = [
+      ...Object.keys(this.keymap[kind.context as Context]),
+      ...Object.keys(this.keymap.global),
+      'go',
+    ]
+    const folders = () => this.#state.folders.map(({ name }) => name)
+    this.askLine(
+      ':',
+      (said) => {
+        const [name = '', ...words] = said.split(/\s+/)
+        if (name === '') return
+        if (name === 'go') return words.length ? openFolder(this, words.join(' ')) : goToFolder(this)
+        const alias = { q: 'quit', quit: 'quit', unlock: 'key', lock: 'key' }[name.toLowerCase()]
+        if (alias === 'key' && (name.toLowerCase() === 'lock') !== (this.#state.key !== null))
+          return this.note(this.#state.key ? 'The key is open already.' : 'The key is locked already.')
+        if (alias) return this.run(alias)
+        const command = names.find((each) => each.toLowerCase() === name.toLowerCase())
+        if (command) this.run(command)
+        else this.warn(`There is no command ${name}; ${keyFor(this.keymap, 'global', 'help')} lists them.`)
+      },
+      (typed) =>
+        typed.startsWith('go ')
+          ? startingWith(folders(), typed.slice(3)).map((name) => `go ${name}`)
+          : startingWith(names, typed),
+    )
+  }
+}
+
+const commonStart = (texts: string[]): string => {
+  let [common = ''] = texts
+  for (const text of texts)
+    while (!text.toLowerCase().startsWith(common.toLowerCase())) common = common.slice(0, -1)
+  return common
+}

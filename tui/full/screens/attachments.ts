@@ -1,0 +1,128 @@
+/** Attachments of a mail, the encrypted parts of it that open alone, and the keys among them. */
+import { writeFileSync } from 'node:fs'
+import { fileNameOf } from '../../letter/paths.ts'
+import { harmless } from '../../text/text.ts'
+import { grouped, sizeOf } from '../../text/words.ts'
+import type { App } from '../app.ts'
+import { keyFor } from '../keymap.ts'
+import type { MenuItem, MessageScreen } from '../state.ts'
+import { openMenu } from './menu.ts'
+import { fromSender } from './text.ts'
+
+/** @param openPart opens an encrypted part, by its id, in the mail's own screen */
+export const openAttachments = (
+  app: App,
+  screen: MessageScreen & { id: number },
+  openPart: (part: string) => void,
+) => {
+  const { came, opened, part, row } = screen
+  const shown = opened ?? came
+  if (!came || !shown) return
+  // Beside a part that is open alone stand the others of its mail, and what lies in it.
+  const closed = part === null ? shown.isolated : [...came.isolated, ...shown.isolated]
+  if (shown.attachments.length === 0 && closed.length === 0) return app.note('This mail has no attachments.')
+  const isSecret = opened !== null
+  const menu = openMenu(
+    app,
+    'Attachments',
+    async () => ({
+      items: [
+        ...closed.map(
+          (each): MenuItem => ({
+            text: `Encrypted part: ${each.name}`,
+            detail: `${keyFor(app.keymap, 'menu', 'choose')} opens it alone`,
+            choose: () => {
+              if (app.top) app.close(app.top.id)
+              openPart(each.id)
+            },
+          }),
+        ),
+        ...shown.attachments.map((each): MenuItem => {
+          const fetch = async () => {
+            const file = () => app.client.part(row.id, each.id, part ?? undefined)
+            return (await app.withKey({ verb: 'Decrypt', about: each.name }, file))?.octets ?? null
+          }
+          const save = () => saveAs(app, each.name || `part-${each.id}`, fetch)
+          const isText = /^text\//.test(each.type)
+          return {
+            text: each.name || each.type,
+            detail: `${each.type}, ${sizeOf(each.size)}`,
+            save,
+            choose: isText
+              ? () =>
+                  void fetch().then((octets) => {
+                    if (!octets) return
+                    const text = new TextDecoder('utf-8').decode(octets)
+                    app.pushOver(menu, {
+                      name: 'text',
+                      title: `Attachment: ${harmless(each.name || each.type)}`,
+                      intro: fromSender,
+                      content: { text },
+                      save: () => saveAs(app, each.name || `part-${each.id}`, async () => octets),
+                      top: 0,
+                      isSecret,
+                    })
+                  })
+              : save,
+            ...(/\.(asc|gpg|pgp|key)$/i.test(each.name) || each.type === 'application/pgp-keys'
+              ? { choose: () => void acceptFrom(app, menu, isSecret, fetch) }
+              : {}),
+          }
+        }),
+      ],
+    }),
+    [
+      `${keyFor(app.keymap, 'menu', 'choose')} shows a text or saves, ${keyFor(app.keymap, 'menu', 'save')} saves to a file. A key is shown with its fingerprint before it is accepted.`,
+    ],
+    { isSecret },
+  )
+}
+
+/** Public keys that came with a mail: shown with all that they would count for, and taken only then. */
+const acceptFrom = async (
+  app: App,
+  from: number,
+  isSecret: boolean,
+  fetch: () => Promise<Uint8Array | null>,
+) => {
+  const octets = await fetch()
+  if (!octets) return
+  const armored = Buffer.from(octets).toString('latin1')
+  const found = await app.ask(() => app.client.offeredKeys(armored))
+  if (!found) return
+  const { offered, revoked } = found
+  if (revoked.length > 0)
+    app.note(`Revoked, and noted: ${revoked.map((key) => grouped(key.slice(-16))).join(', ')}`)
+  if (!offered.length) return
+  app.pushOver(from, {
+    name: 'offer',
+    keys: offered,
+    place: 0,
+    top: 0,
+    isRead: false,
+    accept: ({ fingerprint }) => app.does(() => app.client.acceptKey(armored, fingerprint)),
+    isSecret,
+  })
+}
+
+/** Asks where, and never writes over a file that is there. The name is proposed without any path of the sender's. */
+export const saveAs = (app: App, name: string, fetch: () => Promise<Uint8Array | null>) => {
+  app.askLine(
+    'Save as: ',
+    (path) => {
+      if (path === '') return
+      void fetch().then((octets) => {
+        if (!octets) return
+        try {
+          writeFileSync(path, octets, { flag: 'wx', mode: 0o600 })
+          app.note(`Saved ${sizeOf(octets.length)} in ${path}.`)
+        } catch (error) {
+          const exists = (error as NodeJS.ErrnoException).code === 'EEXIST'
+          app.warn(exists ? `${path} exists already; nothing was written.` : `${path} cannot be written.`)
+        }
+      })
+    },
+    undefined,
+    fileNameOf(name),
+  )
+}

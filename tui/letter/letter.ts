@@ -1,0 +1,308 @@
+/**
+ * A letter before it is sent: the reply, the forwarded mail, the draft that is taken up again, the mailto: link; and
+ * the doubts that one is asked about once. Pure, for whatever terminal it is written on.
+ */
+
+import { harmless, harmlessLines, wholeAddress } from '../text/text.ts'
+import { hasAddressLooks } from '../text/words.ts'
+import type * as api from '../wire/client.ts'
+
+export type Attachment = { name: string; type: string; octets: Uint8Array }
+export type Letter = {
+  /** Addresses as they were typed. */
+  to: string
+  cc: string
+  bcc: string
+  subject: string
+  text: string
+  attachments: Attachment[]
+  /** The message that it answers, or a Message-ID. */
+  inReplyTo: number | string | null
+  sign: boolean
+  encrypt: boolean
+  /** How it is protected was chosen, or follows from what it answers; until then its recipients decide ({@link byRecipients}). */
+  isChosen: boolean
+  /** The draft that it lies in. */
+  draft: number | null
+  /** Something in it came encrypted. */
+  isSecret: boolean
+}
+
+export const blank: Letter = {
+  to: '',
+  cc: '',
+  bcc: '',
+  subject: '',
+  text: '',
+  attachments: [],
+  inReplyTo: null,
+  sign: false,
+  encrypt: false,
+  isChosen: false,
+  draft: null,
+  isSecret: false,
+}
+
+/**
+ * A mail that is answered or passed on, as it was before the reader's eyes: as it came, and as it was opened with the
+ * key, the whole of it or one part alone. Who sends somebody else's ciphertext as a part of their own mail must not be
+ * answered with its plaintext: of a part that opens alone nothing goes into a letter.
+ */
+export type Source = {
+  came: api.Message
+  opened: api.Opened | null
+  /** Null where the whole mail was opened, or nothing. */
+  part: string | null
+}
+type Address = { name: string; address: string }
+
+const quoteLimit = 20_000 // characters
+
+/** The mail itself, never a part of it. */
+const rootOf = ({ came, opened, part }: Source) => (part === null ? (opened ?? came) : came)
+
+/** Why nothing of a mail may be quoted or passed on; null if it may be. */
+const whyNot = ({ came, opened, part }: Source): string | null => {
+  if (part !== null) return 'A part that was opened alone is not quoted, nor the mail around it.'
+  if (came.security === 'encrypted' && !opened) return 'An encrypted mail that is not open is not quoted.'
+  return null
+}
+
+/** What a letter does not say of it, in words. */
+const leftOut = (source: Source): string[] => {
+  const reason = whyNot(source)
+  if (reason !== null) return [reason]
+  return rootOf(source).isolated.length > 0
+    ? ['What is encrypted in the mail and opens alone is not quoted.']
+    : []
+}
+
+const quoted = (source: Source): string => {
+  const { text } = rootOf(source)
+  const lines = harmlessLines(text.slice(0, quoteLimit)).join('\n').trimEnd()
+  return text.length > quoteLimit ? `${lines}\n[...]` : lines
+}
+
+/** Whether something of it came encrypted. */
+const isSecret = ({ came, opened }: Source) =>
+  came.security === 'encrypted' || opened !== null || came.isolated.length > 0
+
+/** The attachments that go along when the mail is passed on. */
+export const forwardedFiles = (source: Source): api.Message['attachments'] =>
+  whyNot(source) === null ? rootOf(source).attachments : []
+
+/**
+ * The answer to a mail.
+ *
+ * @param how.own the user's address
+ * @param how.kind of the folder that the mail lies in: who answers a letter of their own goes on writing to whom it was
+ *   to, but a mail in the Inbox that claims to be from oneself may name whomever its sender likes
+ * @returns and what one has to know of it, a sentence each
+ */
+export const replyTo = (
+  source: Source,
+  { own, all, kind }: { own: string; all: boolean; kind: api.Folder['kind'] },
+): { letter: Letter; notes: string[] } => {
+  const { came } = source
+  const mail = rootOf(source)
+  const isOwn = ({ address }: Address) => address.toLowerCase() === own.toLowerCase()
+  const isMine = (kind === 'sent' || kind === 'drafts') && mail.from.length > 0 && mail.from.every(isOwn)
+  const senders = new Set(mail.from.map(({ address }) => address.toLowerCase()))
+  const elsewhere = mail.reply_to.filter(({ address }) => !senders.has(address.toLowerCase()))
+  // Who changes a mail on its way must not have the answer, with the text in it, sent to themselves.
+  const isTrap = (came.security === 'encrypted' || source.opened !== null) && !isMine && elsewhere.length > 0
+  const answerTo = isMine ? mail.to : mail.reply_to.length && !isTrap ? mail.reply_to : mail.from
+  const to = distinct([...answerTo, ...(all && !isMine ? mail.to.filter((each) => !isOwn(each)) : [])])
+  const cc = all
+    ? distinct(
+        mail.cc.filter((each) => !isOwn(each)),
+        to,
+      )
+    : []
+  const reason = whyNot(source)
+  const notes = []
+  if (isTrap)
+    notes.push(
+      `The mail asks for answers to ${elsewhere.map(({ address }) => harmless(address)).join(', ')}, but nothing protects that. This goes to its sender.`,
+    )
+  notes.push(...leftOut(source))
+  const head = `On ${harmless(mail.headers.date ?? 'an unknown day')}, ${who(mail.from)} wrote:`
+  const letter = {
+    ...blank,
+    to: to.map(written).join(', '),
+    cc: cc.map(written).join(', '),
+    // The subject as it travelled, not a protected one: an answer must not carry that outside.
+    subject: `Re: ${bare(came.headers.subject ?? '', /^\s*((re|aw|sv|antw|返信)(\[\d+\])?\s*[:：]\s*)+/i)}`,
+    text: reason === null ? `\n\n${head}\n${quoted(source).replace(/^/gm, '> ')}\n` : '',
+    inReplyTo: came.id,
+    sign: isSecret(source),
+    encrypt: isSecret(source),
+    isChosen: isSecret(source),
+    isSecret: isSecret(source),
+  }
+  return { letter, notes }
+}
+
+/** A mail passed on. @param attachments what {@link forwardedFiles} named */
+export const forwardOf = (source: Source, attachments: Attachment[]): { letter: Letter; notes: string[] } => {
+  const { came } = source
+  const mail = rootOf(source)
+  const reason = whyNot(source)
+  const head = [
+    ['From', mail.from.map(written).join(', ')],
+    ['Date', harmless(mail.headers.date ?? '')],
+    ['To', mail.to.map(written).join(', ')],
+    ['Subject', harmless(came.headers.subject ?? '')],
+  ].map(([name, value]) => `${name}: ${value}`)
+  const letter = {
+    ...blank,
+    subject: `Fwd: ${bare(came.headers.subject ?? '', /^\s*((fwd?|wg|転送)\s*[:：]\s*)+/i)}`,
+    text: reason === null ? `\n\n---- Forwarded mail ----\n${head.join('\n')}\n\n${quoted(source)}\n` : '',
+    attachments: reason === null ? attachments : [],
+    sign: isSecret(source),
+    encrypt: isSecret(source),
+    isChosen: isSecret(source),
+    isSecret: isSecret(source),
+  }
+  return { letter, notes: leftOut(source) }
+}
+
+/** A draft to go on with. @param attachments what {@link forwardedFiles} named */
+export const draftOf = (source: Source, attachments: Attachment[]): Letter => {
+  const { came } = source
+  const { headers, text } = rootOf(source)
+  const protection = headers['x-wafer-protection'] ?? ''
+  const encrypt = protection.includes('encrypt')
+  return {
+    to: headers.to ?? '',
+    cc: headers.cc ?? '',
+    bcc: headers.bcc ?? '',
+    subject: headers.subject ?? '',
+    text: text.replace(/\r\n?/g, '\n'),
+    attachments,
+    inReplyTo: headers['in-reply-to']?.trim() || null,
+    sign: protection.includes('sign'),
+    encrypt,
+    isChosen: true,
+    draft: came.id,
+    isSecret: encrypt,
+  }
+}
+
+/**
+ * A letter whose protection nobody chose: encrypted where all recipients have keys, and signed too where that asks for
+ * nothing, as the key is open.
+ */
+export const byRecipients = <L extends Pick<Letter, 'isChosen' | 'sign' | 'encrypt'>>(
+  letter: L,
+  recipients: { key: boolean }[],
+  canSign: boolean,
+): L => {
+  if (letter.isChosen || recipients.length === 0) return letter
+  const encrypt = recipients.every(({ key }) => key)
+  return { ...letter, encrypt, sign: encrypt && canSign }
+}
+
+/** RFC 6068; only what a letter is made of, for a link is a stranger's word. Null if it is no such link. */
+export const fromMailto = (link: string): Letter | null => {
+  const found = /^mailto:([^?#]*)(?:\?([^#]*))?/is.exec(link)
+  if (!found) return null
+  const [, path = '', query = ''] = found
+  const decoded = (text: string) => {
+    try {
+      return decodeURIComponent(text)
+    } catch {
+      return text
+    }
+  }
+  // A map: a link may name its fields like what every object has.
+  const fields = new Map<string, string[]>([['to', path ? [decoded(path)] : []]])
+  for (const pair of query.split('&')) {
+    const at = pair.indexOf('=')
+    if (at < 1) continue
+    const name = decoded(pair.slice(0, at)).toLowerCase()
+    const values = fields.get(name) ?? []
+    values.push(decoded(pair.slice(at + 1)))
+    fields.set(name, values)
+  }
+  const first = (name: string) => fields.get(name)?.[0] ?? ''
+  const addresses = (name: string) => harmless((fields.get(name) ?? []).filter(Boolean).join(', '))
+  const messageId = first('in-reply-to').trim()
+  return {
+    ...blank,
+    to: addresses('to'),
+    cc: addresses('cc'),
+    bcc: addresses('bcc'),
+    subject: harmless(first('subject')),
+    text: harmlessLines((fields.get('body') ?? []).join('\n')).join('\n'),
+    inReplyTo: /^<[^<>\s]+>$/.test(messageId) ? messageId : null,
+  }
+}
+
+/** As the API takes it. */
+export const toApi = (letter: Letter): api.Letter => ({
+  to: letter.to,
+  cc: letter.cc,
+  bcc: letter.bcc,
+  subject: letter.subject,
+  text: letter.text,
+  attachments: letter.attachments.map(({ name, type, octets }) => ({
+    name,
+    type,
+    content: Buffer.from(octets).toString('base64'),
+  })),
+  in_reply_to: letter.inReplyTo,
+  sign: letter.sign,
+  encrypt: letter.encrypt,
+  ...(letter.draft === null ? {} : { replaces: letter.draft }),
+})
+
+const signedText = /^-----BEGIN PGP SIGNED MESSAGE-----$/m
+
+export const isSigned = (text: string): boolean => signedText.test(text)
+
+/**
+ * What speaks against sending it so: each is asked about once.
+ *
+ * @param signed the text as it came back signed, if it did
+ */
+export const doubtsAbout = (letter: Letter, signed: string | null): Record<string, string> => {
+  const doubts: Record<string, string> = {}
+  if (letter.isSecret && !letter.encrypt)
+    doubts.plain = 'What you answer or pass on was encrypted; this would go unencrypted.'
+  if (isSigned(letter.text) && signed !== null && letter.text.trimEnd() !== signed.trimEnd())
+    doubts.signature = 'You changed the text after you signed it, so the signature no longer fits.'
+  const own = letter.text
+    .split(/^(?:---- Forwarded mail ----|-- )$/m)[0]!
+    .split('\n')
+    .filter((line) => !line.startsWith('>'))
+    .join('\n')
+  if (
+    letter.attachments.length === 0 &&
+    /\battach(ed|ment|ments|ing)?\b|添付/i.test(`${letter.subject}\n${own}`)
+  )
+    doubts.attachment = 'The text speaks of an attachment, but nothing is attached.'
+  if (letter.subject.trim() === '') doubts.subject = 'There is no subject.'
+  return doubts
+}
+
+const written = ({ name, address }: Address): string => {
+  const [who, where] = [harmless(name).trim(), harmless(address)]
+  if (who === '' || who === where) return where
+  return /^[\p{L}\p{N} '_-]*$/u.test(who) ? `${who} <${where}>` : `"${who.replace(/["\\]/g, "'")}" <${where}>`
+}
+
+const who = (from: Address[]): string =>
+  from
+    .map(({ name, address }) => (name && !hasAddressLooks(name) ? harmless(name) : wholeAddress(address)))
+    .join(', ') || 'somebody'
+
+const distinct = (list: Address[], besides: Address[] = []): Address[] => {
+  const known = new Set(besides.map(({ address }) => address.toLowerCase()))
+  return list.filter(({ address }) => {
+    const key = address.toLowerCase()
+    return !known.has(key) && known.add(key)
+  })
+}
+
+const bare = (subject: string, marks: RegExp) => harmless(subject).replace(marks, '')

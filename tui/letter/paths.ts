@@ -1,0 +1,212 @@
+/**
+ * Files that one attaches: their names completed as a shell does, and read within a limit. A path is written as it is,
+ * without quotes: blanks need no backslash. A leading `~` is the home folder. And names for files that others sent.
+ */
+import { open, readdir, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { basename, extname, resolve } from 'node:path'
+import { harmless } from '../text/text.ts'
+import type { Attachment } from './letter.ts'
+
+export type Completion = {
+  /** What was typed, as far as all candidates agree on how it goes on. */
+  completed: string
+  /** Names in that folder; folders end in a slash. */
+  candidates: string[]
+}
+export type Surroundings = { home: string; folder: string }
+
+const here = (): Surroundings => ({ home: homedir(), folder: process.cwd() })
+
+/** What the path may become. Hidden files are offered once their dot is typed; nothing is found where nothing can be read. */
+export const completions = async (typed: string, surroundings = here()): Promise<Completion> => {
+  if (typed === '~') return { completed: '~/', candidates: ['~/'] }
+  const cut = typed.lastIndexOf('/') + 1
+  const [folder, begun] = [typed.slice(0, cut), typed.slice(cut)]
+  const entries = await readdir(pathOf(folder || '.', surroundings), { withFileTypes: true }).catch(() => [])
+  const offered = entries.filter(
+    // What has control characters or no valid encoding in its name cannot be typed, and had better not be shown.
+    ({ name }) =>
+      (begun.startsWith('.') || !name.startsWith('.')) && !/[\u0000-\u001f\u007f-\u009f\ufffd]/.test(name),
+  )
+  let found = offered.filter(({ name }) => name.startsWith(begun))
+  if (found.length === 0) {
+    const lower = folded(begun)
+    found = offered.filter(({ name }) => folded(name).startsWith(lower))
+  }
+  const candidates = await Promise.all(
+    found.map(async (entry) => {
+      const isFolder =
+        entry.isDirectory() ||
+        (entry.isSymbolicLink() &&
+          (await stat(pathOf(folder + entry.name, surroundings)).catch(() => null))?.isDirectory())
+      return isFolder ? `${entry.name}/` : entry.name
+    }),
+  )
+  candidates.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+  const common = commonStart(candidates)
+  // Names that agree in nothing but their case leave what was typed.
+  return { completed: common.length >= begun.length ? folder + common : typed, candidates }
+}
+
+/**
+ * A sender's name for a file as one that can be saved here: of letters, digits and a few signs that no shell obeys, never
+ * hidden, never a path, never too long for a file system.
+ */
+export const fileNameOf = (name: string): string => {
+  const line = harmless(name)
+  const bare = line
+    .slice(Math.max(line.lastIndexOf('/'), line.lastIndexOf('\\')) + 1)
+    .replace(/[^\p{L}\p{N}\p{M}._ +()@-]/gu, '_')
+    .replace(/^[\s\p{M}.-]+/u, '')
+  const ending = /\.[A-Za-z0-9]{1,8}$/.exec(bare.slice(-9))?.[0] ?? ''
+  // 255 octets are what most file systems take.
+  const stem = new TextDecoder().decode(
+    Buffer.from(bare.slice(0, bare.length - ending.length)).subarray(0, 200),
+  )
+  return `${stem.replace(/\ufffd$/, '').trim()}${ending}`.trim() || 'attachment'
+}
+
+/** Of one name and case, and of one composition: a Mac's file names are decomposed. */
+const folded = (name: string) => name.normalize('NFC').toLowerCase()
+
+/** By whole characters: half a pair or a letter without its accent is nobody's beginning. */
+const commonStart = (names: string[]): string => {
+  const [first = '', ...others] = names
+  let common = ''
+  for (const { segment } of new Intl.Segmenter('en').segment(first)) {
+    if (!others.every((name) => name.startsWith(common + segment))) break
+    common += segment
+  }
+  return common
+}
+
+/**
+ * The file as it is attached.
+ *
+ * @param mostOctets what the letter still has room for
+ * @returns or a sentence that says why not
+ */
+export const attachmentFrom = async (
+  typed: string,
+  mostOctets: number,
+  surroundings = here(),
+): Promise<{ attachment: Attachment } | { failed: string }> => {
+  const wanted = typed.trim()
+  if (wanted === '') return { failed: 'Which file? Type its path.' }
+  // What was dragged into the terminal comes in quotes or with backslashes; a name that has them is taken as it is.
+  const unquoted = wanted.replace(/^(['"])(.*)\1$/, '$2').replace(/\\(?=[ '"()&])/g, '')
+  for (const path of new Set([wanted, unquoted])) {
+    const whole = pathOf(path, surroundings)
+    // Opening a pipe would wait for somebody to write into it.
+    const found = await stat(whole).catch((error: NodeJS.ErrnoException) => error)
+    if (found instanceof Error) {
+      if (found.code === 'ENOENT' && path !== unquoted) continue
+      return { failed: `${path} ${reasons[found.code ?? ''] ?? `cannot be read (${found.code})`}.` }
+    }
+    if (found.isDirectory()) return { failed: `${path} is a folder; only files can be attached.` }
+    if (!found.isFile()) return { failed: `${path} is not a file.` }
+    try {
+      const octets = await readUpTo(whole, mostOctets)
+      if (octets === null)
+        return {
+          failed: `${path} has ${inMegabytes(found.size)}, but only ${inMegabytes(mostOctets)} are left for attachments.`,
+        }
+      const name = basename(whole)
+      return { attachment: { name, type: typeOf(name), octets } }
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      return { failed: `${path} ${reasons[code ?? ''] ?? `cannot be read (${code})`}.` }
+    }
+  }
+  return { failed: `${wanted} does not exist.` }
+}
+
+const reasons: Record<string, string> = {
+  ENOENT: 'does not exist',
+  ENOTDIR: 'does not exist',
+  EACCES: 'may not be read by you',
+  EPERM: 'may not be read by you',
+  ENAMETOOLONG: 'is too long for a name',
+  ELOOP: 'is a link that leads nowhere',
+}
+
+/** Null if the file has more, also if it grew while it was read. */
+const readUpTo = async (path: string, mostOctets: number): Promise<Uint8Array | null> => {
+  const file = await open(path, 'r')
+  try {
+    if ((await file.stat()).size > mostOctets) return null
+    const octets = await file.readFile()
+    return octets.length > mostOctets ? null : new Uint8Array(octets)
+  } finally {
+    await file.close()
+  }
+}
+
+const inMegabytes = (octets: number) => `${(octets / 1024 / 1024).toFixed(1)} MB`
+
+const pathOf = (typed: string, { home, folder }: Surroundings): string =>
+  resolve(folder, typed === '~' || typed.startsWith('~/') ? `${home}/${typed.slice(1)}` : typed)
+
+/** By the ending of its name: the usual ones (media types as IANA lists them). */
+export const typeOf = (name: string): string =>
+  types[extname(name).slice(1).toLowerCase()] ?? 'application/octet-stream'
+
+const types: Record<string, string> = {
+  txt: 'text/plain',
+  text: 'text/plain',
+  log: 'text/plain',
+  md: 'text/markdown',
+  csv: 'text/csv',
+  htm: 'text/html',
+  html: 'text/html',
+  ics: 'text/calendar',
+  vcf: 'text/vcard',
+  diff: 'text/x-diff',
+  patch: 'text/x-diff',
+  json: 'application/json',
+  xml: 'application/xml',
+  pdf: 'application/pdf',
+  rtf: 'application/rtf',
+  zip: 'application/zip',
+  gz: 'application/gzip',
+  tgz: 'application/gzip',
+  tar: 'application/x-tar',
+  '7z': 'application/x-7z-compressed',
+  bz2: 'application/x-bzip2',
+  xz: 'application/x-xz',
+  asc: 'text/plain',
+  sig: 'application/pgp-signature',
+  gpg: 'application/octet-stream',
+  doc: 'application/msword',
+  xls: 'application/vnd.ms-excel',
+  ppt: 'application/vnd.ms-powerpoint',
+  docx: 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+  xlsx: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+  pptx: 'application/vnd.openxmlformats-officedocument.presentationml.presentation',
+  odt: 'application/vnd.oasis.opendocument.text',
+  ods: 'application/vnd.oasis.opendocument.spreadsheet',
+  odp: 'application/vnd.oasis.opendocument.presentation',
+  epub: 'application/epub+zip',
+  png: 'image/png',
+  jpg: 'image/jpeg',
+  jpeg: 'image/jpeg',
+  gif: 'image/gif',
+  webp: 'image/webp',
+  avif: 'image/avif',
+  heic: 'image/heic',
+  svg: 'image/svg+xml',
+  tif: 'image/tiff',
+  tiff: 'image/tiff',
+  bmp: 'image/bmp',
+  mp3: 'audio/mpeg',
+  m4a: 'audio/mp4',
+  ogg: 'audio/ogg',
+  opus: 'audio/ogg',
+  flac: 'audio/flac',
+  wav: 'audio/wav',
+  mp4: 'video/mp4',
+  mov: 'video/quicktime',
+  mkv: 'video/matroska',
+  webm: 'video/webm',
+}

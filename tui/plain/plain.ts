@@ -1,0 +1,816 @@
+/**
+ * The terminal client in line mode: for blind people, for those who like ed and edbrowse, for serial lines and dumb
+ * terminals. Numbered choices, labelled lines, one question at a time; nothing is drawn anew, nothing moves, no colours.
+ * Nothing is printed unasked: what happened meanwhile is told in one line before the next prompt.
+ *
+ * A mail cannot pass for Wafer: what we know of it is said before its text, its text is indented, and the lines around
+ * it carry two words drawn for this run.
+ */
+import type { EventEmitter } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { blank, fromMailto, type Letter } from '../letter/letter.ts'
+import { harmless } from '../text/text.ts'
+import { grouped, ledgerOlder, obstacleWords } from '../text/words.ts'
+import {
+  type Client,
+  type Folder,
+  isProblem,
+  type LogPage,
+  localNote,
+  type OfferedKey,
+  Problem,
+  type SessionView,
+  type TerminalView,
+  Unreachable,
+  Untrusted,
+} from '../wire/client.ts'
+import {
+  Abandoned,
+  type Command,
+  commandIn,
+  counted,
+  Dialogue,
+  EndOfInput,
+  type EndSignal,
+  helpOn,
+  type Input,
+  type Output,
+  row,
+} from './dialogue.ts'
+import { isYes, LetterTalk } from './letter.ts'
+import { capital, fail, type MailDesk, MailTalk, moment, Wrong } from './mail.ts'
+
+export type PlainOptions = {
+  client: Client
+  /** What this terminal calls itself at the server. */
+  terminal: string
+  /** The server counts the key of this terminal as left behind when it hears nothing for so long. */
+  heartbeat_s: number
+  user?: string | undefined
+  /** A mailto: link to begin a letter with. */
+  mailto?: string | undefined
+  /** What is said of this terminal before anything else. */
+  note?: string
+  input: Input
+  output: Output
+  /** Where SIGINT, SIGTERM and SIGHUP come from. */
+  signals?: EventEmitter
+}
+
+const contactEveryMs = 15_000
+const undoMs = 60_000
+const pageSize = 10
+/** The end does not wait longer for the server. */
+const farewellMs = 5000
+
+/**
+ * Speaks with a person until they leave.
+ *
+ * @returns the exit code: 0 after a proper end, 1 if nobody logged in or the server cannot be reached or trusted,
+ *   128 and the signal's number after a signal
+ */
+export const runPlain = (options: PlainOptions): Promise<number> => new Plain(options).run()
+
+type Use = { verb: string; about: string; scope: 'read' | 'sign' }
+/** Where the server does not say who it is. */
+const unnamed = { terminal: 'Another terminal', since: '', last_used: '' }
+class LoggedOut extends Error {}
+
+class Plain implements MailDesk {
+  readonly client: Client
+  readonly talk: Dialogue
+  readonly #terminal: string
+  readonly #heartbeatS: number
+  user: string
+  readonly #mailto: string | undefined
+  readonly #note: string | undefined
+  #session: SessionView | null = null
+  folders: Folder[] = []
+  readonly #mail = new MailTalk(this)
+  #letter: LetterTalk | null = null
+  #undo: { untilMs: number; run: () => Promise<unknown> } | null = null
+  /** What wanted the key when it was in use elsewhere: the same again asks whether to stop that use. */
+  #pressed: string | null = null
+  /** By our clock: the server's may differ. */
+  #key: { grantedAt: string; usedAtMs: number; endsAtMs: number; idleMs: number } | null = null
+  #stoppedTold = ''
+  #newestInInbox: number | null = null
+  #inboxCount = ''
+  #terminals: TerminalView[] = []
+  #correspondents: { fingerprint: string }[] = []
+  #logNext: string | null = null
+  #wantsOut = false
+  #isLoggedIn = false
+
+  constructor({ client, terminal, heartbeat_s, user, mailto, note, input, output, signals }: PlainOptions) {
+    this.client = client
+    this.#terminal = terminal
+    this.#heartbeatS = heartbeat_s
+    this.user = user ?? ''
+    this.#mailto = mailto
+    this.#note = note
+    this.talk = new Dialogue({ input, output, ...(signals ? { signals } : {}) })
+  }
+
+  async run(): Promise<number> {
+    const contact = setInterval(() => void this.#contact(), contactEveryMs)
+    const ended = this.talk.ended.then((signal) => ({ signal }))
+    const spoken = this.#speak().then((code) => ({ code }))
+    spoken.catch(() => undefined) // where a signal was first
+    try {
+      const end = await Promise.race([ended, spoken])
+      const isSaved = await this.#farewell()
+      if ('signal' in end) return 128 + { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[end.signal satisfies EndSignal]
+      return isSaved ? end.code : 1
+    } catch (error) {
+      await this.#farewell() // nothing typed goes with a bug of ours, and no key stays open
+      throw error
+    } finally {
+      clearInterval(contact)
+      this.talk.close()
+      this.client.close()
+    }
+  }
+
+  async #speak(): Promise<number> {
+    const { talk } = this
+    try {
+      talk.say(`Wafer, in plain lines, with ${this.client.server.host}.`)
+      if (this.#note !== undefined) talk.say(this.#note)
+      // Whether the server can be trusted shows before a password is typed (S1040).
+      await this.client.session().catch((error: unknown) => {
+        if (!(error instanceof Problem)) throw error
+      })
+      if (!(await this.#logIn())) return 1
+      talk.say(`You are logged in as ${harmless(this.user)}. Type a question mark for what can be done.`)
+      talk.say(`Lines around the text of a mail carry the words ${talk.word}: no mail can know them.`)
+      await this.#refresh((work) => this.calling(work))
+      if (this.#mailto !== undefined) await this.#guarded(() => this.#fromLink(this.#mailto!))
+      else await this.#guarded(() => this.#mail.openFolder('Inbox'))
+      await this.#commands()
+      return 0
+    } catch (error) {
+      if (error instanceof EndOfInput) return this.client.token === null ? 1 : 0
+      if (error instanceof Abandoned || error instanceof LoggedOut) return 1
+      if (error instanceof Untrusted) {
+        talk.say('No encrypted communication with the server was established.')
+        talk.say(error.message)
+        talk.say('Nothing was sent, and no session was begun.')
+        return 1
+      }
+      if (!(error instanceof Problem || error instanceof Unreachable)) throw error
+      talk.say(error.message)
+      return 1
+    }
+  }
+
+  /** The letter goes to Drafts, the key is locked, the session ends. @returns false if the letter could not be kept */
+  async #farewell(): Promise<boolean> {
+    const letter = this.#letter
+    const keep = async () => {
+      if (!letter || letter.isKept) return
+      try {
+        await letter.keep()
+        this.talk.say('The letter that you were writing is in Drafts.')
+      } catch (error) {
+        if (!(error instanceof Problem || error instanceof Unreachable)) throw error
+        this.talk.say(`The letter that you were writing could not be kept. ${error.message}`)
+      }
+    }
+    const leave = async () => {
+      await keep()
+      if (this.client.token === null) return
+      await this.client.logOut()
+      this.talk.say('The key is locked, and you are logged out.')
+    }
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, farewellMs)
+    })
+    await Promise.race([leave().catch(() => undefined), late])
+    clearTimeout(timer)
+    return !letter || letter.isKept
+  }
+
+  // ---- the session
+
+  /** @param again who was logged in before, and only they may go on here */
+  async #logIn(again?: string): Promise<boolean> {
+    const { talk, client } = this
+    const isKnown = again !== undefined || this.user !== ''
+    for (let tries = 0; tries < 3; tries += 1) {
+      const user =
+        isKnown && tries === 0
+          ? this.user
+          : again === undefined
+            ? (await talk.ask('User ID: ')).trim()
+            : again
+      if (user === '') continue
+      const password = await talk.secret(`Password of ${harmless(user)}, not shown: `)
+      try {
+        const session = await client.logIn(user, password, this.#terminal, this.#heartbeatS)
+        this.user = session.user
+        this.#session = null
+        this.#key = null
+        this.#isLoggedIn = true
+        return true
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error
+        talk.say(error.message)
+      }
+    }
+    return false
+  }
+
+  async calling<T>(work: () => Promise<T>): Promise<T> {
+    for (;;)
+      try {
+        return await work()
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== 'no-session') throw error
+        this.client.token = null
+        this.#isLoggedIn = false
+        this.#forgetKey()
+        this.talk.say('Your session has ended. Log in again, and you go on where you were.')
+        if (!(await this.#logIn(this.user))) throw new LoggedOut('You are not logged in.')
+        this.talk.say('You are logged in again. The key is locked.')
+      }
+  }
+
+  complain(error: unknown): void {
+    const isForPeople =
+      error instanceof Problem ||
+      error instanceof Unreachable ||
+      error instanceof Wrong ||
+      error instanceof LoggedOut
+    if (!isForPeople) throw error
+    this.talk.say(error.message)
+  }
+
+  /** Tells the server that this terminal is there, and keeps what is being typed; says nothing. */
+  async #contact() {
+    if (this.client.token === null) return
+    try {
+      const key = this.#key
+      this.#session = await this.client.session()
+      // That it is over is told at the next prompt.
+      if (key !== null && key === this.#key && !this.#session.allowance) this.#mail.forgetPlaintext()
+      await this.#letter?.keep()
+    } catch (error) {
+      // It shows at the next prompt.
+      if (!(error instanceof Problem || error instanceof Unreachable || error instanceof Untrusted))
+        throw error
+    }
+  }
+
+  async tidings(): Promise<void> {
+    try {
+      await this.#refresh((work) => work())
+    } catch (error) {
+      if (error instanceof Unreachable) return this.talk.say(error.message)
+      if (!(error instanceof Problem) || error.code !== 'no-session') throw error
+      // Not in the middle of a letter: the next call asks for the log-in.
+      if (this.#isLoggedIn) this.talk.say('Your session has ended. What you write is kept here.')
+      this.#isLoggedIn = false
+      this.#forgetKey()
+    }
+  }
+
+  /** Tells what is to be known before the next prompt. */
+  async #refresh(calling: <T>(work: () => Promise<T>) => Promise<T>) {
+    const [session, folders] = await calling(() =>
+      Promise.all([this.client.session(), this.client.folders()]),
+    )
+    this.#session = session
+    this.folders = folders
+    const { stopped, allowance } = session
+    const wasOpen = this.#key !== null
+    this.#takeKey(session)
+    if (stopped && stopped.at !== this.#stoppedTold) {
+      this.#stoppedTold = stopped.at
+      const { terminal, address } = stopped.by
+      this.talk.say(
+        `${harmless(terminal)} at ${harmless(address)} stopped the use of your key here. If that was not you, look at terminals and change your password. ${moment(stopped.at)}`,
+      )
+    } else if (wasOpen && !allowance) this.talk.say('Your key is locked again: its time is over.')
+    if (!allowance && wasOpen) this.#forgetKey()
+    if (!session.ledger.complete) this.talk.say(ledgerOlder)
+    await this.#lookForMail(calling)
+  }
+
+  async #lookForMail(calling: <T>(work: () => Promise<T>) => Promise<T>) {
+    const inbox = this.folders.find(({ kind }) => kind === 'inbox')
+    if (!inbox) return
+    const count = `${inbox.total} ${inbox.unread}`
+    if (count === this.#inboxCount) return
+    this.#inboxCount = count
+    const { messages } = await calling(() => this.client.messages(inbox.name, { limit: 50 }))
+    const known = this.#newestInInbox
+    const news = messages.filter(({ id, seen }) => known !== null && id > known && !seen).length
+    this.#newestInInbox = Math.max(known ?? 0, ...messages.map(({ id }) => id))
+    if (news > 0) this.talk.say(`${counted(news, 'new mail')} in ${harmless(inbox.name)}.`)
+  }
+
+  /** The server's clock may differ from ours: what it says is taken as lengths of time. */
+  #takeKey({ allowance }: SessionView) {
+    if (!allowance || this.#key?.grantedAt === allowance.granted_at) return
+    const lengthMs = Date.parse(allowance.expires_at) - Date.parse(allowance.granted_at)
+    const usedAtMs = Date.now()
+    const idleMs = allowance.idle_s * 1000
+    this.#key = { grantedAt: allowance.granted_at, usedAtMs, endsAtMs: usedAtMs + lengthMs, idleMs }
+  }
+
+  #forgetKey() {
+    this.#key = null
+    this.client.keyToken = null
+    this.#mail.forgetPlaintext()
+  }
+
+  get canSign(): boolean {
+    return this.#key !== null && this.#session?.allowance?.scope === 'sign'
+  }
+
+  keyInWords(): string {
+    if (!this.#isLoggedIn) return 'logged out'
+    if (this.#key) {
+      const { usedAtMs, idleMs, endsAtMs } = this.#key
+      const minutes = Math.max(0, Math.ceil((Math.min(usedAtMs + idleMs, endsAtMs) - Date.now()) / 60_000))
+      return `key open for ${minutes} min`
+    }
+    const elsewhere = this.#session?.in_use
+    return elsewhere ? `key in use at ${harmless(elsewhere.terminal).slice(0, 40)}` : 'key locked'
+  }
+
+  // ---- the key
+
+  async withKey<T>(use: Use, work: () => Promise<T>): Promise<T | null> {
+    for (;;)
+      try {
+        const result = await this.calling(work)
+        if (this.#key) this.#key.usedAtMs = Date.now()
+        this.#pressed = null
+        return result
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error
+        if (error.code === 'key-in-use') {
+          if (!(await this.#takeOver(use, error.by))) return null
+        } else if (error.code === 'allowance-required') {
+          if (!(await this.#openKey(use))) return null
+        } else throw error
+      }
+  }
+
+  /** S2000-S2100: the error, which asks for the same again; then the confirmation; then the unlock window. */
+  async #takeOver(use: Use, by: Problem['by']): Promise<boolean> {
+    const { talk } = this
+    const who = harmless((by ?? unnamed).terminal)
+    const when = by ? `since ${moment(by.since)}, last use ${moment(by.last_used)}` : 'now'
+    if (this.#pressed !== use.verb) {
+      this.#pressed = use.verb
+      talk.say('Key in use elsewhere.')
+      talk.say(`${who} is using your key: ${when}. Only one terminal may use it at a time.`)
+      talk.say(`Type ${use.verb} again to stop that use and go on here.`)
+      return false
+    }
+    this.#pressed = null
+    talk.say('Stop the other use?')
+    talk.say(
+      `Yes stops at once the use of your key by ${who} (${when}). Then your passphrase is asked for here. No changes nothing.`,
+    )
+    if (!isYes(await talk.ask('Type yes or no: '))) {
+      talk.say('Nothing was changed.')
+      return false
+    }
+    try {
+      await this.calling(() => this.client.stop(by ?? unnamed))
+    } catch (error) {
+      if (!isProblem(error, 'key-in-use')) throw error
+      talk.say('Another terminal has the key by now, so nothing was stopped.')
+      return this.#takeOver(use, error.by)
+    }
+    talk.say('The other use is stopped.')
+    return this.#openKey(use)
+  }
+
+  /** The unlock window (S1240). @returns whether the key is open now */
+  async #openKey(use: Use): Promise<boolean> {
+    const { talk, client } = this
+    talk.say('Secret key use.')
+    talk.say(
+      `${use.about}, the key needs your passphrase. Nothing that you type is shown. Enter alone asks for approval on your phone; Ctrl-C cancels.`,
+    )
+    const passphrase = await talk.secret('Passphrase: ')
+    try {
+      if (passphrase === '') return await this.#approve(use.scope)
+      await this.calling(() => client.unlock(passphrase))
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+      if (error.code === 'key-in-use') return this.#takeOver(use, error.by)
+      talk.say(error.message)
+      return false
+    }
+    await this.#opened()
+    return true
+  }
+
+  async #opened() {
+    this.#pressed = null
+    this.#session = await this.client.session()
+    this.#key = null
+    this.#takeKey(this.#session)
+    this.talk.say(`The key is open${this.#session.allowance?.scope === 'read' ? ', for reading only' : ''}.`)
+  }
+
+  /** Somebody's touch on a phone opens the key here (RFC 10027). */
+  async #approve(scope: 'read' | 'sign'): Promise<boolean> {
+    const { talk, client } = this
+    const { address, code } = await this.calling(() => client.askApproval(scope))
+    talk.say('Approve on your phone. Open this address there and log in:')
+    talk.say(harmless(address))
+    const local = localNote(address)
+    if (local) talk.say(local)
+    talk.say('Find the request of this terminal there, and type this code:')
+    talk.say(harmless(code).split('').join(' '))
+    talk.say(
+      scope === 'read'
+        ? 'It then reads mail here for 15 minutes; signing needs an approval of its own.'
+        : 'It then reads and signs here.',
+    )
+    talk.say('The code is valid for two minutes.')
+    try {
+      for (;;) {
+        const answer = (await talk.ask('Type check once you approved, or no to give up: ')).trim()
+        if (/^n(o)?$/i.test(answer)) break
+        if (!/^(c|check)?$/i.test(answer)) {
+          talk.say('Please type check or no.')
+          continue
+        }
+        const state = await client.approval()
+        if (state === 'granted') {
+          await this.#opened()
+          return true
+        }
+        if (state === 'pending') talk.say('Not approved yet.')
+        else {
+          talk.say(
+            state === 'denied'
+              ? 'The request was denied on the phone, or the code was wrong three times. The key stays closed.'
+              : 'The request is over: nobody approved it in time. The key stays closed.',
+          )
+          return false
+        }
+      }
+    } catch (error) {
+      await client.lock().catch(() => undefined) // nobody waits for it any more
+      throw error
+    }
+    await client.lock()
+    talk.say('The request is taken back. The key stays closed.')
+    return false
+  }
+
+  async unlock(verb = 'unlock', scope?: 'read' | 'sign'): Promise<void> {
+    const use: Use = { verb, about: 'To go on', scope: scope ?? 'sign' }
+    const { in_use, allowance } = await this.calling(() => this.client.session())
+    if (allowance && this.client.keyToken !== null) return this.talk.say('The key is open already.')
+    if (in_use) await this.#takeOver(use, in_use)
+    else if (scope) await this.#approve(scope)
+    else await this.#openKey(use)
+  }
+
+  async lock(): Promise<void> {
+    await this.calling(() => this.client.lock())
+    this.#forgetKey()
+    this.talk.say('Your key is locked.')
+  }
+
+  async more(): Promise<void> {
+    if (this.#key && !(await this.calling(() => this.client.session())).allowance)
+      this.#mail.forgetPlaintext()
+    this.talk.more()
+  }
+
+  async lookForFolders(): Promise<void> {
+    this.folders = await this.calling(() => this.client.folders())
+  }
+
+  // ---- commands
+
+  async #commands() {
+    const { talk } = this
+    const table = this.#table()
+    let abandoned = 0
+    while (!this.#wantsOut) {
+      try {
+        await this.#refresh((work) => this.calling(work))
+      } catch (error) {
+        if (!(error instanceof Unreachable)) throw error
+        talk.say(error.message)
+      }
+      let line: string
+      try {
+        line = (await talk.ask(this.#prompt())).trim()
+      } catch (error) {
+        if (!(error instanceof Abandoned)) throw error
+        abandoned += 1
+        if (abandoned > 1) return
+        talk.say('Ctrl-C once more, or quit, leaves Wafer.')
+        continue
+      }
+      abandoned = 0
+      await this.#guarded(() => this.#do(table, line))
+    }
+  }
+
+  /** What fails is said, and the prompt comes again. */
+  async #guarded(work: () => Promise<unknown>) {
+    try {
+      await work()
+    } catch (error) {
+      if (error instanceof LoggedOut) throw error
+      if (error instanceof Abandoned) this.talk.say('Cancelled.')
+      else this.complain(error)
+    }
+  }
+
+  async #do(table: Command[], line: string) {
+    const { talk } = this
+    if (line === '') return talk.hasMore ? this.more() : undefined
+    if (/^\d{1,6}$/.test(line)) {
+      this.#pressed = null
+      return this.#mail.choose(line)
+    }
+    const found = commandIn(table, line)
+    if (typeof found === 'string') return talk.say(found)
+    const [name] = found.command.words.split(' ')
+    if (name !== this.#pressed && name !== 'help') this.#pressed = null
+    await found.command.run(found.rest)
+  }
+
+  #prompt(): string {
+    const unread = this.folders.find(({ name }) => name === this.#mail.folder)?.unread ?? 0
+    const parts = [harmless(this.#mail.folder).slice(0, 40)]
+    if (unread) parts.push(`${unread} unread`)
+    if (this.#mail.marked) parts.push(`${this.#mail.marked} marked`)
+    return `${[...parts, this.keyInWords()].join(', ')}> `
+  }
+
+  #table(): Command[] {
+    const { talk } = this
+    return [
+      ...this.#mail.commands(),
+      row('compose c m', 'ADDRESSES', 'writes a mail', (rest) => this.#compose(rest)),
+      row('undo u', '', 'undoes the last command, for 60 seconds; takes back a letter for 15', () =>
+        this.#undoLast(),
+      ),
+      row('unlock', '', 'opens the key with your passphrase', () => this.unlock()),
+      row(
+        'approve',
+        'sign',
+        'opens the key by approval on your phone, for reading, or for signing too',
+        (rest) => this.unlock('approve', rest.trim() === 'sign' ? 'sign' : 'read'),
+      ),
+      row('lock', '', 'locks the key', () => this.lock()),
+      row('z', '', 'locks the key if it is open, else opens it', () =>
+        this.#key ? this.lock() : this.unlock('z'),
+      ),
+      row('terminals', '', 'lists the terminals that are logged in', () => this.#listTerminals()),
+      row('end', 'NUMBER', 'logs a terminal out', (rest) => this.#endTerminal(rest)),
+      row('keys', '', 'says which keys and passkeys you have', () => this.#keys()),
+      row('log', 'more', 'reads out every use of your key, the newest first', (rest) => this.#keyLog(rest)),
+      row('correspondents', '', 'lists the keys of others that you accepted', () =>
+        this.#listCorrespondents(),
+      ),
+      row('accept', 'NUMBER or FILE', 'accepts a key from an attachment or a file', (rest) =>
+        this.#accept(rest),
+      ),
+      row('forget', 'NUMBER', 'removes an accepted key', (rest) => this.#forget(rest)),
+      row('help ?', 'WORD', 'lists the commands that have to do with a word, or all', (rest) => {
+        talk.say('A number alone opens the mail with that number.')
+        for (const line of helpOn(this.#table(), rest)) talk.say(line)
+      }),
+      row('quit q', '', 'locks the key, logs out and leaves', () => {
+        this.#wantsOut = true
+      }),
+    ]
+  }
+
+  did(sentence: string, undo: () => Promise<unknown>): void {
+    this.#undo = { untilMs: Date.now() + undoMs, run: undo }
+    this.talk.say(`${sentence} Undo takes that back.`)
+  }
+
+  async #undoLast() {
+    const undo = this.#undo
+    if (!undo || undo.untilMs < Date.now())
+      throw new Wrong('There is nothing to undo: only the last command of the last 60 seconds can be undone.')
+    await this.calling(undo.run)
+    if (this.#undo === undo) this.#undo = null
+  }
+
+  // ---- letters
+
+  async #compose(to: string) {
+    await this.converse({ ...blank, to }, to ? ['cc', 'subject', 'text'] : ['to', 'cc', 'subject', 'text'])
+  }
+
+  async #fromLink(link: string) {
+    const letter = fromMailto(link) ?? fail('This is not a mailto: link.')
+    this.talk.say('A letter from a link. Whatever stands in it came from there.')
+    this.talk.say(`To: ${letter.to}`)
+    if (letter.cc || letter.bcc)
+      this.talk.say(`Copies: ${[letter.cc, letter.bcc].filter(Boolean).join(', ')}`)
+    this.talk.say(`Subject: ${letter.subject}`)
+    await this.converse(letter, [])
+  }
+
+  async converse(letter: Letter, questions: ('to' | 'cc' | 'subject' | 'text')[]) {
+    const talk = new LetterTalk(this, letter)
+    this.#letter = talk
+    const sent = await talk.write(questions)
+    this.#letter = null
+    this.#pressed = null
+    if (!sent || sent.held_until === null) return
+    const { id } = sent
+    this.#undo = {
+      untilMs: Date.now() + undoMs,
+      run: async () => {
+        const { id: draft } = await this.client.recall(id)
+        this.#undo = null
+        this.talk.say('The letter did not leave: it is yours again.')
+        await this.converse({ ...talk.letter, draft }, [])
+      },
+    }
+  }
+
+  async edit(text: string, saved: (text: string) => void): Promise<string | null> {
+    const { talk } = this
+    if (!talk.isTerminal) {
+      talk.say('An editor needs a terminal, and this is none. Type text instead.')
+      return null
+    }
+    const { edited, placeForText } = await import('../letter/editor.ts')
+    const { folder, isOnDisk } = await placeForText()
+    if (isOnDisk)
+      talk.say(`While you edit, the text lies in a file on this machine's disk, in ${harmless(folder)}.`)
+    const result = await talk.lent(() => edited(text, { saved }))
+    const said = 'text' in result ? result.note : result.failed
+    if (said !== undefined) talk.say(harmless(said))
+    return 'text' in result ? result.text : null
+  }
+
+  // ---- terminals, keys, log
+
+  async #listTerminals() {
+    this.#terminals = await this.calling(() => this.client.terminals())
+    for (const [place, each] of this.#terminals.entries()) {
+      const marks = [each.this ? 'this terminal' : '', each.holds_key ? 'has the key open' : ''].filter(
+        Boolean,
+      )
+      const state = marks.length ? `${capital(marks.join(', '))}. ` : ''
+      this.talk.say(
+        `${place + 1}. ${state}${harmless(each.terminal)} at ${harmless(each.address)}. Last seen ${moment(each.last_contact)}, since ${moment(each.since)}`,
+      )
+    }
+    this.talk.say('Type end and a number to log one out.')
+  }
+
+  async #endTerminal(text: string) {
+    if (this.#terminals.length === 0) await this.#listTerminals()
+    const found =
+      this.#terminals[Number(text) - 1] ??
+      fail('Which terminal? Type end and its number in the list of terminals.')
+    if (found.this) throw new Wrong('This is the terminal that you sit at: quit logs it out.')
+    await this.calling(() => this.client.endTerminal(found.id))
+    this.#terminals = []
+    this.talk.say(`${harmless(found.terminal)} is logged out.`)
+  }
+
+  async #keys() {
+    const { talk } = this
+    const keys = await this.calling(() => this.client.keys())
+    if (keys.length === 0) talk.say('You have no key yet. The operator of this server can make one for you.')
+    for (const key of keys) {
+      talk.say(`Your key: ${grouped(harmless(key.fingerprint))}`)
+      talk.say(`For: ${key.aliases.map(harmless).join(', ')}`)
+      if (key.state !== '') talk.say(`State: ${harmless(key.state)}`)
+      talk.say(`Kind: ${harmless(key.algorithm)}, opened by ${key.methods.map(harmless).join(', ')}`)
+      talk.say(
+        `Made: ${moment(key.created)}${key.expires ? `, expires ${moment(key.expires)}` : ', does not expire'}`,
+      )
+    }
+    const passkeys = await this.calling(() => this.client.passkeys())
+    if (passkeys.length === 0) talk.say('You have no passkey.')
+    for (const { name, prf, backed_up, created_at, used_at } of passkeys) {
+      const opens = prf ? 'Can keep a secret' : 'Cannot keep a secret'
+      const where = backed_up ? 'copied to other devices' : 'on one device only'
+      talk.say(
+        `Passkey: ${harmless(name)}. ${opens}, ${where}. Added ${moment(created_at)}, ${used_at ? `last used ${moment(used_at)}` : 'not used yet'}`,
+      )
+    }
+  }
+
+  async #keyLog(text: string) {
+    const isMore = text.trim() !== ''
+    if (isMore && this.#logNext === null) throw new Wrong('There is nothing older; type log for the newest.')
+    const page = await this.calling(() => this.client.log(isMore ? this.#logNext : null, pageSize))
+    this.#logNext = page.next
+    if (page.events.length === 0) return this.talk.say('Your key was never used.')
+    for (const event of page.events) this.talk.say(eventInWords(event))
+    if (page.next !== null) this.talk.say('Type log more for what is older.')
+  }
+
+  async #listCorrespondents() {
+    const list = await this.calling(() => this.client.correspondents())
+    this.#correspondents = list
+    if (list.length === 0)
+      return this.talk.say('None yet. People of this server need none: their keys count as accepted.')
+    for (const [place, { fingerprint, addresses, accepted_at, why }] of list.entries())
+      this.talk.say(
+        `${place + 1}. ${addresses.map(harmless).join(', ')}. Key ${grouped(harmless(fingerprint))}. Accepted ${moment(accepted_at)}${why ? `. Nothing can be encrypted to it: ${obstacleWords[why]}` : ''}`,
+      )
+  }
+
+  async #accept(text: string) {
+    const { talk } = this
+    const wanted = text.trim()
+    if (wanted === '') throw new Wrong('Type accept and the number of an attachment, or a file.')
+    let octets: Uint8Array | undefined
+    if (/^\d{1,4}$/.test(wanted)) octets = (await this.#mail.attachment(wanted, 'accept'))?.octets
+    else
+      octets = await readFile(wanted.replace(/^~(?=\/)/, homedir())).catch((error: NodeJS.ErrnoException) =>
+        fail(`${harmless(wanted)} cannot be read (${error.code}).`),
+      )
+    if (!octets) return
+    const armored = Buffer.from(octets).toString('latin1')
+    const { offered: offers, revoked } = await this.calling(() => this.client.offeredKeys(armored))
+    for (const fingerprint of revoked)
+      talk.say(`Key ${grouped(fingerprint)} was revoked by its owner. This is noted.`)
+    if (offers.length > 1) talk.say(`There are ${offers.length} keys in it; each is asked about.`)
+    for (const [place, offer] of offers.entries()) {
+      if (offers.length > 1) talk.say(`Key ${place + 1} of ${offers.length}.`)
+      for (const line of offerInWords(offer)) talk.say(line)
+      talk.say('Compare the fingerprint with its owner, by telephone or in person, before you accept it.')
+      if (!isYes(await talk.ask('Accept this key? Type yes or no: '))) talk.say('It was not accepted.')
+      else {
+        await this.calling(() => this.client.acceptKey(armored, offer.fingerprint))
+        talk.say('The key is accepted.')
+      }
+    }
+  }
+
+  async #forget(text: string) {
+    const found =
+      this.#correspondents[Number(text) - 1] ??
+      fail('Which key? Type correspondents, then forget and a number.')
+    await this.calling(() => this.client.forgetKey(found.fingerprint))
+    this.#correspondents = []
+    this.talk.say('The key is removed.')
+  }
+}
+
+/** What an offered key is: each address on a line of its own, for a long one must not push another out of hearing. */
+const offerInWords = (offer: OfferedKey): string[] => {
+  const { fingerprint, addresses, names, algorithm, created, expires, can_encrypt, conflicts } = offer
+  return [
+    `Key: ${grouped(fingerprint)}`,
+    ...names.slice(0, 1).map((name) => `Calls itself: ${name}`),
+    `Kind: ${algorithm}, made ${moment(created)}${expires === null ? ', does not expire' : `, expires ${moment(expires)}`}`,
+    addresses.length === 0
+      ? 'It will count for no mail address.'
+      : `It will count for ${counted(addresses.length, 'address', 'addresses')}:`,
+    ...addresses.map((address) => `Address: ${address}`),
+    ...(can_encrypt ? [] : ['Nothing can be encrypted with it.']),
+    ...conflicts.map((conflict) =>
+      conflict.with === 'user'
+        ? `Attention: ${conflict.address} is a user of this server, whose own key is known here.`
+        : `Attention: you have accepted another key for ${conflict.address}. Accept this one only if you know why it is new.`,
+    ),
+  ]
+}
+
+/** What happened, for certain reasons in words of its own. */
+const events: Record<string, string> = {
+  granted: 'Opened',
+  'granted read': 'Opened, for reading only',
+  'granted sign': 'Opened',
+  used: 'Used',
+  'used read': 'Decrypted',
+  'used sign': 'Signed',
+  refused: 'Refused',
+  ended: 'Closed',
+  stopped: 'Stopped',
+}
+
+const eventInWords = (entry: LogPage['events'][number]): string => {
+  const { at, event, terminal, address, method, message, reason } = entry
+  const own = events[`${event} ${reason}`]
+  const details = [
+    method && `by ${harmless(method)}`,
+    message && `mail ${message}`,
+    own === undefined && reason && harmless(reason).replace(/-/g, ' '),
+  ].filter(Boolean)
+  const what = [own ?? events[event] ?? harmless(event), ...details].join(', ')
+  return `${what}. ${harmless(terminal)} at ${harmless(address)}. ${moment(at)}`
+}

@@ -1,0 +1,667 @@
+/**
+ * The JSON API as the terminal client speaks it, typed from the server's routes. One request after the other goes over
+ * connections that are kept; nothing is sent before the other end has shown that it may be trusted (S1040): over TLS
+ * with a certificate of a known authority, of one that was named, or with the fingerprint that was given; in plain
+ * HTTP only to this machine.
+ *
+ * Three kinds of failure: a `Problem` is the server's no, an `Unreachable` is no answer (or none of a Wafer server), an
+ * `Untrusted` is a server that nothing was said to. Their messages are sentences for people and hold no secrets.
+ */
+import { readFileSync } from 'node:fs'
+import type http from 'node:http'
+import type { Socket } from 'node:net'
+import type tls from 'node:tls'
+import type { ExtractSchema } from 'hono/types'
+import type { Api } from '../../server/doors/api.ts'
+import { harmless } from '../text/text.ts'
+import * as answers from './answers.ts'
+import { type Check, isRecord } from './answers.ts'
+
+type Routes = ExtractSchema<Api>
+type Answers<Path extends keyof Routes, Method extends string> = Routes[Path] extends {
+  [M in Method]: { output: infer Answer }
+}
+  ? Answer
+  : never
+
+export type NewSession = Answers<'/session', '$post'>
+export type SessionView = Answers<'/session', '$get'>
+export type Folder = Answers<'/folders', '$get'>['folders'][number]
+export type Page = Answers<'/folders/:name/messages', '$get'>
+export type Row = Page['messages'][number]
+export type Message = Answers<'/messages/:id', '$get'>
+export type Opened = Answers<'/messages/:id/decrypt', '$post'>
+export type Allowance = Answers<'/allowance', '$post'>
+export type Approval = Answers<'/approval', '$post'>
+export type ApprovalState = Answers<'/approval', '$get'>['state']
+export type Key = Answers<'/keys', '$get'>['keys'][number]
+export type Passkey = Answers<'/passkeys', '$get'>['passkeys'][number]
+export type LogPage = Answers<'/log', '$get'>
+export type Sent = Answers<'/messages', '$post'>
+export type TerminalView = Answers<'/terminals', '$get'>['terminals'][number]
+export type KnownAddress = Answers<'/addresses', '$get'>['addresses'][number]
+export type Recipient = Answers<'/recipients', '$post'>['recipients'][number]
+export type Correspondent = Answers<'/correspondents', '$get'>['correspondents'][number]
+export type Offered = Extract<Answers<'/correspondents', '$post'>, { offered: unknown }>
+export type OfferedKey = Offered['offered'][number]
+
+/** What `POST /messages` takes. Addresses as one types them: `Ben <ben@example.org>, eve@example.org`. */
+export type Letter = {
+  to?: string
+  cc?: string
+  bcc?: string
+  subject?: string
+  text?: string
+  /** `content` is base64. */
+  attachments?: { name: string; type?: string; content: string }[]
+  /** One of the user's messages, or a Message-ID. */
+  in_reply_to?: number | string | null
+  sign?: boolean
+  encrypt?: boolean
+  draft?: boolean
+  hold_s?: number
+  /** The draft that this one takes the place of. */
+  replaces?: number
+}
+
+/** Who has the key. `grant` is sent back with a stop, so that nobody is stopped who was not shown. */
+export type Holder = { grant?: string; terminal: string; since: string; last_used: string }
+
+/** The server's no: an RFC 9457 problem document. The message is its title, a sentence. */
+export class Problem extends Error {
+  override name = 'Problem'
+  readonly status: number
+  /** The last word of the problem's type, such as `key-in-use`. */
+  readonly code: string
+  readonly methods?: string[]
+  readonly by?: Holder
+  readonly addresses?: string[]
+  readonly retry_after_s?: number
+  readonly draft?: number
+  readonly reason?: string
+  readonly parts?: string[]
+
+  constructor(status: number, document: Record<string, unknown>, retryAfter?: string) {
+    super(harmless(String(document.title)))
+    this.status = status
+    this.code = /[\w-]*$/.exec(String(document.type).slice(-60))![0]
+    const { methods, by, addresses, draft, reason, parts } = document
+    if (isTexts(methods)) this.methods = methods
+    if (isTexts(addresses)) this.addresses = addresses
+    if (isTexts(parts)) this.parts = parts
+    if (typeof draft === 'number') this.draft = draft
+    if (typeof reason === 'string') this.reason = reason
+    if (/^\d{1,6}$/.test(retryAfter ?? '')) this.retry_after_s = Number(retryAfter)
+    if (isRecord(by)) {
+      const { grant, terminal, since, last_used } = by
+      this.by = {
+        ...(typeof grant === 'string' ? { grant } : {}),
+        terminal: String(terminal),
+        since: String(since),
+        last_used: String(last_used),
+      }
+    }
+  }
+}
+
+export const isProblem = (error: unknown, code: string): error is Problem =>
+  error instanceof Problem && error.code === code
+
+/** No answer, or none of a Wafer server. Whether a call that changes something took effect is then not known. */
+export class Unreachable extends Error {
+  override name = 'Unreachable'
+  /** There was no connection at all, so nothing left this machine; where one broke off, nobody knows. */
+  readonly isUnsent: boolean
+
+  constructor(sentence: string, options: { isUnsent?: boolean } = {}) {
+    super(sentence)
+    this.isUnsent = options.isUnsent ?? false
+  }
+}
+
+/** The other end is not known to be the server: nothing was sent to it. */
+export class Untrusted extends Error {
+  override name = 'Untrusted'
+  /** Why, as the end of a sentence without its full stop. */
+  readonly reason: string
+
+  constructor(host: string, reason: string) {
+    super(`No encrypted communication was established with ${host}: ${reason}.`)
+    this.reason = reason
+  }
+}
+
+/** How far this terminal has seen the ledger of each user of a server, kept from one session to the next. */
+export type LedgerMemory = {
+  mark(server: string, user: string): string | null
+  keepMark(server: string, user: string, mark: string): void
+}
+
+export type ClientOptions = {
+  /** Such as `https://mail.example.org`; without a scheme HTTPS is meant, for this machine HTTP. */
+  server: string
+  /** PEM file with authorities that are trusted besides those of the system. */
+  ca?: string | undefined
+  /** SHA-256 of the certificate in hexadecimal, with or without colons: only this certificate is accepted then. */
+  fingerprint?: string | undefined
+}
+
+// Not imported: that would load all that node:http can show, WebSocket with it, and TLS also for plain HTTP; together
+// they take longer than everything else a script does before its first request.
+const builtin = process.getBuiltinModule
+
+/** A key that is open here is lost when the server hears nothing from this terminal for so long. */
+export const heartbeatS = 60
+const patienceMs = 30_000
+/** A whole answer takes no longer, and for what is large so much more as a slow line needs. */
+const answerMs = 60_000
+const slowestOctetsPerMs = 16
+/** A letter of 25 MiB is that long in JSON at the most; parts are smaller. */
+const mostOctets = 96 * 1024 * 1024
+
+export class Client {
+  readonly server: URL
+  /** Of the session; sent with each call. */
+  token: string | null = null
+  /** Of the allowance; what was unlocked in this client, until it is locked. */
+  keyToken: string | null = null
+  /** Whose session it is, as far as it is known. */
+  user: string | null = null
+  ledgerMemory: LedgerMemory | null = null
+  /** Becomes the key token when the approval that was asked for is granted. */
+  #askedToken: string | null = null
+  #asksSystem = false
+  readonly #agent: http.Agent
+  readonly #authorities: string[]
+  readonly #fingerprint: string | null
+
+  /** @throws Untrusted for plain HTTP beyond this machine, and for a CA file or fingerprint that is none */
+  constructor({ server, ca, fingerprint }: ClientOptions) {
+    this.server = addressOf(server)
+    const { host, hostname, protocol } = this.server
+    if (protocol === 'http:' && !isThisMachine(hostname))
+      throw new Untrusted(host, 'plain HTTP is spoken to servers on this machine only; use https://')
+    this.#authorities = ca === undefined ? [] : authoritiesIn(ca, host)
+    this.#fingerprint = fingerprint === undefined ? null : fingerprint.replace(/[:\s]/g, '').toUpperCase()
+    if (this.#fingerprint !== null && !/^[0-9A-F]{64}$/.test(this.#fingerprint))
+      throw new Untrusted(host, 'the fingerprint given is not that of a certificate (64 hexadecimal digits)')
+    if (protocol === 'http:' && (ca !== undefined || fingerprint !== undefined))
+      throw new Untrusted(host, 'plain HTTP has no certificate that could be checked; use https://')
+    const { Agent } = protocol === 'https:' ? builtin('node:https') : builtin('node:http')
+    this.#agent = new Agent({ keepAlive: true, maxSockets: 4 })
+    // The socket is handed over when it is trusted, so that no request can be on its way before.
+    this.#agent.createConnection = (_options, done) => {
+      this.#connect().then(
+        (socket) => done!(null, socket),
+        (error) => done!(error, undefined as never),
+      )
+      return undefined as never
+    }
+  }
+
+  // ---- sessions
+
+  /** @throws Problem `bad-credentials`, `slow-down` */
+  async logIn(user: string, password: string, terminal: string, heartbeat_s?: number): Promise<NewSession> {
+    this.token = null
+    this.keyToken = null
+    const asked = { user, password, terminal, ...(heartbeat_s === undefined ? {} : { heartbeat_s }) }
+    const session = await this.#json('POST', '/session', asked, answers.newSession)
+    this.token = session.token
+    this.user = session.user
+    return session
+  }
+
+  /** Also remembers how far the ledger goes; `ledger.complete` is false once if what was remembered is missing. */
+  async session(): Promise<SessionView> {
+    const memory = this.ledgerMemory
+    const { origin } = this.server
+    const seen = this.user === null ? null : (memory?.mark(origin, this.user) ?? null)
+    const query = seen === null ? '' : `?ledger=${encodeURIComponent(seen)}`
+    const session = await this.#json('GET', `/session${query}`, undefined, answers.session)
+    const { newest } = session.ledger
+    if (newest !== null && newest !== seen) memory?.keepMark(origin, session.user, newest)
+    return session
+  }
+
+  async logOut(): Promise<void> {
+    await this.#call('DELETE', '/session')
+    this.token = null
+    this.keyToken = null
+  }
+
+  async terminals() {
+    return (await this.#json('GET', '/terminals', undefined, answers.terminals)).terminals
+  }
+
+  async endTerminal(id: string): Promise<void> {
+    await this.#call('DELETE', `/terminals/${encodeURIComponent(id)}`)
+  }
+
+  // ---- mail
+
+  async folders(): Promise<Folder[]> {
+    return (await this.#json('GET', '/folders', undefined, answers.folders)).folders
+  }
+
+  createFolder(name: string) {
+    return this.#json('POST', '/folders', { name }, answers.newFolder)
+  }
+
+  /** @param options.offset position from the newest; not together with `before`, which is a page's `next` */
+  messages(
+    folder: string,
+    options: { limit?: number; before?: string | null; offset?: number; q?: string | null } = {},
+  ): Promise<Page> {
+    const query = queryOf(options)
+    const path = `/folders/${encodeURIComponent(folder)}/messages${query}`
+    return this.#json('GET', path, undefined, answers.page)
+  }
+
+  message(id: number) {
+    return this.#json('GET', `/messages/${id}`, undefined, answers.message)
+  }
+
+  /** @throws Problem `allowance-required`, `key-in-use`, `cannot-decrypt` */
+  decrypt(id: number, part?: string) {
+    const asked = part === undefined ? {} : { part }
+    return this.#json('POST', `/messages/${id}/decrypt`, asked, answers.opened)
+  }
+
+  /** An attachment. Its name is what the sender calls it: not a path to write to. */
+  async part(id: number, part: string, within?: string): Promise<{ name: string; octets: Uint8Array }> {
+    const path = `/messages/${id}/parts/${encodeURIComponent(part)}${queryOf({ within })}`
+    const { octets, headers } = await this.#call('GET', path)
+    const encoded = /filename\*=UTF-8''([^;\s]*)/i.exec(headers['content-disposition'] ?? '')?.[1] ?? ''
+    return { name: decoded(encoded), octets }
+  }
+
+  /** The octets that were received. */
+  async raw(id: number): Promise<Uint8Array> {
+    return (await this.#call('GET', `/messages/${id}/raw`)).octets
+  }
+
+  /** All or none. @returns how many were changed */
+  async mark(ids: number[], marks: { seen?: boolean; flagged?: boolean; folder?: string }): Promise<number> {
+    return (await this.#json('PATCH', '/messages', { ids, ...marks }, answers.changed)).changed
+  }
+
+  async remove(id: number): Promise<void> {
+    await this.#call('DELETE', `/messages/${id}`)
+  }
+
+  /** @throws Problem as decrypt where it signs; `no-key-for` with `addresses`, `no-relay`, `bad-address` */
+  send(letter: Letter) {
+    return this.#json('POST', '/messages', letter, answers.sent)
+  }
+
+  /** Takes a held letter back into Drafts. @throws Problem `too-late` once it has left */
+  recall(id: number) {
+    return this.#json('POST', `/messages/${id}/recall`, {}, answers.recalled)
+  }
+
+  async sign(text: string): Promise<string> {
+    return (await this.#json('POST', '/sign', { text }, answers.signed)).signed
+  }
+
+  // ---- the key
+
+  /** @throws Problem `wrong-passphrase`, `key-in-use`, `slow-down` */
+  async unlock(passphrase: string): Promise<Allowance> {
+    const allowance = await this.#json('POST', '/allowance', { passphrase }, answers.allowance)
+    this.keyToken = allowance.key_token
+    this.#askedToken = null
+    return allowance
+  }
+
+  async lock(): Promise<void> {
+    await this.#call('DELETE', '/allowance')
+    this.keyToken = null
+    this.#askedToken = null
+  }
+
+  /**
+   * Ends the key's use by the holder that the person was shown.
+   *
+   * @throws Problem `key-in-use` with the present holder if it is another by now; `slow-down`
+   */
+  async stop({ grant }: Holder): Promise<void> {
+    await this.#call('POST', '/allowance/stop', { confirm: true, of: grant })
+  }
+
+  /** @throws Problem `key-in-use`, `slow-down` */
+  async askApproval(scope: 'read' | 'sign'): Promise<Approval> {
+    const approval = await this.#json('POST', '/approval', { scope }, answers.approval)
+    this.#askedToken = approval.key_token
+    return approval
+  }
+
+  /** Once it is `granted` this client has the key. */
+  async approval(): Promise<ApprovalState> {
+    const { state } = await this.#json('GET', '/approval', undefined, answers.approvalState)
+    if (state === 'granted' && this.#askedToken !== null) this.keyToken = this.#askedToken
+    if (state !== 'pending') this.#askedToken = null
+    return state
+  }
+
+  async keys(): Promise<Key[]> {
+    return (await this.#json('GET', '/keys', undefined, answers.keys)).keys
+  }
+
+  async passkeys(): Promise<Passkey[]> {
+    return (await this.#json('GET', '/passkeys', undefined, answers.passkeys)).passkeys
+  }
+
+  /** @param before a page's `next` */
+  log(before?: string | null, limit?: number): Promise<LogPage> {
+    return this.#json('GET', `/log${queryOf({ before, limit })}`, undefined, answers.log)
+  }
+
+  // ---- correspondents
+
+  /** At most ten, the likeliest first. */
+  async addresses(q: string): Promise<KnownAddress[]> {
+    return (await this.#json('GET', `/addresses${queryOf({ q })}`, undefined, answers.knownAddresses))
+      .addresses
+  }
+
+  /** Whether there is a key for each. @throws Problem `bad-address` */
+  async recipients(letter: { to?: string; cc?: string; bcc?: string }): Promise<Recipient[]> {
+    const { to = '', cc = '', bcc = '' } = letter
+    return (await this.#json('POST', '/recipients', { to, cc, bcc }, answers.recipients)).recipients
+  }
+
+  async correspondents(): Promise<Correspondent[]> {
+    return (await this.#json('GET', '/correspondents', undefined, answers.correspondents)).correspondents
+  }
+
+  /** The keys in an armored block, shown before one of them is accepted, and those that it revoked. */
+  async offeredKeys(armored: string): Promise<Offered> {
+    return this.#json('POST', '/correspondents', { armored }, answers.offered)
+  }
+
+  async acceptKey(armored: string, fingerprint: string): Promise<void> {
+    await this.#call('POST', '/correspondents', { armored, accept: fingerprint })
+  }
+
+  async forgetKey(fingerprint: string): Promise<void> {
+    await this.#call('DELETE', `/correspondents/${encodeURIComponent(fingerprint)}`)
+  }
+
+  /** Ends the connections that are kept. */
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  // ---- one call
+
+  /** @param check what the answer must be, so that no other server's JSON passes for one */
+  async #json<Answer>(
+    method: string,
+    path: string,
+    body: object | undefined,
+    check: Check<Answer>,
+  ): Promise<Answer> {
+    const { octets, headers } = await this.#call(method, path, body)
+    const answer = jsonOf(octets, headers)
+    if (!check(answer)) throw this.#noWaferServer()
+    return answer
+  }
+
+  async #call(method: string, path: string, body?: object) {
+    const octets = body === undefined ? null : Buffer.from(JSON.stringify(body))
+    const answer = await this.#exchange(method, path, octets)
+    if (answer.status >= 200 && answer.status < 300) return answer
+    const document = jsonOf(answer.octets, answer.headers)
+    if (isRecord(document) && typeof document.type === 'string' && typeof document.title === 'string')
+      throw new Problem(answer.status, document, answer.headers['retry-after'])
+    if (answer.status === 426 && this.server.protocol === 'http:')
+      throw new Untrusted(this.server.host, 'this server speaks TLS; use https://')
+    throw this.#noWaferServer()
+  }
+
+  #exchange(method: string, path: string, body: Buffer | null, isSecondTry = false): Promise<Exchange> {
+    const { host, hostname, port, protocol } = this.server
+    return new Promise((resolve, reject) => {
+      const headers: http.OutgoingHttpHeaders = { Host: host, Accept: 'application/json' }
+      if (body) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': body.length })
+      if (this.token !== null) headers.Authorization = `Bearer ${this.token}`
+      if (this.token !== null && this.keyToken !== null) headers['Wafer-Key'] = this.keyToken
+      const request = (protocol === 'https:' ? builtin('node:https') : builtin('node:http')).request({
+        agent: this.#agent,
+        // Part of the name under which the agent keeps connections.
+        host: bare(hostname),
+        port: port || (protocol === 'https:' ? 443 : 80),
+        method,
+        path: `/api${path}`,
+        headers,
+      })
+      request.setTimeout(patienceMs, () =>
+        request.destroy(new Unreachable(`${host} does not answer; please try again later.`)),
+      )
+      // Whoever sends an octet now and then is never silent, and never done.
+      let length = 0
+      let grantedMs = 0
+      let timer: NodeJS.Timeout
+      const grantTime = () => {
+        const deservedMs = answerMs + ((body?.length ?? 0) + length) / slowestOctetsPerMs
+        if (deservedMs - grantedMs < 1000)
+          return request.destroy(new Unreachable(`${host} answers too slowly; please try again later.`))
+        timer = setTimeout(grantTime, deservedMs - grantedMs)
+        grantedMs = deservedMs
+      }
+      grantTime()
+      request.on('close', () => clearTimeout(timer))
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // The server may close a kept connection just when it is used again. What changes nothing may be asked twice.
+        const wasClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? '')
+        if (wasClosed && method === 'GET' && !isSecondTry)
+          return resolve(this.#exchange(method, path, body, true))
+        reject(this.#failure(error))
+      })
+      request.on('response', (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => {
+          length += chunk.length
+          if (length > mostOctets)
+            return response.destroy(new Unreachable(`${host} answers with more than a message may be.`))
+          chunks.push(chunk)
+        })
+        response.on('error', (error) => reject(this.#failure(error)))
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            octets: Buffer.concat(chunks),
+          }),
+        )
+      })
+      request.end(body ?? undefined)
+    })
+  }
+
+  // ---- the connection
+
+  async #connect(): Promise<Socket> {
+    try {
+      return await this.#reach()
+    } catch (error) {
+      const isUnknown = error instanceof Untrusted && unknownAuthority.includes(error.reason)
+      if (!isUnknown || this.#asksSystem) throw error
+      // The authorities of the system are read only where those that Node.js brings do not do: it takes a while.
+      this.#asksSystem = true
+      return this.#reach()
+    }
+  }
+
+  #reach(): Promise<Socket> {
+    const { host, hostname, port, protocol } = this.server
+    const isEncrypted = protocol === 'https:'
+    const to = {
+      host: bare(hostname),
+      port: Number(port || (isEncrypted ? 443 : 80)),
+      autoSelectFamily: true,
+    }
+    return new Promise((resolve, reject) => {
+      const socket = isEncrypted
+        ? builtin('node:tls').connect({ ...to, ...this.#trust(to.host) })
+        : builtin('node:net').connect(to)
+      const give = (outcome: () => void) => {
+        clearTimeout(timer)
+        socket.removeAllListeners('error')
+        outcome()
+      }
+      const refuse = (error: Error) =>
+        give(() => {
+          socket.on('error', () => {}) // what else goes wrong with it is of no interest
+          socket.destroy()
+          reject(error)
+        })
+      const timer = setTimeout(
+        () => refuse(new Unreachable(`There is no connection to ${host}: it does not answer.`)),
+        patienceMs,
+      )
+      socket.on('error', (error) => refuse(this.#failure(error)))
+      socket.on(isEncrypted ? 'secureConnect' : 'connect', () => {
+        const reason = isEncrypted ? this.#pinFails(socket as tls.TLSSocket) : null
+        if (reason !== null) refuse(new Untrusted(host, reason))
+        else give(() => resolve(socket))
+      })
+    })
+  }
+
+  /** How the certificate is judged. With a fingerprint neither authority nor name count, see `#pinFails`. */
+  #trust(host: string): tls.ConnectionOptions {
+    return {
+      ...(builtin('node:net').isIP(host) ? {} : { servername: host }),
+      ALPNProtocols: ['http/1.1'],
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: this.#fingerprint === null,
+      ...(this.#authorities.length === 0 && !this.#asksSystem
+        ? {}
+        : {
+            ca: [
+              ...builtin('node:tls').getCACertificates('default'),
+              ...(this.#asksSystem ? builtin('node:tls').getCACertificates('system') : []),
+              ...this.#authorities,
+            ],
+          }),
+    }
+  }
+
+  /** Why the certificate is not the one whose fingerprint was given; null where it is, or where none was given. */
+  #pinFails(socket: tls.TLSSocket): string | null {
+    if (this.#fingerprint === null) return null
+    const certificate = socket.getPeerX509Certificate()
+    if (certificate?.fingerprint256.replaceAll(':', '') !== this.#fingerprint)
+      return 'its certificate has another fingerprint than the one given'
+    // A key is not looked after any more when its certificate has run out, whoever vouched for it.
+    if (certificate.validToDate.getTime() < Date.now()) return reasons.CERT_HAS_EXPIRED!
+    if (certificate.validFromDate.getTime() > Date.now()) return reasons.CERT_NOT_YET_VALID!
+    return null
+  }
+
+  #noWaferServer() {
+    return new Unreachable(`${this.server.host} does not answer like a Wafer server.`)
+  }
+
+  #failure(error: NodeJS.ErrnoException): Error {
+    if (error instanceof Unreachable || error instanceof Untrusted) return error
+    const { host } = this.server
+    const { code = '' } = error
+    if (Object.hasOwn(reasons, code)) return new Untrusted(host, reasons[code]!)
+    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+      return new Untrusted(host, 'its certificate is for another name')
+    if (code === 'EPROTO' || /^ERR_(SSL|TLS|OSSL)_/.test(code))
+      return new Untrusted(host, 'it does not speak TLS as it should')
+    if (/^(CERT_|UNABLE_TO_|INVALID_|ERROR_IN_|CRL_|PATH_LENGTH|HOSTNAME_MISMATCH)/.test(code))
+      return new Untrusted(host, `its certificate is not acceptable (${code})`)
+    if (code.startsWith('HPE_')) return this.#noWaferServer()
+    const none = `There is no connection to ${host}`
+    if (code === 'ENOTFOUND') return new Unreachable(`${none}: no such name is known.`, { isUnsent: true })
+    if (code === 'EAI_AGAIN')
+      return new Unreachable(`${none}: names cannot be looked up just now.`, { isUnsent: true })
+    if (code === 'ECONNREFUSED') return new Unreachable(`${none}: nothing answers there.`, { isUnsent: true })
+    if (/^E(NETUNREACH|HOSTUNREACH|NETDOWN)$/.test(code))
+      return new Unreachable(`${none}: the network does not reach it.`)
+    if (code === 'ETIMEDOUT') return new Unreachable(`${none}: it does not answer.`)
+    return new Unreachable(`The connection to ${host} broke off${code && ` (${code})`}.`)
+  }
+}
+
+type Exchange = { status: number; headers: http.IncomingHttpHeaders; octets: Buffer }
+
+const selfSigned = 'its certificate is signed by itself and by no authority known here'
+const strangeAuthority = 'its certificate is signed by an authority that is not known here'
+const unknownAuthority = [selfSigned, strangeAuthority]
+
+/** OpenSSL's words for what is wrong with a certificate, in ours. */
+const reasons: Record<string, string> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: selfSigned,
+  SELF_SIGNED_CERT_IN_CHAIN: strangeAuthority,
+  UNABLE_TO_GET_ISSUER_CERT: strangeAuthority,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: strangeAuthority,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: strangeAuthority,
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  CERT_REVOKED: 'its certificate was revoked',
+}
+
+const addressOf = (server: string): URL => {
+  const text = server.trim()
+  const scheme = /^(\[::1\]|localhost|127(\.\d+){3})(:\d+)?\/?$/i.test(text) ? 'http://' : 'https://'
+  const url = URL.parse(/^[a-z]+:\/\//i.test(text) ? text : `${scheme}${text}`)
+  const isWhole = url?.hostname && /^https?:$/.test(url.protocol) && url.pathname === '/'
+  if (!url || !isWhole || url.search || url.hash || url.username || url.password)
+    throw new Unreachable('This is not the address of a server, such as https://mail.example.org.')
+  return url
+}
+
+const isThisMachine = (hostname: string) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+
+/** What to say where an address, opened elsewhere, leads to that other machine itself; null where it leads here. */
+export const localNote = (address: string): string | null =>
+  /^((.+\.)?localhost|127(\.\d+){3}|\[::1\])$/.test(URL.parse(address)?.hostname ?? '')
+    ? 'It leads to this machine alone: open it in a browser here, not on a phone.'
+    : null
+
+/** Without the brackets of an IPv6 address. */
+const bare = (hostname: string) => hostname.replace(/^\[|\]$/g, '')
+
+const authoritiesIn = (file: string, host: string): string[] => {
+  let text = ''
+  try {
+    text = readFileSync(file, 'latin1')
+  } catch {
+    throw new Untrusted(host, `the file with the authority, ${harmless(file)}, cannot be read`)
+  }
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g)
+  if (!blocks) throw new Untrusted(host, `there is no certificate in ${harmless(file)}`)
+  return blocks
+}
+
+const queryOf = (members: Record<string, string | number | null | undefined>): string => {
+  const given = Object.entries(members).filter(([, value]) => value !== undefined && value !== null)
+  if (given.length === 0) return ''
+  return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`
+}
+
+const jsonOf = (octets: Buffer, headers: http.IncomingHttpHeaders): unknown => {
+  if (!/^application\/([a-z.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) return null
+  try {
+    return JSON.parse(octets.toString('utf8'))
+  } catch {
+    return null
+  }
+}
+
+const decoded = (text: string) => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string')

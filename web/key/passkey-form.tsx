@@ -1,0 +1,94 @@
+/**
+ * A form with one WebAuthn step, for every page that has one. Its text says what can be done where no script runs;
+ * the script (passkey.ts), where it does run, replaces that text and fills the form in.
+ */
+import type { Child } from 'hono/jsx'
+import type { Form as Fields, Visit } from '../../server/doors/web-server.ts'
+import type { Proof } from '../../server/keys/passkeys.ts'
+import type { Services } from '../../server/main.ts'
+import { Form } from '../layout.tsx'
+import type { Words } from '../words.ts'
+
+/**
+ * @param kind `get` asks for one of the passkeys in the options; `discover` for any of this site, also by the
+ * browser's own suggestions; `create` makes one
+ */
+export const PasskeyForm = (props: {
+  visit: Visit
+  words: Words
+  action: string
+  kind: 'get' | 'discover' | 'create'
+  /** As the server made them, for the script. */
+  options: string
+  /** Options of a second assertion: another passkey as proof. */
+  proof?: string
+  /** Asks as soon as the page is there. */
+  once?: boolean
+  /** What else can be done where no script runs. */
+  otherwise: string
+  /** What else can be done where it fails again and again. */
+  stuck: string
+  /** What is to be done where a script runs, if it is more than to press the button. */
+  ready?: string
+  children?: Child
+}) => {
+  const { visit, words, action, kind, options, proof, once, otherwise, stuck, ready, children } = props
+  const data = {
+    'data-kind': kind,
+    'data-options': options,
+    'data-proof': proof,
+    'data-once': once ? 1 : undefined,
+  }
+  return (
+    <Form visit={visit} action={action} data={data}>
+      {visit.usualAddress && (
+        <p class="s">
+          {words.passkeyAway} <a href={visit.usualAddress}>{visit.usualAddress}</a>
+        </p>
+      )}
+      <p>
+        {/* not the paragraph itself: its end is not written, so what follows would count as part of it */}
+        <span
+          id="said"
+          aria-live="polite"
+          data-ready={visit.usualAddress ? '' : (ready ?? words.passkeyReady)}
+          data-asks={words.passkeyAsks}
+          data-failed={`${words.passkeyFailed} ${stuck}`}
+          data-known={kind === 'create' ? words.passkeyKnown : undefined}
+          data-site={words.passkeySite}
+          data-unfit={words.passkeyUnfit}
+          data-empty={words.typeFirst}
+          data-differ={words.newPassphrasesDiffer}
+        >
+          {words.passkeyNoScript} {otherwise}
+        </span>
+      </p>
+      {children}
+    </Form>
+  )
+}
+
+/**
+ * The assertion that the script put into a form; null if there is none.
+ *
+ * @throws Refusal `bad-request` if it is not of that shape
+ */
+export const assertedOf = (services: Services, form: Fields, name: 'asserted' | 'proof' = 'asserted') => {
+  const text = form.get(name)
+  return text ? services.passkeys.asserted(text) : null
+}
+
+/** Nothing was typed where a passphrase was asked for: that is no wrong passphrase, and costs no try. */
+export const isUnproved = (form: Fields): boolean => !form.get('asserted') && form.get('passphrase') === ''
+
+/** Who sends the form proves to be the user: by a passkey, or by the passphrase in it. */
+export const proofOf = (services: Services, form: Fields, name?: 'asserted' | 'proof'): Proof => {
+  const asserted = assertedOf(services, form, name)
+  return asserted ? { asserted } : { passphrase: form.get('passphrase') }
+}
+
+/** The user's passkeys that open the key. */
+export const openingPasskeys = async (services: Services, userId: number) =>
+  (await services.passkeys.list(userId)).filter(
+    ({ slot }) => slot === 'prf' || (slot === 'held' && services.config.passkeyWithoutPrf !== 'deny'),
+  )

@@ -1,0 +1,342 @@
+/**
+ * The unlock window "Secret key use" (C2, F6), with its ways in (passphrase, passkey, approval on a phone), and the
+ * three screens that lead to it when another session holds the key (S2000-S2100). What was asked for waits behind a
+ * path (`next`), a letter behind a ticket (`park`); whatever happens here, it comes back.
+ */
+import { Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { Holder, Refusal } from '../../server/ground/refusal.ts'
+import type { Services } from '../../server/main.ts'
+import {
+  Button,
+  Field,
+  Form,
+  Hidden,
+  moment,
+  oneLine,
+  ownPath,
+  type PageContext,
+  type PageEnv,
+  pathOf,
+  sentenceOf,
+  sessionOf,
+  show,
+  wordsOf,
+} from '../layout.tsx'
+import type { UseOfKey } from '../mail/compose.tsx'
+import { assertedOf, PasskeyForm } from './passkey-form.tsx'
+
+/** What the key is wanted for: a path, or a letter. */
+export type Wanted = {
+  /** Where to go once the key is open; empty for a letter. */
+  next: string
+  /** Where Cancel leads. */
+  back: string
+  /** Ticket of a letter that waits. */
+  park: string
+  /** The verb that asks: "press Decrypt again". */
+  verb: 'decrypt' | 'sign'
+  /** What it is for, a sentence, and the name of the thing. */
+  reason?: string
+  about?: string
+}
+
+export const keyWindows = (services: Services) => {
+  const unlockWindow = async (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> => {
+    const words = wordsOf(c)
+    const visit = c.get('visit')
+    const hasPasskey = await services.passkeys.forUnlock(sessionOf(c).user.id)
+    const about = wanted.about && <b>{oneLine(wanted.about)}</b>
+    return show(c, services, {
+      title: words.useTitle,
+      status: status && <p>{status}</p>,
+      isWindow: true,
+      body: () => (
+        <>
+          {hasPasskey && (
+            // A form of its own: Enter in the passphrase still means OK.
+            <Form visit={visit} action="/unlock">
+              <Waiting wanted={wanted} />
+              {about && (
+                <p>
+                  {words.useIsFor} {about}
+                </p>
+              )}
+              <p>
+                <Button a="passkey">{words.usePasskey}</Button>
+              </p>
+            </Form>
+          )}
+          <Form visit={visit} action="/unlock">
+            <p>
+              {hasPasskey ? (
+                words.orPassphrase
+              ) : (
+                <>
+                  {wanted.reason ?? words.useFor} {about}
+                </>
+              )}
+            </p>
+            <Waiting wanted={wanted} />
+            <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
+            <Field
+              label={words.passphraseAgain}
+              name="passphrase2"
+              type="password"
+              note={words.optional}
+              complete="off"
+            />
+            <p>
+              <Button a="ok">{words.ok}</Button> <button type="reset">{words.clear}</button>{' '}
+              {!hasPasskey && (
+                <>
+                  <Button a="passkey">{words.usePasskey}</Button>{' '}
+                </>
+              )}
+              <Button a="phone">{words.byPhone}</Button> <Button a="cancel">{words.cancel}</Button>
+            </p>
+            <p>
+              <a href="/s?of=recovery">{words.forgotten}</a>
+            </p>
+          </Form>
+        </>
+      ),
+    })
+  }
+
+  /**
+   * The same window for a passkey: a page of its own, as it needs the script. The passkey is asked for at once;
+   * without script the page says why it cannot, and what else there is.
+   */
+  const passkeyWindow = async (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> => {
+    const words = wordsOf(c)
+    const session = sessionOf(c)
+    if (!(await services.passkeys.forUnlock(session.user.id)))
+      return unlockWindow(c, wanted, words.passkeyNone)
+    const key = await services.allowances.state(session)
+    if (key.state === 'elsewhere') return elsewhere(c, wanted, key.by) // no touch before the takeover
+    const { options } = await services.passkeys.assertionOptions('unlock', { session })
+    return show(c, services, {
+      title: words.useTitle,
+      status: status && <p>{status}</p>,
+      isWindow: true,
+      script: 'passkey',
+      body: () => (
+        <PasskeyForm
+          visit={c.get('visit')}
+          words={words}
+          action="/unlock"
+          kind="get"
+          options={options}
+          once={!status}
+          otherwise={words.otherwiseUnlock}
+          stuck={words.stuck.unlock}
+        >
+          {wanted.about && (
+            <p>
+              {words.useIsFor} <b>{wanted.about}</b>
+            </p>
+          )}
+          <Waiting wanted={wanted} />
+          <p>
+            <Button a="passkey">{words.usePasskey}</Button> <Button a="window">{words.usePassphrase}</Button>{' '}
+            <Button a="phone">{words.byPhone}</Button> <Button a="cancel">{words.cancel}</Button>
+          </p>
+        </PasskeyForm>
+      ),
+    })
+  }
+
+  /** The multiple-use error: asks to press again (S2030). */
+  const elsewhere = (c: PageContext, wanted: Wanted, by: Holder) => {
+    const words = wordsOf(c)
+    const { language } = c.get('visit')
+    const verb = wanted.verb === 'sign' ? words.sign : words.decrypt
+    return show(c, services, {
+      title: words.elsewhereTitle,
+      isWindow: true,
+      body: () => (
+        <Form visit={c.get('visit')} action="/stop">
+          <p>{words.elsewhere(by.terminal, moment(language, by.since), moment(language, by.last_used))}</p>
+          <p>{words.pressAgain(verb)}</p>
+          <Waiting wanted={wanted} />
+          <p>
+            <Button a="again">{verb}</Button> <Button a="cancel">{words.cancel}</Button>
+          </p>
+        </Form>
+      ),
+    })
+  }
+
+  /** Asks to confirm that the other use is to be stopped (S2070). */
+  const confirm = (c: PageContext, wanted: Wanted, by: Holder, status?: Child) => {
+    const words = wordsOf(c)
+    const { language } = c.get('visit')
+    return show(c, services, {
+      title: words.stopTitle,
+      status: status && <p>{status}</p>,
+      isWindow: true,
+      body: () => (
+        <Form visit={c.get('visit')} action="/stop">
+          <p>{words.stop(by.terminal, moment(language, by.since), moment(language, by.last_used))}</p>
+          <Waiting wanted={wanted} />
+          <Hidden name="of" value={by.grant} />
+          <p>
+            <Button a="ok">{words.ok}</Button> <Button a="cancel">{words.cancel}</Button>
+          </p>
+        </Form>
+      ),
+    })
+  }
+
+  /** The screen for a use that was refused; null if the refusal is about something else. */
+  const forRefusal = (c: PageContext, refusal: Refusal, wanted: Wanted): Promise<Response> | null => {
+    if (refusal.code === 'allowance-required') return unlockWindow(c, wanted)
+    if (refusal.code !== 'key-in-use' || !refusal.detail.by) return null
+    return c.req.query('again') === '1'
+      ? confirm(c, wanted, refusal.detail.by)
+      : elsewhere(c, wanted, refusal.detail.by)
+  }
+
+  return { unlockWindow, passkeyWindow, elsewhere, confirm, forRefusal }
+}
+export type KeyWindows = ReturnType<typeof keyWindows>
+
+/** What the key is wanted for, as the windows carry it. */
+export const wantedOf = (c: PageContext): Wanted => {
+  const { form } = c.get('visit')
+  const words = wordsOf(c)
+  const verb = form.get('v') === 's' ? 'sign' : 'decrypt'
+  const park = form.get('park')
+  const next = park ? '' : ownPath(form.get('next'), '/f/inbox')
+  const reason = park
+    ? words.useToSign
+    : next.startsWith('/m/')
+      ? words.useToOpen
+      : next.startsWith('/c')
+        ? words.useToDraft
+        : undefined
+  return { next, back: ownPath(form.get('back'), '/f/inbox'), park, verb, reason, about: form.get('about') }
+}
+
+/** Ways out of the windows: what was asked for happens, or all is as it was. */
+export const waysOut = (services: Services, letters: UseOfKey) => ({
+  goOn: (c: PageContext, wanted: Wanted, keyToken: string): Promise<Response> | Response => {
+    const visit = c.get('visit')
+    visit.keepKey(keyToken)
+    visit.keyToken = keyToken
+    return wanted.park ? letters.goOn(c, wanted.park) : c.redirect(unseen(wanted.next, services.clock()), 303)
+  },
+  cancel: (c: PageContext, wanted: Wanted): Promise<Response> | Response =>
+    wanted.park ? letters.comeBack(c, wanted.park) : c.redirect(wanted.back, 303),
+})
+
+/** @param askPhone begins an approval (approval.tsx) */
+export const unlockPages = (
+  services: Services,
+  windows: KeyWindows,
+  letters: UseOfKey,
+  askPhone: (c: PageContext, wanted: Wanted) => Promise<Response>,
+) => {
+  const { allowances, refusalOf } = services
+  const { goOn, cancel } = waysOut(services, letters)
+
+  return new Hono<PageEnv>()
+    .post('/unlock', async (c) => {
+      const visit = c.get('visit')
+      const session = sessionOf(c)
+      const words = wordsOf(c)
+      const wanted = wantedOf(c)
+      const a = visit.form.get('a')
+      if (a === 'cancel') return cancel(c, wanted)
+      if (a === 'window') return windows.unlockWindow(c, wanted)
+      const asserted = assertedOf(services, visit.form)
+      const byPasskey = asserted !== null || a === 'passkey'
+      const [passphrase, check] = [visit.form.get('passphrase'), visit.form.get('passphrase2')]
+      let keyToken: string
+      try {
+        if (a === 'phone') return await askPhone(c, wanted)
+        if (byPasskey && !asserted) return await windows.passkeyWindow(c, wanted)
+        if (!asserted && passphrase === '') return windows.unlockWindow(c, wanted, words.typeFirst)
+        if (check !== '' && check !== passphrase)
+          return windows.unlockWindow(c, wanted, words.passphrasesDiffer)
+        ;({ keyToken } = asserted
+          ? await allowances.grantByPasskey(session, asserted)
+          : await allowances.grantByPassphrase(session, passphrase))
+      } catch (error) {
+        const refusal = refusalOf(error)
+        if (!refusal) throw error
+        if (refusal.code === 'key-in-use') return windows.elsewhere(c, wanted, refusal.detail.by!)
+        if (refusal.code === 'no-session') throw error
+        if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
+        const sentence = refusal.code === 'wrong-passphrase' ? words.passphraseWrong : sentenceOf(c, refusal)
+        return byPasskey
+          ? windows.passkeyWindow(c, wanted, sentence)
+          : windows.unlockWindow(c, wanted, sentence)
+      }
+      return goOn(c, wanted, keyToken)
+    })
+    .post('/stop', async (c) => {
+      const session = sessionOf(c)
+      const wanted = wantedOf(c)
+      const a = c.get('visit').form.get('a')
+      if (a === 'cancel') return cancel(c, wanted)
+      if (a === 'again') {
+        if (wanted.next) return c.redirect(unseen(asking(wanted.next), services.clock()), 303)
+        const key = await allowances.state(session)
+        return key.state === 'elsewhere'
+          ? windows.confirm(c, wanted, key.by)
+          : windows.unlockWindow(c, wanted)
+      }
+      try {
+        // A form without it shows no holder: nobody is stopped by it.
+        await allowances.stop(session, c.get('visit').form.get('of'))
+      } catch (error) {
+        const refusal = refusalOf(error)
+        const key = await allowances.state(session)
+        if (!refusal || key.state !== 'elsewhere') throw error
+        const isAnother = refusal.code === 'key-in-use'
+        return windows.confirm(c, wanted, key.by, isAnother ? wordsOf(c).stopAnother : sentenceOf(c, refusal))
+      }
+      // Only now, the other use being stopped, the passphrase (P82).
+      return wanted.next
+        ? c.redirect(unseen(wanted.next, services.clock()), 303)
+        : windows.unlockWindow(c, wanted)
+    })
+}
+
+/** Locks the key of this terminal, and keeps a late approval from opening it again. */
+export const lockKey = async ({ approvals, allowances }: Services, c: PageContext): Promise<void> => {
+  const visit = c.get('visit')
+  await approvals.cancel(sessionOf(c))
+  await allowances.lock(sessionOf(c))
+  visit.lockKey()
+  visit.keyToken = null
+}
+
+/** The same address, pressed again. */
+const asking = (next: string) => `${next}${next.includes('?') ? '&' : '?'}again=1`
+
+/**
+ * The same page at an address that no browser has seen. Links and ELinks show a page that they have had again without
+ * asking, whatever Cache-Control says: after the unlock they would show the unlock window, which was at that address.
+ */
+export const unseen = (path: string, now: number) =>
+  `${path}${path.includes('?') ? '&' : '?'}k=${now.toString(36).slice(-6)}`
+
+/** The address that was asked for, without the marks of having been asked for again, afresh, or after a log-in. */
+export const wantedPath = (c: PageContext): string =>
+  pathOf(c)
+    .replace(/(?<=[?&])(again=1|k=\w*|ok=in[a-z-]*)(&|$)/g, '')
+    .replace(/[?&]$/, '')
+
+/** What waits, in hidden fields. */
+export const Waiting = ({ wanted }: { wanted: Wanted }) => (
+  <>
+    <Hidden name="park" value={wanted.park} />
+    <Hidden name="next" value={wanted.next} />
+    <Hidden name="back" value={wanted.back} />
+    <Hidden name="v" value={wanted.verb === 'sign' ? 's' : ''} />
+    <Hidden name="about" value={wanted.about} />
+  </>
+)
