@@ -45,6 +45,7 @@ export class Ledger {
   /** Users whose ledgers have rows that were not noted yet. */
   readonly #unnoted = new Set<number>()
   #linesNoted = 0
+  #isAboutToNote = false
 
   /** @param options.ends where this machine notes how far each ledger goes; null to look at the database alone */
   constructor(options: { db: Database; secret: ServerSecret; clock: Clock; ends?: LedgerEnds | null }) {
@@ -109,13 +110,30 @@ export class Ledger {
     }, immediate)
     if (!this.#ends) return
     // The caller's transaction may still be taken back: what is noted is read anew when it is over.
-    if (this.#unnoted.size === 0) setImmediate(() => this.noteEnds())
     this.#unnoted.add(entry.userId)
+    if (this.#isAboutToNote) return
+    this.#isAboutToNote = true
+    setImmediate(() => {
+      this.#isAboutToNote = false
+      this.noteEnds()
+    })
   }
 
-  /** Notes how far the ledgers go that got rows; by itself soon after each, and before the database is closed. */
+  /**
+   * Notes how far the ledgers go that got rows; by itself soon after each, and before the database is closed. Where the
+   * file cannot be written (a full disk), it lags behind until the next row, and nobody waits for it.
+   */
   noteEnds() {
-    if (!this.#ends || this.#unnoted.size === 0) return
+    if (this.#unnoted.size === 0) return
+    try {
+      this.#noteEnds()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error
+    }
+  }
+
+  #noteEnds() {
+    if (!this.#ends) return
     this.#noted ??= this.#ends.read()
     const next: [number, LedgerEnd][] = []
     for (const userId of this.#unnoted) {
@@ -124,10 +142,10 @@ export class Ledger {
       // An end that is missing stays noted: it is what shows that the ledger was cut.
       if (!end || (before && !this.#stands(userId, before))) continue
       next.push([userId, end])
-      this.#noted.set(userId, end)
     }
-    this.#unnoted.clear()
     this.#ends.note(next)
+    this.#unnoted.clear()
+    for (const [userId, end] of next) this.#noted.set(userId, end)
     this.#linesNoted += next.length
     if (this.#linesNoted < endsSlack + this.#noted.size) return
     this.#linesNoted = 0

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -263,4 +264,20 @@ test('Pages remember the ledger for each user of a browser, and say on each page
   })
   assert.doesNotMatch(await go('/f/inbox'), missing)
   assert.equal([...jar.keys()].filter((name) => name.startsWith('wafer-log-')).length, 2)
+})
+
+test('A file of ends that cannot be written keeps nobody from the key; it is written later', async (t) => {
+  const { server } = await used(t)
+  const file = ledgerEndsFile(server.config.data)
+  const before = readFileSync(file)
+  rmSync(file)
+  mkdirSync(file)
+  const terminal = await server.terminal(ann)
+  await useKey(terminal)
+  assert.equal((await terminal.get('/session')).status, 200)
+  rmSync(file, { recursive: true })
+  writeFileSync(file, before)
+  await useKey(terminal)
+  server.services.ledger.noteEnds()
+  assert.deepEqual(await ofLedger(server), sound)
 })
