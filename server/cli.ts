@@ -779,7 +779,7 @@ const help = (names: string[]): string => {
     return `${`wafer ${name} ${usage}`.trimEnd()}\n    ${does}`
   })
   const settings =
-    'Settings are environment variables, or lines of .env in the data folder (WAFER_DATA); see README.md.'
+    'Settings are environment variables, or lines of .env in the data folder (WAFER_DATA); see docs/settings.md.'
   return [...entries, settings].join('\n')
 }
 
