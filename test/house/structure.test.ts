@@ -1,4 +1,4 @@
-/** The arrows between modules, held to what the design says of them. */
+/** The arrows between modules, held to what the design says of them, and the ids that code and tests cite. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize } from 'node:path'
@@ -177,4 +177,35 @@ test('Each table has one module that writes to it', () => {
     strays.filter(({ file, table }) => !(file === 'allowances.ts' && table === 'sessions')),
     [],
   )
+})
+
+/** What comments and the names of tests say: there an S2000 is an id, and not a part of somebody's data. */
+const cited = (source: string): string =>
+  [...source.matchAll(/^\s*(?:\/?\*|\/\/).*|\s\/\/ .*|\btest\(\s*(['"`]).*?\1/gm)]
+    .map(([said]) => said)
+    .join('\n')
+
+test('Each id that code and tests cite is a line of docs/behaviours.md', () => {
+  const defined = new Set<string>()
+  for (const [, cell] of readFileSync(join(root, 'docs/behaviours.md'), 'utf8').matchAll(
+    /^\| ([A-Z][^|]*) \|/gm,
+  ))
+    for (const [, letters, from, to] of cell!.matchAll(/([A-Z]{1,2})(\d*)(?:-[A-Z](\d+))?/g))
+      if (!from) defined.add(letters!)
+      else
+        for (let number = Number(from); number <= Number(to ?? from); number += 1)
+          defined.add(`${letters}${number}`)
+  const unknown = ['server', 'web', 'tui', 'test'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true })
+      .map((file) => join(folder, String(file)))
+      .filter((file) => /\.tsx?$/.test(file))
+      .flatMap((file) => {
+        const said = cited(readFileSync(join(root, file), 'utf8'))
+        const rows = said.match(/\b(S\d{4}|[BCDFP]\d{1,2})\b/g) ?? []
+        const cases = (said.match(/\b[A-Z]{2}-\d\d\b/g) ?? []).map((each) => each.slice(0, 2))
+        return [...rows, ...cases].filter((id) => !defined.has(id)).map((id) => `${file}: ${id}`)
+      }),
+  )
+  assert.deepEqual(unknown, [])
+  assert.match(cited("test('S2000: …', () => {})\n// B13 says so"), /S2000.+B13/s)
 })
