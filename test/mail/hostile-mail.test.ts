@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
+import { armoredBlocks } from '../../server/locked/reader/armored-blocks.ts'
 import {
   type Certificate,
   type Mail,
@@ -14,7 +15,6 @@ import {
   read,
 } from '../../server/locked/reader/encrypted-mail.ts'
 import { restIsElsewhere, summarize } from '../../server/locked/reader/mime.ts'
-import { armoredBlocks } from '../../server/locked/reader/openpgp-packets.ts'
 import type { OpenKeys } from '../../server/locked/vault/secret-keys.ts'
 
 const many = (count: number, piece: string) => piece.repeat(count)

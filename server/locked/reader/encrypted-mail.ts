@@ -25,6 +25,7 @@ import { clockAheadMs, letterFormLimit } from '../../ground/limits.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import type { KeyUses } from '../key-uses.ts'
 import type { OpenKeys } from '../vault/secret-keys.ts'
+import { armoredBlocks, isArmored } from './armored-blocks.ts'
 import {
   bareRevocations,
   beforeRevocation,
@@ -49,7 +50,6 @@ import {
   type Field,
   fieldOf,
   type Isolated,
-  isArmored,
   isEntity,
   isolatedOf,
   leafOf,
@@ -66,16 +66,8 @@ import {
   soleAddress,
   textLimit,
 } from './mime.ts'
-import {
-  algorithmName,
-  armoredBlocks,
-  decryptWith,
-  encryptedMessage,
-  kindOf,
-  micalg,
-  packets,
-  readSettled,
-} from './openpgp-packets.ts'
+import { decryptWith, encryptedMessage, readSettled } from './openpgp-messages.ts'
+import { algorithmName, kindOf, micalg, packets } from './openpgp-packets.ts'
 
 export type { Address, Part } from './mime.ts'
 

@@ -5,7 +5,8 @@
  */
 import { keyFileLimit, keysOfFile } from '../../ground/limits.ts'
 import { Refusal } from '../../ground/refusal.ts'
-import { armoredBlocks, packets } from './openpgp-packets.ts'
+import { armoredBlocks } from './armored-blocks.ts'
+import { packets } from './openpgp-packets.ts'
 
 /** One transferable secret key (RFC 9580 §10.2) each. @throws Refusal `bad-key` that says what the file is instead */
 export const secretKeysIn = (file: Uint8Array): Uint8Array[] => {

@@ -6,12 +6,14 @@
  * Nothing here throws on mail. What cannot be understood is shown as it came; what exceeds a limit stays one opaque
  * part. Attackers write this input: limits are on nesting, parts, header size and scanned delimiters.
  */
+
 import { addressParser } from 'postal-mime'
 import { searchTextOctets } from '../../ground/limits.ts'
 import { indexed } from '../search-words.ts'
+import { armoredBlocks, armoredKind, isArmored, latin1 } from './armored-blocks.ts'
 import { decodeText, isUtf7 } from './charsets.ts'
 import { htmlToText } from './html-text.ts'
-import { armoredBlocks, kindOf } from './openpgp-packets.ts'
+import { kindOf } from './openpgp-packets.ts'
 
 const nestingLimit = 100
 const partLimit = 1000
@@ -227,9 +229,6 @@ const asFile = (entity: Entity): Entity => ({
   parameters: new Map(),
   fileName: entity.fileName || `part-${entity.id}.eml`.slice(-40),
 })
-
-const latin1 = (octets: Uint8Array) =>
-  Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1')
 
 const splitHeader = (octets: Uint8Array): { fields: Field[]; body: Uint8Array } => {
   const buffer = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
@@ -1079,16 +1078,6 @@ const encryptedShape = (entity: Entity): Shape | null => {
 
 const dataPart = (encrypted: Entity) =>
   encrypted.children.find((child, index) => index > 0 && child.type !== 'application/pgp-encrypted') ?? null
-
-export const isArmored = (octets: Uint8Array) => /^\s*-----BEGIN PGP /.test(latin1(octets.subarray(0, 1000)))
-
-/** What the octets of a file are, armored or not. */
-export const armoredKind = (octets: Uint8Array): ReturnType<typeof kindOf> | 'cleartext' => {
-  if (!isArmored(octets)) return kindOf(octets)
-  const block = armoredBlocks(latin1(octets))[0]
-  if (!block) return 'broken'
-  return block.type === 'SIGNED MESSAGE' ? 'cleartext' : kindOf(block.octets)
-}
 
 /** An encrypted thing that the decrypt gate keeps apart from the rest: it opens alone. */
 export type Isolated = {
