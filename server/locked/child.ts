@@ -8,7 +8,7 @@ import { Refusal, type RefusalCode, type RefusalDetail } from '../ground/refusal
 import { type Call, parseBody } from './api-bodies.ts'
 import { compose, parseRecipients, type Typed } from './composing.ts'
 import * as encryptedMail from './reader/encrypted-mail.ts'
-import { rowOf } from './reader/mime.ts'
+import { rowOf } from './reader/summary.ts'
 import * as secretKeys from './vault/secret-keys.ts'
 
 type Certificates = encryptedMail.Certificate[]

@@ -9,7 +9,7 @@ import { type FileHandle, lstat, open, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import iconv from 'iconv-lite'
 import { Refusal } from '../ground/refusal.ts'
-import { dateOf, decodeHeader } from '../locked/reader/mime.ts'
+import { dateOf, decodeHeader } from '../locked/reader/headers.ts'
 
 /** A file with one mail or, as mbox, with any number of them. */
 export type MailFile = {

@@ -86,7 +86,7 @@ test('What works with keys and hostile mail is locked away: others load its face
   // Files of mail are split and dated by a command, which reads them as the person who calls it.
   assert.deepEqual(
     within.map(({ from, to }) => `${from} > ${to}`),
-    ['server/mail/mail-files.ts > server/locked/reader/mime.ts'],
+    ['server/mail/mail-files.ts > server/locked/reader/headers.ts'],
   )
 })
 

@@ -6,13 +6,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { decodeText } from '../../server/locked/reader/charsets.ts'
 import { read } from '../../server/locked/reader/encrypted-mail.ts'
-import {
-  addressesOf,
-  dateOf,
-  decodeHeader,
-  parseParameters,
-  summarize,
-} from '../../server/locked/reader/mime.ts'
+import { addressesOf, dateOf, decodeHeader } from '../../server/locked/reader/headers.ts'
+import { parseParameters } from '../../server/locked/reader/parameters.ts'
+import { summarize } from '../../server/locked/reader/summary.ts'
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
 const base64 = (text: string) => latin1(text).toString('base64')

@@ -5,8 +5,10 @@ import * as openpgp from 'openpgp'
 import type { Refusal } from '../../server/ground/refusal.ts'
 import { decodeText } from '../../server/locked/reader/charsets.ts'
 import { type Certificate, type Mail, open, partOf, read } from '../../server/locked/reader/encrypted-mail.ts'
+import { decodeHeader } from '../../server/locked/reader/headers.ts'
 import { htmlToText } from '../../server/locked/reader/html-text.ts'
-import { decodeHeader, parseParameters, summarize } from '../../server/locked/reader/mime.ts'
+import { parseParameters } from '../../server/locked/reader/parameters.ts'
+import { summarize } from '../../server/locked/reader/summary.ts'
 import type { OpenKeys } from '../../server/locked/vault/secret-keys.ts'
 
 const octets = (text: string) => Buffer.from(text.replace(/\r?\n/g, '\r\n'), 'latin1')

@@ -14,7 +14,8 @@ import {
   protect,
   read,
 } from '../../server/locked/reader/encrypted-mail.ts'
-import { restIsElsewhere, summarize } from '../../server/locked/reader/mime.ts'
+import { restIsElsewhere } from '../../server/locked/reader/rendering.ts'
+import { summarize } from '../../server/locked/reader/summary.ts'
 import type { OpenKeys } from '../../server/locked/vault/secret-keys.ts'
 
 const many = (count: number, piece: string) => piece.repeat(count)

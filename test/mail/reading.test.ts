@@ -19,9 +19,9 @@ import {
   protect,
   read,
 } from '../../server/locked/reader/encrypted-mail.ts'
-import { summarize } from '../../server/locked/reader/mime.ts'
 import { decryptWith, encryptedMessage } from '../../server/locked/reader/openpgp-messages.ts'
 import { allowShortRsaKeys } from '../../server/locked/reader/openpgp-packets.ts'
+import { summarize } from '../../server/locked/reader/summary.ts'
 import type { OpenKeys } from '../../server/locked/vault/secret-keys.ts'
 
 const corpus = process.env.CORPUS_DIR ?? '../shared/corpus'

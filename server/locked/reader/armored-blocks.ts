@@ -2,6 +2,7 @@
  * ASCII armor as it comes in mail (RFC 9580 §6.2, §7): read natively, and tolerant of what mailers do to it, such as a
  * no-break space in the separator line.
  */
+import { latin1 } from './charsets.ts'
 import { kindOf } from './openpgp-packets.ts'
 
 const armorHeaderLimit = 100
@@ -130,6 +131,3 @@ export const armoredKind = (octets: Uint8Array): ReturnType<typeof kindOf> | 'cl
   if (!block) return 'broken'
   return block.type === 'SIGNED MESSAGE' ? 'cleartext' : kindOf(block.octets)
 }
-
-export const latin1 = (octets: Uint8Array) =>
-  Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1')

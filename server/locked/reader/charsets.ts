@@ -231,3 +231,12 @@ const escapes = [
   { sequence: [0x24, 0x42], set: 'kanji' }, // $ B
   { sequence: [0x24, 0x40], set: 'kanji' }, // $ @
 ] as const
+
+export const latin1 = (octets: Uint8Array) =>
+  Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('latin1')
+
+/** The first characters of a text, none of them cut in two. */
+export const cut = (text: string, length: number) => {
+  const isBetween = /[\ud800-\udbff]/.test(text.charAt(length - 1))
+  return text.slice(0, isBetween && text.length > length ? length - 1 : length).toWellFormed()
+}

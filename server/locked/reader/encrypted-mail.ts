@@ -36,40 +36,27 @@ import {
   usesOf,
   withRevocations,
 } from './certificates.ts'
-import { decodeText } from './charsets.ts'
-import { publicPacketsIn, split } from './key-files.ts'
+import { cut, decodeText } from './charsets.ts'
 import {
   type Address,
   addressesOf,
-  blocksOf,
-  contentOf,
-  cut,
   dateOf,
   decodeHeader,
-  type Entity,
   type Field,
   fieldOf,
-  type Isolated,
-  isEntity,
-  isolatedOf,
-  leafOf,
   messageIds,
-  type Part,
-  parseMail,
-  partById,
-  plainText,
-  type Rendering,
-  render,
-  restIsElsewhere,
-  securityOf,
-  shapeOf,
   soleAddress,
-  textLimit,
-} from './mime.ts'
+} from './headers.ts'
+import { type Isolated, isolatedOf } from './isolated.ts'
+import { publicPacketsIn, split } from './key-files.ts'
 import { decryptWith, encryptedMessage, readSettled } from './openpgp-messages.ts'
 import { algorithmName, kindOf, micalg, packets } from './openpgp-packets.ts'
+import { type Part, plainText, type Rendering, render, restIsElsewhere, textLimit } from './rendering.ts'
+import { blocksOf, securityOf, shapeOf } from './shapes.ts'
+import { contentOf, type Entity, isEntity, leafOf, parseMail, partById } from './tree.ts'
 
-export type { Address, Part } from './mime.ts'
+export type { Address } from './headers.ts'
+export type { Part } from './rendering.ts'
 
 const dateToleranceMs = 3_600_000
 const signatureLimit = 20

@@ -1,0 +1,142 @@
+/** How a mail is secured, by its structure alone (RFC 3156; inline blocks). */
+import { armoredBlocks, armoredKind } from './armored-blocks.ts'
+import { latin1 } from './charsets.ts'
+import { kindOf } from './openpgp-packets.ts'
+import { contentOf, type Entity, remembered } from './tree.ts'
+
+/** How a mail's root is secured, by its structure alone (RFC 3156; inline blocks). */
+export type Shape =
+  /** The whole of what is visible comes out of `data`: the decrypt gate is open. */
+  | { kind: 'encrypted-mime'; data: Entity | null }
+  | { kind: 'encrypted-inline'; text: Entity }
+  /** One armored message that is not encrypted: a signature around a literal, or just a literal. */
+  | { kind: 'opaque'; text: Entity }
+  | { kind: 'cleartext'; text: Entity }
+  | { kind: 'signed-mime'; content: Entity; signature: Entity; whole: boolean }
+  | { kind: 'plain' }
+
+export const shapeOf = (root: Entity): Shape => {
+  if (root.type === 'multipart/signed' && root.children.length === 2) {
+    // A signature directly around it, of whatever kind, does not close the gate.
+    const inner = encryptedShape(root.children[0]!)
+    if (inner) return inner
+  }
+  const encrypted = encryptedShape(root)
+  if (encrypted) return encrypted
+  if (isPgpSigned(root)) {
+    const [content, signature] = root.children as [Entity, Entity]
+    return { kind: 'signed-mime', content, signature, whole: root.children.length === 2 }
+  }
+  const exchange = exchangeData(root)
+  if (exchange) return { kind: 'encrypted-mime', data: exchange }
+  const text = soleText(root)
+  if (text) {
+    const { blocks, isWhole } = blocksOf(text)
+    if (blocks.some(({ type }) => type === 'SIGNED MESSAGE')) return { kind: 'cleartext', text }
+    if (isWhole && blocks[0]!.type === 'MESSAGE') return encryptedShape(text) ?? { kind: 'opaque', text }
+  }
+  return { kind: 'plain' }
+}
+
+/** How the mail is secured, for lists and pages. */
+export const securityOf = (shape: Shape): 'plain' | 'encrypted' | 'signed' => {
+  if (shape.kind === 'encrypted-mime' || shape.kind === 'encrypted-inline') return 'encrypted'
+  return shape.kind === 'plain' ? 'plain' : 'signed'
+}
+
+/** The armored blocks of a text part; HTML as the text that it shows. */
+export const blocksOf = remembered((entity: Entity) => {
+  const octets = contentOf(entity)
+  const isHtml = entity.type === 'text/html'
+  const text = isHtml ? markupRemoved(latin1(octets)) : latin1(octets)
+  const blocks = text.includes('-----BEGIN PGP ') ? armoredBlocks(text) : []
+  const first = blocks[0]
+  const isWhole = blocks.length === 1 && !text.slice(0, first!.start).trim() && !text.slice(first!.end).trim()
+  return { text, blocks, isWhole }
+})
+
+/** HTML with its lines kept, as armor needs them; both line ends of the source and of the markup count. */
+const markupRemoved = (html: string) =>
+  html.includes('-----BEGIN PGP ')
+    ? html
+        .replace(/<(br|\/?div|\/?p|\/?tr|\/?pre)\b[^<>]*>/gi, '\n')
+        .replace(/<[^<>]*>/g, '')
+        .replace(/&nbsp;/gi, ' ')
+        .replace(/&#(\d{1,3});/g, (_, code) => String.fromCharCode(Number(code)))
+        .replace(/&lt;/gi, '<')
+        .replace(/&gt;/gi, '>')
+        .replace(/&amp;/gi, '&')
+    : ''
+
+const isPgpSigned = (entity: Entity) => {
+  const protocol = entity.parameters.get('protocol')?.toLowerCase()
+  return (
+    entity.type === 'multipart/signed' &&
+    entity.children[1]?.type === 'application/pgp-signature' &&
+    (!protocol || protocol === 'application/pgp-signature')
+  )
+}
+
+/**
+ * What Exchange makes of multipart/encrypted: multipart/mixed, with an empty text in front or without one. Counts only
+ * where the version part and the data are all there is, so that nothing stands beside what is opened.
+ */
+const exchangeData = (root: Entity): Entity | null => {
+  if (root.type !== 'multipart/mixed') return null
+  const [version, data, another] = root.children.filter((child, index) => index > 0 || !isEmptyText(child))
+  if (version?.type !== 'application/pgp-encrypted' || another) return null
+  if (!/^Version: 1[ \t]*(\r?\n)*$/i.test(latin1(contentOf(version).subarray(0, 100)))) return null
+  if (data?.type !== 'application/octet-stream') return null
+  return armoredKind(contentOf(data)) === 'encrypted' ? data : null
+}
+
+const isEmptyText = (entity: Entity) => {
+  if (entity.children.length || !/^text\/(plain|html)$/.test(entity.type)) return false
+  const content = contentOf(entity)
+  if (content.length > 10_000) return false
+  const text = latin1(content)
+  if (entity.type === 'text/plain') return !text.trim()
+  return !text
+    .replace(/<\/?(html|head|meta|body|div|p|br|span|font)\b[^<>]*>|<!doctype[^<>]*>|&nbsp;/gi, '')
+    .trim()
+}
+
+/** The text that is the whole mail: the root, or one that an alternative repeats as HTML, as webmail does with armor. */
+export const soleText = (root: Entity): Entity | null => {
+  if (root.type === 'text/plain') return root
+  if (root.type !== 'multipart/alternative' || root.children.length > 10) return null
+  const plain = root.children.findLast(({ type }) => type === 'text/plain')
+  return plain && root.children.every((child) => child === plain || areTwins(plain, child)) ? plain : null
+}
+
+/** Whether two texts are one and the same armored block, with nothing beside it. */
+const areTwins = (one: Entity, other: Entity): boolean => {
+  if (one.children.length || other.children.length || !/^text\/(plain|html)$/.test(other.type)) return false
+  const [a, b] = [blocksOf(one), blocksOf(other)]
+  if (!a.isWhole || !b.isWhole || a.blocks[0]!.type !== b.blocks[0]!.type) return false
+  // HTML keeps no blanks; what is shown is the text that was verified.
+  const signed = ({ blocks }: typeof a) => blocks[0]!.signedText?.replace(/[\s\xa0\xc2]+/g, '') ?? ''
+  return Buffer.compare(a.blocks[0]!.octets, b.blocks[0]!.octets) === 0 && signed(a) === signed(b)
+}
+
+export const encryptedShape = (entity: Entity): Shape | null => {
+  if (entity.type === 'multipart/encrypted' && entity.children.length <= 2) {
+    const data = dataPart(entity)
+    const isOther =
+      data && ['message', 'keys', 'signature', 'cleartext'].includes(armoredKind(contentOf(data)))
+    const isPgp =
+      entity.parameters.get('protocol')?.toLowerCase() === 'application/pgp-encrypted' ||
+      entity.children[0]?.type === 'application/pgp-encrypted'
+    return isPgp && !isOther ? { kind: 'encrypted-mime', data } : null
+  }
+  if (entity.type === 'text/plain') {
+    const { blocks, isWhole } = blocksOf(entity)
+    const kind = isWhole && blocks[0]!.type === 'MESSAGE' ? kindOf(blocks[0]!.octets) : null
+    // Armor around nothing that OpenPGP knows is told when it is opened.
+    if (kind === 'encrypted' || kind === 'broken') return { kind: 'encrypted-inline', text: entity }
+  }
+  return null
+}
+
+export const dataPart = (encrypted: Entity) =>
+  encrypted.children.find((child, index) => index > 0 && child.type !== 'application/pgp-encrypted') ?? null
