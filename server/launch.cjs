@@ -17,6 +17,9 @@ const oldest = { major: 24, minor: 7 }
 const versionLimitMs = 10000
 const forwarded = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']
 
+/** What large mail leaves behind is collected soon: with Node's 16 MB a server takes 70 MB more. */
+const servingOptions = ['--max-semi-space-size=4']
+
 const root = path.join(__dirname, '..')
 const program = path.join(root, 'dist', 'wafer.js')
 const builder = path.join(root, 'esbuild.config.js')
@@ -63,7 +66,9 @@ const complain = (sentence) => {
 
 /** As if this process were the program: its signals, its end and its exit code are the other's. */
 const become = (node) => {
-  const child = spawn(node, [program].concat(process.argv.slice(2)), { stdio: 'inherit' })
+  const args = process.argv.slice(2)
+  const options = args[0] === 'serve' ? servingOptions : []
+  const child = spawn(node, options.concat(program, args), { stdio: 'inherit' })
   const forward = (signal) => child.kill(signal)
   for (const signal of forwarded) process.on(signal, forward)
   child.on('error', (error) => complain(`${node} cannot be started (${error.code}).`))

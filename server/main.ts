@@ -6,6 +6,7 @@ import { accessSync, chmodSync, constants, existsSync, mkdirSync } from 'node:fs
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import pino from 'pino'
+import { Bodies } from './doors/request-body.ts'
 import { startWebServer } from './doors/web-server.ts'
 import { type Clock, clockFault, steadyClock } from './ground/clock.ts'
 import { type Config, localOrigin } from './ground/config.ts'
@@ -53,6 +54,7 @@ export type Services = {
   mailboxes: Mailboxes
   contents: Contents
   quota: Quota
+  bodies: Bodies
   reading: Reading
   letters: Letters
   numbers: LetterNumbers
@@ -157,6 +159,7 @@ export const openServices = async (
     mailboxes,
     contents,
     quota,
+    bodies: new Bodies(),
     reading,
     letters,
     numbers,

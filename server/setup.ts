@@ -86,7 +86,7 @@ export class Setup {
       newline: '\r\n',
     })
     const message = await composer.compile().build()
-    await this.#mailboxes.deliver([user.id], await this.#letters.toSelf(user, message))
+    await this.#mailboxes.deliver([user.id], await this.#letters.toSelf(user, [message]))
   }
 }
 

@@ -15,7 +15,6 @@ import type { Letter } from '../mail/letters.ts'
 import type { Listed } from '../mail/mailboxes.ts'
 import type { Services } from '../main.ts'
 import type { Session } from '../people/sessions.ts'
-import { readBody } from './request-body.ts'
 
 export type Asker = { session: Session | null; keyToken: string | null; address: string }
 
@@ -27,7 +26,7 @@ const offeredLimit = 20
 
 export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => {
   const { sessions, users, allowances, passkeys, approvals, keyrings, clock } = services
-  const { mailboxes, reading, letters, correspondents, ledger, config, pool } = services
+  const { mailboxes, reading, letters, correspondents, ledger, config, pool, bodies } = services
 
   /** Who asks, with a live session. @throws Refusal `no-session` */
   const authenticated = async (c: Context) => {
@@ -64,10 +63,15 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
   /** The call's body, parsed: a large one in a child process. @throws Refusal as {@link parseBody}; `too-large` */
   const body = async <C extends Call>(c: Context, call: C, session: Session | null = null) => {
     const { incoming } = c.env as HttpBindings
-    const { blocks, size } = await readBody(incoming, octetLimitOf(call), tooLarge)
-    if (size <= parsedHereOctets) return parseBody(call, Buffer.concat(blocks))
     const user = session?.user.id ?? null
-    return (await pool.run('reading', 'parseBody', { call, blocks }, { user })) as Body<C>
+    const { blocks, size } = await bodies.read(incoming, {
+      limit: octetLimitOf(call),
+      sentence: tooLarge,
+      user,
+    })
+    if (size <= parsedHereOctets) return parseBody(call, Buffer.concat(blocks))
+    const sent = () => void blocks.splice(0)
+    return (await pool.run('reading', 'parseBody', { call, blocks }, { user, sent })) as Body<C>
   }
 
   /** What a call changes of its messages. @throws Refusal `not-found` if there is no such folder */
@@ -252,7 +256,8 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       )
       const letter: Letter = {
         ...written,
-        attachments: attachments.map(({ name, type, content, data }) => {
+        isLetGo: true,
+        attachments: attachments.splice(0).map(({ name, type, content, data }) => {
           const octets = content ?? data
           if (!octets) throw new Refusal('bad-request', `The attachment "${name}" has no content.`)
           return { name, type, octets }

@@ -1,44 +1,148 @@
-/** The octets of a request's body, as far as they may go. */
+/**
+ * The octets of requests' bodies, as far as they may go. Large ones are memory that all share: few are read at one time,
+ * of each user one, and they are worked on one after the other.
+ */
 import type { IncomingMessage } from 'node:http'
+import { largeBodies as limits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 
 /** Chunks are as small as the sender likes, and a million of one octet each are a heap: they are put together. */
 const blockOctets = 256 * 1024
 
-/**
- * @param limit in octets
- * @param sentence what the person is told who sent more
- * @returns blocks, whose concatenation is the body: nothing large is copied here
- * @throws Refusal `too-large`; the rest is read and forgotten, so that the answer can be read
- */
-export const readBody = async (
-  incoming: IncomingMessage,
-  limit: number,
-  sentence: string,
-): Promise<{ blocks: Uint8Array[]; size: number }> => {
-  const refuse = () => {
-    incoming.resume()
-    throw new Refusal('too-large', sentence)
-  }
-  if (Number(incoming.headers['content-length'] ?? 0) > limit) refuse()
-  const blocks: Uint8Array[] = []
-  let size = 0
-  let block = Buffer.alloc(0)
-  let used = 0
-  for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > limit) refuse()
-    for (let at = 0; at < chunk.length; ) {
-      if (used === block.length) {
-        if (used > 0) blocks.push(block)
-        block = Buffer.allocUnsafeSlow(Math.min(blockOctets, limit))
-        used = 0
+export class Bodies {
+  /** The large ones, in the order in which they came. */
+  readonly #large = new Map<IncomingMessage, Large>()
+  #watching: NodeJS.Timeout | undefined
+
+  /**
+   * Reads a body. A large one is whole when its turn to be worked on has come, which it keeps until {@link release}.
+   *
+   * @param limit in octets
+   * @param sentence what the person is told who sent more
+   * @param user who sends it, null for a stranger
+   * @returns blocks, whose concatenation is the body: nothing large is copied here
+   * @throws Refusal `too-large`; the rest is read and forgotten, so that the answer can be read. `busy` when its turn
+   *   does not come
+   */
+  async read(
+    incoming: IncomingMessage,
+    { limit, sentence, user }: { limit: number; sentence: string; user: number | null },
+  ): Promise<{ blocks: Uint8Array[]; size: number }> {
+    const refuse = () => {
+      incoming.resume()
+      throw new Refusal('too-large', sentence)
+    }
+    if (Number(incoming.headers['content-length'] ?? 0) > limit) refuse()
+    const blocks: Uint8Array[] = []
+    let size = 0
+    let block = Buffer.alloc(0)
+    let used = 0
+    let large: Large | null = null
+    for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > limit) refuse()
+      if (size > limits.octets) {
+        if (!large) {
+          large = { state: 'waiting', user, octets: 0, since: { ms: 0, octets: 0 }, next: () => {} }
+          this.#large.set(incoming, large)
+          await this.#turn(incoming, large)
+        }
+        large.octets = size
       }
-      const copied = chunk.copy(block, used, at)
-      used += copied
-      at += copied
+      for (let at = 0; at < chunk.length; ) {
+        if (used === block.length) {
+          if (used > 0) blocks.push(block)
+          block = Buffer.allocUnsafeSlow(Math.min(blockOctets, limit))
+          used = 0
+        }
+        const copied = chunk.copy(block, used, at)
+        used += copied
+        at += copied
+      }
+    }
+    if (used > 0) blocks.push(block.subarray(0, used))
+    if (large) {
+      large.state = 'whole'
+      await this.#turn(incoming, large)
+    }
+    return { blocks, size }
+  }
+
+  /** The request is answered, however: others have their turn. Safe to call twice, and for what was never large. */
+  release(incoming: IncomingMessage) {
+    if (this.#large.delete(incoming)) this.#next()
+  }
+
+  /** Waits until it may be read, or worked on. */
+  #turn(incoming: IncomingMessage, large: Large): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (error?: Error) => {
+        clearTimeout(deadline)
+        incoming.off('close', gone)
+        error ? reject(error) : resolve()
+      }
+      const gone = () => end(new Refusal('bad-request', 'The request ended before it was whole.'))
+      const deadline = setTimeout(() => {
+        incoming.resume()
+        end(isBusy())
+      }, limits.waitMs)
+      large.next = () => end()
+      if (large.state === 'waiting') incoming.once('close', gone)
+      this.#next()
+    })
+  }
+
+  #next() {
+    const all = [...this.#large.values()]
+    const whole = all.find(({ state }) => state === 'whole')
+    if (whole && !all.some(({ state }) => state === 'working')) begin(whole, 'working')
+    for (const large of all) {
+      const placed = all.filter(({ state }) => state !== 'waiting')
+      if (placed.length >= limits.atOnce) break
+      if (large.state === 'waiting' && !placed.some(({ user }) => user === large.user))
+        begin(large, 'reading')
+    }
+    const isWaiting = all.some(({ state }) => state === 'waiting')
+    if (isWaiting) this.#watching ??= setInterval(() => this.#dropSlow(), 1000).unref()
+    else {
+      clearInterval(this.#watching)
+      this.#watching = undefined
     }
   }
-  if (used > 0) blocks.push(block.subarray(0, used))
-  return { blocks, size }
+
+  /** Somebody waits: who sends next to nothing has no place any more. */
+  #dropSlow() {
+    const nowMs = performance.now()
+    for (const [incoming, large] of this.#large) {
+      const seconds = (nowMs - large.since.ms) / 1000
+      if (large.state !== 'reading' || seconds < limits.graceS) continue
+      if ((large.octets - large.since.octets) / seconds < limits.octetsPerS) incoming.destroy(isBusy())
+      else large.since = { ms: nowMs, octets: large.octets }
+    }
+  }
+}
+
+type Large = {
+  state: 'waiting' | 'reading' | 'whole' | 'working'
+  user: number | null
+  /** That have come. */
+  octets: number
+  /** How many there were when its pace was last looked at, by the process's own clock. */
+  since: { ms: number; octets: number }
+  next: () => void
+}
+
+const isBusy = () =>
+  new Refusal(
+    'busy',
+    'The server is busy with other large letters. Nothing was done; please try again in a minute.',
+    {
+      detail: { retry_after_s: 60 },
+    },
+  )
+
+const begin = (large: Large, state: 'reading' | 'working') => {
+  large.state = state
+  if (state === 'reading') large.since = { ms: performance.now(), octets: 0 }
+  large.next()
 }

@@ -246,7 +246,11 @@ const routes = (services: Services) => {
     }
     if (!isOwnHost(host, config, site.origin))
       throw new Refusal('misdirected', 'This server goes by another name.')
-    await next()
+    try {
+      await next()
+    } finally {
+      services.bodies.release(c.env.incoming)
+    }
     if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
     if (!c.res.headers.has('X-Content-Type-Options')) c.res.headers.set('X-Content-Type-Options', 'nosniff')
     // RFC 9110 §10.2.2 allows a path alone, but Lynx stops for seconds to say that it does not like one.

@@ -31,6 +31,19 @@ export const jsonValueLimit = 10_000
 /** Octets of a body, or of address fields, that are parsed on the event loop; more goes to a child process. */
 export const parsedHereOctets = 8 * 1024
 
+/** Bodies of requests that are memory worth speaking of. */
+export const largeBodies = {
+  /** A smaller one is none. */
+  octets: 1024 * 1024,
+  /** Of all users, each with one: while one is worked on, the next is read. Each is 36 MiB at most. */
+  atOnce: 2,
+  /** Who is slower than this after so many seconds gives way to who waits: a letter of 25 MiB takes a quarter of an hour. */
+  octetsPerS: 32 * 1024,
+  graceS: 10,
+  /** For how long anybody waits for the others before, in milliseconds. */
+  waitMs: 5 * 60_000,
+}
+
 /** Octets that are written to the database, read from it or deleted in one turn of the event loop: a few milliseconds. */
 export const storedPieceOctets = 512 * 1024
 

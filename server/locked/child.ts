@@ -27,8 +27,8 @@ const operations = {
   revocationsOffered: (task: { octets: Uint8Array }) => encryptedMail.revocationsOffered(task.octets),
   learnRevocations: (task: { octets: Uint8Array; stored: Uint8Array[] }) =>
     encryptedMail.learnRevocations(task.octets, task.stored),
-  encrypt: (task: { message: Uint8Array; encryptTo: Uint8Array[]; copyTo: Uint8Array[] }) =>
-    encryptedMail.protectMessage(task.message, {
+  encrypt: (task: { message: Uint8Array[]; encryptTo: Uint8Array[]; copyTo: Uint8Array[] }) =>
+    encryptedMail.protectMessage(Buffer.concat(task.message), {
       sign: null,
       encryptTo: task.encryptTo,
       copyTo: task.copyTo,

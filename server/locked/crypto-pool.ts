@@ -71,6 +71,7 @@ export class CryptoPool {
    * @param task or what fetches it when its turn has come: those that wait should not hold a mail each
    * @param options.user for whom it is, where that is not the owner
    * @param options.turn lets the task begin when its process stands ready
+   * @param options.sent called when the process has all of the task: what is large in it need not be held any more
    * @throws Refusal as the operation does; `busy` when too many tasks wait, or this one waited too long; `failed` when the work took too long
    */
   async run<O extends keyof Operations>(
@@ -80,12 +81,13 @@ export class CryptoPool {
     {
       user = typeof owner === 'number' ? owner : null,
       turn = (work) => work(),
-    }: { user?: number | null; turn?: Turn } = {},
+      sent = () => {},
+    }: { user?: number | null; turn?: Turn; sent?: () => void } = {},
   ): Promise<Result<O>> {
     const child = await this.#childFor(owner, user)
     try {
       const fetched = typeof task === 'function' ? await task() : task
-      return (await turn(() => child.run(operation, fetched))) as Result<O>
+      return (await turn(() => child.run(operation, fetched, sent))) as Result<O>
     } finally {
       child.free()
       this.#next()
@@ -222,7 +224,7 @@ class Child {
     this.#process.channel?.ref()
   }
 
-  async run(operation: keyof Operations, task: unknown): Promise<unknown> {
+  async run(operation: keyof Operations, task: unknown, sent: () => void): Promise<unknown> {
     const id = ++this.#lastId
     const timer = setTimeout(() => {
       this.#waiting.get(id)?.reject(new Refusal('failed', 'This took too long and was given up.'))
@@ -232,7 +234,7 @@ class Child {
       return await new Promise((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject })
         if (this.ended) reject(interrupted())
-        else this.#send(id, { operation, task }).catch(() => reject(interrupted()))
+        else this.#send(id, { operation, task }).then(sent, () => reject(interrupted()))
       })
     } finally {
       clearTimeout(timer)

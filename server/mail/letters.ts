@@ -24,7 +24,7 @@ import type { Session } from '../people/sessions.ts'
 import { mailAddress, type User } from '../people/users.ts'
 import type { Correspondents } from './correspondents.ts'
 import type { Folder, Mailboxes } from './mailboxes.ts'
-import type { Outbox, Submitted } from './outbox.ts'
+import type { Kept, Outbox, Outgoing, Submitted } from './outbox.ts'
 import type { Reading } from './reading.ts'
 
 /** Address fields are as typed: `Ann <ann@example.org>, bob@example.org`. */
@@ -35,6 +35,8 @@ export type Letter = {
   subject: string
   text: string
   attachments: { name: string; type: string; octets: Uint8Array }[]
+  /** Nobody else holds it: its files are let go of, out of `attachments`, as soon as they are in the message. */
+  isLetGo?: boolean
   /** What this answers, for threads in other programs (RFC 5322 §3.6.4). */
   inReplyTo: { messageId: string; references: string[] } | null
   sign: boolean
@@ -150,7 +152,7 @@ export class Letters {
       if (!fate?.hasLeft) return null
       return {
         copy: fate.messageId,
-        same: await this.#numbers.isWhatLeft(user.id, number, contentOf(letter)),
+        same: await this.#numbers.isWhatLeft(user.id, number, await contentOf(letter)),
       }
     })
   }
@@ -209,24 +211,19 @@ export class Letters {
       throw new Refusal('no-relay', error.message, { detail: { ...error.detail, draft: id } })
     }
 
-    const message = await this.#compose(user, letter, addressed)
-    const envelopes = await this.#protect(session, keyToken, letter, message, addressed, keys)
-    const mails = envelopes.map((envelope) => ({ ...envelope, userId: user.id, sender: user.address }))
-    const withFields = withCopyFields(mails[0]!.octets, letter, addressed.bcc)
-    const copy = letter.encrypt ? withFields : await this.toSelf(user, withFields)
+    const written = contentOf(asWritten(letter))
+    const { copy, kept, leaving } = await this.#finished(session, keyToken, letter, addressed, keys, holdMs)
     // What is encrypted to others alone, by a user without a key, could not be opened again as a draft.
     const canBeRecalled = !letter.encrypt || (await this.#ownKey(user)).length > 0
     const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
-    const leaving = holdMs > 0 ? [] : await Promise.all(mails.map((mail) => this.#outbox.prepare(mail)))
     let heldUntil: number | null = null
-    const kept = holdMs > 0 ? await this.#outbox.keep(mails) : []
     const sent: Submitted[] = []
     const id = await this.#mailboxes.store(user.id, folder.id, copy, {
       seen: true,
       replaces: draft,
       sentAs: letter.encrypt ? 'encrypted' : letter.sign ? 'signed' : 'plain',
       settle: (copyId) => {
-        if (number !== null) this.#numbers.noteLeft(user.id, number, copyId, contentOf(asWritten(letter)))
+        if (number !== null) this.#numbers.noteLeft(user.id, number, copyId, written)
         for (const settle of leaving) sent.push(settle())
         if (holdMs === 0) return
         const leavesAt = this.#outbox.hold(kept, holdMs, canBeRecalled ? copyId : null)
@@ -236,6 +233,25 @@ export class Letters {
     const delivered = sent.flatMap((mail) => mail.delivered)
     const queued = holdMs > 0 ? addressed.all : sent.flatMap((mail) => mail.queued)
     return { id, folder, heldUntil, delivered, queued }
+  }
+
+  /** A letter that stands ready to leave, or to be held, and its copy. Here all that was made on the way is let go of. */
+  async #finished(
+    session: Session,
+    keyToken: string | null,
+    letter: Letter,
+    addressed: Addressed,
+    keys: Map<string, Uint8Array> | null,
+    holdMs: number,
+  ): Promise<{ copy: Uint8Array; kept: Kept; leaving: (() => Submitted)[] }> {
+    const { user } = session
+    const mails = await this.#protected(session, keyToken, letter, addressed, keys)
+    const leaving = []
+    if (holdMs === 0) for (const mail of mails) leaving.push(await this.#outbox.prepare(mail))
+    const kept = holdMs > 0 ? await this.#outbox.keep(mails) : []
+    const withFields = [copyFields(letter, addressed.bcc), mails.splice(0)[0]!.octets]
+    const copy = letter.encrypt ? Buffer.concat(withFields) : await this.toSelf(user, withFields)
+    return { copy, kept, leaving }
   }
 
   /**
@@ -350,8 +366,8 @@ export class Letters {
     { number, draft }: { number: string | null; draft: number | null },
   ): Promise<{ id: number; folder: Folder }> {
     const folder = await this.#mailboxes.fixedFolder(user.id, 'drafts')
-    const octets = await this.#compose(user, letter, await this.#parsed(user, letter, 'as typed'), 'draft')
-    const id = await this.#mailboxes.store(user.id, folder.id, await this.toSelf(user, octets), {
+    const octets = await this.#sealedDraft(user, letter)
+    const id = await this.#mailboxes.store(user.id, folder.id, octets, {
       seen: true,
       replaces: draft,
       settle: (draftId) => {
@@ -359,6 +375,11 @@ export class Letters {
       },
     })
     return { id, folder }
+  }
+
+  async #sealedDraft(user: User, letter: Letter): Promise<Uint8Array> {
+    const addressed = await this.#parsed(user, letter, 'as typed')
+    return this.toSelf(user, [await this.#compose(user, letter, addressed, 'draft')])
   }
 
   /**
@@ -424,16 +445,16 @@ export class Letters {
   }
 
   /** The finished messages and whom each goes to. A Bcc of an encrypted letter is a message of its own. */
-  async #protect(
+  async #protected(
     session: Session,
     keyToken: string | null,
     letter: Letter,
-    message: Uint8Array,
     addressed: Addressed,
     keys: Map<string, Uint8Array> | null,
-  ): Promise<{ recipients: string[]; octets: Uint8Array }[]> {
-    if (!letter.sign && !keys) return [{ recipients: addressed.all, octets: message }]
-    const userId = session.user.id
+  ): Promise<Outgoing[]> {
+    const message = await this.#compose(session.user, letter, addressed)
+    const { id: userId, address: sender } = session.user
+    if (!letter.sign && !keys) return [{ userId, sender, recipients: addressed.all, octets: message }]
     const copyTo = keys ? await this.#ownKey(session.user) : []
     // What is only kept is nowhere but here; what leaves could be read on the way by who took the key.
     if (keys && (await this.#keyrings.copyKey(userId))?.uses.revoked?.hard)
@@ -457,25 +478,30 @@ export class Letters {
         `Encrypted, each Bcc is a mail of its own, and with these files ${groups.length} of them are too much for one letter. Send it in several letters.`,
       )
     const all = async (protect: (encryptTo: Uint8Array[]) => Promise<Uint8Array>) => {
-      const envelopes = []
+      const mails: Outgoing[] = []
       for (const recipients of groups)
-        envelopes.push({ recipients, octets: await protect(keysOf(recipients)) })
-      return envelopes
+        mails.push({ userId, sender, recipients, octets: await protect(keysOf(recipients)) })
+      return mails
     }
     if (!letter.sign)
       return all((encryptTo) =>
-        this.#pool.run('reading', 'encrypt', { message, encryptTo, copyTo }, { user: userId }),
+        this.#pool.run('reading', 'encrypt', { message: [message], encryptTo, copyTo }, { user: userId }),
       )
     return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
       all((encryptTo) => this.#pool.run(userId, 'signAndProtect', { opening, message, encryptTo, copyTo })),
     )
   }
 
-  /** The message encrypted to the user's own key, header fields that lists need outside; as it is without a key. */
-  async toSelf(user: User, message: Uint8Array): Promise<Uint8Array> {
+  /**
+   * A message encrypted to the user's own key, header fields that lists need outside; as it is without a key.
+   *
+   * @param message in pieces, which are let go of
+   */
+  async toSelf(user: User, message: Uint8Array[]): Promise<Uint8Array> {
     const copyTo = await this.#ownKey(user)
-    if (copyTo.length === 0) return message
-    return this.#pool.run('reading', 'encrypt', { message, encryptTo: [], copyTo }, { user: user.id })
+    if (copyTo.length === 0) return Buffer.concat(message)
+    const sent = () => void message.splice(0)
+    return this.#pool.run('reading', 'encrypt', { message, encryptTo: [], copyTo }, { user: user.id, sent })
   }
 
   /** The user's own public key, to encrypt copies to; empty for a user without one that reads. */
@@ -508,7 +534,10 @@ export class Letters {
       date: this.#clock(),
       draft: kind === 'draft' ? { fields: { [protectionField]: protectionOf(letter) } } : null,
     }
-    return this.#pool.run('reading', 'compose', composition, { user: id })
+    const sent = () => {
+      if (letter.isLetGo) attachments.splice(0)
+    }
+    return this.#pool.run('reading', 'compose', composition, { user: id, sent })
   }
 }
 
@@ -524,11 +553,9 @@ const asWritten = (letter: Letter): Written => ({
 /** In drafts and in copies, never in what is sent: how the letter is to leave, or left. */
 export const protectionField = 'X-Wafer-Protection'
 
-/** The copy of a letter, which may become a draft again: with what its sender alone knows of it. */
-const withCopyFields = (message: Uint8Array, letter: Letter, bcc: Mailbox[]): Uint8Array => {
-  const fields = `${protectionField}: ${protectionOf(letter)}\r\n${bcc.length ? bccField(bcc) : ''}`
-  return Buffer.concat([Buffer.from(fields), message])
-}
+/** What goes before the copy of a letter, which may become a draft again: what its sender alone knows of it. */
+const copyFields = (letter: Letter, bcc: Mailbox[]): Uint8Array =>
+  Buffer.from(`${protectionField}: ${protectionOf(letter)}\r\n${bcc.length ? bccField(bcc) : ''}`)
 
 /** The field with its line end, as drafts have it. */
 const bccField = (bcc: Mailbox[]): string => {

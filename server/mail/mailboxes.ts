@@ -129,13 +129,14 @@ export class Mailboxes {
     const summary = await this.#summary(message, 'intake', null)
     const outside = (await options.isForeign?.(summary.from)) ?? false
     const contentId = options.contentId ?? (await this.#contents.keep(message))
+    const size = message.length // what is returned must not hold the octets themselves
     return () => {
-      const full = this.#quota.full(userIds, message.length)
+      const full = this.#quota.full(userIds, size)
       const others = userIds.filter((id) => !full.includes(id))
       if (others.length > 0) this.#index(contentId, summary)
       for (const userId of others) {
         const at = { userId, folderId: this.#fixed(userId, 'inbox').id, contentId }
-        this.#insert(at, message.length, summary, { outside })
+        this.#insert(at, size, summary, { outside })
       }
       return full
     }

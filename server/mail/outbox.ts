@@ -150,6 +150,7 @@ export class Outbox {
     const { local, outside } = await this.resolve(mail.recipients)
     const here = local.map(({ address }) => address)
     const octets = await withCleanLines(composed)
+    const size = octets.length // what is returned must not hold the octets themselves
     const contentId = await this.#contents.keep(octets)
     const deliver = await this.#reachOurs(local, octets, contentId)
     return () => {
@@ -158,11 +159,11 @@ export class Outbox {
       const delivered = here.filter((address) => !waiting.includes(address))
       const queued = [...waiting, ...outside]
       if (queued.length === 0) return { id: null, delivered, queued }
-      this.#quota.require(mail.userId, octets.length)
+      this.#quota.require(mail.userId, size)
       const now = this.#clock()
       const wait =
         waiting.length === 0 ? { nextAt: now, attempts: 0 } : { nextAt: now + minuteMs, attempts: 1 }
-      const id = this.#enqueue({ ...mail, contentId, size: octets.length, recipients: queued, ...wait })
+      const id = this.#enqueue({ ...mail, contentId, size, recipients: queued, ...wait })
       this.#wake(0)
       return { id, delivered, queued }
     }
@@ -601,14 +602,29 @@ const printable = (text: string) =>
  * Each line end as CRLF, and no NUL (RFC 5321 §2.3.8, RFC 6152 §2): a server that takes a lone CR or LF for a line end, or
  * drops a NUL, would see the end of data where we do not (SMTP smuggling). The dots are doubled after this.
  */
-const withCleanLines = async (octets: Uint8Array): Promise<Buffer> => {
+const withCleanLines = async (octets: Uint8Array): Promise<Uint8Array> => {
   const clean: Buffer[] = []
+  let wasClean = true
   for (const [place, piece] of linesOf(octets).entries()) {
     if (place > 0) await others()
-    const text = piece.toString('latin1').replaceAll('\0', '')
-    clean.push(Buffer.from(text.replace(/\r\n?|\n/g, '\r\n'), 'latin1'))
+    if (hasCleanLines(piece)) clean.push(piece)
+    else {
+      wasClean = false
+      const text = piece.toString('latin1').replaceAll('\0', '')
+      clean.push(Buffer.from(text.replace(/\r\n?|\n/g, '\r\n'), 'latin1'))
+    }
   }
-  return Buffer.concat(clean)
+  return wasClean ? octets : Buffer.concat(clean)
+}
+
+/** What we composed is clean; to look costs less memory than to mend. */
+const hasCleanLines = (octets: Buffer): boolean => {
+  let before = 0
+  for (const octet of octets) {
+    if (octet === 0 || (octet === LF) !== (before === CR)) return false
+    before = octet
+  }
+  return before !== CR
 }
 
 /** Pieces for one turn each; none ends between a CR and its LF, which a NUL may part. */
@@ -623,7 +639,7 @@ const linesOf = (octets: Uint8Array): Buffer[] => {
   return pieces
 }
 
-const CR = 0x0d
+const [CR, LF] = [0x0d, 0x0a]
 
 /** A mail for a connection, which doubles the dots of what it gets in one turn. */
 async function* octetsInTurns(octets: Buffer) {

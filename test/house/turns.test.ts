@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { describe, test } from 'node:test'
+import { request } from 'node:http'
+import { describe, type TestContext, test } from 'node:test'
 import { assertUndisturbed, bar, measuredServer, withKey } from '../support/turns.ts'
 import { password, type Terminal } from '../support/world.ts'
 
@@ -130,6 +131,8 @@ describe('structure: a JSON body is bounded before it is parsed', () => {
 })
 
 describe('size: what is allowed, at its largest, delays nobody', () => {
+  const file = (octets: number) =>
+    `{"name":"a.bin","content":"${Buffer.alloc(octets, 'some octets').toString('base64')}"}`
   const calls: [string, string, () => string, number][] = [
     [
       '1,000 addresses',
@@ -137,6 +140,25 @@ describe('size: what is allowed, at its largest, delays nobody', () => {
       () => `{"to":"${Array.from({ length: 1000 }, (_, n) => `u${n}@wafer.test`)}"}`,
       200,
     ],
+    [
+      'a letter with 25 MB',
+      '/messages',
+      () => `{"to":"${ann}","text":"x","attachments":[${file(25_000_000)}]}`,
+      201,
+    ],
+    [
+      'a letter with 25 MB, encrypted',
+      '/messages',
+      () => `{"to":"${ann}","text":"x","encrypt":true,"attachments":[${file(25_000_000)}]}`,
+      201,
+    ],
+    [
+      'a letter with 25 MB, signed',
+      '/messages',
+      () => `{"to":"${ann}","text":"x","sign":true,"attachments":[${file(25_000_000)}]}`,
+      201,
+    ],
+    ['a draft with 25 MB', '/messages', () => `{"draft":true,"attachments":[${file(25_000_000)}]}`, 201],
     [
       'a draft to whomever, 250 KB of them',
       '/messages',
@@ -173,6 +195,55 @@ describe('size: what is allowed, at its largest, delays nobody', () => {
   })
 })
 
+describe('memory: large bodies are taken in turn', () => {
+  const users = [ann, 'bob@wafer.test', 'cid@wafer.test']
+  const serverWithUsers = (t: TestContext) =>
+    measuredServer(t, async (services) => {
+      for (const address of users) await withKey(services, address)
+    })
+
+  test('three users send 25 MB each at one moment, and one of them twice', {
+    timeout: 300_000,
+  }, async (t) => {
+    const server = await serverWithUsers(t)
+    const terminals = await Promise.all(users.map((user) => server.terminal(user)))
+    const content = Buffer.alloc(25_000_000, 'some octets').toString('base64')
+    const body = `{"to":"${ann}","text":"x","attachments":[{"name":"a.bin","content":"${content}"}]}`
+    const { figures, result } = await server.during(() =>
+      Promise.all(
+        [...terminals, terminals[0]!].map((terminal) => send(terminal, server.url, '/messages', body)),
+      ),
+    )
+    assert.deepEqual(
+      result.map(({ status }) => status),
+      [201, 201, 201, 201],
+    )
+    assertUndisturbed(figures)
+  })
+
+  test('who begins a large letter and goes on with nothing gives way', { timeout: 120_000 }, async (t) => {
+    const server = await serverWithUsers(t)
+    const [anns, ...others] = await Promise.all(users.map((user) => server.terminal(user)))
+    let isDropped = false
+    for (const terminal of others) {
+      const upload = request(`${server.url}/api/messages`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${terminal.token}`, 'content-length': 3_000_000 },
+      })
+      upload.write(' '.repeat(2_000_000))
+      upload.on('error', () => {
+        isDropped = true
+      })
+      t.after(() => upload.destroy())
+    }
+    const body = `{"to":"${ann}","text":"${'x'.repeat(1_500_000)}"}`
+    while (!isDropped) {
+      const { status } = await send(anns!, server.url, '/messages', body)
+      assert.equal(status, 201)
+    }
+  })
+})
+
 describe('queue: work with keys is done in turn', () => {
   test('a hundred mails opened at once are all opened, and another user opens one meanwhile', {
     timeout: 300_000,
@@ -182,7 +253,7 @@ describe('queue: work with keys is done in turn', () => {
       for (const address of [ann, bob]) {
         const user = await withKey(services, address)
         const mail = Buffer.from(`From: ${address}\r\nTo: ${address}\r\nSubject: x\r\n\r\nhello\r\n`)
-        await services.mailboxes.deliver([user.id], await services.letters.toSelf(user, mail))
+        await services.mailboxes.deliver([user.id], await services.letters.toSelf(user, [mail]))
       }
     })
     const [anns, bobs] = [await server.terminal(ann), await server.terminal(bob)]

@@ -92,7 +92,8 @@ export const measuredServer = async (
   }
   const program = join(import.meta.dirname, '..', '..', 'dist', 'wafer.js')
   const meter = join(import.meta.dirname, 'turn-meter.ts')
-  const server = spawn(process.execPath, ['--import', meter, program, 'serve'], {
+  // As launch.cjs starts it.
+  const server = spawn(process.execPath, ['--max-semi-space-size=4', '--import', meter, program, 'serve'], {
     env: { PATH: process.env.PATH ?? '', ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
