@@ -328,8 +328,7 @@ export const Paragraphs = ({ text }: { text: string }) => (
 // ---- small things that pages say
 
 /** A refusal as a sentence in the visitor's language. */
-export const sentenceOf = (c: PageContext, refusal: Refusal): string =>
-  wordsOf(c).refusal(refusal.code, refusal.message, refusal.detail)
+export const sentenceOf = (c: PageContext, refusal: Refusal): string => wordsOf(c).refusal(refusal)
 
 /** What the page before has done, from its address: a fixed sentence with a number. */
 export const didOf = (c: PageContext): string | undefined => {

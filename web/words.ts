@@ -4,9 +4,11 @@
  */
 
 import type { Language } from '../server/doors/web-server.ts'
-import type { RefusalCode, RefusalDetail } from '../server/ground/refusal.ts'
-import type { Obstacle } from '../server/locked/key-uses.ts'
+import type { Obstacle } from '../server/ground/reasons.ts'
+import { said } from '../server/ground/reasons.ts'
+import type { Refusal, RefusalCode, RefusalDetail } from '../server/ground/refusal.ts'
 import type { FolderKind } from '../server/mail/mailboxes.ts'
+import { japaneseObstacles, refusalsInJapanese } from './words/refusals-ja.ts'
 
 type OwnKeyState = Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
 
@@ -18,14 +20,6 @@ const obstacles: Record<Obstacle, string> = {
   'no-part': 'it has no part for that',
   missing: 'the secret for it is not here',
   card: 'the secret for it is on a card',
-}
-const japaneseObstacles: Record<Obstacle, string> = {
-  expired: '期限切れ',
-  revoked: '失効',
-  weak: '弱すぎる鍵',
-  'no-part': '用途外',
-  missing: '秘密鍵がない',
-  card: '秘密鍵はカードの中',
 }
 
 const en = {
@@ -536,7 +530,7 @@ const en = {
   notEncryptedTitle: 'No encrypted communication',
   notEncrypted:
     'No encrypted communication was established, so nothing can be done here. Go to the encrypted address:',
-  refusal: (_code: RefusalCode, sentence: string, _detail: RefusalDetail) => sentence,
+  refusal: ({ message }: Refusal) => message,
 }
 
 export type Words = typeof en
@@ -1136,7 +1130,10 @@ const ja: Words = {
   notEncryptedTitle: '暗号通信ではありません',
   notEncrypted:
     '暗号通信が確立されていないため、ここでは何もできません。暗号化されたアドレスへ進んでください:',
-  refusal: (code, sentence, detail) => japaneseOf(sentence) ?? japaneseRefusals[code]?.(detail) ?? sentence,
+  refusal: ({ reason, values, code, message, detail }) =>
+    reason
+      ? said(refusalsInJapanese[reason], values)
+      : (japaneseOf(message) ?? japaneseRefusals[code]?.(detail) ?? message),
 }
 
 export const wordsIn: Record<Language, Words> = { en, ja }

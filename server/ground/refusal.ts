@@ -2,37 +2,9 @@
  * An expected no: what a person or a program is told when something may not be done. Thrown anywhere, it becomes
  * an answer in one place (web-server.ts for pages, api.ts for the API, cli.ts for commands).
  */
+import { type Reason, type RefusalCode, reasons, refusalStatus, said, type ValuesOf } from './reasons.ts'
 
-/** HTTP status of each refusal; the code is the last word of the RFC 9457 problem type. */
-export const refusalStatus = {
-  'bad-request': 400,
-  unconfirmed: 400,
-  'bad-credentials': 401,
-  'no-session': 401,
-  forbidden: 403,
-  'allowance-required': 403,
-  'wrong-passphrase': 403,
-  'wrong-passkey': 403,
-  'wrong-code': 403,
-  'not-encrypted': 403,
-  'not-found': 404,
-  exists: 409,
-  'key-in-use': 409,
-  'too-late': 409,
-  'too-large': 413,
-  misdirected: 421,
-  'cannot-decrypt': 422,
-  'no-key-for': 422,
-  'no-relay': 422,
-  'bad-address': 422,
-  'bad-key': 422,
-  'slow-down': 429,
-  failed: 500,
-  busy: 503,
-  'over-quota': 507, // RFC 4918 §11.5
-} as const satisfies Record<string, number>
-
-export type RefusalCode = keyof typeof refusalStatus
+export { type RefusalCode, refusalStatus } from './reasons.ts'
 
 /**
  * What the holder of a key looks like to the one who is refused. Times are Unix milliseconds; `grant` names this very
@@ -55,20 +27,44 @@ export type RefusalDetail = {
   retry_after_s?: number
 }
 
-export class Refusal extends Error {
+type Options = { cause?: unknown; detail?: RefusalDetail }
+type Given<R extends Reason> = Options &
+  (ValuesOf<R> extends undefined ? { values?: undefined } : { values: ValuesOf<R> })
+
+/** A refusal as another process is told of it: plain, without its cause. */
+export type ToldRefusal = { detail: RefusalDetail } & (
+  | { reason: Reason; values: unknown }
+  | { code: RefusalCode; sentence: string }
+)
+
+export class Refusal<R extends Reason = Reason> extends Error {
   override name = 'Refusal'
   readonly code: RefusalCode
   readonly detail: RefusalDetail
+  readonly reason: R | null
+  readonly values: unknown
 
-  /** @param sentence what happened and what to do, for a person to read; no secrets, no internals */
-  constructor(
-    code: RefusalCode,
-    sentence: string,
-    options: { cause?: unknown; detail?: RefusalDetail } = {},
-  ) {
-    super(sentence, { cause: options.cause })
-    this.code = code
-    this.detail = options.detail ?? {}
+  constructor(reason: R, ...[given]: ValuesOf<R> extends undefined ? [given?: Given<R>] : [given: Given<R>])
+  /** For what has no reason of its own yet. */
+  constructor(code: RefusalCode, sentence: string, options?: Options)
+  constructor(why: R | RefusalCode, given: Partial<Given<R>> | string = {}, options: Options = {}) {
+    const isFree = typeof given === 'string'
+    const { cause, detail = {} } = isFree ? options : given
+    super(isFree ? given : said(reasons[why as R][1], given.values), { cause })
+    this.code = isFree ? (why as RefusalCode) : reasons[why as R][0]
+    this.reason = isFree ? null : (why as R)
+    this.values = isFree ? undefined : given.values
+    this.detail = detail
+  }
+
+  static from(told: ToldRefusal): Refusal {
+    if ('code' in told) return new Refusal(told.code, told.sentence, { detail: told.detail })
+    return new Refusal(told.reason, { values: told.values, detail: told.detail } as never)
+  }
+
+  get told(): ToldRefusal {
+    const { reason, values, detail, code, message } = this
+    return reason ? { reason, values, detail } : { code, sentence: message, detail }
   }
 
   get status() {

@@ -11,12 +11,13 @@ import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { type Database, immediate, keyPairs, keyrings, keySlots } from '../ground/database.ts'
 import { chosenSecretCharacters } from '../ground/limits.ts'
+import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 import type { Turnstile } from '../ground/turnstile.ts'
 import { armor } from '../locked/armor.ts'
 import type { CryptoPool, Turn } from '../locked/crypto-pool.ts'
-import { because, type Obstacle, type OwnUses, obstacle } from '../locked/key-uses.ts'
+import { hindrance, type OwnUses, obstacle } from '../locked/key-uses.ts'
 import type {
   KeyPair,
   Keyring,
@@ -174,15 +175,11 @@ export class Keyrings {
     const keys = await this.list(userId)
     if (keys.length === 0 || keys.some((key) => key.now.sign === null)) return
     const now = this.#clock()
-    const reasons = keys.map(
-      ({ fingerprint, uses }) => `key ${shortName(fingerprint)} ${because(uses.sign, now)}`,
-    )
-    throw new Refusal(
-      'bad-key',
-      `You have no key that can sign now: ${reasons.join(', ')}. Old mail still opens. Import the key with its new ` +
-        'date, or another one, or send without a signature.',
-      { detail: { reason: 'cannot-sign' } },
-    )
+    const hindered = keys.flatMap(({ fingerprint, uses }) => {
+      const why = hindrance(uses.sign, now)
+      return why ? [{ name: shortName(fingerprint), ...why }] : []
+    })
+    throw new Refusal('no-key-signs', { values: { keys: hindered }, detail: { reason: 'cannot-sign' } })
   }
 
   /**

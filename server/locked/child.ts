@@ -4,7 +4,7 @@
  */
 
 import { type Piecewise, receiveInPieces, sendInPieces } from '../ground/pieces.ts'
-import { Refusal, type RefusalCode, type RefusalDetail } from '../ground/refusal.ts'
+import { Refusal, type ToldRefusal } from '../ground/refusal.ts'
 import { type Call, parseBody } from './api-bodies.ts'
 import { compose, parseRecipients, type Typed } from './composing.ts'
 import * as encryptedMail from './reader/encrypted-mail.ts'
@@ -88,18 +88,14 @@ const operations = {
 
 export type Operations = typeof operations
 export type Request = { operation: keyof Operations; task: unknown }
-export type Answer =
-  | { result: unknown }
-  | { refusal: { code: RefusalCode; sentence: string; detail: RefusalDetail } }
-  | { error: string }
+export type Answer = { result: unknown } | { refusal: ToldRefusal } | { error: string }
 
 const answerTo = async ({ operation, task }: Request): Promise<Answer> => {
   try {
     const work = operations[operation] as (task: unknown) => Promise<unknown>
     return { result: await work(task) }
   } catch (error) {
-    if (error instanceof Refusal)
-      return { refusal: { code: error.code, sentence: error.message, detail: error.detail } }
+    if (error instanceof Refusal) return { refusal: error.told }
     // The message of an unexpected error may quote what it was working on: only where it happened goes out.
     return { error: error instanceof Error ? `${error.name}\n${stackPlaces(error)}` : 'unknown' }
   }

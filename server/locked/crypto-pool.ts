@@ -266,10 +266,7 @@ class Child {
     const task = this.#waiting.get(id)
     if (!task) return
     if ('result' in answer) task.resolve(answer.result)
-    else if ('refusal' in answer)
-      task.reject(
-        new Refusal(answer.refusal.code, answer.refusal.sentence, { detail: answer.refusal.detail }),
-      )
+    else if ('refusal' in answer) task.reject(Refusal.from(answer.refusal))
     else task.reject(new Error(`expected an answer of the child process, got an error: ${answer.error}`))
   }
 }

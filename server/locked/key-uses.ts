@@ -1,10 +1,7 @@
 /** What a key can be used for, as it is stored, and what stands in the way of a use at a time. */
+import { because, type Obstacle } from '../ground/reasons.ts'
 
-/**
- * Why a key cannot be used for something: it has no part for it, was revoked, is too weak, or the secret of that part
- * is not in the keyring, or on a card.
- */
-export type Hindrance = 'no-part' | 'revoked' | 'weak' | 'missing' | 'card'
+export type Hindrance = Exclude<Obstacle, 'expired'>
 /** `until` is in Unix milliseconds, null for ever. */
 export type Use = { until: number | null } | { not: Hindrance }
 export type KeyUses = {
@@ -16,34 +13,26 @@ export type KeyUses = {
 /** A key whose secret half is here too. What it once could read it can always read. */
 export type OwnUses = KeyUses & { decrypt: Use }
 
-/** What stands in the way of a use now. */
-export type Obstacle = Hindrance | 'expired'
-
 /** @returns null if it can be used at that time */
 export const obstacle = (use: Use, at: number): Obstacle | null => {
   if ('not' in use) return use.not
   return use.until !== null && use.until <= at ? 'expired' : null
 }
 
-export const isUsable = (use: Use, at: number) => obstacle(use, at) === null
-
-/** As the date stands in sentences. */
-export const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10)
-
-/** Why it cannot be used, as the end of a sentence that begins with the key. */
-export const because = (use: Use, at: number): string => {
+/** What stands in the way of a use at that time, as sentences take it; null if nothing does. */
+export const hindrance = (use: Use, at: number): { why: Obstacle; until: number | null } | null => {
   const why = obstacle(use, at)
-  if (why === 'expired' && 'until' in use) return `expired on ${dayOf(use.until ?? 0)}`
-  if (why === 'revoked') return 'was revoked'
-  if (why === 'weak') return 'is too weak'
-  if (why === 'card') return 'has the secret for it on a card'
-  if (why === 'missing') return 'came without the secret for it'
-  return 'has no part for it'
+  return why && { why, until: 'until' in use ? use.until : null }
 }
+
+export const isUsable = (use: Use, at: number) => obstacle(use, at) === null
 
 /** What an own key can do now where that is not everything, in sentences; '' where it is. */
 export const stateOf = ({ encrypt, sign, decrypt, revoked }: OwnUses, at: number): string => {
-  const cannot = (use: Use, what: string) => (isUsable(use, at) ? [] : [`${what}: it ${because(use, at)}`])
+  const cannot = (use: Use, what: string) => {
+    const hindered = hindrance(use, at)
+    return hindered ? [`${what}: it ${because(hindered)}`] : []
+  }
   const reads = isUsable(decrypt, at)
   const found = [
     ...(reads ? [] : cannot(decrypt, 'Cannot open mail')),

@@ -7,10 +7,11 @@ import { and, desc, eq } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { correspondents, type Database } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
+import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { isNamed, type Keyrings } from '../keys/keyrings.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
-import { because, type KeyUses, type Obstacle, obstacle, type Use } from '../locked/key-uses.ts'
+import { hindrance, type KeyUses, obstacle, type Use } from '../locked/key-uses.ts'
 import type { Certificate, InspectedKey } from '../locked/reader/encrypted-mail.ts'
 import { withoutTag } from '../people/recipients.ts'
 import type { User, Users } from '../people/users.ts'
@@ -31,8 +32,8 @@ export type Correspondent = {
 export type Unreachable = {
   address: string
   why: 'none' | Obstacle
-  /** A sentence without its full stop. */
-  sentence: string
+  /** In Unix milliseconds, of a key that has expired. */
+  until: number | null
 }
 
 const addressLimit = 20
@@ -254,8 +255,7 @@ export class Correspondents {
   }
 }
 
-const unreachable = (address: string, use: Use | undefined, now: number): Unreachable => {
-  if (!use) return { address, why: 'none', sentence: `There is no public key for ${address}` }
-  const why = obstacle(use, now) ?? 'no-part'
-  return { address, why, sentence: `The key of ${address} ${because(use, now)}` }
-}
+const unreachable = (address: string, use: Use | undefined, now: number): Unreachable =>
+  use
+    ? { address, ...(hindrance(use, now) ?? { why: 'no-part', until: null }) }
+    : { address, why: 'none', until: null }

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import MimeNode from 'nodemailer/lib/mime-node/index.js'
 import type { Clock } from '../ground/clock.ts'
 import { parsedHereOctets, separateOctetsLimit } from '../ground/limits.ts'
+import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Allowances } from '../keys/allowances.ts'
 import type { Keyrings } from '../keys/keyrings.ts'
@@ -18,7 +19,6 @@ import {
   type Typed,
 } from '../locked/composing.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
-import type { Obstacle } from '../locked/key-uses.ts'
 import { type LetterNumbers, sentAlready } from '../people/letter-numbers.ts'
 import type { Session } from '../people/sessions.ts'
 import { mailAddress, type User } from '../people/users.ts'
@@ -425,22 +425,14 @@ export class Letters {
 
   async #keysFor(user: User, addresses: string[]): Promise<Map<string, Uint8Array>> {
     const { keys, missing } = await this.#correspondents.keysFor(user.id, addresses)
-    if (missing.length > 0) {
-      const none = missing.filter(({ why }) => why === 'none').map(({ address }) => address)
-      const sentences = missing.filter(({ why }) => why !== 'none').map(({ sentence }) => `${sentence}.`)
-      if (none.length) sentences.unshift(`There is no public key for ${none.join(', ')}.`)
-      const another = none.length ? 'one' : 'another one'
-      throw new Refusal(
-        'no-key-for',
-        `${sentences.join(' ')} Accept ${another} first, or send without encryption.`,
-        {
-          detail: {
-            addresses: missing.map(({ address }) => address),
-            reasons: missing.map(({ why }) => why),
-          },
+    if (missing.length > 0)
+      throw new Refusal('no-key-for', {
+        values: { missing },
+        detail: {
+          addresses: missing.map(({ address }) => address),
+          reasons: missing.map(({ why }) => why),
         },
-      )
-    }
+      })
     return keys
   }
 

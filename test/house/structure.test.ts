@@ -99,9 +99,15 @@ test('The full client and the line mode know nothing of each other', () => {
   assert.deepEqual(across, [])
 })
 
-test('Pages and terminal client import the server by type only', () => {
+test('Pages and terminal client import the server by type only, but for what is refused and why', () => {
+  const words = ['server/ground/reasons.ts', 'server/ground/refusal.ts']
   assert.deepEqual(
-    values.filter(({ from, to }) => /^(web|tui)\//.test(from) && to.startsWith('server/')),
+    values.filter(
+      ({ from, to }) =>
+        /^(web|tui)\//.test(from) &&
+        to.startsWith('server/') &&
+        !(from.startsWith('web/') && words.includes(to)),
+    ),
     [],
   )
 })

@@ -4,15 +4,10 @@
  * browser gets to its decrypted page by an approval on a phone.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type CDPSession, chromium, type Page, type Request, type Response } from 'playwright-core'
-import type { RefusalCode } from '../../server/ground/refusal.ts'
-import { wordsIn } from '../../web/words.ts'
 import { ann, bob, portOf, secrets, story, TextBrowser, until } from '../support/browsers.ts'
 import { faults } from '../support/page-faults.ts'
-import { root } from '../support/places.ts'
 import { executablePath, flags, needs } from '../support/programs.ts'
 import { passphrase, password } from '../support/world.ts'
 
@@ -1390,23 +1385,4 @@ test('P87: in Japanese the pages keep to Japanese, fit at 240x320, and the ledge
   await phone.heading('スマートフォンで承認')
   await check('waiting')
   assert.deepEqual(wrong, {})
-})
-
-test('Each refusal of passkeys and approval, and of whoever tries too often, is said in Japanese, too', () => {
-  const sources = ['keys/passkeys', 'keys/webauthn', 'keys/approvals', 'people/guesses', 'ground/turnstile']
-  const sentences = sources.flatMap((name) =>
-    [
-      ...readFileSync(join(root, 'server', `${name}.ts`), 'utf8').matchAll(
-        /new Refusal\(\s*'([\w-]+)',\s*(['`])(.+?)\2,?\s*(?:\)|\{)/gs,
-      ),
-    ].map(([, code, , sentence]) => ({
-      code: code as RefusalCode,
-      sentence: sentence!.replace(/\$\{[^}]*\}/g, '3'),
-    })),
-  )
-  assert.ok(sentences.length > 15, `${sentences.length}`)
-  const unsaid = sentences.filter(
-    ({ code, sentence }) => wordsIn.ja.refusal(code, sentence, { retry_after_s: 9 }) === sentence,
-  )
-  assert.deepEqual(unsaid, [])
 })

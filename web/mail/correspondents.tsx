@@ -227,8 +227,7 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
             if (refusalOf(error)?.code !== 'bad-key') throw error
           }
         }
-        const nothing =
-          all.length || gone.length ? undefined : words.refusal('bad-key', words.nothingFound, {})
+        const nothing = all.length || gone.length ? undefined : words.nothingFound
         return offer(c, all, sayRevoked(c, gone) ?? nothing)
       } catch (error) {
         const refusal = refusalOf(error)

@@ -1,0 +1,504 @@
+/**
+ * Every reason for which something is refused: the code that programs go by, and the English sentence that pages, API,
+ * terminal and scripts say. Pages in another language have a table of their own with the same reasons
+ * (web/words/refusals-ja.ts), which does not compile until it is complete. A sentence says what happened and what to
+ * do; no secrets, no internals. Decisions go by reason or code, never by wording.
+ */
+
+/** HTTP status of each refusal; the code is the last word of the RFC 9457 problem type. */
+export const refusalStatus = {
+  'bad-request': 400,
+  unconfirmed: 400,
+  'bad-credentials': 401,
+  'no-session': 401,
+  forbidden: 403,
+  'allowance-required': 403,
+  'wrong-passphrase': 403,
+  'wrong-passkey': 403,
+  'wrong-code': 403,
+  'not-encrypted': 403,
+  'not-found': 404,
+  exists: 409,
+  'key-in-use': 409,
+  'too-late': 409,
+  'too-large': 413,
+  misdirected: 421,
+  'cannot-decrypt': 422,
+  'no-key-for': 422,
+  'no-relay': 422,
+  'bad-address': 422,
+  'bad-key': 422,
+  'slow-down': 429,
+  failed: 500,
+  busy: 503,
+  'over-quota': 507, // RFC 4918 §11.5
+} as const satisfies Record<string, number>
+
+export type RefusalCode = keyof typeof refusalStatus
+
+/**
+ * Why a key cannot be used for something: it has no part for it, has expired, was revoked, is too weak, or the secret
+ * of that part is not in the keyring, or on a card.
+ */
+export type Obstacle = 'no-part' | 'expired' | 'revoked' | 'weak' | 'missing' | 'card'
+/** `until` in Unix milliseconds, where the key has expired. */
+type Hindered = { why: Obstacle; until: number | null }
+/** What is too weak in a key, or not allowed. */
+export type Weakness =
+  | { kind: 'dsa-or-elgamal' | 'curve-of-version-4' }
+  | { kind: 'rsa'; bits: number }
+  | { kind: 'curve'; curve: string }
+
+/** As the date stands in English sentences. */
+export const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10)
+
+/** Why a key cannot be used, as the end of a sentence that begins with the key. */
+export const because = ({ why, until }: Hindered): string =>
+  ({
+    expired: `expired on ${dayOf(until ?? 0)}`,
+    revoked: 'was revoked',
+    weak: 'is too weak',
+    card: 'has the secret for it on a card',
+    missing: 'came without the secret for it',
+    'no-part': 'has no part for it',
+  })[why]
+
+const minutes = (seconds: number) => Math.ceil(seconds / 60)
+
+const listed = (addresses: string[]) =>
+  addresses.length > 3
+    ? `${addresses.slice(0, 3).join(', ')} and ${addresses.length - 3} more`
+    : addresses.join(', ')
+
+/** Octets as people read them: `1.2 MiB`. */
+const inUnits = (octets: number): string => {
+  const units = ['octets', 'KiB', 'MiB', 'GiB', 'TiB']
+  const place = octets < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(octets) / 10))
+  const value = octets / 1024 ** place
+  return `${place === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1))} ${units[place]}`
+}
+
+const withoutKeys = (missing: ({ address: string } & (Hindered | { why: 'none' }))[]): string => {
+  const none = missing.filter(({ why }) => why === 'none').map(({ address }) => address)
+  const sentences = missing.flatMap((one) =>
+    one.why === 'none' ? [] : [`The key of ${one.address} ${because(one)}.`],
+  )
+  if (none.length) sentences.unshift(`There is no public key for ${none.join(', ')}.`)
+  const another = none.length ? 'one' : 'another one'
+  return `${sentences.join(' ')} Accept ${another} first, or send without encryption.`
+}
+
+const tooWeak = (weakness: Weakness): string => {
+  switch (weakness.kind) {
+    case 'dsa-or-elgamal':
+      return 'Keys with DSA or Elgamal are too weak.'
+    case 'rsa':
+      return `RSA keys of ${weakness.bits} bits are too weak.`
+    case 'curve-of-version-4':
+      return 'This key of version 6 has a curve of version 4.'
+    case 'curve':
+      return `Keys on the curve ${weakness.curve} are not supported.`
+  }
+}
+
+/** Times to wait are in seconds (`waitS`), sizes in octets unless they are said to be in MiB. */
+export const reasons = {
+  // ---- the server as a whole
+  'server-busy': ['busy', 'The server is busy. Please try again in a few seconds.'],
+  'server-stops': ['busy', 'The server is being stopped.'],
+  'took-too-long': ['failed', 'This took too long and was given up.'],
+  'work-stopped': ['failed', 'The work was stopped before it was done. Please try again.'],
+  'went-wrong': ['failed', 'Something went wrong on the server. Nothing was changed; please try again.'],
+  'setup-link-used': ['not-found', 'This set-up link was used already.'],
+
+  // ---- forms and pages
+  'other-name': ['misdirected', 'This server goes by another name.'],
+  'no-page': ['not-found', 'There is no such page.'],
+  'no-such-place': ['bad-request', 'That page does not exist.'],
+  'form-old': [
+    'forbidden',
+    'This form is too old, or not from this site. Go back, reload the page and try again.',
+  ],
+  'form-foreign': ['forbidden', 'This form was sent from another site. Nothing was changed.'],
+  'form-large': ['too-large', 'This is larger than may be sent here. Send less, or in parts.'],
+  'form-of-many-fields': ['bad-request', 'This form has too many fields.'],
+  'form-unreadable': ['bad-request', 'This form could not be read.'],
+  'no-cookie': ['forbidden', 'Your browser sent no cookie. Permit cookies for this site.'],
+  'much-is-parked': [
+    'too-large',
+    'Too much that you wrote or attached waits already. Send it or save it as a draft; what is left unsent is forgotten after an hour.',
+  ],
+
+  // ---- calls of the API
+  'no-call': ['not-found', 'There is no such call.'],
+  'log-in-first': ['no-session', 'Log in first: there is no such session, or it has ended.'],
+  'stop-unconfirmed': ['unconfirmed', 'Stopping the other use needs {"confirm": true}.'],
+  'before-or-offset': ['bad-request', 'A page begins either before another or at an offset, not both.'],
+  'limit-no-number': ['bad-request', 'The limit is not a number above 0.'],
+  'offset-no-number': ['bad-request', 'The offset is not a number.'],
+  'in-reply-to-what': ['bad-request', 'in_reply_to is neither a message of yours nor a Message-ID.'],
+  'file-without-content': [
+    'bad-request',
+    ({ name }: { name: string }) => `The attachment "${name}" has no content.`,
+  ],
+  'body-large': ['too-large', 'This is larger than this call takes. Nothing was done.'],
+  'body-not-json': ['bad-request', 'The body is not JSON.'],
+  'body-deep': [
+    'bad-request',
+    ({ levels }: { levels: number }) => `The body is nested in more than ${levels} levels. Nothing was done.`,
+  ],
+  'body-of-many-values': [
+    'too-large',
+    ({ values, files, addresses }: { values: number; files: number; addresses: number }) =>
+      `The body has more than ${values} members and elements; a letter takes ${files} files and ${addresses} addresses. Nothing was done.`,
+  ],
+  'body-malformed': ['bad-request', 'The body is malformed.'],
+  'member-unknown': [
+    'bad-request',
+    ({ member }: { member: string }) => `There is no member "${member}" in this call. Nothing was done.`,
+  ],
+  'member-malformed': [
+    'bad-request',
+    ({ member }: { member: string }) => `The member "${member}" is missing or malformed.`,
+  ],
+  'member-large': [
+    'too-large',
+    ({ member }: { member: string }) => `The member "${member}" is larger than it may be. Nothing was done.`,
+  ],
+  'files-many': [
+    'too-large',
+    ({ limit }: { limit: number }) => `A letter takes ${limit} files at most. Nothing was sent.`,
+  ],
+
+  // ---- users, passwords, sessions
+  'address-malformed': [
+    'bad-address',
+    ({ text }: { text: string }) => `"${text}" is not a mail address such as ann@example.org.`,
+  ],
+  'user-exists': ['exists', ({ address }: { address: string }) => `There is a user ${address} already.`],
+  'no-user': ['not-found', ({ address }: { address: string }) => `There is no user ${address}.`],
+  'wrong-log-in': ['bad-credentials', 'User ID or password is wrong.'],
+  'password-short': [
+    'bad-request',
+    ({ least }: { least: number }) => `A password needs at least ${least} characters.`,
+  ],
+  'password-same': ['bad-request', 'The new password is the old one. Nothing was changed.'],
+  'session-ended': ['no-session', 'This session has ended. Please log in again.'],
+  'terminal-logged-out': ['not-found', 'That terminal is logged out already.'],
+  'guessed-in-row': [
+    'slow-down',
+    ({ what }: { what: 'password' | 'passphrase' | 'recovery code' }) =>
+      `Too many wrong tries of this ${what}. Please ask the operator of this server.`,
+  ],
+  'guessed-often': [
+    'slow-down',
+    ({ waitS }: { waitS: number }) =>
+      `Too many wrong tries. Please wait ${minutes(waitS)} min and try again.`,
+  ],
+  'no-room': [
+    'over-quota',
+    ({ used, quota }: { used: number; quota: number }) =>
+      `There is no room for this: ${inUnits(used)} of ${inUnits(quota)} are used. Delete mail, also from the Trash, and try again.`,
+  ],
+  'mailbox-full': ['over-quota', 'The mailbox is full.'],
+
+  // ---- the key and its allowance
+  'no-key': ['not-found', 'You have no key yet. The operator of this server can make one for you.'],
+  'key-in-use': [
+    'key-in-use',
+    ({ terminal }: { terminal: string }) => `Your key is in use in another terminal: ${terminal}.`,
+  ],
+  'key-closed': ['allowance-required', 'Unlock your key first.'],
+  'key-reads-only': ['allowance-required', 'This allowance is for reading only. Unlock the key to sign.'],
+  'locked-meanwhile': [
+    'allowance-required',
+    'The key was locked before this was done. Unlock it and try again.',
+  ],
+  'stopped-often': [
+    'slow-down',
+    ({ limit, waitS }: { limit: number; waitS: number }) =>
+      `The key was stopped ${limit} times in ten minutes and not unlocked after it; it can be stopped again in ${minutes(waitS)} min. Until then, lock the key at the terminal that has it open, or log that terminal out under Terminals.`,
+  ],
+  'wrong-passphrase': ['wrong-passphrase', 'This is not the passphrase of your key.'],
+  'wrong-recovery-code': ['wrong-passphrase', 'This is not the recovery code of your key.'],
+  'passphrase-short': [
+    'bad-request',
+    ({ least }: { least: number }) => `The passphrase needs at least ${least} characters.`,
+  ],
+  'copy-passphrase-short': [
+    'bad-request',
+    ({ least }: { least: number }) => `The passphrase for the copy needs at least ${least} characters.`,
+  ],
+  'opens-no-more': ['wrong-passkey', 'What you brought does not open your key any more.'],
+  'opening-changed': ['busy', 'What opens your key was changed at the same moment. Please try again.'],
+  'keyring-exists': ['exists', 'This user got a keyring meanwhile. Nothing was changed.'],
+  'no-key-signs': [
+    'bad-key',
+    ({ keys }: { keys: ({ name: string } & Hindered)[] }) =>
+      `You have no key that can sign now: ${keys.map((key) => `key ${key.name} ${because(key)}`).join(', ')}. Old mail still opens. Import the key with its new ` +
+      'date, or another one, or send without a signature.',
+  ],
+  'keys-only-read': ['bad-key', 'None of your keys can sign now. They still open mail.'],
+
+  // ---- approval from a phone
+  'approve-elsewhere': ['forbidden', 'Approve this on another device than the one that asks.'],
+  'code-missing': ['wrong-code', 'Type the code that the terminal shows.'],
+  'code-wrong': [
+    'wrong-code',
+    ({ left }: { left: number }) => `This is not the code that the terminal shows. Tries left: ${left}.`,
+  ],
+  'code-wrong-at-last': [
+    'wrong-code',
+    'This was not the code that the terminal shows. The request has ended; ask again on the terminal.',
+  ],
+  'approval-over': [
+    'not-found',
+    'This request can no longer be answered. If it was yours, ask again on the terminal.',
+  ],
+  'approval-asked-often': [
+    'slow-down',
+    ({ limit, waitS }: { limit: number; waitS: number }) =>
+      `Approval was asked for ${limit} times in ten minutes and not granted. It is possible again in ${minutes(waitS)} min.`,
+  ],
+  'approval-not-asked': ['not-found', 'This session has not asked for an approval.'],
+
+  // ---- passkeys
+  'no-passkey': ['not-found', 'There is no such passkey.'],
+  'no-passkey-opens': ['not-found', 'None of your passkeys opens your key. Use the passphrase.'],
+  'nothing-to-open': ['not-found', 'You have no key yet, so there is nothing that a passkey could open.'],
+  'passkeys-many': [
+    'exists',
+    ({ limit }: { limit: number }) => `You have ${limit} passkeys. Remove one first.`,
+  ],
+  'passkey-exists': ['exists', 'This device has a passkey here already. Use that one.'],
+  'passkey-misnamed': ['bad-request', 'This passkey names itself in a way that is not permitted.'],
+  'passkey-added-late': ['wrong-passkey', 'This took too long. Please begin again with "Add a passkey".'],
+  'passkey-computes-anew': [
+    'wrong-passkey',
+    'This passkey did not compute the same secret twice, so it cannot keep your key. Nothing was stored.',
+  ],
+  'passkey-keeps-no-secret': [
+    'forbidden',
+    'This passkey cannot keep a secret, and the operator of this server does not permit such passkeys.',
+  ],
+  'passkey-unreadable': ['bad-request', 'The answer of the browser could not be read. Please try again.'],
+  'passkey-refused': ['wrong-passkey', 'This passkey was not accepted. Please try again.'],
+  'passkey-late': ['wrong-passkey', 'This took longer than five minutes. Please try again.'],
+  'passkey-sent-twice': ['wrong-passkey', 'This was sent already. Please try again.'],
+  'passkey-copied': [
+    'wrong-passkey',
+    'This passkey looks like a copy of another one and was not accepted. It is on your ledger.',
+  ],
+  'passkey-logs-in-only': [
+    'wrong-passkey',
+    'This passkey logs you in, but does not open your key. Use another one, or the passphrase.',
+  ],
+  'prf-missing': [
+    'wrong-passkey',
+    'Your key opens with what this passkey computes, and the browser sent nothing of it. Use the passphrase here.',
+  ],
+  'prf-sent-again': [
+    'wrong-passkey',
+    'The browser sent again what had opened your key once, so nothing was changed. Use the passphrase here.',
+  ],
+  'prf-unusable': ['wrong-passkey', 'The browser sent a key that cannot be used.'],
+  'prf-opens-nothing': [
+    'wrong-passkey',
+    'This passkey was right, but what it computed does not open your key.',
+  ],
+  'held-opens-nothing': ['wrong-passkey', 'What the server kept for this passkey does not open your key.'],
+  'passkey-logs-nobody-in': [
+    'bad-credentials',
+    'No user could be logged in with this passkey. Check the User ID, or use the password.',
+  ],
+  'passkeys-refused-often': [
+    'slow-down',
+    ({ waitS }: { waitS: number }) =>
+      `Too many passkeys were refused here. Use the passphrase, or wait ${minutes(waitS)} min.`,
+  ],
+  'passkeys-asked-often': [
+    'slow-down',
+    ({ waitS }: { waitS: number }) =>
+      `Passkeys were asked for too often here. Use the password, or wait ${minutes(waitS)} min.`,
+  ],
+
+  // ---- a file with secret keys
+  'key-file-empty': ['bad-key', 'The file is empty.'],
+  'key-file-large': [
+    'bad-key',
+    ({ limitMiB }: { limitMiB: number }) =>
+      `The file is larger than ${limitMiB} MiB: it cannot be a key alone.`,
+  ],
+  'key-file-of-many': [
+    'bad-key',
+    ({ limit }: { limit: number }) =>
+      `There are more than ${limit} keys in the file. Export those that you need alone.`,
+  ],
+  'key-file-public': [
+    'bad-key',
+    'The file has the public half of a key only. Export the secret one: gpg --armor --export-secret-keys ADDRESS',
+  ],
+  'key-file-without-key': [
+    'bad-key',
+    'There is no OpenPGP secret key in the file, or it is damaged. Export it once more.',
+  ],
+  'key-file-encrypted': ['bad-key', 'The file is an encrypted message, not a key. Decrypt it first.'],
+  'key-file-signed-text': ['bad-key', 'The file is signed text, not a key.'],
+  'key-file-cut-off': [
+    'bad-key',
+    'The key in the file is cut off: its END line is missing. Copy the whole block, from BEGIN to END.',
+  ],
+  'key-file-of-ssh': ['bad-key', 'The file is a key for SSH or TLS, not an OpenPGP key.'],
+  'key-file-of-tls': ['bad-key', 'The file is a key or certificate for TLS or S/MIME, not an OpenPGP key.'],
+  'key-file-of-gnupg-store': [
+    'bad-key',
+    'The file is from inside GnuPG’s own store. Export the key: gpg --armor --export-secret-keys ADDRESS',
+  ],
+  'key-file-of-age': ['bad-key', 'The file is a key of age, not an OpenPGP key.'],
+  'key-file-of-something': [
+    'bad-key',
+    'The file is not an OpenPGP secret key, which begins with BEGIN PGP PRIVATE KEY BLOCK or is binary.',
+  ],
+  'key-damaged': ['bad-key', 'The key in the file is damaged, or of a kind that is not supported here.'],
+  'key-inconsistent': [
+    'bad-key',
+    'This key is damaged: its parts do not belong together, or it has not signed its name.',
+  ],
+  'key-weak': [
+    'bad-key',
+    ({ weakness }: { weakness: Weakness }) => `${tooWeak(weakness)} This one cannot be imported.`,
+  ],
+  'key-nameless': ['bad-key', 'This key names nobody. Give it a name first: gpg --edit-key KEY adduid'],
+  'key-on-card': [
+    'bad-key',
+    'The secret of this key is on a card, and cannot be taken from there. Import a key that has its secret in the file.',
+  ],
+  'key-without-secret': [
+    'bad-key',
+    'The secret of this key is not in the file. Export it where the secret is: gpg --armor --export-secret-keys',
+  ],
+  'key-useless': ['bad-key', 'This key can neither open mail nor sign.'],
+  'key-of-pgp-2': [
+    'bad-key',
+    ({ version }: { version: number }) =>
+      `This is a key of version ${version}, from the time of PGP 2: too weak to be imported.`,
+  ],
+  'key-of-version-5': [
+    'bad-key',
+    'This is a key of version 5, which only some programs know. Version 4 and 6 can be imported.',
+  ],
+  'key-protected-oddly': [
+    'bad-key',
+    'The secret in the file is protected in a way that is not supported here. Set its passphrase anew with gpg ' +
+      '(gpg --edit-key ADDRESS passwd) and export it again.',
+  ],
+  'key-passphrases-differ': [
+    'bad-key',
+    'The passphrase opens a part of this key only: its parts have different ones. Give it one passphrase with gpg ' +
+      '(gpg --edit-key ADDRESS passwd) and export it again.',
+  ],
+  'key-passphrase-wrong': ['wrong-passphrase', 'This is not the passphrase of the key in the file.'],
+  'key-passphrase-dear': [
+    'bad-key',
+    'The passphrase of the key in the file takes more memory to check than is given here.',
+  ],
+  'key-secret-damaged': ['bad-key', 'The secret in the file is damaged.'],
+
+  // ---- other people's keys
+  'no-public-key': [
+    'bad-key',
+    'There is no public key in it that can be used. Paste the whole block, from BEGIN to END.',
+  ],
+  'key-of-many-addresses': [
+    'bad-key',
+    ({ limit }: { limit: number }) =>
+      `The key names more than ${limit} addresses. Nobody can look through so many, so it is not taken.`,
+  ],
+  'no-such-fingerprint': ['bad-key', 'There is no key with that fingerprint in it. Nothing was accepted.'],
+  'no-accepted-key': ['not-found', 'There is no such accepted key.'],
+  'no-key-for': [
+    'no-key-for',
+    ({ missing }: { missing: Parameters<typeof withoutKeys>[0] }) => withoutKeys(missing),
+  ],
+  'own-key-revoked': [
+    'bad-key',
+    'Your own key was revoked as no longer safe, and a copy for you would be encrypted to it. Import another key, or send without encryption.',
+  ],
+  'recipient-key-unreadable': ['bad-key', 'One of the recipients’ keys cannot be read. Ask for it again.'],
+  'recipient-key-unfit': [
+    'bad-key',
+    'One of the recipients’ keys cannot be used to encrypt: it is expired, revoked or too weak.',
+  ],
+
+  // ---- mail that is read
+  'no-message': ['not-found', 'There is no such message.'],
+  'no-attachment': ['not-found', 'There is no such attachment.'],
+  'no-encrypted-part': ['not-found', 'There is no encrypted part of that name in this mail.'],
+  'not-encrypted': ['not-encrypted', 'This mail is not encrypted: there is nothing to decrypt.'],
+  'parts-open-alone': [
+    'cannot-decrypt',
+    'Only a part of this mail is encrypted. It opens alone, in a view of its own.',
+  ],
+  undecryptable: [
+    'cannot-decrypt',
+    'This mail could not be decrypted. It may be damaged or not be an encrypted mail at all.',
+  ],
+  'not-to-your-keys': [
+    'cannot-decrypt',
+    'This mail is not encrypted to any of your keys, so it cannot be opened here.',
+  ],
+
+  // ---- folders
+  'no-folder': ['not-found', 'There is no such folder.'],
+  'folder-exists': ['exists', ({ name }: { name: string }) => `There is a folder ${name} already.`],
+  'folder-fixed': ['bad-request', ({ name }: { name: string }) => `The folder ${name} cannot be changed.`],
+  'folder-name': ['bad-request', 'A folder needs a name of at most 60 characters, without a slash.'],
+
+  // ---- letters
+  'no-draft': ['not-found', 'There is no such draft.'],
+  'no-recipient': ['bad-address', 'Who is it to? The letter has no recipient.'],
+  'mail-without-recipient': ['bad-address', 'The mail has no recipient.'],
+  'addresses-malformed': [
+    'bad-address',
+    ({ addresses }: { addresses: string[] }) => `This is not a mail address: ${addresses.join(', ')}.`,
+  ],
+  'no-mailbox': [
+    'bad-address',
+    ({ addresses }: { addresses: string[] }) =>
+      `There is no mailbox ${listed(addresses)}. Please correct the address.`,
+  ],
+  'no-relay': [
+    'no-relay',
+    ({ addresses }: { addresses: string[] }) =>
+      `This server sends mail to its own users only, and ${listed(addresses)} is not one of them. Its operator can set a relay.`,
+  ],
+  'recipients-many': [
+    'too-large',
+    ({ limit, named }: { limit: number; named: number }) =>
+      `A letter goes to ${limit} addresses at most, and this names ${named}. Send it in several letters.`,
+  ],
+  'files-large': ['too-large', 'The attached files are too large for one letter. Leave some out.'],
+  'bcc-large': [
+    'too-large',
+    ({ mails }: { mails: number }) =>
+      `Encrypted, each Bcc is a mail of its own, and with these files ${mails} of them are too much for one letter. Send it in several letters.`,
+  ],
+  'letter-left': ['exists', 'This letter was sent already. It is in Sent; nothing was sent a second time.'],
+  'letter-waits-no-more': ['too-late', 'The letter does not wait any more: it has left, or was taken back.'],
+} as const satisfies Record<string, readonly [RefusalCode, string | ((values: never) => string)]>
+
+export type Reason = keyof typeof reasons
+
+/** What the sentences of a reason name; undefined where they name nothing. */
+export type ValuesOf<R extends Reason> = (typeof reasons)[R][1] extends (values: infer V) => string
+  ? V
+  : undefined
+
+/** The sentences of a further language: one for each reason. */
+export type Sentences = {
+  [R in Reason]: ValuesOf<R> extends undefined ? string : string | ((values: ValuesOf<R>) => string)
+}
+
+/** The sentence with its values; they fit, as a Refusal was made with both. */
+export const said = (sentence: string | ((values: never) => string), values: unknown): string =>
+  typeof sentence === 'string' ? sentence : sentence(values as never)
