@@ -4,9 +4,10 @@
  * mail and the text of mail that is not encrypted.
  */
 import { setImmediate as others } from 'node:timers/promises'
-import { and, asc, desc, eq, inArray, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, getTableColumns, inArray, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { type Database, folders, immediate, messages } from '../ground/database.ts'
+import { inTurns } from '../ground/in-turns.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { Row } from '../locked/reader/summary.ts'
@@ -130,16 +131,30 @@ export class Mailboxes {
     const outside = (await options.isForeign?.(summary.from)) ?? false
     const contentId = options.contentId ?? (await this.#contents.keep(message))
     const size = message.length // what is returned must not hold the octets themselves
+    for await (const userId of inTurns(userIds)) this.#fixed(userId, 'inbox')
     return () => {
       const full = this.#quota.full(userIds, size)
-      const others = userIds.filter((id) => !full.includes(id))
+      const isFull = new Set(full)
+      const others = userIds.filter((id) => !isFull.has(id))
       if (others.length > 0) this.#index(contentId, summary)
-      for (const userId of others) {
-        const at = { userId, folderId: this.#fixed(userId, 'inbox').id, contentId }
-        this.#insert(at, size, summary, { outside })
-      }
+      this.#insertForAll(others, {
+        ...rowOf(size, summary, { outside }),
+        contentId,
+        arrivedAt: this.#clock(),
+      })
       return full
     }
+  }
+
+  /** The same row into the Inbox of each: one statement, because a thousand would keep everybody else waiting. */
+  #insertForAll(userIds: number[], row: Omit<typeof messages.$inferInsert, 'id' | 'userId' | 'folderId'>) {
+    const columns = getTableColumns(messages)
+    const names = Object.keys(row) as (keyof typeof row)[]
+    const listed = names.map((name) => sql.identifier(columns[name].name))
+    const values = names.map((name) => sql`${sql.param(row[name], columns[name])}`)
+    this.#db.run(sql`INSERT INTO ${messages} (user_id, folder_id, ${sql.join(listed, sql`, `)})
+      SELECT ${folders.userId}, ${folders.id}, ${sql.join(values, sql`, `)} FROM ${folders}
+      WHERE ${folders.kind} = 'inbox' AND ${folders.userId} IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`)
   }
 
   /**
@@ -230,26 +245,12 @@ export class Mailboxes {
   #insert(
     at: { userId: number; folderId: number; contentId: number },
     size: number,
-    { sender, recipients, subject, sentAt, attachments, security }: Row,
-    marks: { seen?: boolean; flagged?: boolean; arrivedAt?: number; sentAs?: Security; outside?: boolean },
+    summary: Row,
+    marks: StoredMarks & { arrivedAt?: number },
   ): number {
     return this.#db
       .insert(messages)
-      .values({
-        ...at,
-        arrivedAt: marks.arrivedAt ?? this.#clock(),
-        sentAt,
-        sender,
-        recipients,
-        subject,
-        size,
-        seen: marks.seen ?? false,
-        flagged: marks.flagged ?? false,
-        outside: marks.outside ?? false,
-        attachments,
-        security,
-        sentAs: marks.sentAs ?? null,
-      })
+      .values({ ...rowOf(size, summary, marks), ...at, arrivedAt: marks.arrivedAt ?? this.#clock() })
       .returning({ id: messages.id })
       .get().id
   }
@@ -546,6 +547,27 @@ export class Mailboxes {
     return find()!
   }
 }
+
+type StoredMarks = { seen?: boolean; flagged?: boolean; sentAs?: Security; outside?: boolean }
+
+/** Of a message's row, what is the same for all who have it. */
+const rowOf = (
+  size: number,
+  { sender, recipients, subject, sentAt, attachments, security }: Row,
+  marks: StoredMarks,
+) => ({
+  sentAt,
+  sender,
+  recipients,
+  subject,
+  size,
+  seen: marks.seen ?? false,
+  flagged: marks.flagged ?? false,
+  outside: marks.outside ?? false,
+  attachments,
+  security,
+  sentAs: marks.sentAs ?? null,
+})
 
 /** Characters; the address that this cuts is left out. */
 const partiesLength = 500

@@ -135,6 +135,12 @@ describe('size: what is allowed, at its largest, delays nobody', () => {
     `{"name":"a.bin","content":"${Buffer.alloc(octets, 'some octets').toString('base64')}"}`
   const calls: [string, string, () => string, number][] = [
     [
+      'a letter to 1,000 of 20,000 users',
+      '/messages',
+      () => `{"to":[${Array.from({ length: 1000 }, (_, n) => `"u${n}@wafer.test"`)}],"text":"x"}`,
+      201,
+    ],
+    [
       '1,000 addresses',
       '/recipients',
       () => `{"to":"${Array.from({ length: 1000 }, (_, n) => `u${n}@wafer.test`)}"}`,
