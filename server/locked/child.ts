@@ -8,10 +8,13 @@ import { Refusal, type ToldRefusal } from '../ground/refusal.ts'
 import { type Call, parseBody } from './api-bodies.ts'
 import { compose, parseRecipients, type Typed } from './composing.ts'
 import * as encryptedMail from './reader/encrypted-mail.ts'
+import * as keysInMail from './reader/inspect-keys.ts'
+import { protectMessage } from './reader/protect.ts'
+import type { Certificate } from './reader/signatures.ts'
 import { rowOf } from './reader/summary.ts'
 import * as secretKeys from './vault/secret-keys.ts'
 
-type Certificates = encryptedMail.Certificate[]
+type Certificates = Certificate[]
 
 const operations = {
   // without keys
@@ -20,15 +23,15 @@ const operations = {
     encryptedMail.read(task.octets, task.certificates),
   part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),
   parts: (task: { octets: Uint8Array; ids: string[] }) => encryptedMail.partsOf(task.octets, task.ids, null),
-  inspectKeys: (task: { octets: Uint8Array }) => encryptedMail.inspectKeys(task.octets),
-  usesOfCertificate: (task: { publicKey: Uint8Array }) => encryptedMail.usesOfCertificate(task.publicKey),
+  inspectKeys: (task: { octets: Uint8Array }) => keysInMail.inspectKeys(task.octets),
+  usesOfCertificate: (task: { publicKey: Uint8Array }) => keysInMail.usesOfCertificate(task.publicKey),
   mergeCertificates: (task: { stored: Uint8Array; offered: Uint8Array }) =>
-    encryptedMail.mergeCertificates(task.stored, task.offered),
-  revocationsOffered: (task: { octets: Uint8Array }) => encryptedMail.revocationsOffered(task.octets),
+    keysInMail.mergeCertificates(task.stored, task.offered),
+  revocationsOffered: (task: { octets: Uint8Array }) => keysInMail.revocationsOffered(task.octets),
   learnRevocations: (task: { octets: Uint8Array; stored: Uint8Array[] }) =>
-    encryptedMail.learnRevocations(task.octets, task.stored),
+    keysInMail.learnRevocations(task.octets, task.stored),
   encrypt: (task: { message: Uint8Array[]; encryptTo: Uint8Array[]; copyTo: Uint8Array[] }) =>
-    encryptedMail.protectMessage(Buffer.concat(task.message), {
+    protectMessage(Buffer.concat(task.message), {
       sign: null,
       encryptTo: task.encryptTo,
       copyTo: task.copyTo,
@@ -78,7 +81,7 @@ const operations = {
     copyTo: Uint8Array[]
   }) =>
     secretKeys.withOpenKeys(task.opening, (keys) =>
-      encryptedMail.protectMessage(task.message, {
+      protectMessage(task.message, {
         sign: keys,
         encryptTo: task.encryptTo,
         copyTo: task.copyTo,

@@ -7,14 +7,10 @@ import { after, describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
 import { armoredBlocks } from '../../server/locked/reader/armored-blocks.ts'
-import {
-  type Certificate,
-  type Mail,
-  open,
-  protect,
-  read,
-} from '../../server/locked/reader/encrypted-mail.ts'
+import { type Mail, open, read } from '../../server/locked/reader/encrypted-mail.ts'
+import { protect } from '../../server/locked/reader/protect.ts'
 import { restIsElsewhere } from '../../server/locked/reader/rendering.ts'
+import type { Certificate } from '../../server/locked/reader/signatures.ts'
 import { summarize } from '../../server/locked/reader/summary.ts'
 import type { OpenKeys } from '../../server/locked/vault/secret-keys.ts'
 

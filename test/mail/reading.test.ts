@@ -10,17 +10,12 @@ import { describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
 import { Refusal } from '../../server/ground/refusal.ts'
 import { isUsable } from '../../server/locked/key-uses.ts'
-import {
-  type Certificate,
-  inspectKeys,
-  type Mail,
-  open,
-  partOf,
-  protect,
-  read,
-} from '../../server/locked/reader/encrypted-mail.ts'
+import { type Mail, open, partOf, read } from '../../server/locked/reader/encrypted-mail.ts'
+import { inspectKeys } from '../../server/locked/reader/inspect-keys.ts'
 import { decryptWith, encryptedMessage } from '../../server/locked/reader/openpgp-messages.ts'
 import { allowShortRsaKeys } from '../../server/locked/reader/openpgp-packets.ts'
+import { protect } from '../../server/locked/reader/protect.ts'
+import type { Certificate } from '../../server/locked/reader/signatures.ts'
 import { summarize } from '../../server/locked/reader/summary.ts'
 import type { OpenKeys } from '../../server/locked/vault/secret-keys.ts'
 

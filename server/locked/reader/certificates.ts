@@ -6,6 +6,7 @@
  * use it compares its times with the clock. Only what the key itself has signed counts; everything else in a copy is
  * left where it is.
  */
+
 import { config, enums, type Key, readKey, type SignaturePacket, type Subkey } from 'openpgp'
 import type { KeyUses, Use } from '../key-uses.ts'
 import { packets } from './openpgp-packets.ts'
@@ -217,6 +218,36 @@ export const withRevocations = async (key: Key, revocations: SignaturePacket[]):
   const offered = news(copy.revocationSignatures, revocations)
   copy.revocationSignatures.push(...(await verified(key, offered, enums.signature.keyRevocation)))
   return copy as unknown as Key
+}
+
+// ---- names
+
+/** Addresses in user ids that the key itself certifies and has not revoked. */
+export const addressesOfKey = async (key: Key): Promise<string[]> => {
+  const found = new Set<string>()
+  for (const { email, userID, valid } of await validUsers(key)) {
+    const address = email || (/^[^\s<>()]+@[^\s<>()]+$/.test(userID) ? userID : '')
+    if (valid && address) found.add(address.toLowerCase())
+  }
+  return [...found]
+}
+
+export const validUsers = async (key: Key) => {
+  const results = []
+  for (const user of key.users.slice(0, 200)) {
+    if (!user.userID) continue
+    // Expiry is judged elsewhere; here it is about forged and revoked names, at the newest time there is.
+    const valid = await user.verify().then(
+      () => true,
+      (error) => /expired/i.test(chain(error)) && !/revoked/i.test(chain(error)),
+    )
+    results.push({
+      userID: user.userID.userID,
+      email: user.userID.email,
+      valid: valid && user.selfCertifications.length > 0,
+    })
+  }
+  return results
 }
 
 // ---- below the library's types

@@ -57,7 +57,7 @@ export const decodeText = (octets: Uint8Array, charset: string | undefined): str
   // Japanese mail without a label, or with the label of the mailer's default.
   if (isVague && isSevenBitJapanese(octets)) return decodeJapanese(octets)
   if (isVague && !/^iso-?8859-1$/.test(label)) {
-    const unicode = strict(octets, 'utf-8')
+    const unicode = strictUtf8(octets)
     if (unicode !== null) return unicode
     if (label.startsWith('utf')) return new TextDecoder('utf-8').decode(octets)
     return new TextDecoder('windows-1252').decode(octets)
@@ -67,7 +67,7 @@ export const decodeText = (octets: Uint8Array, charset: string | undefined): str
   } catch {
     if (libraryLabel.test(label) && iconv.encodingExists(label))
       return iconv.decode(Buffer.from(octets), label)
-    return strict(octets, 'utf-8') ?? new TextDecoder('windows-1252').decode(octets)
+    return strictUtf8(octets) ?? new TextDecoder('windows-1252').decode(octets)
   }
 }
 
@@ -81,6 +81,8 @@ const strict = (octets: Uint8Array, charset: string) => {
     return null
   }
 }
+
+export const strictUtf8 = (octets: Uint8Array) => strict(octets, 'utf-8')
 
 /** A byte order mark is believed over the label, which names the other order often enough. */
 const utf16ByMark = (octets: Uint8Array) => {
@@ -169,11 +171,11 @@ const decodeJapanese = (octets: Uint8Array): string => {
   if (!octets.includes(27)) {
     // No escape at all: the label is wrong.
     const other =
-      strict(octets, 'utf-8') ??
+      strictUtf8(octets) ??
       (octets.includes(14) ? null : (strict(octets, 'shift_jis') ?? strict(octets, 'euc-jp')))
     if (other !== null && !octets.includes(14)) return other
   } else if (octets.some((octet) => octet > 127)) {
-    const unicode = strict(octets, 'utf-8')
+    const unicode = strictUtf8(octets)
     if (unicode !== null) return unicode
   }
   const out = new Uint8Array(octets.length * 3)
@@ -239,4 +241,21 @@ export const latin1 = (octets: Uint8Array) =>
 export const cut = (text: string, length: number) => {
   const isBetween = /[\ud800-\udbff]/.test(text.charAt(length - 1))
   return text.slice(0, isBetween && text.length > length ? length - 1 : length).toWellFormed()
+}
+
+/**
+ * Whether the charset, which nobody signed, leaves the ASCII of a signed text what it is. One that does not could be
+ * put on the mail by anybody, and make another text of it.
+ */
+export const isReadAsSigned = (octets: Uint8Array, charset: string | undefined) => {
+  const label = (charset ?? '').trim().replace(/^["']/, '').toLowerCase()
+  if (
+    /^(x-)?(cs)?(utf-?(16|32|7)|ucs|unicode(?!-1-1-utf-8)|iso-?10646|iso-?2022|hz|jis|(cp)?5022)/.test(label)
+  )
+    return false
+  if (octets[0]! >= 0xfe && octets[1]! >= 0xfe) return false // a byte order mark of UTF-16
+  // In Shift_JIS, Big5 and GBK a character may end in an octet of ASCII; text in UTF-8 is none of theirs.
+  if (strictUtf8(octets) === null) return true
+  const ascii = (text: string) => text.replace(/[^\x00-\x7f]+/g, '')
+  return ascii(decodeText(octets, charset)) === ascii(latin1(octets))
 }

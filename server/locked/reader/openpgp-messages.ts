@@ -7,7 +7,7 @@
  */
 
 import { createDecipheriv, hkdfSync } from 'node:crypto'
-import { type Message, readMessage } from 'openpgp'
+import { enums, type LiteralDataPacket, type Message, readMessage, type SignaturePacket } from 'openpgp'
 import type { SessionKey } from '../vault/secret-keys.ts'
 import { ignored, type Packet, packets } from './openpgp-packets.ts'
 
@@ -222,3 +222,17 @@ const openChunks = (sealed: Uint8Array, key: Uint8Array, mode: Mode, chunkSize: 
   open(index, new Uint8Array(), sealed.subarray(end), parts.last(index, total))
   return new Uint8Array(Buffer.concat(plain))
 }
+
+export const literalAndSignatures = (message: Message<Uint8Array>) => {
+  const { packets: list } = unwrapCompressed(message)
+  const literals = list.filterByTag(enums.packet.literalData) as unknown as LiteralDataPacket[]
+  if (literals.length !== 1) return null
+  const signatures = list.filterByTag(enums.packet.signature) as unknown as SignaturePacket[]
+  return { literal: literals[0]!, signatures }
+}
+
+// There at run time, missing in the library's types.
+export const octetsOf = (literal: LiteralDataPacket) =>
+  (literal as unknown as { getBytes(): Uint8Array }).getBytes()
+const unwrapCompressed = (message: Message<Uint8Array>) =>
+  (message as unknown as { unwrapCompressed(): Message<Uint8Array> }).unwrapCompressed()

@@ -38,8 +38,10 @@ export const shapeOf = (root: Entity): Shape => {
   return { kind: 'plain' }
 }
 
+export type Security = 'plain' | 'encrypted' | 'signed'
+
 /** How the mail is secured, for lists and pages. */
-export const securityOf = (shape: Shape): 'plain' | 'encrypted' | 'signed' => {
+export const securityOf = (shape: Shape): Security => {
   if (shape.kind === 'encrypted-mime' || shape.kind === 'encrypted-inline') return 'encrypted'
   return shape.kind === 'plain' ? 'plain' : 'signed'
 }

@@ -1,0 +1,170 @@
+/** Opening what is encrypted in a mail: its root by the decrypt gate, or one part of it alone. */
+
+import type { Message } from 'openpgp'
+import { Refusal } from '../../ground/refusal.ts'
+import type { OpenKeys } from '../vault/secret-keys.ts'
+import { armoredBlocks } from './armored-blocks.ts'
+import { decodeText, isReadAsSigned, latin1, strictUtf8 } from './charsets.ts'
+import { type Isolated, isolatedOf } from './isolated.ts'
+import { decryptWith, encryptedMessage, literalAndSignatures, octetsOf } from './openpgp-messages.ts'
+import { blocksOf, shapeOf } from './shapes.ts'
+import { contentOf, type Entity, isEntity, leafOf, parseMail } from './tree.ts'
+
+type Sealed = { octets: Uint8Array | null; message: Entity; isWhole: boolean } & (
+  | { kind: 'mime' }
+  | { kind: 'text'; charset: string }
+  | { kind: 'file'; name: string }
+)
+
+/** In the id of an isolated part, between what is opened first and what lies in it: `~2` lies in the opened root. */
+export const within = '~'
+const depthLimit = 5
+
+type Opened = {
+  root: Entity
+  /** The message whose header stands above it, and whether what was opened is all that it shows. */
+  message: Entity
+  isWhole: boolean
+  /** The decrypted message, if signatures came with it (RFC 3156 §6.2). */
+  combined: Message<Uint8Array> | null
+  /** Nobody signed the charset in which the text is read, and it changes what the text says. */
+  isReadOtherwise: boolean
+}
+
+/** @param path '' for the root, the id of an isolated part, or several with {@link within} between them */
+export const openWithin = async (root: Entity, path: string, keys: OpenKeys): Promise<Opened> => {
+  const [first = '', ...inner] = path.split(within)
+  let opened = await openSealed(sealedOf(root, first), keys)
+  for (const part of inner.slice(0, depthLimit)) {
+    const sealed = sealedOf(opened.root, part || '0')
+    const next = await openSealed(sealed, keys)
+    // A header of its own has only a message; above any other part stands that of the mail around it.
+    opened = sealed.message === opened.root ? { ...next, message: opened.message, isWhole: false } : next
+  }
+  return opened
+}
+
+const sealedOf = (root: Entity, part: string): Sealed => {
+  if (part) {
+    const found = isolatedOf(root).find(({ id }) => id === part)
+    if (!found) throw new Refusal('not-found', 'There is no encrypted part of that name in this mail.')
+    return isolatedSealed(found)
+  }
+  const shape = shapeOf(root)
+  if (shape.kind === 'encrypted-mime') {
+    return { kind: 'mime', octets: shape.data && binary(contentOf(shape.data)), message: root, isWhole: true }
+  }
+  if (shape.kind === 'encrypted-inline') return blockSealed(shape.text, 0, root, true)
+  const parts = isolatedOf(root).map(({ id }) => id)
+  if (!parts.length)
+    throw new Refusal('not-encrypted', 'This mail is not encrypted: there is nothing to decrypt.')
+  throw new Refusal(
+    'cannot-decrypt',
+    'Only a part of this mail is encrypted. It opens alone, in a view of its own.',
+    { detail: { reason: 'parts', parts } },
+  )
+}
+
+const isolatedSealed = (found: Isolated): Sealed => {
+  const { message } = found
+  if (found.kind === 'block') return blockSealed(found.text, found.index, message, found.isRoot)
+  const octets = found.data && binary(contentOf(found.data))
+  if (found.kind === 'mime') return { kind: 'mime', octets, message, isWhole: found.isRoot }
+  return {
+    kind: 'file',
+    octets,
+    message,
+    isWhole: false,
+    name: found.data.fileName.replace(/\.(asc|pgp|gpg)$/i, ''),
+  }
+}
+
+const blockSealed = (text: Entity, index: number, message: Entity, isWhole: boolean): Sealed => {
+  const block = blocksOf(text).blocks[index]!
+  // The armor may name the charset (RFC 9580 §6.2.2.5), since the part's is that of the armor itself.
+  const charset = block.headers.charset ?? ''
+  return {
+    kind: 'text',
+    octets: block.octets,
+    message,
+    isWhole,
+    charset: charset || (text.parameters.get('charset') ?? ''),
+  }
+}
+
+/** Packets of an encrypted file, armored or not. */
+const binary = (octets: Uint8Array): Uint8Array =>
+  octets[0]! & 0x80
+    ? octets
+    : (armoredBlocks(latin1(octets)).find(({ type }) => type === 'MESSAGE')?.octets ?? octets)
+
+/** One sentence, whatever happened: a differing one would answer an attacker's question. */
+const undecryptable = (cause?: unknown) =>
+  new Refusal(
+    'cannot-decrypt',
+    'This mail could not be decrypted. It may be damaged or not be an encrypted mail at all.',
+    {
+      cause,
+      detail: { reason: 'undecryptable' },
+    },
+  )
+
+const openSealed = async (sealed: Sealed, keys: OpenKeys): Promise<Opened> => {
+  if (!sealed.octets?.length) throw undecryptable()
+  const message = await decryptMessage(sealed.octets, keys)
+  const parts = literalAndSignatures(message)
+  if (!parts) throw undecryptable()
+  const plain = octetsOf(parts.literal)
+  const combined = parts.signatures.length ? message : null
+  const rest = { message: sealed.message, isWhole: sealed.isWhole, combined, isReadOtherwise: false }
+  if (sealed.kind === 'mime') return { ...rest, root: parseMail(plain) }
+  // Text is one unless its first line says otherwise: a person may quote a header.
+  const isText =
+    sealed.kind === 'text' &&
+    !(/^(content-[a-z-]+|mime-version):/i.test(latin1(plain.subarray(0, 100))) && isEntity(plain))
+  if (isText) {
+    const unicode = strictUtf8(plain)
+    const text = unicode ?? decodeText(plain, sealed.charset)
+    const isReadOtherwise = unicode === null && !isReadAsSigned(plain, sealed.charset)
+    return { ...rest, isReadOtherwise, root: leafOf(Buffer.from(text), 'text/plain', 'utf-8', '') }
+  }
+  // An encrypted file: a whole MIME entity (mailers that break multipart/encrypted apart), a text, or just octets.
+  // The name in the literal packet is the sender's to choose, and not used.
+  if (isEntity(plain)) return { ...rest, root: parseMail(plain) }
+  const name = sealed.kind === 'file' ? sealed.name : ''
+  const file = leafOf(plain, 'application/octet-stream', '', name || 'decrypted')
+  return { ...rest, root: file }
+}
+
+const decryptMessage = async (octets: Uint8Array, keys: OpenKeys): Promise<Message<Uint8Array>> => {
+  let encrypted: ReturnType<typeof encryptedMessage>
+  let sessionKeys: Awaited<ReturnType<OpenKeys['unwrap']>>
+  try {
+    encrypted = encryptedMessage(octets, await keys.ids())
+    sessionKeys = encrypted.recipients ? await keys.unwrap(encrypted.forUnwrap) : []
+  } catch (cause) {
+    throw undecryptable(cause)
+  }
+  // That it names our key is to be read from outside; why it does not open is not said.
+  if (!sessionKeys.length && encrypted.isOurs) throw undecryptable()
+  if (!sessionKeys.length) {
+    throw new Refusal(
+      'cannot-decrypt',
+      'This mail is not encrypted to any of your keys, so it cannot be opened here.',
+      {
+        detail: { reason: 'no-key' },
+      },
+    )
+  }
+  let cause: unknown
+  for (const key of sessionKeys) {
+    try {
+      return await decryptWith(encrypted, key)
+    } catch (failure) {
+      cause = failure
+    } finally {
+      key.data.fill(0)
+    }
+  }
+  throw undecryptable(cause)
+}
