@@ -124,6 +124,14 @@ const scripts: Record<ScriptName, Omit<Command, 'run'>> = {
       hold: 'value',
     },
   },
+  queue: {
+    usage: '[retry ID | drop ID]',
+    does:
+      'Lists what was sent and has not left yet: since when, its state, the next try, whom it is to, and why. retry has ' +
+      'one tried at once. drop gives one up: a report says whom it did not reach; one that is held is a draft again.',
+    arguments: [0, 2],
+    options: {},
+  },
   unlock: {
     usage: '--passphrase-stdin [--keep] [--take-over]',
     does:

@@ -21,10 +21,12 @@ import {
   type Message,
   type Opened,
   Problem,
+  type QueuePage,
   type Row,
   type SessionView,
   Unreachable,
   Untrusted,
+  type WaitingMail,
 } from './wire/client.ts'
 import { Kept, type KeptSession } from './wire/kept.ts'
 
@@ -104,7 +106,7 @@ const scripts = {
       const session = await sessionOf(client)
       if (session.allowance === null) kept.forgetKey()
       if (call.flag('json')) return json(session)
-      const { user, terminal, expires_at, allowance, in_use, stopped } = session
+      const { user, terminal, expires_at, allowance, in_use, stopped, waiting } = session
       print('server', server)
       print('user', user)
       print('terminal', terminal)
@@ -113,6 +115,7 @@ const scripts = {
       else if (in_use) print('key', 'in use', in_use.terminal, in_use.since)
       else print('key', 'locked')
       if (stopped) print('stopped', stopped.at, stopped.by.terminal, stopped.by.address)
+      if (waiting) print('waiting', waiting)
     }),
 
   folders: (call) =>
@@ -191,6 +194,24 @@ const scripts = {
       for (const address of sent.delivered) print('delivered', address)
       for (const address of sent.queued) print('queued', address)
       if (sent.held_until !== null) print('held until', sent.held_until)
+    }),
+
+  queue: (call) =>
+    withClient(async (client) => {
+      const [act, number, ...rest] = call.arguments
+      if (act === undefined) return printQueue(call, await wholeQueue(client))
+      if ((act !== 'retry' && act !== 'drop') || number === undefined || rest.length > 0)
+        throw new WrongCall('wafer queue stands alone, or with retry or drop and a number that it shows.')
+      const id = idIn(number, 'wafer queue')
+      if (act === 'retry') {
+        await client.retry(id)
+        if (call.flag('json')) return json({ id })
+        return print('retry', id)
+      }
+      const { id: draft, folder } = await client.giveUp(id)
+      if (call.flag('json')) return json({ id: draft, folder })
+      print('folder', folder)
+      if (draft !== null) print('id', draft)
     }),
 
   async unlock(call) {
@@ -489,8 +510,8 @@ const attachmentAt = (path: string): Letter['attachments'][number] => {
 
 // ---- arguments
 
-const idIn = (text: string): number => {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new WrongCall('A message has a number, as wafer ls shows it.')
+const idIn = (text: string, shownBy = 'wafer ls'): number => {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new WrongCall(`A message has a number, as ${shownBy} shows it.`)
   return Number(text)
 }
 
@@ -538,6 +559,23 @@ const marksOf = ({ seen, flagged, answered, attachments, security, outside }: Ro
     { plain: '-', encrypted: 'E', signed: 'S' }[security],
     outside ? 'O' : '',
   ].join('')
+
+const wholeQueue = async (client: Client): Promise<WaitingMail[]> => {
+  const all: WaitingMail[] = []
+  let before: string | null = null
+  do {
+    const page: QueuePage = await client.queue(before, 100)
+    all.push(...page.queue)
+    before = page.next
+  } while (before !== null)
+  return all
+}
+
+const printQueue = (call: ScriptCall, queue: WaitingMail[]) => {
+  if (call.flag('json')) return json(queue)
+  for (const { id, to, since, next_at, why, held, sending } of queue)
+    print(id, since ?? '', held ? 'held' : sending ? 'sending' : 'waiting', next_at, to.join(', '), why ?? '')
+}
 
 /** Labels and verdict first, then an empty line: what comes behind it was written by the sender. */
 const printMail = (mail: Message & Partial<Opened>) => {

@@ -29,7 +29,7 @@ const offeredLimit = 20
 
 export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => {
   const { sessions, users, allowances, passkeys, approvals, keyrings, clock } = services
-  const { mailboxes, reading, letters, correspondents, ledger, config, pool, bodies } = services
+  const { mailboxes, reading, letters, outbox, correspondents, ledger, config, pool, bodies } = services
 
   /** Who asks, with a live session. @throws Refusal `no-session` */
   const authenticated = async (c: Context) => {
@@ -98,6 +98,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       const { session, userId } = await authenticated(c)
       const { stopped } = session
       const seen = c.req.query('ledger')
+      const waiting = await outbox.countWaiting(userId)
       return c.json({
         user: session.user.address,
         terminal: session.terminal,
@@ -105,7 +106,9 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         expires_at: time(session.endsAt),
         ...(await keyOf(session)),
         stopped: stopped && { at: time(stopped.at), by: stopped.by },
-        space: services.quota.space(session.user.id),
+        space: services.quota.space(userId),
+        /** Mails of the user that have not left yet. */
+        ...(waiting > 0 && { waiting }),
         ledger: {
           newest: await ledger.markOf(userId),
           /** False if it has not got the row that the terminal remembers. */
@@ -293,6 +296,37 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .post('/messages/:id/recall', async (c) => {
       const { session } = await authenticated(c)
       const { id, folder } = await letters.recall(session, idOf(c))
+      return c.json({ id, folder: folder.name })
+    })
+    .get('/queue', async (c) => {
+      const { userId } = await authenticated(c)
+      const before = c.req.query('before')
+      if (before !== undefined && !/^\d{1,15}$/.test(before))
+        throw new Refusal('bad-request', 'A page begins before an id.')
+      const limit = limitOf(c.req.query('limit'), 50, 100)
+      const rows = await outbox.waiting(userId, {
+        before: before === undefined ? null : Number(before),
+        limit: limit + 1,
+      })
+      const queue = rows.slice(0, limit).map(({ id, to, since, nextAt, why, state }) => ({
+        id,
+        to,
+        since: since === null ? null : time(since),
+        next_at: time(nextAt),
+        why,
+        held: state === 'held',
+        sending: state === 'sending',
+      }))
+      return c.json({ queue, next: rows.length > limit ? String(queue.at(-1)!.id) : null })
+    })
+    .post('/queue/:id/retry', async (c) => {
+      const { userId } = await authenticated(c)
+      await outbox.retry(userId, idOf(c))
+      return c.body(null, 204)
+    })
+    .delete('/queue/:id', async (c) => {
+      const { session } = await authenticated(c)
+      const { id, folder } = await letters.giveUp(session, idOf(c))
       return c.json({ id, folder: folder.name })
     })
     .get('/addresses', async (c) => {

@@ -459,6 +459,7 @@ export const outbox = sqliteTable(
     attempts: integer('attempts').notNull().default(0),
     createdAt: integer('created_at').notNull(),
     nextAt: integer('next_at').notNull(),
+    /** Why it did not leave when it was tried last; null if it was not, and while it is being tried. */
     lastError: text('last_error'),
     /** The copy in Sent of a letter that can be taken back: null from when the first of its mails is claimed. */
     messageId: integer('message_id').references(() => messages.id, { onDelete: 'set null' }),
@@ -467,6 +468,7 @@ export const outbox = sqliteTable(
     index('outbox_due').on(table.nextAt),
     index('outbox_message').on(table.messageId),
     index('outbox_content').on(table.contentId),
+    index('outbox_user').on(table.userId, table.id),
   ],
 )
 

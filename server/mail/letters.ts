@@ -272,6 +272,22 @@ export class Letters {
   }
 
   /**
+   * Gives up a mail that waits to leave. A letter that is held is taken back whole; of any other, a report tells whom
+   * it has not reached, and its copy stays in Sent.
+   *
+   * @param waitingId as the outbox names it
+   * @returns where to look: the draft, or the folder of the report
+   * @throws Refusal `not-found`; `too-late` while it is on its way
+   */
+  async giveUp(session: Session, waitingId: number): Promise<{ id: number | null; folder: Folder }> {
+    const userId = session.user.id
+    const { copyId } = await this.#outbox.oneWaiting(userId, waitingId)
+    if (copyId !== null) return this.recall(session, copyId)
+    await this.#outbox.giveUp(userId, waitingId)
+    return { id: null, folder: await this.#mailboxes.fixedFolder(userId, 'inbox') }
+  }
+
+  /**
    * Whom a letter could be to, for somebody who types: at first whom the user wrote to, then who wrote, then whose key
    * was accepted, the user's own address last. Nobody else: the other users of this server are not given away.
    *

@@ -9,12 +9,15 @@
  * A row belongs to the process that moved its `next_at` ahead, until then; `attempts` has grown with it, so that one
  * who comes back too late changes nothing. A mail is sent at least once: after a crash between the relay's 250 and our
  * note of it, a second time.
+ *
+ * Its sender sees what waits, may have it tried at once, and may give it up; only what is on its way just then is left
+ * alone. `last_error` tells the two apart: it is null while a row is at work, and says why from when it was put off.
  */
 import { isAscii } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setImmediate as others } from 'node:timers/promises'
-import { and, asc, eq, lte, min, sql } from 'drizzle-orm'
+import { and, asc, count, desc, eq, isNotNull, isNull, lt, lte, min, or, sql } from 'drizzle-orm'
 import SMTPConnection, { type SMTPError } from 'nodemailer/lib/smtp-connection'
 import type { Logger } from 'pino'
 import type { Clock } from '../ground/clock.ts'
@@ -40,6 +43,22 @@ export type Outgoing = {
 export type Kept = { mail: Omit<Outgoing, 'octets'>; contentId: number; size: number }[]
 /** The row in the queue if there is one, and which recipients have the mail already. */
 export type Submitted = { id: number | null; delivered: string[]; queued: string[] }
+/** A mail that has not left yet for all whom it is to, as its sender sees it. */
+export type Waiting = {
+  id: number
+  /** Those who have not got it. */
+  to: string[]
+  /** From when on it was to leave; null as long as that time is still to come. */
+  since: number | null
+  /** When it is tried next. */
+  nextAt: number
+  /** Why it did not leave when it was tried last: words of the relay, or ours; null if it was not. */
+  why: string | null
+  /** `held`: can still be taken back; `sending`: a process is at work on it. */
+  state: 'held' | 'sending' | 'waiting'
+  /** Of a held one, the letter's copy in Sent. */
+  copyId: number | null
+}
 /** What is in the queue, with the octets. */
 type Row = typeof outbox.$inferSelect & { octets: Buffer }
 type Outcome = { address: string } & (
@@ -56,6 +75,7 @@ const giveUpMs = 3 * 24 * 60 * minuteMs
 const claimMs = 15 * minuteMs
 const sendMs = 10 * minuteMs
 const lanes = 3
+const mailboxFull = 'The mailbox is full'
 /** Other processes put mail into the same queue. */
 const pollMs = 10_000
 
@@ -161,8 +181,12 @@ export class Outbox {
       if (queued.length === 0) return { id: null, delivered, queued }
       this.#quota.require(mail.userId, size)
       const now = this.#clock()
-      const wait =
-        waiting.length === 0 ? { nextAt: now, attempts: 0 } : { nextAt: now + minuteMs, attempts: 1 }
+      const tried = {
+        nextAt: now + minuteMs,
+        attempts: 1,
+        lastError: deliver ? mailboxFull : 'The mailbox cannot be written',
+      }
+      const wait = waiting.length === 0 ? { nextAt: now, attempts: 0 } : tried
       const id = this.#enqueue({ ...mail, contentId, size, recipients: queued, ...wait })
       this.#wake(0)
       return { id, delivered, queued }
@@ -223,6 +247,109 @@ export class Outbox {
       settle()
     }, immediate)
     await this.#contents.sweep()
+  }
+
+  /**
+   * What a user sent that has not left yet, newest first.
+   *
+   * @param page.before the id that the page before ended with
+   */
+  async waiting(userId: number, page: { before: number | null; limit: number }): Promise<Waiting[]> {
+    const now = this.#clock()
+    return this.#db
+      .select()
+      .from(outbox)
+      .where(and(eq(outbox.userId, userId), page.before === null ? undefined : lt(outbox.id, page.before)))
+      .orderBy(desc(outbox.id))
+      .limit(page.limit)
+      .all()
+      .map((row) => asSeen(row, now))
+  }
+
+  /** How many mails of a user have not left yet. */
+  async countWaiting(userId: number): Promise<number> {
+    return this.#db.select({ mails: count() }).from(outbox).where(eq(outbox.userId, userId)).get()?.mails ?? 0
+  }
+
+  /** One of them. @throws Refusal `not-found` */
+  async oneWaiting(userId: number, id: number): Promise<Waiting> {
+    const row = this.#db
+      .select()
+      .from(outbox)
+      .where(and(eq(outbox.id, id), eq(outbox.userId, userId)))
+      .get()
+    if (!row)
+      throw new Refusal('not-found', 'That mail does not wait any more: it has left, or was given up.')
+    return asSeen(row, this.#clock())
+  }
+
+  /**
+   * Has a mail tried at once. A letter that is held leaves with all its mails: it cannot be taken back from then on.
+   *
+   * @throws Refusal `not-found`; `too-late` while it is on its way
+   */
+  async retry(userId: number, id: number): Promise<void> {
+    const now = this.#clock()
+    const letter = this.#db.select({ copy: outbox.messageId }).from(outbox).where(eq(outbox.id, id))
+    const { changes } = this.#db
+      .update(outbox)
+      .set({ nextAt: now, createdAt: sql`min(${outbox.createdAt}, ${now})` })
+      .where(
+        and(
+          eq(outbox.userId, userId),
+          or(eq(outbox.id, id), sql`${outbox.messageId} = ${letter}`),
+          this.#isLeftAlone(now),
+        ),
+      )
+      .run()
+    if (changes === 0) throw await this.#whyNot(userId, id)
+    this.#wake(0)
+  }
+
+  /**
+   * Gives up a mail that is not held (one that is, {@link recall} takes back): whom it has not reached by now it will
+   * not reach, and a report says so.
+   *
+   * @throws Refusal `not-found`; `too-late` while it is on its way
+   */
+  async giveUp(userId: number, id: number): Promise<void> {
+    const now = this.#clock()
+    const mine = and(eq(outbox.id, id), eq(outbox.userId, userId), isNull(outbox.messageId))
+    const row = this.#db.transaction((tx) => {
+      const found = tx
+        .select()
+        .from(outbox)
+        .where(and(mine, this.#isLeftAlone(now)))
+        .get()
+      // As a process that sends it does: nobody else takes it while the report is made.
+      if (found) tx.update(outbox).set(claimed(now)).where(mine).run()
+      return found
+    }, immediate)
+    if (!row) throw await this.#whyNot(userId, id)
+    const octets = row.contentId === null ? Buffer.alloc(0) : await this.#contents.read(row.contentId)
+    const why = `Its sender gave it up${row.lastError === null ? '' : ` (${row.lastError})`}`
+    const given = (JSON.parse(row.recipients) as string[]).map((address) => ({
+      ...{ address, why, status: '5.0.0' },
+      state: 'failed' as const,
+    }))
+    await this.#giveBack({ ...row, octets }, given)
+    this.#db
+      .delete(outbox)
+      .where(and(mine, eq(outbox.attempts, row.attempts + 1)))
+      .run()
+    await this.#contents.sweep()
+  }
+
+  /** No process is at work on it, or the one that was has not come back in time. */
+  #isLeftAlone(now: number) {
+    return or(eq(outbox.attempts, 0), isNotNull(outbox.lastError), lte(outbox.nextAt, now))
+  }
+
+  async #whyNot(userId: number, id: number): Promise<Refusal> {
+    const { state } = await this.oneWaiting(userId, id)
+    return state === 'held'
+      ? new Refusal('exists', 'The letter is held: it can be taken back.')
+      : new Refusal('too-late', 'That mail is being sent just now. Look again in a minute.')
   }
 
   /** Sends what is due, and goes on doing so. */
@@ -301,12 +428,7 @@ export class Outbox {
       .orderBy(asc(outbox.nextAt), asc(outbox.id))
       .limit(1)
     return this.#db.transaction((tx) => {
-      const row = tx
-        .update(outbox)
-        .set({ nextAt: now + claimMs, attempts: sql`${outbox.attempts} + 1` })
-        .where(sql`${outbox.id} = ${due}`)
-        .returning()
-        .get()
+      const row = tx.update(outbox).set(claimed(now)).where(sql`${outbox.id} = ${due}`).returning().get()
       if (row?.messageId)
         tx.update(outbox).set({ messageId: null }).where(eq(outbox.messageId, row.messageId)).run()
       return row
@@ -376,7 +498,7 @@ export class Outbox {
       const full = this.#db.transaction(prepared, immediate)
       return local.map(({ address, user }) =>
         full.includes(user.id)
-          ? { address, state: 'later', why: 'The mailbox is full' }
+          ? { address, state: 'later', why: mailboxFull }
           : { address, state: 'delivered' },
       )
     } catch (error) {
@@ -431,6 +553,7 @@ export class Outbox {
     size: number
     nextAt: number
     attempts?: number
+    lastError?: string
     messageId?: number | null
   }): number {
     const { recipients, ...rest } = mail
@@ -445,6 +568,27 @@ export class Outbox {
 
   #recipientOf(address: string) {
     return recipientOf(address, { config: this.#config, users: this.#users })
+  }
+}
+
+/** A row becomes that of the one who sends it. */
+const claimed = (now: number) => ({
+  nextAt: now + claimMs,
+  attempts: sql`${outbox.attempts} + 1`,
+  lastError: null,
+})
+
+const asSeen = (row: typeof outbox.$inferSelect, now: number): Waiting => {
+  const { id, recipients, createdAt, nextAt, attempts, lastError, messageId } = row
+  const isAtWork = attempts > 0 && lastError === null && nextAt > now
+  return {
+    id,
+    to: JSON.parse(recipients),
+    since: createdAt > now ? null : createdAt,
+    nextAt,
+    why: lastError,
+    state: messageId !== null ? 'held' : isAtWork ? 'sending' : 'waiting',
+    copyId: messageId,
   }
 }
 

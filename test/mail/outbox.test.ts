@@ -581,6 +581,166 @@ test('the outgoing smuggling sequences of the corpus are there (B16)', { skip: n
   assert.equal(outbound.length, 9)
 })
 
+// ---- what its sender sees of the queue
+
+const all = { before: null, limit: 10 }
+const refusedAs = (code: string) => (error: unknown) => error instanceof Refusal && error.code === code
+
+test('the sender sees of a mail that waits for whom, since when, why and until when; nobody else does', async () => {
+  const relay = await relayWith({ answers: { 'grey@far.example': '450 4.2.0 Come back later' } })
+  const world = await worldWith({ relay: relay.url })
+  const { id } = await world.send(['bob@wafer.example', 'grey@far.example', 'eve@far.example'])
+  const sentAt = world.time.now
+  world.time.now += 1000
+  const untried = { id, since: sentAt, nextAt: sentAt, why: null, state: 'waiting', copyId: null }
+  assert.deepEqual(await world.outbox.waiting(world.ann.id, all), [
+    { ...untried, to: ['grey@far.example', 'eve@far.example'] },
+  ])
+  await world.outbox.tick()
+  const putOff = { nextAt: world.time.now + minuteMs, why: '450 4.2.0 Come back later' }
+  assert.deepEqual(await world.outbox.waiting(world.ann.id, all), [
+    { ...untried, ...putOff, to: ['grey@far.example'] },
+  ])
+  assert.equal(await world.outbox.countWaiting(world.ann.id), 1)
+  assert.deepEqual(await world.outbox.waiting(world.bob.id, all), [])
+  for (const act of ['oneWaiting', 'retry', 'giveUp'] as const)
+    await assert.rejects(world.outbox[act](world.bob.id, id!), refusedAs('not-found'))
+  assert.equal(world.rows()[0]!.nextAt, putOff.nextAt)
+})
+
+test('the queue is read page by page, the newest mail first', async () => {
+  const world = await worldWith({ relay: 'smtp://127.0.0.1:1' })
+  for (let n = 1; n <= 5; n += 1) await world.send([`to${n}@far.example`])
+  const page = async (before: number | null) => {
+    const rows = await world.outbox.waiting(world.ann.id, { before, limit: 2 })
+    return { to: rows.flatMap(({ to }) => to), last: rows.at(-1)?.id ?? null }
+  }
+  const first = await page(null)
+  const second = await page(first.last)
+  assert.deepEqual(first.to, ['to5@far.example', 'to4@far.example'])
+  assert.deepEqual(second.to, ['to3@far.example', 'to2@far.example'])
+  assert.deepEqual((await page(second.last)).to, ['to1@far.example'])
+})
+
+test('a mail that cannot be put into a full mailbox says so from the beginning', async () => {
+  const world = await worldWith({ quotaOctets: 100 })
+  world.disk.full = true
+  await world.send(['bob@wafer.example'])
+  const [row] = await world.outbox.waiting(world.ann.id, all)
+  assert.equal(row?.why, 'The mailbox cannot be written')
+})
+
+test('a mail that was put off is tried at once when its sender wants that', async () => {
+  const answers: Record<string, string> = { 'grey@far.example': '450 4.2.0 Come back later' }
+  const relay = await relayWith({ answers })
+  const world = await worldWith({ relay: relay.url })
+  const { id } = await world.send(['grey@far.example'])
+  await world.outbox.tick()
+  await world.outbox.tick()
+  assert.equal(world.rows()[0]!.attempts, 1)
+  await world.outbox.retry(world.ann.id, id!)
+  await world.outbox.tick()
+  assert.equal(world.rows()[0]!.attempts, 2)
+  delete answers['grey@far.example']
+  await world.outbox.retry(world.ann.id, id!)
+  await world.outbox.tick()
+  assert.deepEqual([relay.taken.length, world.rows()], [1, []])
+  await assert.rejects(world.outbox.retry(world.ann.id, id!), refusedAs('not-found'))
+})
+
+test('a mail that is given up never leaves, and a report says whom it did not reach', async () => {
+  const answers: Record<string, string> = { 'grey@far.example': '450 4.2.0 Come back later' }
+  const relay = await relayWith({ answers })
+  const world = await worldWith({ relay: relay.url })
+  const { id } = await world.send(['grey@far.example', 'eve@far.example'])
+  await world.outbox.tick()
+  await world.outbox.giveUp(world.ann.id, id!)
+  assert.deepEqual(world.rows(), [])
+  const [report, ...more] = world.mailOf(world.ann.id)
+  assert.equal(more.length, 0)
+  assert.match(report!, /^grey@far\.example: Its sender gave it up \(450 4\.2\.0 Come back later\)\r$/m)
+  assert.match(report!, /^Diagnostic-Code: x-wafer; Its sender gave it up/m)
+  assert.doesNotMatch(report!, /eve@far/)
+  await assert.rejects(world.outbox.giveUp(world.ann.id, id!), refusedAs('not-found'))
+  delete answers['grey@far.example']
+  world.time.now += dayMs
+  await world.outbox.tick()
+  assert.deepEqual(
+    relay.taken.map(({ to }) => to),
+    [['eve@far.example']],
+  )
+})
+
+test('a mail that is on its way is neither tried again nor given up; of one whose process died, both can be', async () => {
+  const { promise: came, resolve: come } = Promise.withResolvers<void>()
+  const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>()
+  const relay = await relayWith({
+    onRcptTo: async (_address, _session, callback) => {
+      come()
+      await goOn
+      callback()
+    },
+  })
+  const world = await worldWith({ relay: relay.url })
+  const { id } = await world.send(['eve@far.example'])
+  const sent = world.outbox.tick()
+  await came
+  assert.equal((await world.outbox.oneWaiting(world.ann.id, id!)).state, 'sending')
+  await assert.rejects(world.outboxOn().retry(world.ann.id, id!), tooLate)
+  await assert.rejects(world.outboxOn().giveUp(world.ann.id, id!), tooLate)
+  letGo()
+  await sent
+  assert.deepEqual([relay.taken.length, world.rows().length, world.mailOf(world.ann.id).length], [1, 0, 0])
+
+  const { id: left } = await world.send(['eve@far.example'])
+  world.db.update(queue).set({ attempts: 1, nextAt: world.time.now }).run()
+  assert.equal((await world.outbox.oneWaiting(world.ann.id, left!)).state, 'waiting')
+  await world.outbox.giveUp(world.ann.id, left!)
+  assert.deepEqual([world.rows().length, world.mailOf(world.ann.id).length], [0, 1])
+})
+
+test('of giving up and sending, one happens, with many processes', async (t) => {
+  const relay = await relayWith()
+  const world = await worldWith({ relay: relay.url })
+  let count = 0
+  for (let round = 0; round < 30; round += 1) {
+    const [leftBefore, reportsBefore] = [relay.taken.length, world.mailOf(world.ann.id).length]
+    const { id } = await world.send(['eve@far.example'])
+    const ticks = [world.outboxOn(), world.outboxOn()].map((each) => each.tick())
+    for (let wait = 0; wait < round % 5; wait += 1) await Promise.resolve()
+    const isGivenUp = await world.outbox.giveUp(world.ann.id, id!).then(
+      () => true,
+      (error) => {
+        assert.ok(error instanceof Refusal)
+        return false
+      },
+    )
+    await Promise.all(ticks)
+    const [left, reports] = [
+      relay.taken.length - leftBefore,
+      world.mailOf(world.ann.id).length - reportsBefore,
+    ]
+    assert.deepEqual([left, reports, world.rows().length], isGivenUp ? [0, 1, 0] : [1, 0, 0])
+    count += Number(isGivenUp)
+  }
+  t.diagnostic(`${count} of 30 were given up`)
+})
+
+test('a held letter that is wanted to leave at once leaves with all its mails', async () => {
+  const relay = await relayWith()
+  const world = await worldWith({ relay: relay.url })
+  const copyId = await world.hold([['eve@far.example'], ['fay@far.example']], 600_000)
+  const held = await world.outbox.waiting(world.ann.id, all)
+  assert.deepEqual(
+    held.map(({ since, state, copyId: copy }) => ({ since, state, copy })),
+    [1, 2].map(() => ({ since: null, state: 'held', copy: copyId })),
+  )
+  await assert.rejects(world.outbox.giveUp(world.ann.id, held[0]!.id), refusedAs('exists'))
+  await world.outbox.retry(world.ann.id, held[0]!.id)
+  await world.outbox.tick()
+  assert.deepEqual([relay.taken.length, world.rows()], [2, []])
+})
+
 // ---- held mail, and the worker
 
 const tooLate = (error: unknown) => error instanceof Refusal && error.code === 'too-late'

@@ -29,6 +29,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { build } from 'esbuild'
 import { Client, Problem, Unreachable, Untrusted } from '../../tui/wire/client.ts'
 import { root, vectors } from '../support/places.ts'
+import { isEmpty, isPutOff, queueOf, Relay, type Waiting } from '../support/relay.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
 
 const program = join(root, 'dist', 'wafer.js')
@@ -548,6 +549,7 @@ test('What the commands print with --json is as the documented schemas say', asy
   const letter = ['send', '--to', ann, '--subject', 'zebra', '--attach', file]
   await conforms([...letter, '--encrypt', '--sign'], 'secret')
   await conforms([...letter, '--hold', '5'], 'plain')
+  await conforms(['queue'])
   const [{ id }] = await conforms(['ls'])
   await conforms(['search', 'zebra'])
   await conforms(['read', String(id)])
@@ -919,4 +921,63 @@ test('The client for scripts loads neither Ink nor React nor anything of the ser
   )
   const parts = imported.filter((name) => !name.startsWith('node:'))
   for (const part of parts) assert.ok(statSync(join(root, 'dist', part)).size < 20_000, part)
+})
+
+test('queue lists what waits, whom for, since when and why; retry has it tried at once, drop gives it up', async (t) => {
+  const relay = new Relay()
+  const server = await world(t, await relay.listen(t))
+  await server.addUser(ann)
+  await server.addUser(ben)
+  const terminal = await server.terminal(ann)
+  const home = new Home(t)
+  await home.logIn(server.url)
+  assert.deepEqual([await home.did(['queue']), await home.json(['queue'])], ['', []])
+  for (const to of ['eve@far.example', 'fay@far.example'])
+    await home.did(['send', '--to', to, '--subject', 'Waits'], 'x')
+  const [newest, oldest] = await queueOf(terminal, isPutOff)
+  assert.deepEqual(await home.json(['queue']), [newest, oldest])
+  assert.deepEqual(newest, {
+    id: newest!.id,
+    to: ['fay@far.example'],
+    since: newest!.since,
+    next_at: newest!.next_at,
+    why: '450 4.2.0 Come back later',
+    held: false,
+    sending: false,
+  })
+  const row = ({ id, since, next_at, to, why }: Waiting) =>
+    `${id}\t${since}\twaiting\t${next_at}\t${to}\t${why}\n`
+  assert.equal(await home.did(['queue']), row(newest!) + row(oldest!))
+  assert.match(await home.did(['status']), /^waiting\t2$/m)
+
+  for (const wrong of [['retry'], ['fly', '1'], ['drop', 'x'], ['1']])
+    failed(await home.run(['queue', ...wrong]), /queue/, 2)
+  const other = new Home(t)
+  await other.logIn(server.url, ben)
+  assert.deepEqual(await other.json(['queue']), [])
+  failed(await other.run(['queue', 'drop', `${newest!.id}`]), /does not wait any more/)
+  failed(await other.run(['queue', 'retry', `${newest!.id}`]), /does not wait any more/)
+
+  assert.equal(await home.did(['queue', 'drop', `${newest!.id}`]), 'folder\tInbox\n')
+  failed(await home.run(['queue', 'drop', `${newest!.id}`]), /does not wait any more/)
+  assert.match(await home.did(['ls']), /Your mail could not be delivered/)
+  relay.isWilling = true
+  assert.deepEqual(await home.json(['queue', 'retry', `${oldest!.id}`]), { id: oldest!.id })
+  await queueOf(terminal, isEmpty)
+  assert.deepEqual(relay.taken, ['eve@far.example'])
+
+  await home.did(['send', '--to', 'gus@far.example', '--subject', 'Held', '--hold', '600'], 'x')
+  const [held] = await home.json(['queue'])
+  assert.deepEqual(
+    { ...held, id: 0, next_at: '' },
+    {
+      ...{ id: 0, next_at: '', to: ['gus@far.example'], since: null, why: null, held: true, sending: false },
+    },
+  )
+  const draft = await home.json(['queue', 'drop', `${held.id}`])
+  assert.equal(draft.folder, 'Drafts')
+  assert.deepEqual(
+    (await home.json(['ls', 'Drafts'])).map(({ id }: { id: number }) => id),
+    [draft.id],
+  )
 })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openServices } from '../../server/main.ts'
+import { isEmpty, isPutOff, queueOf, Relay } from '../support/relay.ts'
 import { passphrase, password, problem, Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -681,4 +682,80 @@ test('A key of somebody else is shown, accepted by its fingerprint, listed, and 
   assert.equal(problem(await annas.post('/correspondents', { armored: 'no key' })), 'bad-key')
   for (const bad of [{}, { armored: 1 }, { armored, sure: true }])
     assert.equal(problem(await annas.post('/correspondents', bad)), 'bad-request')
+})
+
+// ---- what waits to leave
+
+test('The queue is its sender’s alone; pages, ids and calls that are none are refused', async (t) => {
+  const relay = new Relay()
+  const server = await world(t, await relay.listen(t))
+  await server.addUser(ann)
+  await server.addUser(bob)
+  const terminal = await server.terminal(ann)
+  const other = await server.terminal(bob)
+  const stranger = new Terminal(() => server.url)
+  for (let n = 1; n <= 3; n += 1)
+    await terminal.post('/messages', { to: `to${n}@far.example`, subject: 'Waits', text: 'x' })
+  const [newest] = await queueOf(terminal, (queue) => queue.length === 3 && isPutOff(queue))
+  assert.equal((await terminal.get('/session')).body.waiting, 3)
+  assert.equal((await other.get('/session')).body.waiting, undefined)
+
+  const first = (await terminal.get('/queue?limit=2')).body
+  const second = (await terminal.get(`/queue?limit=2&before=${first.next}`)).body
+  assert.deepEqual(
+    [...first.queue, ...second.queue].map(({ to }) => to[0]),
+    ['to3@far.example', 'to2@far.example', 'to1@far.example'],
+  )
+  assert.equal(second.next, null)
+  for (const query of ['before=x', 'before=-1', 'limit=0', 'limit=x'])
+    assert.equal(problem(await terminal.get(`/queue?${query}`)), 'bad-request', query)
+
+  const path = `/queue/${newest!.id}`
+  assert.deepEqual((await other.get('/queue')).body, { queue: [], next: null })
+  for (const [who, code] of [
+    [other, 'not-found'],
+    [stranger, 'no-session'],
+  ] as const) {
+    assert.equal(problem(await who.post(`${path}/retry`)), code)
+    assert.equal(problem(await who.delete(path)), code)
+  }
+  assert.equal(problem(await stranger.get('/queue')), 'no-session')
+  for (const id of ['0', 'x', '-1', '1e3', '9'.repeat(30)]) {
+    assert.equal(problem(await terminal.post(`/queue/${id}/retry`)), 'not-found', id)
+    assert.equal(problem(await terminal.delete(`/queue/${id}`)), 'not-found', id)
+  }
+  assert.equal((await terminal.get('/session')).body.waiting, 3)
+  const given = await terminal.delete(path)
+  assert.deepEqual([given.status, given.body], [200, { id: null, folder: 'Inbox' }])
+  assert.deepEqual((await list(terminal, 'Sent')).length, 3, 'the copy stays')
+  assert.equal(problem(await terminal.delete(path)), 'not-found')
+})
+
+test('A held letter leaves when its sender wants it to, or is a draft again', async (t) => {
+  const relay = new Relay()
+  relay.isWilling = true
+  const server = await world(t, await relay.listen(t))
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  const hold = async (to: string) => {
+    const sent = await terminal.post('/messages', { to, subject: 'Held', text: 'kept', hold_s: 600 })
+    const [row] = await queueOf(terminal, (queue) => queue.length === 1)
+    assert.deepEqual(
+      { ...row, id: 0 },
+      { id: 0, to: [to], since: null, next_at: sent.body.held_until, why: null, held: true, sending: false },
+    )
+    return { id: row!.id, copy: sent.body.id }
+  }
+  const wanted = await hold('eve@far.example')
+  assert.equal((await terminal.post(`/queue/${wanted.id}/retry`)).status, 204)
+  await queueOf(terminal, isEmpty)
+  assert.deepEqual(relay.taken, ['eve@far.example'])
+  assert.equal(problem(await terminal.post(`/messages/${wanted.copy}/recall`)), 'too-late')
+
+  const { id, copy } = await hold('fay@far.example')
+  assert.deepEqual((await terminal.delete(`/queue/${id}`)).body, { id: copy, folder: 'Drafts' })
+  assert.equal((await list(terminal, 'Drafts')).length, 1)
+  server.pass(600_000)
+  await server.services.outbox.tick()
+  assert.deepEqual(relay.taken, ['eve@far.example'])
 })

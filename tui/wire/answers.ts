@@ -19,11 +19,13 @@ import type {
   Opened,
   Page,
   Passkey,
+  QueuePage,
   Recipient,
   Row,
   Sent,
   SessionView,
   TerminalView,
+  WaitingMail,
 } from './client.ts'
 
 export type Check<T> = (value: unknown) => value is T
@@ -114,6 +116,7 @@ export const session = shape<SessionView>({
   in_use: orNull(holder),
   stopped: orNull(stopped),
   space: shape<SessionView['space']>({ used: count, quota: count }),
+  waiting: orNothing(count),
   ledger: shape<SessionView['ledger']>({ newest: orNull(text), complete: yesOrNo }),
 })
 export const terminals = shape<{ terminals: TerminalView[] }>({
@@ -200,6 +203,21 @@ export const sent = shape<Sent>({
   held_until: orNull(text),
 })
 export const recalled = shape<{ id: number; folder: string }>({ id: count, folder: name })
+export const queue = shape<QueuePage>({
+  queue: list(
+    shape<WaitingMail>({
+      id: count,
+      to: list(text),
+      since: orNull(text),
+      next_at: text,
+      why: orNull(text),
+      held: yesOrNo,
+      sending: yesOrNo,
+    }),
+  ),
+  next: orNull(text),
+})
+export const givenUp = shape<{ id: number | null; folder: string }>({ id: orNull(count), folder: name })
 export const signed = shape<{ signed: string }>({ signed: text })
 
 export const allowance = shape<Allowance>({ key_token: token, ...held })

@@ -39,6 +39,8 @@ export type Passkey = Answers<'/passkeys', '$get'>['passkeys'][number]
 export type LogPage = Answers<'/log', '$get'>
 export type Sent = Answers<'/messages', '$post'>
 export type TerminalView = Answers<'/terminals', '$get'>['terminals'][number]
+export type QueuePage = Answers<'/queue', '$get'>
+export type WaitingMail = QueuePage['queue'][number]
 export type KnownAddress = Answers<'/addresses', '$get'>['addresses'][number]
 export type Recipient = Answers<'/recipients', '$post'>['recipients'][number]
 export type Correspondent = Answers<'/correspondents', '$get'>['correspondents'][number]
@@ -298,6 +300,21 @@ export class Client {
   /** Takes a held letter back into Drafts. @throws Problem `too-late` once it has left */
   recall(id: number) {
     return this.#json('POST', `/messages/${id}/recall`, {}, answers.recalled)
+  }
+
+  /** What was sent and has not left yet, newest first. @param before a page's `next` */
+  queue(before?: string | null, limit?: number): Promise<QueuePage> {
+    return this.#json('GET', `/queue${queryOf({ before, limit })}`, undefined, answers.queue)
+  }
+
+  /** Has it tried at once. @throws Problem `too-late` while it is being sent */
+  async retry(id: number): Promise<void> {
+    await this.#call('POST', `/queue/${id}/retry`)
+  }
+
+  /** @returns the draft that it is again if it was held, or where a report on it lies. @throws Problem as retry */
+  giveUp(id: number) {
+    return this.#json('DELETE', `/queue/${id}`, undefined, answers.givenUp)
   }
 
   async sign(text: string): Promise<string> {
