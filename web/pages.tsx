@@ -16,6 +16,7 @@ import { composePages } from './mail/compose.tsx'
 import { correspondentPages } from './mail/correspondents.tsx'
 import { mailboxPages } from './mail/mailbox.tsx'
 import { messagePages } from './mail/message.tsx'
+import { queuePages } from './mail/queue.tsx'
 import { wordsIn } from './words.ts'
 
 export type { PageEnv } from './layout.tsx'
@@ -37,6 +38,7 @@ export const pages = (services: Services) => {
     .route('/', passphrasePages(services))
     .route('/', correspondentPages(services, windows))
     .route('/', terminalPages(services))
+    .route('/', queuePages(services))
 
   /** An expected no, or an error, that a page let through: what happened and where to go on. */
   const refused = (c: PageContext, refusal: Refusal): Promise<Response> => {

@@ -302,6 +302,9 @@ const en = {
       'The passkey is removed: it opens nothing here any more. Remove it from your device as well. Your other terminals are logged out.',
     'password-changed': () => 'The new password is set. Your other terminals are logged out.',
     'passphrase-changed': () => 'The new passphrase is set. Your other terminals are logged out.',
+    retried: () => 'It is tried now. What has left is not in this list any more.',
+    'given-up': () => 'Given up. A report in your Inbox says whom it did not reach; its copy stays in Sent.',
+    'taken-back': () => 'The letter did not leave: it is in Drafts again.',
     approved: () => 'Approved. The terminal that asked may go on; this phone holds nothing.',
     denied: () =>
       'Denied. The terminal that asked is logged out, and nothing was opened. Whoever asked knows your password: change it under More, Passphrase.',
@@ -407,6 +410,25 @@ const en = {
   partsNotQuoted: 'What is encrypted in the mail and opens alone is not quoted.',
   wrote: (date: string, who: string) => `On ${date}, ${who} wrote:`,
   forwarded: '---- Forwarded mail ----',
+
+  // letters that wait to leave
+  queue: 'Waiting letters',
+  queueEmpty: 'All that you sent has left.',
+  queueWhat: 'This has not left yet for those named. It is tried again and again for three days.',
+  /** @param many how many there are, at least one */
+  lettersWait: (many: number) =>
+    many === 1 ? 'One letter has not left yet:' : `${many} letters have not left yet:`,
+  andMore: (some: string, more: number) => `${some} and ${more} more`,
+  isSending: 'It is being sent just now.',
+  leavesAt: (at: string) => `It leaves at ${at}.`,
+  waitsSince: (since: string) => `It waits its turn since ${since}.`,
+  putOff: (since: string, why: string, next: string) =>
+    `Since ${since}. The last try failed: ${why}. Next try: ${next}.`,
+  /** Our own reasons are said in the visitor's language, words of others as they came. */
+  queueReason: (why: string) => why,
+  tryNow: 'Try now',
+  giveUp: 'Give up',
+  takeBack: 'Take back',
 
   // terminals, ledger
   thisOne: 'this terminal',
@@ -912,6 +934,9 @@ const ja: Words = {
     accepted: () => '鍵を承認しました。',
     removed: () => '鍵を削除しました。',
     ended: () => 'その端末をログアウトさせました。',
+    retried: () => '今送っています。届いたものはこの一覧から消えます。',
+    'given-up': () => 'あきらめました。届かなかった宛先は受信箱の報告にあります。控えは送信済みに残ります。',
+    'taken-back': () => 'メールは送られていません。下書きに戻しました。',
     made: () => 'フォルダーを作りました。',
     renamed: () => 'フォルダーの名前を変えました。',
     gone: () => 'フォルダーを削除しました。メールはごみ箱にあります。',
@@ -1130,6 +1155,24 @@ const ja: Words = {
   notEncryptedTitle: '暗号通信ではありません',
   notEncrypted:
     '暗号通信が確立されていないため、ここでは何もできません。暗号化されたアドレスへ進んでください:',
+  queue: '送信待ち',
+  queueEmpty: '送信待ちのメールはありません。',
+  queueWhat: '次の宛先にはまだ届いていません。三日間、繰り返し送信します。',
+  lettersWait: (many) => `まだ届いていないメール: ${many}通`,
+  andMore: (some, more) => `${some} 他${more}件`,
+  isSending: '今送っています。',
+  leavesAt: (at) => `${at}に送ります。`,
+  waitsSince: (since) => `${since}から順番を待っています。`,
+  putOff: (since, why, next) => `${since}から。前回の失敗: ${why}。次の送信: ${next}。`,
+  queueReason: (why) =>
+    ({
+      'The mailbox is full': 'メールボックスがいっぱいです',
+      'The mailbox cannot be written': 'メールボックスに書けません',
+      'No relay is set': '中継サーバーが設定されていません',
+    })[why.replace(/^(The mailbox cannot be written):.*/s, '$1')] ?? why,
+  tryNow: '今すぐ送る',
+  giveUp: 'あきらめる',
+  takeBack: '取り戻す',
   refusal: ({ reason, values, code, message, detail }) =>
     reason
       ? said(refusalsInJapanese[reason], values)

@@ -350,6 +350,7 @@ for (const { width, height, scheme, fonts } of [
       '/t',
       '/log',
       '/k',
+      '/q',
       '/nothing',
       '/m/1',
       '/m/3',

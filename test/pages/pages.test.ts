@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createCleartextMessage, enums, generateKey, revokeKey, sign } from 'openpgp'
+import { isPutOff, queueOf, Relay } from '../support/relay.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
 
 const ann = 'ann@example.org'
@@ -836,6 +837,67 @@ test('terminals are listed and can be logged out; every use of the key is in the
   assert.match(lynx.page.text, /Decrypted \. Lynx \(.*\) mail .*Opened by passphrase\. Lynx \(/)
 })
 
+test('a letter that waits is told of in Sent and listed with its reason; it can be tried at once and given up', async (t) => {
+  const relay = new Relay()
+  const made = await world(t, await relay.listen(t))
+  await people(made)
+  const desk = await made.terminal(ann)
+  const send = (to: string, more: object = {}) =>
+    desk.post('/messages', { to, subject: 'Waits', text: 'x', ...more })
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.go('/f/sent')
+  assert.equal(lynx.page.link('Waiting letters'), null, 'nothing waits')
+  await lynx.go('/folders')
+  await lynx.follow('Waiting letters')
+  assert.match(lynx.page.text, /All that you sent has left\./)
+
+  for (let n = 11; n > 1; n -= 1) await send(`to${n}@far.example`)
+  await send('<eve@far.example>, bob@example.org')
+  await queueOf(desk, isPutOff)
+  await lynx.follow('Sent')
+  assert.match(lynx.page.text, /11 letters have not left yet:/)
+  await lynx.follow('Waiting letters')
+  assert.ok(lynx.page.size <= 6_000, String(lynx.page.size))
+  assert.match(
+    lynx.page.text,
+    /eve@far\.example ?\. Since \d\d:\d\d\. The last try failed: 450 4\.2\.0 Come back later\. Next try: \d\d:\d\d\./,
+  )
+  assert.ok(!lynx.page.text.includes('to11@'))
+  await lynx.follow('Older')
+  assert.match(lynx.page.text, /to11@far\.example/)
+  lynx.cookies.set('lang', 'ja')
+  await lynx.go('/q')
+  assert.match(lynx.page.text, /送信待ち.*から。前回の失敗: 450 4\.2\.0 Come back later。/)
+  lynx.cookies.set('lang', 'en')
+
+  await lynx.go('/q')
+  const stale = lynx.page
+  await lynx.press('Give up')
+  assert.match(lynx.page.happened, /^Given up\. A report in your Inbox/)
+  assert.match((await lynx.go('/f/inbox')).text, /Your mail could not be delivered/)
+  lynx.page = stale
+  await lynx.press('Give up')
+  assert.match(lynx.page.happened, /^That mail does not wait any more/)
+
+  relay.isWilling = true
+  await lynx.press('Try now')
+  assert.match(lynx.page.happened, /^It is tried now\./)
+  await queueOf(desk, (queue) => queue.every(({ to }) => to[0] !== 'to2@far.example'))
+  assert.deepEqual(relay.taken, ['to2@far.example'])
+
+  await send('fay@far.example', { hold_s: 600 })
+  await lynx.go('/q')
+  assert.match(lynx.page.text, /fay@far\.example ?\. It leaves at \d\d:\d\d\./)
+  await lynx.press('Take back')
+  assert.match(lynx.page.happened, /^The letter did not leave: it is in Drafts again/)
+  assert.match((await lynx.go('/f/drafts')).text, /fay@far\.example/)
+
+  const other = new Browser(made)
+  await other.logIn(bob)
+  assert.match((await other.go('/q')).text, /All that you sent has left\./)
+})
+
 test('the set-up link makes the first user with a key, once', async (t) => {
   const made = await world(t)
   const link = new URL(made.running.setupLink!).pathname
@@ -919,7 +981,7 @@ test('thin pages: each keeps its budget of bytes, is whole, and hides nothing', 
     await lynx.follow('More text')
   }
   assert.equal(words, 30_000, 'nothing of a long mail is lost')
-  for (const page of ['/t', '/log', '/k', '/nowhere']) await lynx.go(page)
+  for (const page of ['/t', '/log', '/k', '/q', '/nowhere']) await lynx.go(page)
   assert.equal(lynx.page.status, 404)
   for (const { html, headers, path, size } of lynx.pages) {
     assert.equal(headers.get('content-length'), String(size), path)

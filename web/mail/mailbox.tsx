@@ -31,7 +31,7 @@ import {
 const rows = 20
 
 export const mailboxPages = (services: Services) => {
-  const { mailboxes, quota, clock, refusalOf } = services
+  const { mailboxes, outbox, quota, clock, refusalOf } = services
 
   const folderOf = async (
     c: PageContext,
@@ -62,6 +62,7 @@ export const mailboxPages = (services: Services) => {
               <a href="/k">{words.keys}</a>,
               <a href="/p">{words.passkeys}</a>,
               <a href="/s">{words.passphrase}</a>,
+              <a href="/q">{words.queue}</a>,
             ]}
           />
           <ul>
@@ -130,6 +131,7 @@ export const mailboxPages = (services: Services) => {
       const did = await happened(c)
       const isOwn = folder.kind === 'sent' || folder.kind === 'drafts'
       const current = folder.kind === 'user' || folder.kind === 'trash' ? undefined : folder.kind
+      const waiting = folder.kind === 'sent' ? await outbox.countWaiting(sessionOf(c).user.id) : 0
       const now = clock()
       return show(c, services, {
         title: q
@@ -151,6 +153,11 @@ export const mailboxPages = (services: Services) => {
         body: (open, signs) => (
           <>
             {c.req.query('sent') && c.req.query('p') === '1' && <p>{words.wentPlain}</p>}
+            {waiting > 0 && (
+              <p>
+                {words.lettersWait(waiting)} <a href="/q">{words.queue}</a>
+              </p>
+            )}
             <Form visit={visit} action={withQuery(path, { before, q })}>
               {messages.length === 0 && !q && <p>{words.noMail}</p>}
               <ul class="m">

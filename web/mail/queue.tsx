@@ -1,0 +1,103 @@
+/** What the user sent that has not left yet: whom for, since when, why; to have it tried at once, or to give it up. */
+import { Hono } from 'hono'
+import type { Waiting } from '../../server/mail/outbox.ts'
+import type { Services } from '../../server/main.ts'
+import {
+  Button,
+  didOf,
+  Form,
+  Hidden,
+  idOf,
+  Links,
+  type PageContext,
+  type PageEnv,
+  sentenceOf,
+  sessionOf,
+  shortDate,
+  show,
+  wholeAddress,
+  wordsOf,
+} from '../layout.tsx'
+import type { Words } from '../words.ts'
+
+const rows = 10
+/** Addresses that are named of one mail. */
+const named = 10
+
+export const queuePages = (services: Services) => {
+  const { outbox, letters, clock, refusalOf } = services
+
+  const list = async (c: PageContext, status?: string) => {
+    const visit = c.get('visit')
+    const words = wordsOf(c)
+    const before = idOf(c.req.query('before')) || null
+    const found = await outbox.waiting(sessionOf(c).user.id, { before, limit: rows + 1 })
+    const mails = found.slice(0, rows)
+    const when = (at: number) => shortDate(visit.language, at, clock())
+    return show(c, services, {
+      title: words.queue,
+      current: 'more',
+      status: status && <p>{status}</p>,
+      body: () => (
+        <>
+          <p>{mails.length === 0 ? words.queueEmpty : words.queueWhat}</p>
+          <ul>
+            {mails.map((mail) => (
+              <li>
+                <Form visit={visit} action="/q">
+                  <Hidden name="id" value={mail.id} />
+                  <b>{recipientsIn(words, mail)}</b>
+                  {words.period}
+                  {stateIn(words, mail, when)}{' '}
+                  {mail.state !== 'sending' && (
+                    <>
+                      <Button a="retry">{words.tryNow}</Button>{' '}
+                      <Button a="drop">{mail.state === 'held' ? words.takeBack : words.giveUp}</Button>
+                    </>
+                  )}
+                </Form>
+              </li>
+            ))}
+          </ul>
+          <Links
+            links={[found.length > rows && <a href={`/q?before=${mails.at(-1)!.id}`}>{words.older}</a>]}
+          />
+        </>
+      ),
+    })
+  }
+
+  return new Hono<PageEnv>()
+    .get('/q', (c) => list(c, didOf(c)))
+    .post('/q', async (c) => {
+      const session = sessionOf(c)
+      const { form } = c.get('visit')
+      const id = idOf(form.get('id'))
+      try {
+        if (form.get('a') === 'retry') {
+          await outbox.retry(session.user.id, id)
+          return c.redirect('/q?ok=retried', 303)
+        }
+        if (form.get('a') !== 'drop') return c.redirect('/q', 303)
+        const { id: draft } = await letters.giveUp(session, id)
+        return c.redirect(`/q?ok=${draft === null ? 'given-up' : 'taken-back'}`, 303)
+      } catch (error) {
+        const refusal = refusalOf(error)
+        if (!refusal) throw error
+        return list(c, sentenceOf(c, refusal))
+      }
+    })
+}
+
+const recipientsIn = (words: Words, { to }: Waiting): string => {
+  const said = to.slice(0, named).map(wholeAddress).join(words.comma)
+  return to.length > named ? words.andMore(said, to.length - named) : said
+}
+
+const stateIn = (words: Words, { state, since, nextAt, why }: Waiting, when: (at: number) => string) => {
+  if (state === 'sending') return words.isSending
+  if (since === null) return words.leavesAt(when(nextAt))
+  return why === null
+    ? words.waitsSince(when(since))
+    : words.putOff(when(since), words.queueReason(why), when(nextAt))
+}
