@@ -15,6 +15,7 @@ import { Dialogue } from '../../tui/plain/dialogue.ts'
 import { runPlain } from '../../tui/plain/plain.ts'
 import { Client, localNote } from '../../tui/wire/client.ts'
 import { vectors } from '../support/places.ts'
+import { isEmpty, isPutOff, queueOf, Relay } from '../support/relay.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -961,4 +962,33 @@ test('C5: a terminal that is not heard of for its heartbeat leaves no key behind
   server.pass(61_000)
   assert.equal((await other.unlock()).status, 201, 'after it nobody is asked to stop anything')
   assert.match(await person.does('? undo'), /Your key is locked again[^\n]*\nInbox, key in use at lynx> $/)
+})
+
+test('What waits to leave is told of in Sent and read out with its reason; it can be tried at once, given up, or taken back', async (t) => {
+  const relay = new Relay()
+  const server = await ready(t, await relay.listen(t))
+  const terminal = await server.terminal(ann)
+  for (const to of ['eve@far.example', 'fay@far.example'])
+    await terminal.post('/messages', { to, subject: 'Waits', text: 'x' })
+  await queueOf(terminal, isPutOff)
+  const person = new Person(t, server, { user: ann })
+  await person.logsIn()
+  assert.match(await person.does('go Sent'), /2 letters have not left yet: type queue\./)
+  const said = await person.does('queue')
+  assert.match(
+    said,
+    /^1\. To fay@far\.example\. The last try failed: 450 4\.2\.0 Come back\s+later\. Since /m,
+  )
+  assert.match(said.replace(/\s+/g, ' '), /2\. To eve@far\.example\..* Next try .*Type retry and a number/)
+  assert.match(await person.does('drop'), /Which letter\? Type queue, then drop and a number\./)
+  assert.match(await person.does('drop 1'), /Given up\. A report in your Inbox/)
+  assert.match(await person.does('drop 1'), /That mail does not wait any more/)
+  relay.isWilling = true
+  assert.match(await person.does('retry 2'), /It is tried now\./)
+  await queueOf(terminal, isEmpty)
+  assert.deepEqual(relay.taken, ['eve@far.example'])
+  assert.match(await person.does('queue'), /All that you sent has left\./)
+  await terminal.post('/messages', { to: 'gus@far.example', subject: 'Held', text: 'x', hold_s: 600 })
+  assert.match(await person.does('queue'), /1\. To gus@far\.example\. Held, can be taken back\. Leaves /)
+  assert.match(await person.does('drop 1'), /The letter did not leave: it is in Drafts again\./)
 })

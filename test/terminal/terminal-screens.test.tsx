@@ -19,6 +19,7 @@ import type { Size } from '../../tui/full/screen.ts'
 import { cells } from '../../tui/text/text.ts'
 import { attributes, Desk } from '../support/desk.ts'
 import { needs } from '../support/programs.ts'
+import { isEmpty, isPutOff, queueOf, Relay } from '../support/relay.ts'
 import { RealTerminal } from '../support/terminals.ts'
 import { passphrase, password, type Terminal, type World, world } from '../support/world.ts'
 
@@ -32,12 +33,15 @@ const sizes = {
 const patienceMs = 20_000
 
 /** A server with Ann and Bob on it, and desks that are left before it stops. */
-const begin = async (t: TestContext, options: { keys?: boolean } = {}) => {
+const begin = async (
+  t: TestContext,
+  options: { keys?: boolean; environment?: Record<string, string> } = {},
+) => {
   const desks: Desk[] = []
   t.after(async () => {
     for (const desk of desks) await desk.end()
   })
-  const server = await world(t)
+  const server = await world(t, options.environment)
   await server.addUser(ann, { name: 'Ann', key: options.keys ?? false })
   await server.addUser(bob, { name: 'Bob', key: options.keys ?? false })
   const desk = (at: { size?: Size; keys?: string } = {}) => {
@@ -74,6 +78,49 @@ const folder = (t: TestContext) => {
 }
 
 const holds = async (terminal: Terminal) => (await terminal.get('/session')).body.allowance !== null
+
+// ---- letters that wait to leave
+
+test('Letters that wait are told of in Sent and listed with the reason; one is tried at once, given up, or taken back', async (t) => {
+  const relay = new Relay()
+  const { server, desk } = await begin(t, { environment: await relay.listen(t) })
+  const terminal = await server.terminal(ann)
+  for (const to of ['eve@far.example', 'fay@far.example'])
+    await terminal.post('/messages', { to, subject: 'Waits', text: 'x' })
+  await queueOf(terminal, isPutOff)
+  for (const size of Object.values(sizes)) {
+    const ours = desk({ size })
+    await ours.logIn()
+    ours.press('o')
+    ours.type('Sent')
+    ours.press('enter')
+    await ours.sees(/^Sent, 2 waiting/)
+    ours.press('ctrl-o')
+    await ours.sees('Waiting letters', /^> (\d{4}-)?\d\d-\d\d \d\d:\d\d fay@far/m)
+    ours.press('enter')
+    await ours.sees(/^To: fay@far\.example/m, /^Since: \d{4}-/m, 'Why: 450 4.2.0', /^Next try: \d{4}-/m)
+    await ours.end()
+  }
+  const ours = desk()
+  await ours.logIn()
+  ours.press('ctrl-o')
+  await ours.sees('fay@far.example', 'the last try failed: 450 4.2.0 Come back later')
+  ours.press('d')
+  await ours.sees('Give up what was for fay@far.example? y/n')
+  ours.press('y')
+  await ours.sees('Given up: a report is in your Inbox', '1 of 1')
+  relay.isWilling = true
+  ours.press('r')
+  await ours.sees('It is tried now.')
+  await queueOf(terminal, isEmpty)
+  assert.deepEqual(relay.taken, ['eve@far.example'])
+
+  await terminal.post('/messages', { to: 'gus@far.example', subject: 'Held', text: 'x', hold_s: 600 })
+  ours.press('q', 'ctrl-o')
+  await ours.sees('gus@far.example', 'held, can be taken back')
+  ours.press('d', 'y')
+  await ours.sees('It is in Drafts again.', 'There is nothing here.')
+})
 
 // ---- log-in and list
 

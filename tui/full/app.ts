@@ -21,6 +21,7 @@ import { login } from './screens/login.ts'
 import { menu } from './screens/menu.ts'
 import { forgotten, message } from './screens/message.ts'
 import { offer } from './screens/offer.ts'
+import { waitingLetters } from './screens/queue.ts'
 import { text } from './screens/text.ts'
 import { unlock } from './screens/unlock.ts'
 import { untrusted } from './screens/untrusted.ts'
@@ -716,6 +717,9 @@ export class App {
       case 'log':
         void this.contact()
         return keyLog(this)
+      case 'queue':
+        void this.contact()
+        return waitingLetters(this)
     }
   }
 

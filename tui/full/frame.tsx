@@ -217,6 +217,8 @@ const shortly: Record<string, string> = {
   back: 'back',
   choose: 'choose',
   save: 'save',
+  retry: 'try now',
+  queue: 'waiting',
   ok: 'OK',
   quit: 'quit',
   send: 'send',

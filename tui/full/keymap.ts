@@ -35,6 +35,7 @@ export const defaults: Keymap = {
     terminals: bind('ctrl-t', 'terminals that are logged in'),
     keys: bind('ctrl-k', 'keys and passkeys'),
     log: bind('ctrl-g', 'key log: every use of the key'),
+    queue: bind('ctrl-o', 'letters that wait to leave'),
   },
   list: {
     down: bind('j down n', 'next mail'),
@@ -106,6 +107,7 @@ export const defaults: Keymap = {
     last: bind('G end', 'last'),
     choose: bind('enter', 'choose'),
     delete: bind('d delete x', 'end or remove what is selected'),
+    retry: bind('r', 'try a waiting letter now'),
     save: bind('s w', 'save to a file'),
   },
   key: {

@@ -134,6 +134,7 @@ export type MenuItem = {
   detail?: string
   choose?: () => void
   remove?: () => void
+  retry?: () => void
   save?: () => void
 }
 /** A list of things other than mail: terminals, keys, attachments, folders, the key log. */

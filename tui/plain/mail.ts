@@ -25,6 +25,8 @@ export type MailDesk = Desk & {
   readonly user: string
   /** As they were before the last prompt. */
   readonly folders: Folder[]
+  /** Letters that have not left yet. */
+  readonly waiting: number
   lookForFolders(): Promise<void>
   /** Says what was done, and how for a minute it can be undone. */
   did(sentence: string, undo: () => Promise<unknown>): void
@@ -143,6 +145,9 @@ export class MailTalk {
     this.#marked.clear()
     await this.#fetch(null)
     this.#showPage()
+    const { waiting, talk } = this.#desk
+    if (waiting > 0 && this.#kindOf(name) === 'sent')
+      talk.say(`${counted(waiting, 'letter has', 'letters have')} not left yet: type queue.`)
   }
 
   async #fetch(before: string | null) {

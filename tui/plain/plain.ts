@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { blank, fromMailto, type Letter } from '../letter/letter.ts'
 import { harmless } from '../text/text.ts'
-import { grouped, ledgerOlder, obstacleWords } from '../text/words.ts'
+import { grouped, ledgerOlder, obstacleWords, stateOfWaiting } from '../text/words.ts'
 import {
   type Client,
   type Folder,
@@ -24,6 +24,7 @@ import {
   type TerminalView,
   Unreachable,
   Untrusted,
+  type WaitingMail,
 } from '../wire/client.ts'
 import {
   Abandoned,
@@ -100,6 +101,8 @@ class Plain implements MailDesk {
   #terminals: TerminalView[] = []
   #correspondents: { fingerprint: string }[] = []
   #logNext: string | null = null
+  #queue: WaitingMail[] = []
+  #queueNext: string | null = null
   #wantsOut = false
   #isLoggedIn = false
 
@@ -579,6 +582,11 @@ class Plain implements MailDesk {
       row('end', 'NUMBER', 'logs a terminal out', (rest) => this.#endTerminal(rest)),
       row('keys', '', 'says which keys and passkeys you have', () => this.#keys()),
       row('log', 'more', 'reads out every use of your key, the newest first', (rest) => this.#keyLog(rest)),
+      row('queue', 'more', 'lists the letters that wait to leave', (rest) => this.#listQueue(rest)),
+      row('retry', 'NUMBER', 'tries a waiting letter now', (rest) => this.#retry(rest)),
+      row('drop', 'NUMBER', 'gives a waiting letter up, or takes back one that is held', (rest) =>
+        this.#drop(rest),
+      ),
       row('correspondents', '', 'lists the keys of others that you accepted', () =>
         this.#listCorrespondents(),
       ),
@@ -721,6 +729,49 @@ class Plain implements MailDesk {
     if (page.next !== null) this.talk.say('Type log more for what is older.')
   }
 
+  // ---- letters that wait to leave
+
+  get waiting(): number {
+    return this.#session?.waiting ?? 0
+  }
+
+  async #listQueue(text: string) {
+    const isMore = text.trim() !== ''
+    if (isMore && this.#queueNext === null) throw new Wrong('There are no more; type queue for the newest.')
+    const page = await this.calling(() => this.client.queue(isMore ? this.#queueNext : null, pageSize))
+    // Numbers go on, so that those that were read out keep their meaning.
+    if (!isMore) this.#queue = []
+    const first = this.#queue.length
+    this.#queue.push(...page.queue)
+    this.#queueNext = page.next
+    if (page.queue.length === 0) return this.talk.say('All that you sent has left.')
+    for (const [place, mail] of page.queue.entries())
+      this.talk.say(`${first + place + 1}. ${waitingInWords(mail)}`)
+    this.talk.say('Type retry and a number to try one now, drop and a number to give it up.')
+    if (page.next !== null) this.talk.say('Type queue more for older ones.')
+  }
+
+  #queued(text: string, verb: string): WaitingMail {
+    const place = /^\d{1,6}$/.test(text.trim()) ? Number(text) : 0
+    return this.#queue[place - 1] ?? fail(`Which letter? Type queue, then ${verb} and a number.`)
+  }
+
+  async #retry(text: string) {
+    const { id } = this.#queued(text, 'retry')
+    await this.calling(() => this.client.retry(id))
+    this.talk.say('It is tried now. What has left is not in the queue any more.')
+  }
+
+  async #drop(text: string) {
+    const mail = this.#queued(text, 'drop')
+    const { id: draft } = await this.calling(() => this.client.giveUp(mail.id))
+    this.talk.say(
+      draft === null
+        ? 'Given up. A report in your Inbox says whom it did not reach; the copy stays in Sent.'
+        : 'The letter did not leave: it is in Drafts again.',
+    )
+  }
+
   async #listCorrespondents() {
     const list = await this.calling(() => this.client.correspondents())
     this.#correspondents = list
@@ -788,6 +839,18 @@ const offerInWords = (offer: OfferedKey): string[] => {
         : `Attention: you have accepted another key for ${conflict.address}. Accept this one only if you know why it is new.`,
     ),
   ]
+}
+
+const waitingInWords = (mail: WaitingMail): string => {
+  const { to, since, next_at, why, held, sending } = mail
+  const others = to.length > 10 ? ` and ${to.length - 10} more` : ''
+  const next = held || since === null ? 'Leaves' : 'Next try'
+  return [
+    `To ${to.slice(0, 10).map(harmless).join(', ')}${others}`,
+    capital(stateOfWaiting(mail)) + (why === null ? '' : `: ${harmless(why)}`),
+    ...(since === null ? [] : [`Since ${moment(since)}`]),
+    ...(sending ? [] : [`${next} ${moment(next_at)}`]),
+  ].join('. ')
 }
 
 /** What happened, for certain reasons in words of its own. */

@@ -108,6 +108,24 @@ export const shortDate = (at: number, now: number): string => {
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
+/** What a letter that has not left yet is at. */
+export const stateOfWaiting = ({
+  held,
+  sending,
+  since,
+  why,
+}: {
+  held: boolean
+  sending: boolean
+  since: string | null
+  why: string | null
+}): string => {
+  if (sending) return 'being sent just now'
+  if (held) return 'held, can be taken back'
+  if (since === null) return 'held'
+  return why === null ? 'waits its turn' : 'the last try failed'
+}
+
 /** Said once, when the server's ledger has not got the row that this terminal remembers. */
 export const ledgerOlder =
   'Entries that this terminal has seen are missing from your key log: the server was put back to an older state, or somebody removed them. Ask who runs it.'

@@ -42,12 +42,17 @@ export const openList = (
   })
 }
 
+/** Of Sent, how many letters have not left yet. */
+const waitingOf = ({ folder }: Own, { folders, session }: State): number =>
+  folders.some(({ name, kind }) => name === folder && kind === 'sent') ? (session?.waiting ?? 0) : 0
+
 export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: Own) => void> = {
   context: 'list',
-  hints: ({ rows }) => [
+  hints: (screen, state) => [
+    ...(waitingOf(screen, state) ? ['queue'] : []),
     'open',
     // Of all that is listed, so that a move does not change it.
-    ...([...rows.values()].some(({ security }) => security === 'encrypted') ? ['decrypt'] : []),
+    ...([...screen.rows.values()].some(({ security }) => security === 'encrypted') ? ['decrypt'] : []),
     'reply',
     'compose',
     'delete',
@@ -64,6 +69,7 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
       thread !== null ? 'one conversation' : query && `search "${query}"`,
       limit && `only "${limit.words}"`,
       marks.size ? `${marks.size} marked` : '',
+      waitingOf(screen, state) && `${waitingOf(screen, state)} waiting to leave`,
       folder?.unread && !wordsOf(screen) ? `${folder.unread} unread` : '',
     ]
     return said.filter(Boolean).join(', ')

@@ -13,6 +13,7 @@ export const menu: ScreenKind<Own> = {
     const item = items[cursor]
     return [
       ...(item?.choose ? ['choose'] : []),
+      ...(item?.retry ? ['retry'] : []),
       ...(item?.remove ? ['delete'] : []),
       ...(item?.save ? ['save'] : []),
       'back',
@@ -65,7 +66,7 @@ export const menu: ScreenKind<Own> = {
     const cursor = movedTo(command, screen.cursor, page, last)
     if (cursor !== null) return app.change(screen, { cursor })
     const item = screen.items[screen.cursor]
-    const act = { choose: item?.choose, delete: item?.remove, save: item?.save }[command]
+    const act = { choose: item?.choose, delete: item?.remove, retry: item?.retry, save: item?.save }[command]
     if (act) act()
     else app.note('That does nothing with what is selected here.')
   },
