@@ -484,6 +484,9 @@ export const reasons = {
       `Encrypted, each Bcc is a mail of its own, and with these files ${mails} of them are too much for one letter. Send it in several letters.`,
   ],
   'letter-left': ['exists', 'This letter was sent already. It is in Sent; nothing was sent a second time.'],
+  'letter-held': ['exists', 'The letter is held: it can be taken back.'],
+  'mail-waits-no-more': ['not-found', 'That mail does not wait any more: it has left, or was given up.'],
+  'mail-being-sent': ['too-late', 'That mail is being sent just now. Look again in a minute.'],
   'letter-waits-no-more': ['too-late', 'The letter does not wait any more: it has left, or was taken back.'],
 } as const satisfies Record<string, readonly [RefusalCode, string | ((values: never) => string)]>
 

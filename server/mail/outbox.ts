@@ -242,8 +242,7 @@ export class Outbox {
   async recall(userId: number, copyId: number, settle: () => void): Promise<void> {
     this.#db.transaction((tx) => {
       const held = and(eq(outbox.messageId, copyId), eq(outbox.userId, userId))
-      if (tx.delete(outbox).where(held).run().changes === 0)
-        throw new Refusal('too-late', 'The letter does not wait any more: it has left, or was taken back.')
+      if (tx.delete(outbox).where(held).run().changes === 0) throw new Refusal('letter-waits-no-more')
       settle()
     }, immediate)
     await this.#contents.sweep()
@@ -278,8 +277,7 @@ export class Outbox {
       .from(outbox)
       .where(and(eq(outbox.id, id), eq(outbox.userId, userId)))
       .get()
-    if (!row)
-      throw new Refusal('not-found', 'That mail does not wait any more: it has left, or was given up.')
+    if (!row) throw new Refusal('mail-waits-no-more')
     return asSeen(row, this.#clock())
   }
 
@@ -347,9 +345,7 @@ export class Outbox {
 
   async #whyNot(userId: number, id: number): Promise<Refusal> {
     const { state } = await this.oneWaiting(userId, id)
-    return state === 'held'
-      ? new Refusal('exists', 'The letter is held: it can be taken back.')
-      : new Refusal('too-late', 'That mail is being sent just now. Look again in a minute.')
+    return state === 'held' ? new Refusal('letter-held') : new Refusal('mail-being-sent')
   }
 
   /** Sends what is due, and goes on doing so. */

@@ -218,5 +218,8 @@ export const refusalsInJapanese: Sentences = {
   'bcc-large': ({ mails }) =>
     `暗号化するとBccは一件ずつ別のメールになり、このファイルを付けた${mails}通は大きすぎます。分けて送ってください。`,
   'letter-left': 'この手紙はすでに送信されています。「送信済」にあります。もう一度は送られていません。',
+  'letter-held': 'この手紙はまだ取り戻せます。',
+  'mail-waits-no-more': 'そのメールはもう送信待ちではありません。',
+  'mail-being-sent': 'そのメールは今送っています。少し後でもう一度見てください。',
   'letter-waits-no-more': 'この手紙はもう待っていません。送信されたか、取り消されました。',
 }
