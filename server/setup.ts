@@ -56,8 +56,7 @@ export class Setup {
    */
   async use(token: string, wanted: FirstUser): Promise<{ user: User; recoveryCode: string }> {
     const open = this.#open
-    if (!(await this.valid(token)) || this.#open === null)
-      throw new Refusal('not-found', 'This set-up link was used already.')
+    if (!(await this.valid(token)) || this.#open === null) throw new Refusal('setup-link-used')
     this.#open = null // before anything is awaited: of two that come at once, one is too late
     let user: User | null = null
     try {

@@ -5,7 +5,7 @@ import { Refusal } from './refusal.ts'
 export const mailAddress = (text: string): string => {
   const address = text.trim().toLowerCase()
   if (address.length > 254 || !/^[^\s@<>()[\]\\,;:"\p{Cc}]+@[^\s@<>()[\]\\,;:"\p{Cc}]+$/u.test(address))
-    throw new Refusal('bad-address', `"${oneLine(text)}" is not a mail address such as ann@example.org.`)
+    throw new Refusal('address-malformed', { values: { text: oneLine(text) } })
   return address
 }
 

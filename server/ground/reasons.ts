@@ -142,6 +142,11 @@ export const reasons = {
     ({ name }: { name: string }) => `The attachment "${name}" has no content.`,
   ],
   'body-large': ['too-large', 'This is larger than this call takes. Nothing was done.'],
+  'request-cut-off': ['bad-request', 'The request ended before it was whole.'],
+  'large-bodies-wait': [
+    'busy',
+    'The server is busy with other large letters. Nothing was done; please try again in a minute.',
+  ],
   'body-not-json': ['bad-request', 'The body is not JSON.'],
   'body-deep': [
     'bad-request',

@@ -62,6 +62,11 @@ export class Refusal<R extends Reason = Reason> extends Error {
     return new Refusal(told.reason, { values: told.values, detail: told.detail } as never)
   }
 
+  /** The same, and what else its problem document is to carry. */
+  with(detail: RefusalDetail): Refusal {
+    return Refusal.from({ ...this.told, detail: { ...this.detail, ...detail } })
+  }
+
   get told(): ToldRefusal {
     const { reason, values, detail, code, message } = this
     return reason ? { reason, values, detail } : { code, sentence: message, detail }

@@ -16,7 +16,7 @@ export class Turnstile {
   async pass<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#atOnce) {
       if (this.#waiting.length >= this.#queue)
-        throw new Refusal('busy', 'The server is busy. Please try again in a few seconds.', {
+        throw new Refusal('server-busy', {
           detail: { retry_after_s: 5 },
         })
       await new Promise<void>((resolve) => this.#waiting.push(resolve)) // the place is handed over, not freed

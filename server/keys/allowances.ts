@@ -157,8 +157,7 @@ export class Allowances {
   /** A key token for a session that waits for an approval; it opens nothing before {@link grantWaiting}. */
   async prepare(session: Session): Promise<{ keyToken: string; waiting: Waiting }> {
     this.#refuseOtherHolder(session)
-    if (this.#keyrings.methods(session.user.id).length === 0)
-      throw new Refusal('not-found', 'You have no key yet. The operator of this server can make one for you.')
+    if (this.#keyrings.methods(session.user.id).length === 0) throw new Refusal('no-key')
     const keyToken = randomBytes(32)
     const id = randomBytes(16).toString('base64url')
     const publicHalf = await this.#epoch.publicHalf(keyToken, session.id)
@@ -452,8 +451,7 @@ export class Allowances {
     const row = this.#liveHolder(session.user.id)?.row
     if (!row || row.sessionId !== session.id || !(await this.#fits(row, session, keyToken)))
       throw this.#allowanceRequired(session)
-    if (scope === 'sign' && row.scope !== 'sign')
-      throw this.#allowanceRequired(session, 'This allowance is for reading only. Unlock the key to sign.')
+    if (scope === 'sign' && row.scope !== 'sign') throw this.#allowanceRequired(session, 'key-reads-only')
     return row
   }
 
@@ -501,16 +499,14 @@ export class Allowances {
   }
 
   #lockedMeanwhile(session: Session): Refusal {
-    return this.#allowanceRequired(
-      session,
-      'The key was locked before this was done. Unlock it and try again.',
-    )
+    return this.#allowanceRequired(session, 'locked-meanwhile')
   }
 
   #refuseOtherHolder(session: Session) {
     const holder = this.#liveHolder(session.user.id)
     if (!holder || holder.row.sessionId === session.id) return
-    throw new Refusal('key-in-use', `Your key is in use in another terminal: ${holder.terminal}.`, {
+    throw new Refusal('key-in-use', {
+      values: { terminal: holder.terminal },
       detail: { by: asHolder(holder) },
     })
   }
@@ -524,15 +520,17 @@ export class Allowances {
       .all()
     if (recent.length < stopLimit) return
     const waitS = Math.max(1, Math.ceil((Math.min(...recent.map(({ at }) => at)) - since) / 1000))
-    throw new Refusal(
-      'slow-down',
-      `The key was stopped ${stopLimit} times in ten minutes and not unlocked after it; it can be stopped again in ${Math.ceil(waitS / 60)} min. Until then, lock the key at the terminal that has it open, or log that terminal out under Terminals.`,
-      { detail: { retry_after_s: waitS } },
-    )
+    throw new Refusal('stopped-often', {
+      values: { limit: stopLimit, waitS },
+      detail: { retry_after_s: waitS },
+    })
   }
 
-  #allowanceRequired(session: Session, sentence = 'Unlock your key first.'): Refusal {
-    return new Refusal('allowance-required', sentence, {
+  #allowanceRequired(
+    session: Session,
+    reason: 'key-closed' | 'key-reads-only' | 'locked-meanwhile' = 'key-closed',
+  ): Refusal {
+    return new Refusal(reason, {
       detail: { methods: this.#keyrings.methods(session.user.id) },
     })
   }

@@ -304,9 +304,8 @@ export class Approvals {
   #answered(phone: Session, id: string, code: string): Row {
     const looked = this.#db.transaction((tx) => {
       const row = this.#answerableRow(phone.user.id, id)
-      if (row.sessionId === phone.id)
-        throw new Refusal('forbidden', 'Approve this on another device than the one that asks.')
-      if (digitsOf(code) === '') throw new Refusal('wrong-code', 'Type the code that the terminal shows.')
+      if (row.sessionId === phone.id) throw new Refusal('approve-elsewhere')
+      if (digitsOf(code) === '') throw new Refusal('code-missing')
       if (timingSafeEqual(this.#codeMac(id, digitsOf(code)), row.codeMac)) return { row, left: null }
       const wrongCodes = row.wrongCodes + 1
       const state = wrongCodes >= wrongCodeLimit ? 'denied' : 'pending'
@@ -315,12 +314,8 @@ export class Approvals {
       return { row, left: wrongCodeLimit - wrongCodes }
     }, immediate)
     if (looked.left === null) return looked.row
-    throw new Refusal(
-      'wrong-code',
-      looked.left > 0
-        ? `This is not the code that the terminal shows. Tries left: ${looked.left}.`
-        : 'This was not the code that the terminal shows. The request has ended; ask again on the terminal.',
-    )
+    if (looked.left === 0) throw new Refusal('code-wrong-at-last')
+    throw new Refusal('code-wrong', { values: { left: looked.left } })
   }
 
   #note({ user, terminal, address }: Session, reason: string) {
@@ -364,15 +359,10 @@ const aboutOf = ({ id, sessionId, scope, endsAt }: Row, code: string) => [
 
 const tooOften = (waitMs: number) => {
   const waitS = Math.max(1, Math.ceil(waitMs / 1000))
-  return new Refusal(
-    'slow-down',
-    `Approval was asked for ${askLimit} times in ten minutes and not granted. It is possible again in ${Math.ceil(waitS / 60)} min.`,
-    { detail: { retry_after_s: waitS } },
-  )
+  return new Refusal('approval-asked-often', {
+    values: { limit: askLimit, waitS },
+    detail: { retry_after_s: waitS },
+  })
 }
 
-const noSuch = () =>
-  new Refusal(
-    'not-found',
-    'This request can no longer be answered. If it was yours, ask again on the terminal.',
-  )
+const noSuch = () => new Refusal('approval-over')

@@ -320,7 +320,7 @@ export class Keyrings {
     this.#db.transaction((tx) => {
       const { userId, id, generation, mac, slots } = created.keyring
       if (!tx.insert(keyrings).values({ userId, id, generation, mac }).onConflictDoNothing().run().changes)
-        throw new Refusal('exists', 'This user got a keyring meanwhile. Nothing was changed.')
+        throw new Refusal('keyring-exists')
       this.#ledger.begin(userId)
       for (const slot of slots)
         tx.insert(keySlots)
@@ -567,7 +567,7 @@ export class Keyrings {
    */
   async exportSecret(user: User, passphrase: string, copyPassphrase: string): Promise<string[]> {
     const proof = { opens: byPassphrase(passphrase), ...this.#existing(user.id) }
-    demandLong(copyPassphrase, 'The passphrase for the copy')
+    demandLong(copyPassphrase, 'copy-passphrase-short')
     const keys = await this.#sorted(user.id)
     const task = { proof, keys, copyPassphrase: utf8(copyPassphrase) }
     return this.#pool.run(user.id, 'exportSecret', task, { turn: this.#turn })
@@ -583,8 +583,7 @@ export class Keyrings {
 
   #existing(userId: number) {
     const record = this.#record(userId)
-    if (!record)
-      throw new Refusal('not-found', 'You have no key yet. The operator of this server can make one for you.')
+    if (!record) throw new Refusal('no-key')
     return record
   }
 
@@ -613,9 +612,11 @@ export class Keyrings {
   }
 }
 
-const demandLong = (passphrase: string, what = 'The passphrase') => {
-  if (isTooShort(passphrase))
-    throw new Refusal('bad-request', `${what} needs at least ${chosenSecretCharacters} characters.`)
+const demandLong = (
+  passphrase: string,
+  reason: 'passphrase-short' | 'copy-passphrase-short' = 'passphrase-short',
+) => {
+  if (isTooShort(passphrase)) throw new Refusal(reason, { values: { least: chosenSecretCharacters } })
 }
 
 const newestFirst = [desc(keyPairs.addedAt), asc(keyPairs.fingerprint)]
@@ -642,7 +643,7 @@ const slotThatOpens = ({ opens, keyring }: Proof): { id: string; generation: num
   const slot = keyring.slots.find(({ id, kind }) =>
     'slotId' in opens ? id === opens.slotId && kind === opens.kind : kind === opens.kind,
   )
-  if (!slot) throw new Refusal('wrong-passkey', 'What you brought does not open your key any more.')
+  if (!slot) throw new Refusal('opens-no-more')
   return { id: slot.id, generation: slot.generation }
 }
 
@@ -650,7 +651,7 @@ const idsOf = ({ slots }: Keyring, wanted: string) =>
   slots.filter(({ kind }) => kind === wanted).map(({ id }) => id)
 
 const changedMeanwhile = () =>
-  new Refusal('busy', 'What opens your key was changed at the same moment. Please try again.', {
+  new Refusal('opening-changed', {
     detail: { retry_after_s: 1 },
   })
 

@@ -244,8 +244,7 @@ export class Passkeys {
 
   /** @throws Refusal `not-found` if the user has no key, `exists` if there are too many */
   async registrationOptions(session: Session): Promise<{ options: string }> {
-    if (!(await this.#keyrings.present(session.user.id)))
-      throw new Refusal('not-found', 'You have no key yet, so there is nothing that a passkey could open.')
+    if (!(await this.#keyrings.present(session.user.id))) throw new Refusal('nothing-to-open')
     const known = this.#rows(session.user.id)
     if (known.length >= passkeysPerUser) throw tooMany()
     const { name, address } = session.user
@@ -284,12 +283,11 @@ export class Passkeys {
     const { id } = attested
     // Shorter ones are no random names (WebAuthn L3, credential id: at least 16 octets, at most 1023).
     const idLength = Buffer.from(id, 'base64url').length
-    if (idLength < 16 || idLength > 1023)
-      throw new Refusal('bad-request', 'This passkey names itself in a way that is not permitted.')
+    if (idLength < 16 || idLength > 1023) throw new Refusal('passkey-misnamed')
     // Only of the user's own: what others have is not to be learnt by registering under its name.
     const own = and(eq(passkeys.id, id), eq(passkeys.userId, session.user.id))
     if (this.#db.select({ id: passkeys.id }).from(passkeys).where(own).get())
-      throw new Refusal('exists', 'This device has a passkey here already. Use that one.')
+      throw new Refusal('passkey-exists')
     const firstHash = prfHash ? Buffer.from(prfHash, 'base64url') : null
     const row = {
       ...attested,
@@ -327,7 +325,7 @@ export class Passkeys {
   ): Promise<Passkey> {
     const pending = this.#pending(session)
     if (!pending)
-      throw new Refusal('wrong-passkey', 'This took too long. Please begin again with "Add a passkey".', {
+      throw new Refusal('passkey-added-late', {
         detail: { reason: 'too-late' },
       })
     const { state, prf, kind, nextSalt } = await this.#limited(session, () =>
@@ -356,7 +354,7 @@ export class Passkeys {
       const own = tx.select({ has: count() }).from(passkeys).where(eq(passkeys.userId, row.userId)).get()
       if ((own?.has ?? 0) >= passkeysPerUser) throw tooMany() // others may have been added meanwhile
       if (!tx.insert(passkeys).values(row).onConflictDoNothing().run().changes)
-        throw new Refusal('exists', 'This device has a passkey here already. Use that one.')
+        throw new Refusal('passkey-exists')
     }, immediate)
     return toPasskey(row, kind ? { kind } : undefined)
   }
@@ -383,18 +381,11 @@ export class Passkeys {
     if (firstHash || prf) {
       const again = prf && createHash('sha256').update(decoded(prf.output)).digest()
       if (!firstHash || !again || !timingSafeEqual(firstHash, again))
-        throw new Refusal(
-          'wrong-passkey',
-          'This passkey did not compute the same secret twice, so it cannot keep your key. Nothing was stored.',
-        )
+        throw new Refusal('passkey-computes-anew')
       return 'prf'
     }
     const policy = this.#config.passkeyWithoutPrf
-    if (policy === 'deny')
-      throw new Refusal(
-        'forbidden',
-        'This passkey cannot keep a secret, and the operator of this server does not permit such passkeys.',
-      )
+    if (policy === 'deny') throw new Refusal('passkey-keeps-no-secret')
     return policy === 'allow' || consent ? 'held' : null
   }
 
@@ -449,8 +440,7 @@ export class Passkeys {
       const slot = slots.get(row.id)
       return slot ? [{ ...descriptorOf(row), salt: slot.kind === 'prf' ? slot.salt : null }] : []
     })
-    if (list.length === 0)
-      throw new Refusal('not-found', 'None of your passkeys opens your key. Use the passphrase.')
+    if (list.length === 0) throw new Refusal('no-passkey-opens')
     const challenge = this.#issue(within(who.session, purpose, who.about))
     return { options: await this.#requestOptions(challenge, list) }
   }
@@ -536,11 +526,7 @@ export class Passkeys {
       this.#count(row, state)
       const slot = (await this.#permittedSlots(user.id)).get(row.id)
       if (slot) return opensWith(slot, asserted, nextSalt)
-      throw new Refusal(
-        'wrong-passkey',
-        'This passkey logs you in, but does not open your key. Use another one, or the passphrase.',
-        { detail: { reason: 'logs-in-only' } },
-      )
+      throw new Refusal('passkey-logs-in-only', { detail: { reason: 'logs-in-only' } })
     }
     return this.#limited(session, answered, (refusal) => this.#note(session, refusal))
   }
@@ -552,8 +538,7 @@ export class Passkeys {
       counts.push([this.#asked.pair, `${from} ${sha256(Buffer.from(user)).toString('base64url')}`])
     for (const [limiter, key] of counts) {
       const { consumedPoints, msBeforeNext } = await limiter.penalty(key, 1)
-      if (consumedPoints > limiter.points)
-        throw slowDown('Passkeys were asked for too often here. Use the password', msBeforeNext)
+      if (consumedPoints > limiter.points) throw slowDown('passkeys-asked-often', msBeforeNext)
     }
   }
 
@@ -698,7 +683,7 @@ export class Passkeys {
 
   #refuseLate(challenge: Buffer) {
     if (challenge.readUIntBE(nonceLength, expiryLength) > this.#clock()) return
-    throw new Refusal('wrong-passkey', 'This took longer than five minutes. Please try again.', {
+    throw new Refusal('passkey-late', {
       detail: { reason: 'too-late' },
     })
   }
@@ -707,7 +692,7 @@ export class Passkeys {
   #spend(challenge: Uint8Array) {
     const row = { hash: sha256(challenge), expiresAt: this.#clock() + lifeMs }
     if (!this.#db.insert(spentChallenges).values(row).onConflictDoNothing().run().changes)
-      throw new Refusal('wrong-passkey', 'This was sent already. Please try again.', {
+      throw new Refusal('passkey-sent-twice', {
         detail: { reason: 'sent-twice' },
       })
   }
@@ -792,19 +777,14 @@ const refuseCopy = (
   const counts = known.counter > 0 || state.counter > 0
   const isCopy = counts && state.counter <= known.counter
   if (!isCopy && state.backupEligible === known.backupEligible) return
-  throw new Refusal(
-    'wrong-passkey',
-    'This passkey looks like a copy of another one and was not accepted. It is on your ledger.',
-    { detail: { reason: isCopy ? 'passkey-counter' : 'passkey-backup' } },
-  )
+  throw new Refusal('passkey-copied', { detail: { reason: isCopy ? 'passkey-counter' : 'passkey-backup' } })
 }
 
 /** What was typed as a User ID. */
 const addressIn = (typed: string) => typed.trim().toLowerCase()
 
 const before = (purpose: Purpose, preSession: string | undefined): Bound => {
-  if (!preSession)
-    throw new Refusal('forbidden', 'Your browser sent no cookie. Permit cookies for this site.')
+  if (!preSession) throw new Refusal('no-cookie')
   return { purpose, to: [preSession] }
 }
 
@@ -830,12 +810,7 @@ const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest()
 /** What the slot opens with; its kind is the slot's, whatever came. */
 const opensWith = (slot: PasskeySlot, asserted: Asserted, nextSalt: string): Opens => {
   if (slot.kind === 'held') return { kind: 'held', slotId: slot.slotId }
-  if (!asserted.prf)
-    throw new Refusal(
-      'wrong-passkey',
-      'Your key opens with what this passkey computes, and the browser sent nothing of it. Use the passphrase here.',
-      { detail: { reason: 'no-prf' } },
-    )
+  if (!asserted.prf) throw new Refusal('prf-missing', { detail: { reason: 'no-prf' } })
   const { output, next } = checked(prfShape, asserted.prf)
   refuseSpentNext({ output, next })
   return {
@@ -866,11 +841,7 @@ const refuseSpentNext = ({ output, next }: { output: string; next: string }) => 
   const given = decoded(next)
   const isSpelledOtherwise = given[31]! > 127
   if (!isSpelledOtherwise && !timingSafeEqual(decoded(x!), given)) return
-  throw new Refusal(
-    'wrong-passkey',
-    'The browser sent again what had opened your key once, so nothing was changed. Use the passphrase here.',
-    { detail: { reason: 'no-prf' } },
-  )
+  throw new Refusal('prf-sent-again', { detail: { reason: 'no-prf' } })
 }
 
 const decoded = (base64url: string): Uint8Array => new Uint8Array(Buffer.from(base64url, 'base64url'))
@@ -897,28 +868,20 @@ const label = (name: string) =>
     .trim()
     .slice(0, 60) || 'Passkey'
 
-const noLogIn = (cause?: unknown) =>
-  new Refusal(
-    'bad-credentials',
-    'No user could be logged in with this passkey. Check the User ID, or use the password.',
-    { cause },
-  )
-const noSuch = () => new Refusal('not-found', 'There is no such passkey.')
-const tooMany = () => new Refusal('exists', `You have ${passkeysPerUser} passkeys. Remove one first.`)
-const slowDown = (what: string, waitMs: number) => {
+const noLogIn = (cause?: unknown) => new Refusal('passkey-logs-nobody-in', { cause })
+const noSuch = () => new Refusal('no-passkey')
+const tooMany = () => new Refusal('passkeys-many', { values: { limit: passkeysPerUser } })
+const slowDown = (reason: 'passkeys-refused-often' | 'passkeys-asked-often', waitMs: number) => {
   const waitS = Math.max(1, Math.ceil(waitMs / 1000))
-  return new Refusal('slow-down', `${what}, or wait ${Math.ceil(waitS / 60)} min.`, {
-    detail: { retry_after_s: waitS },
-  })
+  return new Refusal(reason, { values: { waitS }, detail: { retry_after_s: waitS } })
 }
-const tooManyRefused = (waitMs: number) =>
-  slowDown('Too many passkeys were refused here. Use the passphrase', waitMs)
-const notAccepted = () => new Refusal('wrong-passkey', 'This passkey was not accepted. Please try again.')
+const tooManyRefused = (waitMs: number) => slowDown('passkeys-refused-often', waitMs)
+const notAccepted = () => new Refusal('passkey-refused')
 
 const checked = <S extends z.ZodType>(shape: S, value: unknown): z.output<S> => {
   const result = shape.safeParse(value)
   if (result.success) return result.data
-  throw new Refusal('bad-request', 'The answer of the browser could not be read. Please try again.')
+  throw new Refusal('passkey-unreadable')
 }
 
 const parsed = <S extends z.ZodType>(shape: S, text: string): z.output<S> => {

@@ -171,7 +171,7 @@ const clientDataOf = (answer: Assertion | Attestation): Record<string, unknown> 
     const value: unknown = JSON.parse(Buffer.from(answer.response.clientDataJSON, 'base64url').toString())
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
   } catch {} // what is no JSON is refused like any other that is not an object
-  throw new Refusal('bad-request', 'The answer of the browser could not be read. Please try again.')
+  throw new Refusal('passkey-unreadable')
 }
 
 /** The library throws an Error for each thing that is not as it should be; to us each is an expected no. */
@@ -183,8 +183,7 @@ const orRefusal = async <T>(verify: () => Promise<T>): Promise<T> => {
   }
 }
 
-const refused = (cause: unknown) =>
-  new Refusal('wrong-passkey', 'This passkey was not accepted. Please try again.', { cause })
+const refused = (cause: unknown) => new Refusal('passkey-refused', { cause })
 
 const parse = <S extends z.ZodType>(shape: S, text: string): z.output<S> => {
   let json: unknown
@@ -198,5 +197,5 @@ const parse = <S extends z.ZodType>(shape: S, text: string): z.output<S> => {
 
 const parsed = <T>(result: z.ZodSafeParseResult<T>): T => {
   if (result.success) return result.data
-  throw new Refusal('bad-request', 'The answer of the browser could not be read. Please try again.')
+  throw new Refusal('passkey-unreadable')
 }

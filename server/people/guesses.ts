@@ -63,16 +63,9 @@ export class Guesses {
       const count = await this.#limiters[name].get(key)
       if (!count || count.consumedPoints < limits[name].points) continue
       if (name === 'userInRow' || name === 'pairInRow')
-        throw new Refusal(
-          'slow-down',
-          `Too many wrong tries of this ${guess.what}. Please ask the operator of this server.`,
-        )
+        throw new Refusal('guessed-in-row', { values: { what: guess.what } })
       const waitS = Math.max(1, Math.ceil(count.msBeforeNext / 1000))
-      throw new Refusal(
-        'slow-down',
-        `Too many wrong tries. Please wait ${Math.ceil(waitS / 60)} min and try again.`,
-        { detail: { retry_after_s: waitS } },
-      )
+      throw new Refusal('guessed-often', { values: { waitS }, detail: { retry_after_s: waitS } })
     }
   }
 

@@ -110,5 +110,4 @@ export class LetterNumbers {
   #mac = (content: string) => this.#secret.mac('letter', content)
 }
 
-export const sentAlready = () =>
-  new Refusal('exists', 'This letter was sent already. It is in Sent; nothing was sent a second time.')
+export const sentAlready = () => new Refusal('letter-left')

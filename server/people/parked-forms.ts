@@ -127,10 +127,7 @@ export class ParkedForms {
       )
       .get()!
     if (others.forms >= parkedFormLimit || (others.octets ?? 0) + content.length > limit)
-      throw new Refusal(
-        'too-large',
-        'Too much that you wrote or attached waits already. Send it or save it as a draft; what is left unsent is forgotten after an hour.',
-      )
+      throw new Refusal('much-is-parked')
     const nonce = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', keyOf(read), nonce).setAAD(nameOf(read))
     const sealed = Buffer.concat([nonce, cipher.update(content), cipher.final(), cipher.getAuthTag()])

@@ -37,17 +37,6 @@ export class Quota {
   require(userId: number, octets: number) {
     if (this.full([userId], octets).length === 0) return
     const { used, quota } = this.space(userId)
-    throw new Refusal(
-      'over-quota',
-      `There is no room for this: ${inUnits(used)} of ${inUnits(quota)} are used. Delete mail, also from the Trash, and try again.`,
-    )
+    throw new Refusal('no-room', { values: { used, quota } })
   }
-}
-
-/** As people read it: `1.2 MiB`. */
-const inUnits = (octets: number): string => {
-  const units = ['octets', 'KiB', 'MiB', 'GiB', 'TiB']
-  const place = octets < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(octets) / 10))
-  const value = octets / 1024 ** place
-  return `${place === 0 || value >= 100 ? Math.round(value) : Number(value.toFixed(1))} ${units[place]}`
 }

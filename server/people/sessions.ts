@@ -162,7 +162,7 @@ export class Sessions {
   /** @throws Refusal `not-found` if the user has no such session */
   async endOwn(user: User, id: string): Promise<void> {
     const { ended, tell } = this.#endWhere(and(eq(sessions.id, id), eq(sessions.userId, user.id))!, 'ended')
-    if (ended === 0) throw new Refusal('not-found', 'That terminal is logged out already.')
+    if (ended === 0) throw new Refusal('terminal-logged-out')
     tell()
   }
 
@@ -261,7 +261,7 @@ export class Sessions {
   }
 }
 
-const sessionEnded = () => new Refusal('no-session', 'This session has ended. Please log in again.')
+const sessionEnded = () => new Refusal('session-ended')
 
 const hash = (token: string): Uint8Array =>
   createHash('sha256').update('wafer/session/v1').update(token).digest()

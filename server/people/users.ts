@@ -58,7 +58,7 @@ export class Users {
       .onConflictDoNothing()
       .returning(columns)
       .get()
-    if (!row) throw new Refusal('exists', `There is a user ${address} already.`)
+    if (!row) throw new Refusal('user-exists', { values: { address } })
     return row
   }
 
@@ -77,7 +77,7 @@ export class Users {
   /** The same, where an unknown user is a refusal. */
   async named(address: string): Promise<User> {
     const user = await this.byAddress(address)
-    if (!user) throw new Refusal('not-found', `There is no user ${oneLine(address)}.`)
+    if (!user) throw new Refusal('no-user', { values: { address: oneLine(address) } })
     return user
   }
 
@@ -125,8 +125,7 @@ export class Users {
    * @throws Refusal `bad-request` for a short one or the old one again, `no-session`; as {@link logIn} does
    */
   async changePassword(session: Session, old: string, password: string): Promise<void> {
-    if (acceptable(password).normalize('NFC') === old.normalize('NFC'))
-      throw new Refusal('bad-request', 'The new password is the old one. Nothing was changed.')
+    if (acceptable(password).normalize('NFC') === old.normalize('NFC')) throw new Refusal('password-same')
     const { user, requireStands } = await this.logIn(session.user.address, old, session.address)
     const passwordHash = await this.#turnstile.pass(() => this.#hash(password))
     const tell = this.#db.transaction((tx) => {
@@ -204,12 +203,11 @@ const stretch = (password: string, { memoryKiB, passes, nonce }: Parameters): Pr
     tagLength: 32,
   })
 
-const wrongLogIn = () => new Refusal('bad-credentials', 'User ID or password is wrong.')
+const wrongLogIn = () => new Refusal('wrong-log-in')
 
 const unpadded = (octets: Buffer) => octets.toString('base64').replace(/=+$/, '')
 
 const acceptable = (password: string) => {
-  if (isTooShort(password))
-    throw new Refusal('bad-request', `A password needs at least ${chosenSecretCharacters} characters.`)
+  if (isTooShort(password)) throw new Refusal('password-short', { values: { least: chosenSecretCharacters } })
   return password
 }

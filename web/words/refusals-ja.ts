@@ -52,6 +52,9 @@ export const refusalsInJapanese: Sentences = {
   'in-reply-to-what': 'in_reply_toがあなたのメールでもMessage-IDでもありません。',
   'file-without-content': ({ name }) => `添付ファイル「${name}」に中身がありません。`,
   'body-large': '大きすぎます。何も行われていません。',
+  'request-cut-off': '送信が途中で終わりました。',
+  'large-bodies-wait':
+    'サーバーは別の大きな手紙を処理しています。何も行われていません。1分後にもう一度お試しください。',
   'body-not-json': '本体がJSONではありません。',
   'body-deep': ({ levels }) => `本体の入れ子が${levels}段を超えています。何も行われていません。`,
   'body-of-many-values': ({ values, files, addresses }) =>
