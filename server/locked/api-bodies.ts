@@ -108,28 +108,19 @@ export const parseBody = <C extends Call>(call: C, octets: Uint8Array): Body<C> 
     const text = new TextDecoder().decode(octets)
     json = text.trim() === '' ? {} : JSON.parse(text)
   } catch (cause) {
-    throw new Refusal('bad-request', 'The body is not JSON.', { cause })
+    throw new Refusal('body-not-json', { cause })
   }
   const parsed = bodies[call].safeParse(json)
   if (parsed.success) return parsed.data as Body<C>
   const [issue] = parsed.error.issues
   if (issue?.code === 'unrecognized_keys')
-    throw new Refusal(
-      'bad-request',
-      `There is no member "${issue.keys[0]?.slice(0, 100)}" in this call. Nothing was done.`,
-    )
+    throw new Refusal('member-unknown', { values: { member: `${issue.keys[0]?.slice(0, 100)}` } })
   const member = issue?.path.join('.')
-  if (issue?.message === tooLarge)
-    throw new Refusal(
-      'too-large',
-      member === 'attachments'
-        ? `A letter takes ${attachmentLimit} files at most. Nothing was sent.`
-        : `The member "${member}" is larger than it may be. Nothing was done.`,
-    )
-  throw new Refusal(
-    'bad-request',
-    member ? `The member "${member}" is missing or malformed.` : 'The body is malformed.',
-  )
+  if (issue?.message === tooLarge && member === 'attachments')
+    throw new Refusal('files-many', { values: { limit: attachmentLimit } })
+  if (issue?.message === tooLarge) throw new Refusal('member-large', { values: { member: `${member}` } })
+  if (member) throw new Refusal('member-malformed', { values: { member } })
+  throw new Refusal('body-malformed')
 }
 
 /** Counts depth, members and elements: a parser would have made an object of each before anybody could. */
@@ -150,16 +141,11 @@ const refuseStructure = (octets: Uint8Array) => {
       depth += 1
       values += 1
     } else if (octet === comma) values += 1
-    if (depth > jsonDepthLimit)
-      throw new Refusal(
-        'bad-request',
-        `The body is nested in more than ${jsonDepthLimit} levels. Nothing was done.`,
-      )
+    if (depth > jsonDepthLimit) throw new Refusal('body-deep', { values: { levels: jsonDepthLimit } })
     if (values > jsonValueLimit)
-      throw new Refusal(
-        'too-large',
-        `The body has more than ${jsonValueLimit} members and elements; a letter takes ${attachmentLimit} files and ${recipientLimit} addresses. Nothing was done.`,
-      )
+      throw new Refusal('body-of-many-values', {
+        values: { values: jsonValueLimit, files: attachmentLimit, addresses: recipientLimit },
+      })
   }
 }
 const [quote, backslash, comma] = [0x22, 0x5c, 0x2c]

@@ -83,15 +83,13 @@ export const parseRecipients = (typed: Typed, mode: 'strict' | 'as typed' = 'str
   }
   const [to, cc, bcc] = [field(typed.to), field(typed.cc), field(typed.bcc)]
   if (bad.length > 0 && mode === 'strict')
-    throw new Refusal('bad-address', `This is not a mail address: ${bad.slice(0, namedLimit).join(', ')}.`, {
+    throw new Refusal('addresses-malformed', {
+      values: { addresses: bad.slice(0, namedLimit) },
       detail: { addresses: bad.slice(0, namedLimit) },
     })
   const all = [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))]
   if (all.length > recipientLimit && mode === 'strict')
-    throw new Refusal(
-      'too-large',
-      `A letter goes to ${recipientLimit} addresses at most, and this names ${all.length}. Send it in several letters.`,
-    )
+    throw new Refusal('recipients-many', { values: { limit: recipientLimit, named: all.length } })
   return { to, cc, bcc, all }
 }
 

@@ -103,7 +103,7 @@ export class CryptoPool {
     this.#closed = true
     for (const child of this.#children) child.end()
     this.#spare?.end()
-    for (const { fail } of this.#queue) fail(new Refusal('busy', 'The server is being stopped.'))
+    for (const { fail } of this.#queue) fail(new Refusal('server-stops'))
     this.#queue = []
   }
 
@@ -227,7 +227,7 @@ class Child {
   async run(operation: keyof Operations, task: unknown, sent: () => void): Promise<unknown> {
     const id = ++this.#lastId
     const timer = setTimeout(() => {
-      this.#waiting.get(id)?.reject(new Refusal('failed', 'This took too long and was given up.'))
+      this.#waiting.get(id)?.reject(new Refusal('took-too-long'))
       this.end()
     }, taskLimitMs)
     try {
@@ -272,7 +272,7 @@ class Child {
 }
 
 const isBusy = () =>
-  new Refusal('busy', 'The server is busy. Please try again in a few seconds.', {
+  new Refusal('server-busy', {
     detail: { retry_after_s: 5 },
   })
-const interrupted = () => new Refusal('failed', 'The work was stopped before it was done. Please try again.')
+const interrupted = () => new Refusal('work-stopped')

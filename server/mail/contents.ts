@@ -63,7 +63,7 @@ export class Contents {
         .from(contentPieces)
         .where(which)
         .get()?.octets
-      if (!piece) throw new Refusal('not-found', 'There is no such message.')
+      if (!piece) throw new Refusal('no-message')
       at += piece.copy(whole, at)
     }
     return whole

@@ -110,15 +110,8 @@ export class Correspondents {
       }))
     const keys = usable.filter(({ addresses }) => addresses.length <= addressLimit)
     if (usable.length > 0 && keys.length === 0)
-      throw new Refusal(
-        'bad-key',
-        `The key names more than ${addressLimit} addresses. Nobody can look through so many, so it is not taken.`,
-      )
-    if (keys.length === 0)
-      throw new Refusal(
-        'bad-key',
-        'There is no public key in it that can be used. Paste the whole block, from BEGIN to END.',
-      )
+      throw new Refusal('key-of-many-addresses', { values: { limit: addressLimit } })
+    if (keys.length === 0) throw new Refusal('no-public-key')
     return keys
   }
 

@@ -200,15 +200,14 @@ export class Letters {
       await this.#keyrings.requireSigner(user.id)
     }
     const addressed = await this.#parsed(user, letter)
-    if (addressed.all.length === 0)
-      throw new Refusal('bad-address', 'Who is it to? The letter has no recipient.')
+    if (addressed.all.length === 0) throw new Refusal('no-recipient')
     const keys = letter.encrypt ? await this.#keysFor(user, addressed.all) : null
     try {
       await this.#outbox.resolve(addressed.all)
     } catch (error) {
       if (!(error instanceof Refusal) || error.code !== 'no-relay') throw error
       const { id } = await this.#saveDraft(user, letter, { number, draft })
-      throw new Refusal('no-relay', error.message, { detail: { ...error.detail, draft: id } })
+      throw error.with({ draft: id })
     }
 
     const written = contentOf(asWritten(letter))
@@ -404,8 +403,7 @@ export class Letters {
    * @throws Refusal `not-found`, `key-in-use`, `allowance-required`
    */
   async draft(session: Session, keyToken: string | null, id: number): Promise<Draft> {
-    if ((await this.#draftOf(session.user, id)) === null)
-      throw new Refusal('not-found', 'There is no such draft.')
+    if ((await this.#draftOf(session.user, id)) === null) throw new Refusal('no-draft')
     const { security } = await this.#mailboxes.message(session.user.id, id)
     const { mail } =
       security === 'encrypted'
@@ -466,11 +464,7 @@ export class Letters {
     const copyTo = keys ? await this.#ownKey(session.user) : []
     // What is only kept is nowhere but here; what leaves could be read on the way by who took the key.
     if (keys && (await this.#keyrings.copyKey(userId))?.uses.revoked?.hard)
-      throw new Refusal(
-        'bad-key',
-        'Your own key was revoked as no longer safe, and a copy for you would be encrypted to it. Import another key, or send without encryption.',
-        { detail: { reason: 'own-key-revoked' } },
-      )
+      throw new Refusal('own-key-revoked', { detail: { reason: 'own-key-revoked' } })
     const seen = [...new Set([...addressed.to, ...addressed.cc].map(({ address }) => address))]
     const unseen = addressed.all.filter((address) => !seen.includes(address))
     const groups = keys
@@ -481,10 +475,7 @@ export class Letters {
       return [...new Map(all.map((key) => [Buffer.from(key).toString('base64'), key])).values()]
     }
     if (groups.length > 1 && groups.length * message.length > separateOctetsLimit)
-      throw new Refusal(
-        'too-large',
-        `Encrypted, each Bcc is a mail of its own, and with these files ${groups.length} of them are too much for one letter. Send it in several letters.`,
-      )
+      throw new Refusal('bcc-large', { values: { mails: groups.length } })
     const all = async (protect: (encryptTo: Uint8Array[]) => Promise<Uint8Array>) => {
       const mails: Outgoing[] = []
       for (const recipients of groups)

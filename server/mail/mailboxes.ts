@@ -306,7 +306,7 @@ export class Mailboxes {
       .onConflictDoNothing()
       .returning()
       .get()
-    if (!row) throw new Refusal('exists', `There is a folder ${folderName(name)} already.`)
+    if (!row) throw new Refusal('folder-exists', { values: { name: folderName(name) } })
     return row
   }
 
@@ -318,7 +318,7 @@ export class Mailboxes {
       .from(folders)
       .where(and(eq(folders.userId, userId), sql`lower(${folders.name}) = lower(${folderName(name)})`))
       .get()
-    if (taken && taken.id !== id) throw new Refusal('exists', `There is a folder ${taken.name} already.`)
+    if (taken && taken.id !== id) throw new Refusal('folder-exists', { values: { name: taken.name } })
     this.#db
       .update(folders)
       .set({ name: folderName(name) })
@@ -426,7 +426,7 @@ export class Mailboxes {
       .from(messages)
       .where(this.#own(userId, [id]))
       .get()
-    if (!row) throw new Refusal('not-found', 'There is no such message.')
+    if (!row) throw new Refusal('no-message')
     return row
   }
 
@@ -437,7 +437,7 @@ export class Mailboxes {
       .from(messages)
       .where(this.#own(userId, [id]))
       .get()
-    if (!row?.contentId) throw new Refusal('not-found', 'There is no such message.')
+    if (!row?.contentId) throw new Refusal('no-message')
     return this.#contents.read(row.contentId)
   }
 
@@ -516,14 +516,13 @@ export class Mailboxes {
       .from(folders)
       .where(and(eq(folders.userId, userId), which))
       .get()
-    if (!row) throw new Refusal('not-found', 'There is no such folder.')
+    if (!row) throw new Refusal('no-folder')
     return row
   }
 
   #ownFolder(userId: number, id: number): Folder {
     const folder = this.#foundFolder(userId, eq(folders.id, id))
-    if (folder.kind !== 'user')
-      throw new Refusal('bad-request', `The folder ${folder.name} cannot be changed.`)
+    if (folder.kind !== 'user') throw new Refusal('folder-fixed', { values: { name: folder.name } })
     return folder
   }
 
@@ -589,14 +588,13 @@ const unreadable: Row = {
 
 const folderName = (name: string): string => {
   const trimmed = name.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').trim()
-  if (trimmed === '' || trimmed.length > 60 || trimmed.includes('/'))
-    throw new Refusal('bad-request', 'A folder needs a name of at most 60 characters, without a slash.')
+  if (trimmed === '' || trimmed.length > 60 || trimmed.includes('/')) throw new Refusal('folder-name')
   return trimmed
 }
 
 const cursorOf = (before: string | null): [number, number] | [null, null] => {
   if (before === null) return [null, null]
   const [, arrivedAt, id] = before.match(/^(\d{1,15})-(\d{1,15})$/) ?? []
-  if (!arrivedAt || !id) throw new Refusal('bad-request', 'That page does not exist.')
+  if (!arrivedAt || !id) throw new Refusal('no-such-place')
   return [Number(arrivedAt), Number(id)]
 }

@@ -134,18 +134,11 @@ export class Outbox {
       else if (recipient === 'elsewhere') outside.push(address)
       else local.push({ address, user: recipient })
     }
-    if (seen.size === 0)
-      throw new Refusal('bad-address', 'The mail has no recipient.', { detail: { addresses: [] } })
+    if (seen.size === 0) throw new Refusal('mail-without-recipient', { detail: { addresses: [] } })
     if (bad.length > 0)
-      throw new Refusal('bad-address', `There is no mailbox ${listed(bad)}. Please correct the address.`, {
-        detail: { addresses: bad },
-      })
+      throw new Refusal('no-mailbox', { values: { addresses: bad }, detail: { addresses: bad } })
     if (outside.length > 0 && !this.#config.relay)
-      throw new Refusal(
-        'no-relay',
-        `This server sends mail to its own users only, and ${listed(outside)} is not one of them. Its operator can set a relay.`,
-        { detail: { addresses: outside } },
-      )
+      throw new Refusal('no-relay', { values: { addresses: outside }, detail: { addresses: outside } })
     return { local, outside }
   }
 
@@ -528,7 +521,7 @@ export class Outbox {
     const report = undeliverable(row, failed, { hostname: this.#config.hostname, now: this.#clock() })
     try {
       const full = this.#db.transaction(await this.#mailboxes.prepare([row.userId], report), immediate)
-      if (full.length > 0) throw new Refusal('over-quota', 'The mailbox is full.')
+      if (full.length > 0) throw new Refusal('mailbox-full')
     } catch (error) {
       this.#log.error(
         { id: row.id, codes: codesOf(error) },
@@ -799,11 +792,6 @@ const isMailAddress = (text: string) => {
     return false
   }
 }
-
-const listed = (addresses: string[]) =>
-  addresses.length > 3
-    ? `${addresses.slice(0, 3).join(', ')} and ${addresses.length - 3} more`
-    : addresses.join(', ')
 
 /** What went wrong, without the words of the database, which may quote a mail. */
 const codesOf = (error: unknown): string[] =>

@@ -92,7 +92,7 @@ export class Reading {
             })),
           )
         : asItCame
-    if (!found) throw new Refusal('not-found', 'There is no such attachment.')
+    if (!found) throw new Refusal('no-attachment')
     return found
   }
 

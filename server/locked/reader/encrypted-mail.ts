@@ -121,8 +121,7 @@ export const partsOf = async (
     const attachment = listed.find((each) => each.id === id)
     if (!entity || !attachment || entity.type.startsWith('multipart/')) return null
     rest -= attachment.size
-    if (rest < 0 && ids.length > 1)
-      throw new Refusal('too-large', 'The attached files are too large for one letter. Leave some out.')
+    if (rest < 0 && ids.length > 1) throw new Refusal('files-large')
     return { name: attachment.name, type: entity.type, octets: contentOf(entity) }
   })
 }

@@ -10,20 +10,19 @@ import { packets } from './openpgp-packets.ts'
 
 /** One transferable secret key (RFC 9580 §10.2) each. @throws Refusal `bad-key` that says what the file is instead */
 export const secretKeysIn = (file: Uint8Array): Uint8Array[] => {
-  if (file.length === 0) throw badKey('The file is empty.')
+  if (file.length === 0) throw new Refusal('key-file-empty')
   if (file.length > keyFileLimit)
-    throw badKey(`The file is larger than ${keyFileLimit / 1024 / 1024} MiB: it cannot be a key alone.`)
+    throw new Refusal('key-file-large', { values: { limitMiB: keyFileLimit / 1024 / 1024 } })
   const text = plainText(file)
   const blocks = armoredBlocks(text)
   const sources = blocks.filter(({ type }) => type === 'PRIVATE KEY BLOCK').map(({ octets }) => octets)
   if (blocks.length === 0 && file[0]! & 0x80 && !isUtf16(file)) sources.push(file)
-  if (sources.length === 0) throw badKey(otherwise(text, new Set(blocks.map(({ type }) => type))))
+  if (sources.length === 0) throw new Refusal(otherwise(text, new Set(blocks.map(({ type }) => type))))
   const keys = sources.flatMap((source) => split(source, 5))
-  if (keys.length > keysOfFile)
-    throw badKey(`There are more than ${keysOfFile} keys in the file. Export those that you need alone.`)
+  if (keys.length > keysOfFile) throw new Refusal('key-file-of-many', { values: { limit: keysOfFile } })
   if (keys.length > 0) return keys
-  if (sources.some((source) => split(source, 6).length > 0)) throw badKey(publicOnly)
-  throw badKey('There is no OpenPGP secret key in the file, or it is damaged. Export it once more.')
+  if (sources.some((source) => split(source, 6).length > 0)) throw new Refusal('key-file-public')
+  throw new Refusal('key-file-without-key')
 }
 
 /** Of armored text the packets of its blocks, of binary these themselves; each certificate, or signature alone. */
@@ -66,24 +65,16 @@ const plainText = (file: Uint8Array): string => {
   return before ? text.replaceAll(`\n${before}`, '\n').replace(before, '') : text
 }
 
-const publicOnly =
-  'The file has the public half of a key only. Export the secret one: gpg --armor --export-secret-keys ADDRESS'
-
-/** What a file is that is no secret key, and what to do. */
-const otherwise = (text: string, types: Set<string>): string => {
-  if (types.has('PUBLIC KEY BLOCK')) return publicOnly
-  if (types.has('MESSAGE')) return 'The file is an encrypted message, not a key. Decrypt it first.'
-  if (types.size) return 'The file is signed text, not a key.'
-  if (/-----BEGIN PGP PRIVATE KEY BLOCK-----/.test(text))
-    return 'The key in the file is cut off: its END line is missing. Copy the whole block, from BEGIN to END.'
+/** What a file is that is no secret key. */
+const otherwise = (text: string, types: Set<string>) => {
+  if (types.has('PUBLIC KEY BLOCK')) return 'key-file-public'
+  if (types.has('MESSAGE')) return 'key-file-encrypted'
+  if (types.size) return 'key-file-signed-text'
+  if (/-----BEGIN PGP PRIVATE KEY BLOCK-----/.test(text)) return 'key-file-cut-off'
   if (/-----BEGIN (OPENSSH|RSA|EC|DSA) PRIVATE KEY-----|^PuTTY-User-Key-File/m.test(text))
-    return 'The file is a key for SSH or TLS, not an OpenPGP key.'
-  if (/-----BEGIN (ENCRYPTED )?(PRIVATE KEY|CERTIFICATE)-----/.test(text))
-    return 'The file is a key or certificate for TLS or S/MIME, not an OpenPGP key.'
-  if (/\(\d*:?(shadowed-|protected-)?private-key/.test(text))
-    return 'The file is from inside GnuPG’s own store. Export the key: gpg --armor --export-secret-keys ADDRESS'
-  if (/AGE-SECRET-KEY-/i.test(text)) return 'The file is a key of age, not an OpenPGP key.'
-  return 'The file is not an OpenPGP secret key, which begins with BEGIN PGP PRIVATE KEY BLOCK or is binary.'
+    return 'key-file-of-ssh'
+  if (/-----BEGIN (ENCRYPTED )?(PRIVATE KEY|CERTIFICATE)-----/.test(text)) return 'key-file-of-tls'
+  if (/\(\d*:?(shadowed-|protected-)?private-key/.test(text)) return 'key-file-of-gnupg-store'
+  if (/AGE-SECRET-KEY-/i.test(text)) return 'key-file-of-age'
+  return 'key-file-of-something'
 }
-
-const badKey = (sentence: string) => new Refusal('bad-key', sentence)

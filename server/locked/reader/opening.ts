@@ -47,7 +47,7 @@ export const openWithin = async (root: Entity, path: string, keys: OpenKeys): Pr
 const sealedOf = (root: Entity, part: string): Sealed => {
   if (part) {
     const found = isolatedOf(root).find(({ id }) => id === part)
-    if (!found) throw new Refusal('not-found', 'There is no encrypted part of that name in this mail.')
+    if (!found) throw new Refusal('no-encrypted-part')
     return isolatedSealed(found)
   }
   const shape = shapeOf(root)
@@ -56,13 +56,8 @@ const sealedOf = (root: Entity, part: string): Sealed => {
   }
   if (shape.kind === 'encrypted-inline') return blockSealed(shape.text, 0, root, true)
   const parts = isolatedOf(root).map(({ id }) => id)
-  if (!parts.length)
-    throw new Refusal('not-encrypted', 'This mail is not encrypted: there is nothing to decrypt.')
-  throw new Refusal(
-    'cannot-decrypt',
-    'Only a part of this mail is encrypted. It opens alone, in a view of its own.',
-    { detail: { reason: 'parts', parts } },
-  )
+  if (!parts.length) throw new Refusal('not-encrypted')
+  throw new Refusal('parts-open-alone', { detail: { reason: 'parts', parts } })
 }
 
 const isolatedSealed = (found: Isolated): Sealed => {
@@ -100,14 +95,10 @@ const binary = (octets: Uint8Array): Uint8Array =>
 
 /** One sentence, whatever happened: a differing one would answer an attacker's question. */
 const undecryptable = (cause?: unknown) =>
-  new Refusal(
-    'cannot-decrypt',
-    'This mail could not be decrypted. It may be damaged or not be an encrypted mail at all.',
-    {
-      cause,
-      detail: { reason: 'undecryptable' },
-    },
-  )
+  new Refusal('undecryptable', {
+    cause,
+    detail: { reason: 'undecryptable' },
+  })
 
 const openSealed = async (sealed: Sealed, keys: OpenKeys): Promise<Opened> => {
   if (!sealed.octets?.length) throw undecryptable()
@@ -148,13 +139,9 @@ const decryptMessage = async (octets: Uint8Array, keys: OpenKeys): Promise<Messa
   // That it names our key is to be read from outside; why it does not open is not said.
   if (!sessionKeys.length && encrypted.isOurs) throw undecryptable()
   if (!sessionKeys.length) {
-    throw new Refusal(
-      'cannot-decrypt',
-      'This mail is not encrypted to any of your keys, so it cannot be opened here.',
-      {
-        detail: { reason: 'no-key' },
-      },
-    )
+    throw new Refusal('not-to-your-keys', {
+      detail: { reason: 'no-key' },
+    })
   }
   let cause: unknown
   for (const key of sessionKeys) {

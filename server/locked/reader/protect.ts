@@ -26,7 +26,7 @@ export const protect = async (
     ...encryptTo.map(readCertificate),
     ...copyTo.map(forCopies),
   ]).catch((cause) => {
-    throw new Refusal('bad-key', 'One of the recipients’ keys cannot be read. Ask for it again.', { cause })
+    throw new Refusal('recipient-key-unreadable', { cause })
   })
   let message: string
   try {
@@ -41,13 +41,9 @@ export const protect = async (
       },
     })
   } catch (cause) {
-    throw new Refusal(
-      'bad-key',
-      'One of the recipients’ keys cannot be used to encrypt: it is expired, revoked or too weak.',
-      {
-        cause,
-      },
-    )
+    throw new Refusal('recipient-key-unfit', {
+      cause,
+    })
   }
   const boundary = newBoundary()
   return lines(

@@ -254,7 +254,7 @@ export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) =
         const part = await signingPart(signingKeys)
         if (part) return { signingKeys, signingKeyIDs: [part.getKeyID()], config: settings }
       }
-      throw new Refusal('bad-key', 'None of your keys can sign now. They still open mail.')
+      throw new Refusal('keys-only-read')
     }
     return await work({
       ids: async () => {
@@ -402,7 +402,7 @@ const sealSlot = async (
     return { id: slot.share.slotId, kind: slot.kind, params, generation: slot.generation, wrapped }
   } catch (cause) {
     // A point of small order (RFC 9180 §7.1.4) makes a shared secret that everybody knows.
-    throw new Refusal('wrong-passkey', 'The browser sent a key that cannot be used.', { cause })
+    throw new Refusal('prf-unusable', { cause })
   }
 }
 
@@ -455,28 +455,25 @@ const openSlot = async (proof: Proof): Promise<Uint8Array> => {
       const dek = await unwrapped(opens.passphrase)
       opens.passphrase.fill(0)
       if (dek) return dek
-      throw new Refusal('wrong-passphrase', 'This is not the passphrase of your key.')
+      throw new Refusal('wrong-passphrase')
     }
     case 'recovery': {
       const code = codeOctets(opens.code)
       const dek = code && (await unwrapped(code))
       if (dek) return dek
-      throw new Refusal('wrong-passphrase', 'This is not the recovery code of your key.')
+      throw new Refusal('wrong-recovery-code')
     }
     case 'prf': {
       const dek = await openPrfSlot(wrapping, slot, opens.output)
       opens.output.fill(0)
       if (dek) return dek
-      throw new Refusal(
-        'wrong-passkey',
-        'This passkey was right, but what it computed does not open your key.',
-      )
+      throw new Refusal('prf-opens-nothing')
     }
     case 'held': {
       const { credential } = JSON.parse(slot.params) as { credential: string }
       const dek = await unwrapped(Buffer.from(credential))
       if (dek) return dek
-      throw new Refusal('wrong-passkey', 'What the server kept for this passkey does not open your key.')
+      throw new Refusal('held-opens-nothing')
     }
   }
 }
@@ -794,7 +791,7 @@ const openParts = async (parts: Part[], passphrase: Uint8Array) => {
         failure,
       )
     if (isWrong)
-      throw new Refusal('wrong-passphrase', 'This is not the passphrase of the key in the file.', {
+      throw new Refusal('key-passphrase-wrong', {
         cause: failure,
       })
     if (/memory/i.test(chain(failure)))
