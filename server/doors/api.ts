@@ -34,7 +34,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
   /** Who asks, with a live session. @throws Refusal `no-session` */
   const authenticated = async (c: Context) => {
     const { session, keyToken } = await ask(c)
-    if (!session) throw new Refusal('no-session', 'Log in first: there is no such session, or it has ended.')
+    if (!session) throw new Refusal('log-in-first')
     return { session, keyToken, userId: session.user.id }
   }
 
@@ -69,7 +69,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     const user = session?.user.id ?? null
     const { blocks, size } = await bodies.read(incoming, {
       limit: octetLimitOf(call),
-      sentence: tooLarge,
+      reason: 'body-large',
       user,
     })
     if (size <= parsedHereOctets) return parseBody(call, Buffer.concat(blocks))
@@ -138,8 +138,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       const { userId } = await authenticated(c)
       const folder = await mailboxes.folderNamed(userId, c.req.param('name'))
       const [before, offset] = [c.req.query('before'), c.req.query('offset')]
-      if (before !== undefined && offset !== undefined)
-        throw new Refusal('bad-request', 'A page begins either before another or at an offset, not both.')
+      if (before !== undefined && offset !== undefined) throw new Refusal('before-or-offset')
       const page = await mailboxes.page(userId, folder.id, {
         before: before ?? null,
         offset: offsetOf(offset),
@@ -216,7 +215,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .post('/allowance/stop', async (c) => {
       const { session } = await authenticated(c)
       const { confirm, of } = await body(c, 'stop', session)
-      if (!confirm) throw new Refusal('unconfirmed', 'Stopping the other use needs {"confirm": true}.')
+      if (!confirm) throw new Refusal('stop-unconfirmed')
       await allowances.stop(session, of)
       return c.body(null, 204)
     })
@@ -244,7 +243,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .get('/approval', async (c) => {
       const { session } = await authenticated(c)
       const state = await approvals.state(session)
-      if (!state) throw new Refusal('not-found', 'This session has not asked for an approval.')
+      if (!state) throw new Refusal('approval-not-asked')
       return c.json({ state })
     })
     .post('/sign', async (c) => {
@@ -265,7 +264,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         isLetGo: true,
         attachments: attachments.splice(0).map(({ name, type, content, data }) => {
           const octets = content ?? data
-          if (!octets) throw new Refusal('bad-request', `The attachment "${name}" has no content.`)
+          if (!octets) throw new Refusal('file-without-content', { values: { name } })
           return { name, type, octets }
         }),
         inReplyTo: await repliedTo(services, session, in_reply_to ?? null),
@@ -396,15 +395,14 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         return c.json({ offered, revoked: looked.revoked })
       }
       const key = keys.find(({ fingerprint }) => fingerprint === accept.toLowerCase())
-      if (!key)
-        throw new Refusal('bad-key', 'There is no key with that fingerprint in it. Nothing was accepted.')
+      if (!key) throw new Refusal('no-such-fingerprint')
       await correspondents.accept(userId, key)
       return c.json({ fingerprint: key.fingerprint, addresses: key.addresses }, 201)
     })
     .delete('/correspondents/:fingerprint', async (c) => {
       const { userId } = await authenticated(c)
       if (!(await correspondents.remove(userId, c.req.param('fingerprint').toLowerCase())))
-        throw new Refusal('not-found', 'There is no such accepted key.')
+        throw new Refusal('no-accepted-key')
       return c.body(null, 204)
     })
 
@@ -448,15 +446,13 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
       return c.json({ events, next: rows.length > limit ? String(rows[limit - 1]!.id) : null })
     })
 
-    .all('*', () => problem(new Refusal('not-found', 'There is no such call.')))
+    .all('*', () => problem(new Refusal('no-call')))
     .onError((error, c) => {
       const refusal = services.refusalOf(error)
       if (refusal) return problem(refusal)
       const { name, message, stack } = error
       services.log.error({ err: { name, message, stack }, path: c.req.routePath }, 'unexpected error')
-      return problem(
-        new Refusal('failed', 'Something went wrong on the server. Nothing was changed; please try again.'),
-      )
+      return problem(new Refusal('went-wrong'))
     })
 }
 
@@ -490,22 +486,20 @@ const holderOf = ({ grant, terminal, since, last_used }: Holder) => ({
   last_used: time(last_used),
 })
 
-const tooLarge = 'This is larger than this call takes. Nothing was done.'
-
 const idOf = (c: Context): number => {
   const id = c.req.param('id') ?? ''
-  if (!/^\d{1,15}$/.test(id)) throw new Refusal('not-found', 'There is no such message.')
+  if (!/^\d{1,15}$/.test(id)) throw new Refusal('no-message')
   return Number(id)
 }
 
 const limitOf = (text: string | undefined, usual: number, most: number): number => {
   if (text === undefined) return usual
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Refusal('bad-request', 'The limit is not a number above 0.')
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new Refusal('limit-no-number')
   return Math.min(Number(text), most)
 }
 
 const offsetOf = (text = '0'): number => {
-  if (!/^\d{1,9}$/.test(text)) throw new Refusal('bad-request', 'The offset is not a number.')
+  if (!/^\d{1,9}$/.test(text)) throw new Refusal('offset-no-number')
   return Number(text)
 }
 
@@ -565,7 +559,6 @@ const repliedTo = async (
 }
 
 const oneMessageId = (text: string) => {
-  if (!/^<[^<>\s]+>$/.test(text))
-    throw new Refusal('bad-request', 'in_reply_to is neither a message of yours nor a Message-ID.')
+  if (!/^<[^<>\s]+>$/.test(text)) throw new Refusal('in-reply-to-what')
   return text
 }

@@ -18,7 +18,7 @@ export class Bodies {
    * Reads a body. A large one is whole when its turn to be worked on has come, which it keeps until {@link release}.
    *
    * @param limit in octets
-   * @param sentence what the person is told who sent more
+   * @param reason what the person is told who sent more
    * @param user who sends it, null for a stranger
    * @returns blocks, whose concatenation is the body: nothing large is copied here
    * @throws Refusal `too-large`; the rest is read and forgotten, so that the answer can be read. `busy` when its turn
@@ -26,11 +26,11 @@ export class Bodies {
    */
   async read(
     incoming: IncomingMessage,
-    { limit, sentence, user }: { limit: number; sentence: string; user: number | null },
+    { limit, reason, user }: { limit: number; reason: 'body-large' | 'form-large'; user: number | null },
   ): Promise<{ blocks: Uint8Array[]; size: number }> {
     const refuse = () => {
       incoming.resume()
-      throw new Refusal('too-large', sentence)
+      throw new Refusal(reason)
     }
     if (Number(incoming.headers['content-length'] ?? 0) > limit) refuse()
     const blocks: Uint8Array[] = []
@@ -81,7 +81,7 @@ export class Bodies {
         incoming.off('close', gone)
         error ? reject(error) : resolve()
       }
-      const gone = () => end(new Refusal('bad-request', 'The request ended before it was whole.'))
+      const gone = () => end(new Refusal('request-cut-off'))
       const deadline = setTimeout(() => {
         incoming.resume()
         end(isBusy())
@@ -132,14 +132,7 @@ type Large = {
   next: () => void
 }
 
-const isBusy = () =>
-  new Refusal(
-    'busy',
-    'The server is busy with other large letters. Nothing was done; please try again in a minute.',
-    {
-      detail: { retry_after_s: 60 },
-    },
-  )
+const isBusy = () => new Refusal('large-bodies-wait', { detail: { retry_after_s: 60 } })
 
 const begin = (large: Large, state: 'reading' | 'working') => {
   large.state = state

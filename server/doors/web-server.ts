@@ -244,8 +244,7 @@ const routes = (services: Services) => {
       const { body, headers } = notEncryptedPage(site.origin, c.req.header('accept-language'))
       return new Response(body, { status: 426, headers })
     }
-    if (!isOwnHost(host, config, site.origin))
-      throw new Refusal('misdirected', 'This server goes by another name.')
+    if (!isOwnHost(host, config, site.origin)) throw new Refusal('other-name')
     try {
       await next()
     } finally {
@@ -288,11 +287,7 @@ const routes = (services: Services) => {
         if (c.req.path === '/login') visit.form = only(visit.form, ['user', 'next', 'park'])
         else if (c.req.path === '/c' || c.req.path.startsWith('/setup/') || visit.form.get('park'))
           visit.form = { ...visit.form, trouble: 'old' }
-        else
-          throw new Refusal(
-            'forbidden',
-            'This form is too old, or not from this site. Go back, reload the page and try again.',
-          )
+        else throw new Refusal('form-old')
       }
     }
     if (!visit.session && !isPublic(c.req.path))
@@ -304,7 +299,7 @@ const routes = (services: Services) => {
   })
   app.route('/', page.app as unknown as Hono<Env>)
 
-  app.notFound((c) => refused(c, new Refusal('not-found', 'There is no such page.')))
+  app.notFound((c) => refused(c, new Refusal('no-page')))
   app.onError((error, c) => {
     const refusal = services.refusalOf(error)
     if (refusal) return refused(c, refusal)
@@ -312,10 +307,7 @@ const routes = (services: Services) => {
       { err: { name: error.name, message: error.message, stack: error.stack }, path: c.req.routePath },
       'unexpected error',
     )
-    return refused(
-      c,
-      new Refusal('failed', 'Something went wrong on the server. Nothing was changed; please try again.'),
-    )
+    return refused(c, new Refusal('went-wrong'))
   })
 
   const refused = async (c: Context<Env>, refusal: Refusal): Promise<Response> => {
@@ -579,7 +571,7 @@ const refuseForeignOrigin = (c: Context<Env>, services: Services, publicOrigin: 
     (origin !== undefined && !own.includes(origin)) ||
     (site !== undefined && site !== 'same-origin' && site !== 'none')
   )
-    throw new Refusal('forbidden', 'This form was sent from another site. Nothing was changed.')
+    throw new Refusal('form-foreign')
 }
 
 const emptyForm: Form = { trouble: null, limit: 0, get: () => '', all: () => [], files: () => [] }
@@ -610,22 +602,21 @@ const readForm = async (c: Context<Env>, limit: number): Promise<Form> => {
     if (size > limit && mayBeCut && size <= drainedLimit) continue
     if (size > limit) {
       c.env.incoming.resume() // the rest is read and forgotten, so that the answer can be read
-      throw new Refusal('too-large', 'This is larger than may be sent here. Send less, or in parts.')
+      throw new Refusal('form-large')
     }
     chunks.push(chunk)
   }
   const boundary = type.match(/boundary="?([^";]+)/i)?.[1]
   const isCut = size > limit
   const body = isCut ? upToLastPart(Buffer.concat(chunks), boundary ?? '') : Buffer.concat(chunks)
-  if (occurrences(body, boundary ?? '&') > fieldLimit)
-    throw new Refusal('bad-request', 'This form has too many fields.')
+  if (occurrences(body, boundary ?? '&') > fieldLimit) throw new Refusal('form-of-many-fields')
   const fields = new Map<string, string[]>()
   const files = new Map<string, UploadedFile[]>()
   let data: FormData
   try {
     data = await new Response(body, { headers: { 'Content-Type': type } }).formData()
   } catch (cause) {
-    throw new Refusal('bad-request', 'This form could not be read.', { cause })
+    throw new Refusal('form-unreadable', { cause })
   }
   for (const [name, value] of data as unknown as Iterable<[string, string | File]>) {
     if (typeof value === 'string') add(fields, name, value)
@@ -646,8 +637,7 @@ const readForm = async (c: Context<Env>, limit: number): Promise<Form> => {
 /** Of a multipart body that was cut off, the parts that are whole (RFC 2046 §5.1.1). */
 const upToLastPart = (body: Buffer, boundary: string) => {
   const end = body.lastIndexOf(`\r\n--${boundary}`)
-  if (!boundary || end < 0)
-    throw new Refusal('too-large', 'This is larger than may be sent here. Send less, or in parts.')
+  if (!boundary || end < 0) throw new Refusal('form-large')
   return Buffer.concat([body.subarray(0, end), Buffer.from(`\r\n--${boundary}--\r\n`)])
 }
 
