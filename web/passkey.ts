@@ -12,6 +12,7 @@ import {
   base64URLStringToBuffer as octetsOf,
   type PublicKeyCredentialCreationOptionsJSON,
   type PublicKeyCredentialRequestOptionsJSON,
+  type RegistrationResponseJSON,
   startAuthentication,
   startRegistration,
   bufferToBase64URLString as textOf,
@@ -19,16 +20,19 @@ import {
 
 type Salts = { first: string; second?: string }
 type Prf = { eval?: Salts; evalByCredential?: Record<string, Salts> }
-type Options = PublicKeyCredentialRequestOptionsJSON & { extensions?: { prf?: Prf } }
-type Outputs = { first?: ArrayBuffer; second?: ArrayBuffer }
+type Options = Omit<PublicKeyCredentialRequestOptionsJSON, 'extensions'> & {
+  extensions?: { prf?: Prf | undefined }
+}
+type Octets = Uint8Array<ArrayBuffer>
+type Outputs = { first: Octets | undefined; second: Octets | undefined }
 
 const form = document.querySelector<HTMLFormElement>('form[data-kind]')!
 const said = document.querySelector<HTMLElement>('#said')!
 
 /** The browser wants salts as octets; in JSON they are text. */
-const withOctets = <T extends { extensions?: unknown }>(options: T): T => {
+const withOctets = <T>(options: { extensions?: unknown }): T => {
   const prf = (options.extensions as { prf?: Prf } | undefined)?.prf
-  if (!prf) return options
+  if (!prf) return options as T
   const octets = ({ first, second }: Salts) => ({
     first: octetsOf(first),
     ...(second ? { second: octetsOf(second) } : {}),
@@ -43,14 +47,25 @@ const withOctets = <T extends { extensions?: unknown }>(options: T): T => {
         }
       : {}),
   }
-  return { ...options, extensions: { ...(options.extensions as object), prf: converted } }
+  return { ...options, extensions: { ...(options.extensions as object), prf: converted } } as T
 }
 
-const outputsOf = (results: unknown): Outputs =>
-  (results as { prf?: { results?: Outputs } }).prf?.results ?? {}
+/**
+ * What a passkey computed: 32 octets each. In place of ArrayBuffers some password managers give views or plain lists
+ * of numbers, and in place of nothing empty ones.
+ */
+const outputsOf = ({ clientExtensionResults }: { clientExtensionResults: unknown }): Outputs => {
+  const { prf } = (clientExtensionResults ?? {}) as { prf?: { results?: Record<string, unknown> } }
+  const output = (name: string) => {
+    const value = prf?.results?.[name]
+    const octets = new Uint8Array(typeof value === 'object' && value ? (value as ArrayBuffer) : []).slice()
+    return octets.length === 32 ? octets : undefined
+  }
+  return { first: output('first'), second: output('second') }
+}
 
 /** The public half of the X25519 key that the second output makes: HKDF-SHA256, then RFC 7748. */
-const publicKeyOf = async (output: ArrayBuffer): Promise<string> => {
+const publicKeyOf = async (output: Octets): Promise<string> => {
   const { subtle } = crypto
   const secret = await subtle.importKey('raw', output, 'HKDF', false, ['deriveBits'])
   const info = new TextEncoder().encode('wafer/prf/v1')
@@ -76,48 +91,116 @@ const publicKeyOf = async (output: ArrayBuffer): Promise<string> => {
   return textOf(await subtle.deriveBits({ name: 'X25519', public: base }, own, 256))
 }
 
+/**
+ * The browser's answer, within the time that the options give. A browser ends a call by itself then; a password manager
+ * that answers in its place may not.
+ */
+const inTime = <T>(answer: Promise<T>, timeoutMs = 5 * 60_000): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const late = () => reject(new DOMException('expected an answer in time, got none', 'TimeoutError'))
+    const timer = setTimeout(late, timeoutMs)
+    answer.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+
+const answerTo = (options: Options): Promise<AuthenticationResponseJSON> =>
+  inTime(startAuthentication({ optionsJSON: withOctets(options) }), options.timeout)
+
+const withPrf = (options: Options, prf: Prf | undefined): Options => ({
+  ...options,
+  extensions: { ...options.extensions, prf },
+})
+
+/** For one passkey alone, whose salts then need no table. */
+const forOne = (options: Options, id: string): Options => {
+  const salts = options.extensions?.prf?.evalByCredential?.[id]
+  const allowCredentials = options.allowCredentials?.filter((each) => each.id === id) ?? []
+  return withPrf({ ...options, allowCredentials }, salts && { eval: salts })
+}
+
+/** The passkey whose second question failed: the next press asks for it alone. */
+let chosen: string | undefined
+
+/**
+ * The answer of one of the passkeys that the options allow, with what it computes. Some password managers answer
+ * `evalByCredential` without a result, or fail at it, and `eval` rightly. So one passkey is asked by `eval`; of several
+ * the one that gave no result is asked once more, by `eval`. Where a press failed already, the first question is which
+ * passkey it is, and no more. Both answers are to the same challenge, and one of them is sent.
+ */
+const answerWithPrf = async (options: Options): Promise<AuthenticationResponseJSON> => {
+  const { allowCredentials = [], extensions } = options
+  const one = allowCredentials.length === 1 ? allowCredentials[0]!.id : chosen
+  chosen = undefined
+  if (one) return answerTo(forOne(options, one))
+  const hasFailed = newest > 1
+  const answer = await answerTo(hasFailed ? withPrf(options, undefined) : options)
+  // At the log-in a passkey that computes nothing is welcome as it is; two touches each time would be none.
+  const isEnough = Boolean(form.dataset.enough)
+  const mayCompute = extensions?.prf?.evalByCredential?.[answer.id] && !outputsOf(answer).second
+  if (!mayCompute || (isEnough && !hasFailed)) return answer
+  chosen = answer.id
+  say('again')
+  const second = await answerTo(forOne(options, answer.id)).catch((error: unknown) => {
+    if (isEnough) return answer
+    throw error
+  })
+  chosen = undefined
+  return second
+}
+
 /** An assertion as the server takes it: the PRF results beside it, never in it. */
 const assertedWith = async (options: Options, useBrowserAutofill = false): Promise<string> => {
-  const response: AuthenticationResponseJSON = await startAuthentication({
-    optionsJSON: withOctets(options),
-    useBrowserAutofill,
-  })
-  const { first, second } = outputsOf(response.clientExtensionResults)
+  const response = await (useBrowserAutofill
+    ? startAuthentication({ optionsJSON: withOctets(options), useBrowserAutofill })
+    : answerWithPrf(options))
+  const { first, second } = outputsOf(response)
   response.clientExtensionResults = {}
   let prf: { output: string; next: string } | undefined
   // A browser that cannot derive the key has no use of the outputs; the server then says what is missing.
   if (first && second)
     prf = await publicKeyOf(second).then(
-      (next) => ({ output: textOf(first), next }),
+      (next) => ({ output: textOf(first.buffer), next }),
       () => undefined,
     )
   return JSON.stringify({ response: JSON.stringify(response), prf })
 }
 
+/** The passkey that this page has made; it stays on the device whatever happens here, and there is no second one. */
+let made: { response: RegistrationResponseJSON; first: Octets | undefined; questions: number } | undefined
+
 /** A new passkey, and the hash of its first PRF output, by which the server knows it again at the check. */
 const attestationWith = async (options: PublicKeyCredentialCreationOptionsJSON): Promise<string> => {
-  const { prf } = (options.extensions ?? {}) as { prf?: Prf }
-  const response = await startRegistration({ optionsJSON: withOctets(options) })
-  const results = response.clientExtensionResults as { prf?: { enabled?: boolean } }
-  let { first } = outputsOf(results)
-  response.clientExtensionResults = results.prf
-    ? ({ prf: { enabled: results.prf.enabled === true } } as object)
-    : {}
-  if (!first && prf?.eval) {
+  const salts = (options.extensions as { prf?: Prf } | undefined)?.prf?.eval
+  made ??= await newPasskey(options)
+  if (!made.first && salts && made.questions < 2) {
+    made.questions += 1
+    say('again')
     // Some authenticators evaluate only at an assertion. This one proves nothing and goes nowhere.
-    const again = await startAuthentication({
-      optionsJSON: withOctets({
-        challenge: textOf(crypto.getRandomValues(new Uint8Array(32)).buffer),
-        rpId: options.rp.id,
-        userVerification: 'required',
-        allowCredentials: [{ id: response.id, type: 'public-key' }],
-        extensions: { prf: { eval: { first: prf.eval.first } } },
-      } as Options),
-    }).catch(() => null)
-    first = again ? outputsOf(again.clientExtensionResults).first : undefined
+    const question: Options = {
+      challenge: textOf(crypto.getRandomValues(new Uint8Array(32)).buffer),
+      rpId: options.rp.id!,
+      ...(options.timeout ? { timeout: options.timeout } : {}),
+      userVerification: 'required',
+      allowCredentials: [{ id: made.response.id, type: 'public-key' }],
+      extensions: { prf: { eval: { first: salts.first } } },
+    }
+    try {
+      made.first = outputsOf(await answerTo(question)).first
+    } catch (error) {
+      // Browsers may want a press for each question; whoever says no twice goes on without.
+      if (made.questions < 2) throw error
+    }
   }
+  const { response, first } = made
   const prfHash = first && textOf(await crypto.subtle.digest('SHA-256', first))
   return JSON.stringify({ response, prfHash })
+}
+
+const newPasskey = async (options: PublicKeyCredentialCreationOptionsJSON) => {
+  const response = await inTime(startRegistration({ optionsJSON: withOctets(options) }), options.timeout)
+  const { first } = outputsOf(response)
+  const { prf } = (response.clientExtensionResults ?? {}) as { prf?: { enabled?: boolean } }
+  response.clientExtensionResults = prf ? ({ prf: { enabled: prf.enabled === true } } as object) : {}
+  return { response, first, questions: 0 }
 }
 
 const put = (name: string, value: string) => {
@@ -178,7 +261,7 @@ const go = async (withProof: boolean, autofill = false) => {
   } catch (error) {
     // A suggestion that was not taken, or an earlier press: nothing went wrong.
     if (autofill || round !== newest) return
-    say(sentences[(error as Error).name] ?? 'failed', true)
+    say(made ? 'made' : (sentences[(error as Error).name] ?? 'failed'), true)
     console.info(String(error))
   }
 }

@@ -104,6 +104,9 @@ const en = {
   passkeyReadyToStore: (store: string, other: string | null) =>
     `Type your passphrase, then press ${store}; your browser then asks for the new passkey once more.${other ? ` Or leave the passphrase empty, and press ${other}.` : ''}`,
   passkeyAsks: 'Your browser asks for your passkey now: finger, face, PIN or security key.',
+  passkeyAsksAgain: 'Your browser asks for the same passkey once more, for the secret that it computes.',
+  passkeyMade:
+    'The passkey is made, but it did not answer yet whether it can keep a secret. Press the button once more.',
   passkeyFailed: 'That did not work, or was cancelled. Nothing was changed; you may try again.',
   passkeyKnown:
     'This device has a passkey of yours for this site already, and makes no second one. Use that one, or make one with another device.',
@@ -295,7 +298,7 @@ const en = {
     'in-elsewhere': () =>
       'You are logged in. Your key is not open here, as another terminal is using it. To use it here, press Decrypt.',
     'in-only': () =>
-      'You are logged in. Your key is not open, as this passkey does not open it here. Press Decrypt, and use the passphrase.',
+      'You are logged in. Your key is not open, as this passkey does not open it here. Press Decrypt, and use the passphrase or a passkey that opens it.',
     'in-closed': () => 'You are logged in. Your key could not be opened just now. Press Decrypt to open it.',
     'passkey-renamed': () => 'The passkey has its new name.',
     'passkey-removed': () =>
@@ -636,10 +639,6 @@ const japaneseSentences: [RegExp, string][] = [
   [/^This device has a passkey here already/, 'この機器にはすでにパスキーがあります。それを使ってください。'],
   [/^This passkey names itself/, 'このパスキーは登録できない形式です。別の機器を使ってください。'],
   [
-    /^This passkey did not compute the same secret twice/,
-    'このパスキーは同じ秘密を二度計算できなかったので、鍵を守れません。保存しませんでした。',
-  ],
-  [
     /^This passkey cannot keep a secret/,
     'このパスキーは秘密を保てません。このサーバーはそのようなパスキーを認めていません。',
   ],
@@ -773,6 +772,9 @@ const ja: Words = {
   passkeyReadyToStore: (store, other) =>
     `パスフレーズを入力して「${store}」を押すと、ブラウザーが新しいパスキーをもう一度求めます。${other ? `パスフレーズを空のまま「${other}」を押すこともできます。` : ''}`,
   passkeyAsks: 'ブラウザーがパスキーを求めています(指紋、顔、PIN、セキュリティキー)。',
+  passkeyAsksAgain: 'パスキーが計算する値のために、ブラウザーが同じパスキーをもう一度求めています。',
+  passkeyMade:
+    'パスキーは作られましたが、秘密を保てるかどうかまだわかりません。もう一度ボタンを押してください。',
   passkeyFailed: 'できなかったか、取り消されました。何も変わっていません。もう一度試せます。',
   passkeyKnown:
     'この機器には、このサイトのあなたのパスキーがすでにあり、二つ目は作れません。それを使うか、別の機器で作ってください。',
@@ -951,7 +953,7 @@ const ja: Words = {
     'in-elsewhere': () =>
       'ログインしました。別の端末が鍵を使っているため、ここでは開いていません。ここで使うには「復号」を押してください。',
     'in-only': () =>
-      'ログインしました。このパスキーではここで鍵を開けません。「復号」を押し、パスフレーズを使ってください。',
+      'ログインしました。このパスキーではここで鍵を開けません。「復号」を押し、パスフレーズか、鍵を開けるパスキーを使ってください。',
     'in-closed': () => 'ログインしました。今は鍵を開けませんでした。「復号」を押すと開けます。',
     'passkey-renamed': () => 'パスキーの名前を変えました。',
     'passkey-removed': () =>

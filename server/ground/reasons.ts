@@ -280,7 +280,15 @@ export const reasons = {
   'passkey-added-late': ['wrong-passkey', 'This took too long. Please begin again with "Add a passkey".'],
   'passkey-computes-anew': [
     'wrong-passkey',
-    'This passkey did not compute the same secret twice, so it cannot keep your key. Nothing was stored.',
+    'This passkey did not compute the same secret twice. Nothing was stored. Try it once more here: what it computes twice in a row is taken. If it never does, it cannot keep your key.',
+  ],
+  'passkey-computes-after-all': [
+    'wrong-passkey',
+    'This passkey can keep a secret after all. Nothing was stored yet: try it out once more, to see whether it computes the same again.',
+  ],
+  'passkey-computes-no-more': [
+    'wrong-passkey',
+    'This passkey computed a secret before, and now the browser sent nothing of it. Nothing was stored. Try again; if it stays so, add the passkey with another browser or device.',
   ],
   'passkey-keeps-no-secret': [
     'forbidden',
@@ -309,7 +317,7 @@ export const reasons = {
   'prf-unusable': ['wrong-passkey', 'The browser sent a key that cannot be used.'],
   'prf-opens-nothing': [
     'wrong-passkey',
-    'This passkey was right, but what it computed does not open your key.',
+    'This passkey was right, but what it computed this time does not open your key. Reach it the way you did when you added it, without another device between; or use the passphrase.',
   ],
   'held-opens-nothing': ['wrong-passkey', 'What the server kept for this passkey does not open your key.'],
   'passkey-logs-nobody-in': [

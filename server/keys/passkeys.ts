@@ -367,23 +367,28 @@ export class Passkeys {
     const state = await verifiedAssertion(assertion, { ...this.#site, challenge, credential: pending })
     refuseCopy(pending, state)
     const prf = input.asserted.prf ? checked(prfShape, input.asserted.prf) : null
-    const kind = this.#slotKind(pending.firstHash, prf, input.consent)
+    const kind = prf ? this.#computedTwice(pending, prf.output) : this.#withoutPrf(pending, input.consent)
     if (prf) refuseSpentNext(prf)
     return { state, prf, kind, nextSalt }
   }
 
-  #slotKind(
-    firstHash: Uint8Array | null,
-    prf: { output: string; next: string } | null,
-    consent: boolean,
-  ): 'prf' | 'held' | null {
+  /**
+   * A slot is made for a passkey that computed the same twice in a row. One that did not may try again with what it
+   * computed now: some evaluate at an assertion alone, and over another way (hybrid) to other values than when made.
+   */
+  #computedTwice(pending: Pending, output: string): 'prf' {
+    const hash = sha256(decoded(output))
+    const before = pending.firstHash
+    if (before && timingSafeEqual(before, hash)) return 'prf'
+    const waits = and(eq(pendingPasskeys.sessionId, pending.sessionId), eq(pendingPasskeys.id, pending.id))
+    const expiresAt = this.#clock() + pendingLifeMs
+    this.#db.update(pendingPasskeys).set({ firstHash: hash, expiresAt }).where(waits).run()
+    throw new Refusal(before ? 'passkey-computes-anew' : 'passkey-computes-after-all')
+  }
+
+  #withoutPrf({ firstHash }: Pending, consent: boolean): 'held' | null {
     // What computed a secret once must do so again: a result that was taken away on its way is no reason to do without.
-    if (firstHash || prf) {
-      const again = prf && createHash('sha256').update(decoded(prf.output)).digest()
-      if (!firstHash || !again || !timingSafeEqual(firstHash, again))
-        throw new Refusal('passkey-computes-anew')
-      return 'prf'
-    }
+    if (firstHash) throw new Refusal('passkey-computes-no-more')
     const policy = this.#config.passkeyWithoutPrf
     if (policy === 'deny') throw new Refusal('passkey-keeps-no-secret')
     return policy === 'allow' || consent ? 'held' : null

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Sqlite from 'better-sqlite3'
 import * as openpgp from 'openpgp'
+import type { Refusal } from '../../server/ground/refusal.ts'
 import { parseServerSecret } from '../../server/ground/server-secret.ts'
 import { byPassphrase as opensByPassphrase } from '../../server/keys/keyrings.ts'
 import {
@@ -18,6 +19,7 @@ import {
 } from '../../server/keys/webauthn.ts'
 import * as secretKeys from '../../server/locked/vault/secret-keys.ts'
 import type { Session } from '../../server/people/sessions.ts'
+import { wordsIn } from '../../web/words.ts'
 import { Authenticator, type Bent, prf, publicKeyOf } from '../support/authenticator.ts'
 import { passphrase, password, problem, type Terminal, type World, world } from '../support/world.ts'
 
@@ -270,6 +272,62 @@ test('D5: a PRF that was evaluated once and not again, or gave another value, is
     'evaluated once only',
   )
   assert.deepEqual(await at.passkeys.list(at.user.id), [])
+})
+
+test('Authenticators: what a passkey computes twice in a row is taken, whatever it computed when it was made', async (t) => {
+  for (const [made, words] of [
+    [{ evaluates: false }, /can keep a secret after all.*try it out once more/],
+    [{ prf: 'other' }, /did not compute the same secret twice.*Try it once more/],
+  ] as const) {
+    const at = await desk(t)
+    const { passkeys, session, authenticator } = at
+    const { options } = await passkeys.registrationOptions(session)
+    const begun = await passkeys.beginRegistration(session, authenticator.create(options, made))
+    const finish = (asked: string, bent: Bent = {}) =>
+      passkeys.finishRegistration(session, {
+        name: 'Telephone',
+        asserted: authenticator.get(asked, bent),
+        proof: byPassphrase,
+        consent: true,
+      })
+    await assert.rejects(finish(begun.options), { code: 'wrong-passkey', message: words })
+    const again = async () => (await passkeys.registrationCheck(session))!
+    assert.equal((await again()).prf, true)
+    // What it computed is not forgotten where it computes nothing or another value the next time.
+    await assert.rejects(finish((await again()).options, { prf: false }), {
+      code: 'wrong-passkey',
+      message: /computed a secret before.*Nothing was stored/,
+    })
+    at.server.pass(60_000)
+    await refusedAs('wrong-passkey', finish((await again()).options, { prf: 'other' }))
+    at.server.pass(90_000)
+    await refusedAs('wrong-passkey', finish((await again()).options), 'twice, but not in a row')
+    assert.deepEqual(await passkeys.list(at.user.id), [])
+    assert.equal((await finish((await again()).options)).slot, 'prf')
+    await at.allowances.grantByPasskey(session, authenticator.get(await unlockOptions(at)))
+  }
+})
+
+test('Authenticators: a passkey that computes another value over hybrid opens nothing then, and all as before when it is right', async (t) => {
+  const at = await desk(t)
+  await register(at)
+  const { allowances, session, authenticator } = at
+  const table = () =>
+    at.db.$client.prepare("SELECT generation, params, hex(wrapped) FROM key_slots WHERE kind = 'prf'").get()
+  const before = table()
+  const overHybrid = authenticator.get(await unlockOptions(at), { prf: 'other' })
+  await assert.rejects(
+    allowances.grantByPasskey(session, overHybrid),
+    (error: Refusal) => {
+      assert.equal(error.code, 'wrong-passkey')
+      assert.match(error.message, /passkey was right.*without another device between; or use the passphrase/)
+      assert.match(wordsIn.ja.refusal(error), /別の機器を介さず/)
+      return true
+    },
+  )
+  assert.deepEqual(table(), before)
+  assert.deepEqual(await refusals(at.terminal), ['wrong-passkey'])
+  await allowances.grantByPasskey(session, authenticator.get(await unlockOptions(at)))
 })
 
 test('A wrong passphrase at the registration leaves the new passkey waiting for two minutes', async (t) => {

@@ -32,8 +32,8 @@ export type Bent = {
   userHandle?: string | null
   /** Of the options' credentials, which one; of several, the first known one otherwise. */
   credential?: string
-  /** Says that it has no PRF. */
-  prf?: false
+  /** Says that it has no PRF; or computes another value, as when reached over hybrid. */
+  prf?: false | 'other'
   /** Of a new passkey: the credential id, the ways to reach it, and how it is attested. */
   id?: string
   transports?: string[]
@@ -108,7 +108,7 @@ export class Authenticator {
     )
     const salt = options.extensions.prf?.eval.first
     const evaluates = this.#prf && (bent.evaluates ?? true) && bent.prf !== false && salt
-    const prfHash = evaluates && sha256(this.#evaluate(credential, salt)).toString('base64url')
+    const prfHash = evaluates && sha256(this.#evaluate(credential, salt, bent)).toString('base64url')
     const response = {
       id,
       rawId: id,
@@ -153,8 +153,8 @@ export class Authenticator {
     })
     const salts = options.extensions?.prf?.evalByCredential?.[id]
     if (!salts?.second || !this.#prf || bent.prf === false) return { response }
-    const output = this.#evaluate(credential, salts.first).toString('base64url')
-    return { response, prf: { output, next: publicKeyOf(this.#evaluate(credential, salts.second)) } }
+    const output = this.#evaluate(credential, salts.first, bent).toString('base64url')
+    return { response, prf: { output, next: publicKeyOf(this.#evaluate(credential, salts.second, bent)) } }
   }
 
   /** The same secrets in another case, where the counter stands as it stood. */
@@ -182,8 +182,8 @@ export class Authenticator {
     ])
   }
 
-  #evaluate({ prfSecret }: Credential, salt: string): Buffer {
-    return prf(prfSecret, Buffer.from(salt, 'base64url'))
+  #evaluate({ prfSecret }: Credential, salt: string, bent: Bent): Buffer {
+    return prf(bent.prf === 'other' ? sha256(prfSecret) : prfSecret, Buffer.from(salt, 'base64url'))
   }
 
   #derive(what: string, number: string): Buffer {

@@ -107,6 +107,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
           kind={user ? 'get' : 'discover'}
           options={options}
           once={Boolean(user) && !status}
+          enough
           otherwise={words.otherwisePassword}
           stuck={user ? words.stuck.user : words.stuck.site}
         >

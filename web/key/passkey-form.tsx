@@ -24,6 +24,8 @@ export const PasskeyForm = (props: {
   proof?: string
   /** Asks as soon as the page is there. */
   once?: boolean
+  /** An answer is good for something also where the passkey computed nothing. */
+  enough?: boolean
   /** What else can be done where no script runs. */
   otherwise: string
   /** What else can be done where it fails again and again. */
@@ -32,12 +34,14 @@ export const PasskeyForm = (props: {
   ready?: string
   children?: Child
 }) => {
-  const { visit, words, action, kind, options, proof, once, otherwise, stuck, ready, children } = props
+  const { visit, words, action, kind, options, proof, once, enough, otherwise, stuck, ready, children } =
+    props
   const data = {
     'data-kind': kind,
     'data-options': options,
     'data-proof': proof,
     'data-once': once ? 1 : undefined,
+    'data-enough': enough ? 1 : undefined,
   }
   return (
     <Form visit={visit} action={action} data={data}>
@@ -53,7 +57,9 @@ export const PasskeyForm = (props: {
           aria-live="polite"
           data-ready={visit.usualAddress ? '' : (ready ?? words.passkeyReady)}
           data-asks={words.passkeyAsks}
+          data-again={words.passkeyAsksAgain}
           data-failed={`${words.passkeyFailed} ${stuck}`}
+          data-made={kind === 'create' ? words.passkeyMade : undefined}
           data-known={kind === 'create' ? words.passkeyKnown : undefined}
           data-site={words.passkeySite}
           data-unfit={words.passkeyUnfit}

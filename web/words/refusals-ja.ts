@@ -115,7 +115,11 @@ export const refusalsInJapanese: Sentences = {
   'passkey-misnamed': 'このパスキーは登録できない形式です。別の機器を使ってください。',
   'passkey-added-late': '時間がかかりすぎました。「パスキーを追加」からやり直してください。',
   'passkey-computes-anew':
-    'このパスキーは同じ秘密を二度計算できなかったので、鍵を守れません。保存しませんでした。',
+    'このパスキーは同じ秘密を二度計算しませんでした。保存していません。もう一度お試しください。続けて二度同じになれば保存します。ならなければ、鍵を守れません。',
+  'passkey-computes-after-all':
+    'このパスキーは秘密を保てるようです。まだ保存していません。同じ秘密を計算できるか、もう一度お試しください。',
+  'passkey-computes-no-more':
+    'このパスキーは前に秘密を計算しましたが、今回はブラウザーが送りませんでした。保存していません。もう一度試し、それでもできなければ、別のブラウザーか機器で追加してください。',
   'passkey-keeps-no-secret':
     'このパスキーは秘密を保てません。このサーバーはそのようなパスキーを認めていません。',
   'passkey-unreadable': 'ブラウザーの応答を読めませんでした。もう一度お試しください。',
@@ -131,7 +135,8 @@ export const refusalsInJapanese: Sentences = {
   'prf-sent-again':
     '一度鍵を開いた値をブラウザーがまた送りました。何も変わっていません。ここではパスフレーズを使ってください。',
   'prf-unusable': passkeyOpensNothing,
-  'prf-opens-nothing': passkeyOpensNothing,
+  'prf-opens-nothing':
+    'パスキーは合っていますが、今回計算した値では鍵を開けません。追加したときと同じように(別の機器を介さずに)使うか、パスフレーズを使ってください。',
   'held-opens-nothing': passkeyOpensNothing,
   'passkey-logs-nobody-in':
     'このパスキーではログインできませんでした。ユーザーIDを確かめるか、パスワードを使ってください。',
