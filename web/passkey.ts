@@ -179,7 +179,7 @@ const attestationWith = async (options: PublicKeyCredentialCreationOptionsJSON):
       challenge: textOf(crypto.getRandomValues(new Uint8Array(32)).buffer),
       rpId: options.rp.id!,
       ...(options.timeout ? { timeout: options.timeout } : {}),
-      userVerification: 'required',
+      userVerification: options.authenticatorSelection?.userVerification ?? 'required',
       allowCredentials: [{ id: made.response.id, type: 'public-key' }],
       extensions: { prf: { eval: { first: salts.first } } },
     }

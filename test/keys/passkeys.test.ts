@@ -316,15 +316,12 @@ test('Authenticators: a passkey that computes another value over hybrid opens no
     at.db.$client.prepare("SELECT generation, params, hex(wrapped) FROM key_slots WHERE kind = 'prf'").get()
   const before = table()
   const overHybrid = authenticator.get(await unlockOptions(at), { prf: 'other' })
-  await assert.rejects(
-    allowances.grantByPasskey(session, overHybrid),
-    (error: Refusal) => {
-      assert.equal(error.code, 'wrong-passkey')
-      assert.match(error.message, /passkey was right.*without another device between; or use the passphrase/)
-      assert.match(wordsIn.ja.refusal(error), /別の機器を介さず/)
-      return true
-    },
-  )
+  await assert.rejects(allowances.grantByPasskey(session, overHybrid), (error: Refusal) => {
+    assert.equal(error.code, 'wrong-passkey')
+    assert.match(error.message, /passkey was right.*without another device between; or use the passphrase/)
+    assert.match(wordsIn.ja.refusal(error), /別の機器を介さず/)
+    return true
+  })
   assert.deepEqual(table(), before)
   assert.deepEqual(await refusals(at.terminal), ['wrong-passkey'])
   await allowances.grantByPasskey(session, authenticator.get(await unlockOptions(at)))
