@@ -15,7 +15,7 @@ import { root } from './ground/places.ts'
 import { Refusal } from './ground/refusal.ts'
 import type { Added } from './keys/keyrings.ts'
 import { stateOf } from './locked/key-uses.ts'
-import type { Services } from './main.ts'
+import type { Services } from './services.ts'
 
 type Call = {
   arguments: string[]

@@ -10,7 +10,7 @@ import { Bodies } from './doors/request-body.ts'
 import { startWebServer } from './doors/web-server.ts'
 import { type Clock, clockFault, steadyClock } from './ground/clock.ts'
 import { type Config, localOrigin } from './ground/config.ts'
-import { type Database, databaseFile, newestStoredTime, openDatabase } from './ground/database.ts'
+import { databaseFile, newestStoredTime, openDatabase } from './ground/database.ts'
 import { Refusal } from './ground/refusal.ts'
 import { type Epoch, openEpoch, openServerSecret } from './ground/server-secret.ts'
 import { type ServingLock, tryExclusive, tryShared } from './ground/serving-lock.ts'
@@ -35,45 +35,8 @@ import { ParkedForms } from './people/parked-forms.ts'
 import { Quota } from './people/quota.ts'
 import { Sessions } from './people/sessions.ts'
 import { Users } from './people/users.ts'
+import type { Services } from './services.ts'
 import { Setup } from './setup.ts'
-
-export type Services = {
-  config: Config
-  /** The public origin; its port is known once the web server listens. */
-  site: { origin: string }
-  clock: Clock
-  log: Logger
-  db: Database
-  users: Users
-  keyrings: Keyrings
-  sessions: Sessions
-  allowances: Allowances
-  passkeys: Passkeys
-  approvals: Approvals
-  ledger: Ledger
-  mailboxes: Mailboxes
-  contents: Contents
-  quota: Quota
-  bodies: Bodies
-  reading: Reading
-  letters: Letters
-  numbers: LetterNumbers
-  correspondents: Correspondents
-  outbox: Outbox
-  parkedForms: ParkedForms
-  guesses: Guesses
-  setup: Setup
-  pool: CryptoPool
-  /** The token of a terminal's forms, from what its cookie holds. */
-  formToken(cookie: string): string
-  /** A user's name for a cookie that outlives the session: it tells nobody who it is. */
-  userTag(userId: number): string
-  /** Whether a password or passphrase that somebody chooses is refused. */
-  isTooShort(secret: string): boolean
-  /** The expected no in an error; null for anything else. */
-  refusalOf(error: unknown): Refusal | null
-  close(): Promise<void>
-}
 
 export type Running = {
   services: Services

@@ -6,12 +6,12 @@
 import type { Context } from 'hono'
 import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
-import type { Language, Visit } from '../server/doors/web-server.ts'
+import type { Language, Visit } from '../server/doors/visit.ts'
 import type { Refusal } from '../server/ground/refusal.ts'
 import type { KeyState } from '../server/keys/allowances.ts'
 import type { Address } from '../server/locked/reader/headers.ts'
-import type { Services } from '../server/main.ts'
 import type { Session } from '../server/people/sessions.ts'
+import type { Services } from '../server/services.ts'
 import { type Words, wordsIn } from './words.ts'
 
 export type PageEnv = { Variables: { visit: Visit } }

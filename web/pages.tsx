@@ -1,9 +1,9 @@
 /** All pages, put together; and the pages for what may not be done. */
 import { Hono } from 'hono'
 import { raw } from 'hono/html'
-import type { Language } from '../server/doors/web-server.ts'
+import type { Language } from '../server/doors/visit.ts'
 import type { Refusal } from '../server/ground/refusal.ts'
-import type { Services } from '../server/main.ts'
+import type { Services } from '../server/services.ts'
 import { loginPages } from './account/login.tsx'
 import { setupPages } from './account/setup.tsx'
 import { terminalPages } from './account/terminals.tsx'

@@ -3,7 +3,7 @@
  * contract that scripts and checks rely on; the Japanese ones say the same.
  */
 
-import type { Language } from '../server/doors/web-server.ts'
+import type { Language } from '../server/doors/visit.ts'
 import type { Obstacle } from '../server/ground/reasons.ts'
 import { said } from '../server/ground/reasons.ts'
 import type { Refusal, RefusalCode, RefusalDetail } from '../server/ground/refusal.ts'

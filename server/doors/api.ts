@@ -16,8 +16,8 @@ import type { Part } from '../locked/reader/rendering.ts'
 import type { Signature } from '../locked/reader/signatures.ts'
 import type { Letter } from '../mail/letters.ts'
 import type { Listed } from '../mail/mailboxes.ts'
-import type { Services } from '../main.ts'
 import type { Session } from '../people/sessions.ts'
+import type { Services } from '../services.ts'
 
 export type Asker = { session: Session | null; keyToken: string | null; address: string }
 

@@ -25,66 +25,12 @@ import { isLocalName, isLoopback, localOrigin } from '../ground/config.ts'
 import { drainedLimit, letterFormLimit, connections as limits } from '../ground/limits.ts'
 import { root } from '../ground/places.ts'
 import { Refusal } from '../ground/refusal.ts'
-import type { Services } from '../main.ts'
 import type { Session } from '../people/sessions.ts'
+import type { Services } from '../services.ts'
 import { api, clearSiteData } from './api.ts'
 import { Connections } from './connections.ts'
+import type { Form, Language, UploadedFile, Visit } from './visit.ts'
 
-/** What a page knows of the one who asks, and what it may do to their terminal. */
-export type Visit = {
-  /** The live session, its contact noted. */
-  session: Session | null
-  keyToken: string | null
-  /** Network address of the terminal. */
-  address: string
-  /** What the browser calls itself. */
-  terminal: string
-  language: Language
-  /** Asked for by htmx. */
-  htmx: boolean
-  /** Path of the browser script; empty on pages that must not load it. */
-  script: string
-  /** Path of the script for pages that ask for a passkey. */
-  passkeyScript: string
-  /** Goes into each form as its field `t`. */
-  formToken: string
-  form: Form
-  /** From here on the visit is that session's. */
-  logIn(begun: { token: string; session: Session }): void
-  logOut(): void
-  keepKey(token: string | null): void
-  /** The key is locked: nor is anything that was shown with it to stay in the browser. */
-  lockKey(): void
-  /** The key token of an approval that was asked for; it opens nothing before that is granted. */
-  pendingToken: string | null
-  /** The site's own address, where the browser is at another name of this machine; null where it is at home. */
-  usualAddress: string | null
-  keepPending(token: string | null): void
-  setLanguage(language: Language): void
-  /** How far this browser has seen the user's ledger; null if it has not. */
-  ledgerMark: string | null
-  /** @param mark null to forget it */
-  keepLedgerMark(mark: string | null): void
-  /** A secret of the session, from which only its own pages can have again what they parked; null without one. */
-  parkingSecret: Buffer | null
-  /** Whose session it was that is no longer, for a form that was interrupted. */
-  formerUserId(): Promise<number | null>
-}
-export type Language = 'en' | 'ja'
-export type UploadedFile = { name: string; type: string; octets: Uint8Array }
-export type Form = {
-  /**
-   * Why nothing may be done with it: its token is of another session, or of none; or it was larger than may be sent,
-   * and its files are left out. It can only be shown again, with what was typed.
-   */
-  trouble: 'old' | 'too-large' | null
-  /** Octets that it may have. */
-  limit: number
-  /** Empty where there is no such field. */
-  get(name: string): string
-  all(name: string): string[]
-  files(name: string): UploadedFile[]
-}
 type Env = PageEnv & { Bindings: HttpBindings }
 
 /** A letter with its files; pasted keys; every other form. And how many fields a form may have. */

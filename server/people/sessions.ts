@@ -10,7 +10,7 @@ import type { Config } from '../ground/config.ts'
 import { allowances, type Database, immediate, sessionEnds, sessions, users } from '../ground/database.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Ledger } from './ledger.ts'
-import type { User } from './users.ts'
+import type { User } from './user.ts'
 
 export type Session = {
   id: string

@@ -12,10 +12,11 @@ import type { Turnstile } from '../ground/turnstile.ts'
 import { type Guesses, guessable, isTooShort } from './guesses.ts'
 import type { Ledger } from './ledger.ts'
 import type { LogIn, Session, Sessions } from './sessions.ts'
+import type { User } from './user.ts'
 
 export { mailAddress } from '../ground/mail-address.ts'
 
-export type User = { id: number; address: string; name: string }
+export type { User } from './user.ts'
 
 type Parameters = { memoryKiB: number; passes: number; nonce: Buffer }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import { assertUndisturbed, bar, type MeasuredServer, measuredServer } from '../support/turns.ts'
 import { password } from '../support/world.ts'
 

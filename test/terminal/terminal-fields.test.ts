@@ -18,6 +18,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
+import { asWritten, completedWith, typingAt } from '../../tui/full/addresses.ts'
 import {
   edited,
   editedText,
@@ -34,7 +35,6 @@ import {
   textView,
   typed,
 } from '../../tui/full/field.ts'
-import { asWritten, completedWith, typingAt } from '../../tui/letter/addresses.ts'
 import { edited as editorEdited, editorOf, placeForText } from '../../tui/letter/editor.ts'
 import { attachmentFrom, completions, typeOf } from '../../tui/letter/paths.ts'
 import { cells, harmless } from '../../tui/text/text.ts'

@@ -9,7 +9,7 @@ import { clockOf, ledgerOlder, startingWith } from '../text/words.ts'
 import { type Client, heartbeatS, isProblem, Problem, Unreachable, Untrusted } from '../wire/client.ts'
 import { edited, emptyField, Secret } from './field.ts'
 import { type Context, commandOf, type Keymap, keyFor, keyName } from './keymap.ts'
-import { type Press, questionRows, type ScreenKind, type Size } from './screen.ts'
+import { questionRows, type ScreenKind } from './screen.ts'
 import { keyLog, keysAndPasskeys, terminals } from './screens/account.ts'
 import { approval } from './screens/approval.ts'
 import { compose, dropLetters, keepDue, keepLetters, openCompose } from './screens/compose.ts'
@@ -25,6 +25,7 @@ import { waitingLetters } from './screens/queue.ts'
 import { text } from './screens/text.ts'
 import { unlock } from './screens/unlock.ts'
 import { untrusted } from './screens/untrusted.ts'
+import type { Stage, Surroundings } from './stage.ts'
 import {
   type Action,
   type AnyScreen,
@@ -35,6 +36,7 @@ import {
   type State,
   start,
 } from './state.ts'
+import type { Press, Size } from './terminal.ts'
 
 const kinds = {
   login,
@@ -65,27 +67,13 @@ const undoMs = 60_000
 /** How long an act at the end of the client may take. */
 const lastActMs = 1500
 
-/** What the surroundings do for the client: the terminal, the editor, the end. */
-export type Surroundings = {
-  /** What this terminal calls itself at the server. */
-  terminal: string
-  /** Gives the terminal away while the work runs. */
-  suspended(work: () => Promise<void>): Promise<void>
-  /** Stops the process until it is taken up again. */
-  stopProcess(): Promise<void>
-  redraw(): void
-  /** Ends the client with this exit code. */
-  exit(code: number): void
-  now(): number
-}
-
 const notKept =
   'A letter under this is not kept as a draft. Log in, and it will be; or press ^C again to quit and lose it.'
 
 /** Thrown to leave work whose screen has gone. */
 class GivenUp extends Error {}
 
-export class App {
+export class App implements Stage {
   readonly client: Client
   readonly keymap: Keymap
   readonly surroundings: Surroundings

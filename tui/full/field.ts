@@ -11,7 +11,7 @@
  */
 
 import { cells, harmless } from '../text/text.ts'
-import type { Press, Size } from './screen.ts'
+import type { Press, Size } from './terminal.ts'
 
 // ---- one line
 

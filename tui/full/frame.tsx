@@ -10,8 +10,9 @@ import { cells, cut, harmless, pad, wrapped } from '../text/text.ts'
 import type { App } from './app.ts'
 import { fieldView } from './field.ts'
 import { keyName } from './keymap.ts'
-import { type Line, type Press, questionRows, type Segment, type Size } from './screen.ts'
+import { type Line, questionRows, type Segment } from './screen.ts'
 import { keyLeftMs, type State } from './state.ts'
+import type { Press, Size } from './terminal.ts'
 
 /** What is said at the foot takes at most so many rows. */
 const noticeRows = 4

@@ -4,12 +4,11 @@
  */
 
 import { wrapped } from '../text/text.ts'
-import type { App } from './app.ts'
 import type { Context } from './keymap.ts'
+import type { Stage } from './stage.ts'
 import type { Screen, State } from './state.ts'
+import type { Press, Size } from './terminal.ts'
 
-/** Cells. */
-export type Size = { columns: number; rows: number }
 /** One of the sixteen colours that every terminal has, never a background; what it says stands in words as well. */
 export type Segment = {
   text: string
@@ -26,9 +25,6 @@ export type Picture = {
   cursor: { x: number; y: number } | null
 }
 
-/** A key press: its name as keymaps spell it, and the text that it types, if it types any. */
-export type Press = { name: string; text: string | null }
-
 export type ScreenKind<S extends Screen> = {
   /** Whose bindings of the keymap hold here. */
   context: Context
@@ -37,14 +33,14 @@ export type ScreenKind<S extends Screen> = {
   place?(screen: S, state: State): string
   view(screen: S, state: State, size: Size): Picture
   /** Loads what the screen shows, when it is put up and when it comes back to the top. */
-  shown?(app: App, screen: S): void
+  shown?(app: Stage, screen: S): void
   /** Takes back what narrows or marks it, before it is left; false if there is nothing of the kind. */
-  back?(app: App, screen: S): boolean
+  back?(app: Stage, screen: S): boolean
   /** Does a command of the keymap. */
-  run(app: App, screen: S, command: string): void
+  run(app: Stage, screen: S, command: string): void
   /** Takes a key before the keymap does, as a field; false if the key is not for it. */
-  type?(app: App, screen: S, press: Press): boolean
-  paste?(app: App, screen: S, text: string): void
+  type?(app: Stage, screen: S, press: Press): boolean
+  paste?(app: Stage, screen: S, text: string): void
   /** What `:` offers here beside the keymap's commands, such as `go FOLDER`. */
   commands?: string[]
   /** The commands named at the foot of the screen, most wanted first; what has a blank in it is said as it is. */

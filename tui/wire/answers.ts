@@ -26,7 +26,7 @@ import type {
   SessionView,
   TerminalView,
   WaitingMail,
-} from './client.ts'
+} from './shapes.ts'
 
 export type Check<T> = (value: unknown) => value is T
 

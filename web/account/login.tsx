@@ -6,9 +6,9 @@ import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { RefusalCode } from '../../server/ground/refusal.ts'
 import type { Opens } from '../../server/keys/passkeys.ts'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import { assertedOf, PasskeyForm } from '../key/passkey-form.tsx'
-import { lockKey } from '../key/unlock.tsx'
+import { lockKey, type UseOfKey } from '../key/unlock.tsx'
 import {
   Button,
   type Content,
@@ -25,7 +25,7 @@ import {
   show,
   wordsOf,
 } from '../layout.tsx'
-import { parkedLetterOf, type UseOfKey } from '../mail/compose.tsx'
+import { parkedLetterOf } from '../mail/compose.tsx'
 
 export const loginPages = (services: Services, letters: UseOfKey) => {
   const { users, sessions, allowances, passkeys, refusalOf } = services

@@ -1,7 +1,7 @@
 /** The first user: the page behind the one-time link that the server prints while it has no user. */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import { RecoveryCode } from '../key/passphrase.tsx'
 import { Field, Form, Links, type PageContext, type PageEnv, sentenceOf, show, wordsOf } from '../layout.tsx'
 

@@ -1,7 +1,7 @@
 /** Where the user is logged in, and every use of the key: to see what one did not do oneself, and to end it. */
 import { Hono } from 'hono'
-import type { Services } from '../../server/main.ts'
 import type { Session } from '../../server/people/sessions.ts'
+import type { Services } from '../../server/services.ts'
 import {
   Button,
   didOf,

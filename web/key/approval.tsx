@@ -5,7 +5,7 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import {
   Button,
   didOf,
@@ -20,10 +20,9 @@ import {
   timeOf,
   wordsOf,
 } from '../layout.tsx'
-import type { UseOfKey } from '../mail/compose.tsx'
 import { assertedOf, isUnproved, PasskeyForm, proofOf } from './passkey-form.tsx'
 import { qrImage } from './qr-image.ts'
-import { type KeyWindows, Waiting, type Wanted, wantedOf, waysOut } from './unlock.tsx'
+import { type KeyWindows, type UseOfKey, Waiting, type Wanted, wantedOf, waysOut } from './unlock.tsx'
 
 export const approvalPages = (services: Services, windows: KeyWindows, letters: UseOfKey) => {
   const { approvals, passkeys, clock, refusalOf } = services

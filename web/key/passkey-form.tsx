@@ -3,9 +3,9 @@
  * the script (passkey.ts), where it does run, replaces that text and fills the form in.
  */
 import type { Child } from 'hono/jsx'
-import type { Form as Fields, Visit } from '../../server/doors/web-server.ts'
+import type { Form as Fields, Visit } from '../../server/doors/visit.ts'
 import type { Proof } from '../../server/keys/passkeys.ts'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import { Form } from '../layout.tsx'
 import type { Words } from '../words.ts'
 

@@ -5,8 +5,8 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Passkey } from '../../server/keys/passkeys.ts'
-import type { Services } from '../../server/main.ts'
 import type { Session } from '../../server/people/sessions.ts'
+import type { Services } from '../../server/services.ts'
 import {
   Button,
   didOf,

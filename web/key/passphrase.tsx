@@ -4,7 +4,7 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import {
   Button,
   didOf,

@@ -6,7 +6,7 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Holder, Refusal } from '../../server/ground/refusal.ts'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import {
   Button,
   Field,
@@ -23,7 +23,6 @@ import {
   show,
   wordsOf,
 } from '../layout.tsx'
-import type { UseOfKey } from '../mail/compose.tsx'
 import { assertedOf, PasskeyForm } from './passkey-form.tsx'
 
 /** What the key is wanted for: a path, or a letter. */
@@ -217,6 +216,14 @@ export const wantedOf = (c: PageContext): Wanted => {
         ? words.useToDraft
         : undefined
   return { next, back: ownPath(form.get('back'), '/f/inbox'), park, verb, reason, about: form.get('about') }
+}
+
+/** What goes on after the unlock window. */
+export type UseOfKey = {
+  /** The key is open: what was asked for happens. */
+  goOn(c: PageContext, ticket: string): Promise<Response>
+  /** It is not: everything typed is back. */
+  comeBack(c: PageContext, ticket: string): Promise<Response>
 }
 
 /** Ways out of the windows: what was asked for happens, or all is as it was. */

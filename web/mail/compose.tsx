@@ -5,13 +5,13 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { UploadedFile } from '../../server/doors/web-server.ts'
+import type { UploadedFile } from '../../server/doors/visit.ts'
 import type { Refusal } from '../../server/ground/refusal.ts'
 import type { Mail } from '../../server/locked/reader/encrypted-mail.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
 import type { Letter, Written } from '../../server/mail/letters.ts'
 import type { Listed } from '../../server/mail/mailboxes.ts'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import { type KeyWindows, lockKey, type Wanted, wantedPath } from '../key/unlock.tsx'
 import {
   Button,
@@ -72,14 +72,6 @@ type Attached = Parked | (Named & { message: number; part: string })
 /** A letter as it is parked, with what is to happen once the key is open. */
 type Kept = { typed: Typed; after: After }
 type After = 'sign' | 'send' | 'save' | null
-
-/** What goes on after the unlock window. */
-export type UseOfKey = {
-  /** The key is open: what was asked for happens. */
-  goOn(c: PageContext, ticket: string): Promise<Response>
-  /** It is not: everything typed is back. */
-  comeBack(c: PageContext, ticket: string): Promise<Response>
-}
 
 const quoteLimit = 20_000 // characters: what one would still send over a slow link
 

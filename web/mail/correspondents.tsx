@@ -4,8 +4,8 @@
  */
 import { Hono } from 'hono'
 import type { OfferedKey } from '../../server/mail/correspondents.ts'
-import type { Services } from '../../server/main.ts'
 import type { User } from '../../server/people/users.ts'
+import type { Services } from '../../server/services.ts'
 import { type KeyWindows, wantedPath } from '../key/unlock.tsx'
 import {
   Button,

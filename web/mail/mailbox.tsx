@@ -4,7 +4,7 @@
  */
 import { Hono } from 'hono'
 import type { CountedFolder, Listed } from '../../server/mail/mailboxes.ts'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import { LanguageChoice } from '../account/login.tsx'
 import { unseen } from '../key/unlock.tsx'
 import {

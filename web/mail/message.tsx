@@ -8,7 +8,7 @@ import type { Address } from '../../server/locked/reader/headers.ts'
 import type { Part } from '../../server/locked/reader/rendering.ts'
 import type { Signature } from '../../server/locked/reader/signatures.ts'
 import type { ReadMessage } from '../../server/mail/reading.ts'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import { type KeyWindows, unseen, type Wanted, wantedPath } from '../key/unlock.tsx'
 import {
   Button,

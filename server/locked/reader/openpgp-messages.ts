@@ -8,8 +8,7 @@
 
 import { createDecipheriv, hkdfSync } from 'node:crypto'
 import { enums, type LiteralDataPacket, type Message, readMessage, type SignaturePacket } from 'openpgp'
-import type { SessionKey } from '../vault/secret-keys.ts'
-import { ignored, type Packet, packets } from './openpgp-packets.ts'
+import { ignored, type Packet, packets, type SessionKey } from './openpgp-packets.ts'
 
 const recipientLimit = 32
 

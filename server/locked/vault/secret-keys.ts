@@ -33,7 +33,7 @@ import {
   withDirectFlags,
 } from '../reader/certificates.ts'
 import { secretKeysIn } from '../reader/key-files.ts'
-import { algorithmName, packets } from '../reader/openpgp-packets.ts'
+import { algorithmName, packets, type SessionKey } from '../reader/openpgp-packets.ts'
 
 /** A slot as it lies in the database. */
 export type Slot = {
@@ -95,8 +95,6 @@ export type Opening = {
   /** What the seal is bound to. */
   binding: string
 }
-
-export type SessionKey = { algorithm: string | null; data: Uint8Array }
 
 /** The keys, lent for the time of a callback. */
 export interface OpenKeys {

@@ -2,13 +2,13 @@
 
 import { cut, harmless } from '../../text/text.ts'
 import { grouped, moment, obstacleWords, shortMoment } from '../../text/words.ts'
-import type { App } from '../app.ts'
 import { keyFor } from '../keymap.ts'
+import type { Stage } from '../stage.ts'
 import type { MenuItem } from '../state.ts'
 import { saveAs } from './attachments.ts'
 import { menu, openMenu } from './menu.ts'
 
-const reload = (app: App) => {
+const reload = (app: Stage) => {
   if (app.top?.name === 'menu') menu.shown?.(app, app.top)
 }
 
@@ -16,13 +16,13 @@ const reload = (app: App) => {
 const differs = <T>(all: T[], of: (each: T) => string) => new Set(all.map(of)).size > 1
 
 /** Times of one width, the first column of a list. */
-const timesOf = (app: App, times: string[]) => {
+const timesOf = (app: Stage, times: string[]) => {
   const said = times.map((at) => shortMoment(at, app.surroundings.now()))
   const wide = Math.max(0, ...said.map(({ length }) => length))
   return said.map((each) => each.padEnd(wide))
 }
 
-export const terminals = (app: App) =>
+export const terminals = (app: Stage) =>
   openMenu(
     app,
     'Terminals',
@@ -88,7 +88,7 @@ export const terminals = (app: App) =>
     ],
   )
 
-export const keysAndPasskeys = (app: App) =>
+export const keysAndPasskeys = (app: Stage) =>
   openMenu(
     app,
     'Keys and passkeys',
@@ -166,7 +166,7 @@ const eventWords: Record<string, string> = {
   stopped: 'STOPPED from elsewhere',
 }
 
-export const keyLog = (app: App) =>
+export const keyLog = (app: Stage) =>
   openMenu(
     app,
     'Key log',

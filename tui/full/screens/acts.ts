@@ -2,13 +2,13 @@
 
 import { counted, startingWith } from '../../text/words.ts'
 import { isProblem, type Row } from '../../wire/client.ts'
-import type { App } from '../app.ts'
+import type { Stage } from '../stage.ts'
 
 /** The folder of those that do not lie in the listed one, by their ids. */
 type Homes = ReadonlyMap<number, string>
 
 /** Deletes: to the Trash, and from there for good, which is the one act that asks, for nothing undoes it. */
-export const remove = (app: App, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
+export const remove = (app: Stage, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
   const trash = app.state.folders.find(({ kind }) => kind === 'trash')?.name ?? 'Trash'
   if (folder !== trash) return moveTo(app, { folder, elsewhere }, trash, rows, 'deleted')
   app.askChoice(`Delete ${counted(rows.length)} for good? Nothing brings them back. y/n`, {
@@ -27,12 +27,12 @@ export const remove = (app: App, folder: string, rows: Row[], elsewhere: Homes =
 }
 
 /** To the folder Archive, which is made when it is first wanted. */
-export const archive = (app: App, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
+export const archive = (app: Stage, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
   if (folder === 'Archive') return app.note('This is the Archive already.')
   moveTo(app, { folder, elsewhere }, 'Archive', rows, 'archived')
 }
 
-export const move = (app: App, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
+export const move = (app: Stage, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
   const names = app.state.folders.map(({ name }) => name)
   app.askLine(
     `Move ${counted(rows.length)} to: `,
@@ -51,17 +51,17 @@ export const move = (app: App, folder: string, rows: Row[], elsewhere: Homes = n
   )
 }
 
-export const unread = (app: App, rows: Row[]) => {
+export const unread = (app: Stage, rows: Row[]) => {
   const seen = rows.some((row) => !row.seen)
   mark(app, rows, { seen }, `${counted(rows.length)} marked as ${seen ? 'read' : 'unread'}.`)
 }
 
-export const flag = (app: App, rows: Row[]) => {
+export const flag = (app: Stage, rows: Row[]) => {
   const flagged = rows.some((row) => !row.flagged)
   mark(app, rows, { flagged }, `${counted(rows.length)} ${flagged ? 'flagged' : 'unflagged'}.`)
 }
 
-const mark = (app: App, rows: Row[], change: { seen?: boolean; flagged?: boolean }, said: string) => {
+const mark = (app: Stage, rows: Row[], change: { seen?: boolean; flagged?: boolean }, said: string) => {
   const ids = new Set(rows.map(({ id }) => id))
   void app
     .does(() => app.client.mark([...ids], change))
@@ -86,7 +86,7 @@ const mark = (app: App, rows: Row[], change: { seen?: boolean; flagged?: boolean
 }
 
 const moveTo = (
-  app: App,
+  app: Stage,
   from: { folder: string; elsewhere: Homes },
   to: string,
   rows: Row[],
@@ -130,7 +130,7 @@ const moveTo = (
     })
 }
 
-const takeOut = (app: App, rows: Row[]) => {
+const takeOut = (app: Stage, rows: Row[]) => {
   const ids = new Set(rows.map(({ id }) => id))
   app.dispatch({ type: 'rowsChanged', change: (row) => (ids.has(row.id) ? null : row) })
 }

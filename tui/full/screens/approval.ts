@@ -5,8 +5,8 @@
 import QRCode from 'qrcode'
 import { harmless, wrapped } from '../../text/text.ts'
 import { localNote, Problem, Unreachable } from '../../wire/client.ts'
-import type { App } from '../app.ts'
 import type { Line, ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { ApprovalScreen } from '../state.ts'
 
 type Own = ApprovalScreen & { id: number }
@@ -23,7 +23,7 @@ const quiet = 2 // modules around the code; ISO 18004 wants four, phones read tw
  * @returns true once it is granted, or a sentence why not
  */
 export const askApproval = async (
-  app: App,
+  app: Stage,
   from: number,
   verb: string,
   scope: 'read' | 'sign',
@@ -33,7 +33,7 @@ export const askApproval = async (
     await app.client.lock().catch(() => undefined)
     return 'The approval was given up. The passphrase opens the key as well.'
   }
-  let asked: Awaited<ReturnType<App['client']['askApproval']>>
+  let asked: Awaited<ReturnType<Stage['client']['askApproval']>>
   try {
     asked = await app.client.askApproval(scope)
   } catch (error) {
@@ -62,7 +62,7 @@ export const askApproval = async (
   return givenUp()
 }
 
-const look = async (app: App, screen: Own) => {
+const look = async (app: Stage, screen: Own) => {
   try {
     const state = await app.client.approval()
     if (state === 'granted') app.close(screen.id, true)

@@ -3,15 +3,15 @@ import { writeFileSync } from 'node:fs'
 import { fileNameOf } from '../../letter/paths.ts'
 import { harmless } from '../../text/text.ts'
 import { grouped, sizeOf } from '../../text/words.ts'
-import type { App } from '../app.ts'
 import { keyFor } from '../keymap.ts'
+import type { Stage } from '../stage.ts'
 import type { MenuItem, MessageScreen } from '../state.ts'
 import { openMenu } from './menu.ts'
 import { fromSender } from './text.ts'
 
 /** @param openPart opens an encrypted part, by its id, in the mail's own screen */
 export const openAttachments = (
-  app: App,
+  app: Stage,
   screen: MessageScreen & { id: number },
   openPart: (part: string) => void,
 ) => {
@@ -80,7 +80,7 @@ export const openAttachments = (
 
 /** Public keys that came with a mail: shown with all that they would count for, and taken only then. */
 const acceptFrom = async (
-  app: App,
+  app: Stage,
   from: number,
   isSecret: boolean,
   fetch: () => Promise<Uint8Array | null>,
@@ -106,7 +106,7 @@ const acceptFrom = async (
 }
 
 /** Asks where, and never writes over a file that is there. The name is proposed without any path of the sender's. */
-export const saveAs = (app: App, name: string, fetch: () => Promise<Uint8Array | null>) => {
+export const saveAs = (app: Stage, name: string, fetch: () => Promise<Uint8Array | null>) => {
   app.askLine(
     'Save as: ',
     (path) => {

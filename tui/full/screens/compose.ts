@@ -4,7 +4,7 @@
  * draft, always the same one; a session that ends is begun anew over it. What is sent is held for a while and can be
  * taken back as it was.
  */
-import { asWritten, completedWith, typingAt } from '../../letter/addresses.ts'
+
 import { edited as editedByHand, editorOf, placeForText } from '../../letter/editor.ts'
 import {
   type Attachment,
@@ -25,7 +25,7 @@ import { attachmentFrom, completions } from '../../letter/paths.ts'
 import { cut, harmless, wrapped } from '../../text/text.ts'
 import { clockOf, sizeOf } from '../../text/words.ts'
 import { isProblem, Problem, type Row, type Sent, Unreachable } from '../../wire/client.ts'
-import type { App } from '../app.ts'
+import { asWritten, completedWith, typingAt } from '../addresses.ts'
 import {
   edited,
   editedText,
@@ -40,8 +40,10 @@ import {
   typed,
 } from '../field.ts'
 import { type Keymap, keyFor, keyName } from '../keymap.ts'
-import type { Line, Press, ScreenKind, Size } from '../screen.ts'
+import type { Line, ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { ComposeScreen, Undo } from '../state.ts'
+import type { Press, Size } from '../terminal.ts'
 import { helpRows } from './help.ts'
 
 type Own = ComposeScreen & { id: number }
@@ -63,7 +65,7 @@ const attachmentLimit = 20 * 1024 * 1024
 
 // ---- ways to a letter
 
-export const openCompose = (app: App, { mailto, ...begun }: Partial<Letter> & { mailto?: string }) => {
+export const openCompose = (app: Stage, { mailto, ...begun }: Partial<Letter> & { mailto?: string }) => {
   const linked = mailto === undefined ? blank : fromMailto(mailto)
   if (!linked) return app.warn('This is not a mailto: link.')
   // Who begins with Sign has chosen.
@@ -72,7 +74,7 @@ export const openCompose = (app: App, { mailto, ...begun }: Partial<Letter> & { 
 }
 
 /** Takes up a draft; one that is being written already is shown. */
-export const openDraft = async (app: App, row: Row): Promise<void> => {
+export const openDraft = async (app: Stage, row: Row): Promise<void> => {
   const { screens } = app.state
   const there = screens.findIndex((each) => each.name === 'compose' && each.letter.draft === row.id)
   if (there >= 0) {
@@ -88,7 +90,7 @@ export const openDraft = async (app: App, row: Row): Promise<void> => {
 
 /** @param how.shown the mail as it is on the screen; null from a list, where nothing of it is open */
 export const reply = async (
-  app: App,
+  app: Stage,
   row: Row,
   how: { all: boolean; shown: Source | null },
 ): Promise<void> => {
@@ -101,7 +103,7 @@ export const reply = async (
 }
 
 /** @param shown as for a reply */
-export const forward = async (app: App, row: Row, shown: Source | null): Promise<void> => {
+export const forward = async (app: Stage, row: Row, shown: Source | null): Promise<void> => {
   const from = app.top?.id ?? null
   const source = shown ?? (await closedSourceOf(app, row))
   if (!source) return
@@ -133,13 +135,13 @@ const screenOf = (title: string, letter: Letter): ComposeScreen => {
 }
 
 /** The mail as it came: what its reader did not open is not opened to be quoted. Null if refused, which was said. */
-const closedSourceOf = async (app: App, row: Row): Promise<Source | null> => {
+const closedSourceOf = async (app: Stage, row: Row): Promise<Source | null> => {
   const came = await app.ask(() => app.client.message(row.id), 'Reading the mail')
   return came && { came, opened: null, part: null }
 }
 
 /** The draft as it was written; an encrypted one asks for the key. */
-const draftSourceOf = async (app: App, row: Row): Promise<Source | null> => {
+const draftSourceOf = async (app: Stage, row: Row): Promise<Source | null> => {
   const source = await closedSourceOf(app, row)
   if (source?.came.security !== 'encrypted') return source
   const about = source.came.headers.subject ?? ''
@@ -148,7 +150,7 @@ const draftSourceOf = async (app: App, row: Row): Promise<Source | null> => {
 }
 
 /** Null if one of them was refused, which was said. */
-const attachmentsOf = async (app: App, source: Source): Promise<Attachment[] | null> => {
+const attachmentsOf = async (app: Stage, source: Source): Promise<Attachment[] | null> => {
   const { came, opened } = source
   const found: Attachment[] = []
   for (const { id, name, type } of forwardedFiles(source)) {
@@ -307,7 +309,7 @@ export const compose: ScreenKind<Own> = {
   },
 }
 
-const sizeHere = (app: App): Size => ({ columns: app.size.columns, rows: app.bodyRows })
+const sizeHere = (app: Stage): Size => ({ columns: app.size.columns, rows: app.bodyRows })
 
 /** The window of the text: what the head leaves, or all where that is next to nothing. */
 const sizeOfText = (screen: Own, keymap: Keymap, size: Size): Size => {
@@ -386,7 +388,7 @@ const protectionOf = (
 // ---- typing
 
 /** Changes the letter itself, which is then to be kept. */
-const alter = (app: App, screen: Own, change: Partial<ComposeScreen>) => {
+const alter = (app: Stage, screen: Own, change: Partial<ComposeScreen>) => {
   const now = app.current(screen)
   if (!now) return
   upkeepOf(app, screen).revision += 1
@@ -401,18 +403,18 @@ const alter = (app: App, screen: Own, change: Partial<ComposeScreen>) => {
   })
 }
 
-const go = (app: App, screen: Own, focus: Place, change: Partial<ComposeScreen> = {}) => {
+const go = (app: Stage, screen: Own, focus: Place, change: Partial<ComposeScreen> = {}) => {
   app.change(screen, { ...change, focus, offered: null })
   if (isAddresses(screen.focus) && screen.focus !== focus) lookUpSoon(app, screen, lookUpAfterMs)
 }
 
-const step = (app: App, screen: Own, by: 1 | -1) => {
+const step = (app: Stage, screen: Own, by: 1 | -1) => {
   const places: Place[] = [...fieldsOf(screen), 'text']
   const at = places.indexOf(screen.focus) + by
   go(app, screen, places[(at + places.length) % places.length]!)
 }
 
-const typeText = (app: App, screen: Own, press: Press): boolean => {
+const typeText = (app: Stage, screen: Own, press: Press): boolean => {
   if (press.name === 'tab' || press.name === 'shift-tab') {
     step(app, screen, press.name === 'tab' ? 1 : -1)
     return true
@@ -427,7 +429,7 @@ const typeText = (app: App, screen: Own, press: Press): boolean => {
   return true
 }
 
-const typeField = (app: App, screen: Own, name: FieldName, press: Press): boolean => {
+const typeField = (app: Stage, screen: Own, name: FieldName, press: Press): boolean => {
   switch (press.name) {
     case 'tab':
       if (isAddresses(name)) void complete(app, screen, name)
@@ -459,7 +461,7 @@ const typeField = (app: App, screen: Own, name: FieldName, press: Press): boolea
  * Tab: puts in the likeliest of those that begin so; again, the next of them; where nothing is begun, or an address is
  * complete, it goes on. Where nobody begins so it stays, for what is typed is no address yet.
  */
-const complete = async (app: App, screen: Own, name: FieldName) => {
+const complete = async (app: Stage, screen: Own, name: FieldName) => {
   if (screen.offered) return offer(app, screen, name, { ...screen.offered, place: screen.offered.place + 1 })
   const line = screen.fields[name]
   const { words, from, to } = typingAt(line)
@@ -484,7 +486,7 @@ const complete = async (app: App, screen: Own, name: FieldName) => {
 }
 
 const offer = (
-  app: App,
+  app: Stage,
   screen: Own,
   name: FieldName,
   offered: { typed: Field } & NonNullable<Own['offered']>,
@@ -520,9 +522,9 @@ type Upkeep = {
   isTold: boolean
   lookUp: NodeJS.Timeout | undefined
 }
-const upkeeps = new WeakMap<App, Map<number, Upkeep>>()
+const upkeeps = new WeakMap<Stage, Map<number, Upkeep>>()
 
-const upkeepOf = (app: App, { id }: Own): Upkeep => {
+const upkeepOf = (app: Stage, { id }: Own): Upkeep => {
   const all = upkeeps.get(app) ?? new Map<number, Upkeep>()
   upkeeps.set(app, all)
   for (const known of all.keys()) if (!app.state.screens.some((each) => each.id === known)) all.delete(known)
@@ -539,7 +541,7 @@ const upkeepOf = (app: App, { id }: Own): Upkeep => {
 }
 
 /** Nothing more is done for letters of a user who is gone. */
-export const dropLetters = (app: App) => {
+export const dropLetters = (app: Stage) => {
   for (const upkeep of upkeeps.get(app)?.values() ?? []) {
     upkeep.isOver = true
     clearTimeout(upkeep.lookUp)
@@ -547,13 +549,13 @@ export const dropLetters = (app: App) => {
   upkeeps.delete(app)
 }
 
-const lookUpSoon = (app: App, screen: Own, ms: number) => {
+const lookUpSoon = (app: Stage, screen: Own, ms: number) => {
   const upkeep = upkeepOf(app, screen)
   clearTimeout(upkeep.lookUp)
   upkeep.lookUp = setTimeout(() => void lookUp(app, screen), ms).unref()
 }
 
-const lookUp = async (app: App, screen: Own) => {
+const lookUp = async (app: Stage, screen: Own) => {
   const before = app.current(screen)
   if (!before) return
   const { to, cc, bcc } = letterOf(before)
@@ -577,7 +579,7 @@ const lookUp = async (app: App, screen: Own) => {
 }
 
 /** Without asking for anything. */
-const canSign = ({ state }: App) => state.key !== null && state.key.scope === 'sign'
+const canSign = ({ state }: Stage) => state.key !== null && state.key.scope === 'sign'
 
 // ---- drafts
 
@@ -606,7 +608,7 @@ const inTurn = <T>(upkeep: Upkeep, work: () => Promise<T>): Promise<T> => {
 }
 
 /** Posts the letter as it is by now. What it answers may be gone meanwhile: then it answers nothing. */
-const post = async (app: App, now: Own, how: { draft: true } | { hold_s: number }): Promise<Sent> => {
+const post = async (app: Stage, now: Own, how: { draft: true } | { hold_s: number }): Promise<Sent> => {
   const letter = letterOf(now)
   try {
     return await app.client.send({ ...toApi(letter), ...how })
@@ -631,7 +633,7 @@ const failureOf = (error: unknown): Problem | Unreachable => {
  * @param busy what is said meanwhile; nothing, if it is to be silent
  * @returns whether it is kept as it is now; if not, that was said, at least once
  */
-const keep = async (app: App, screen: Own, busy = ''): Promise<boolean> => {
+const keep = async (app: Stage, screen: Own, busy = ''): Promise<boolean> => {
   const upkeep = upkeepOf(app, screen)
   const isAlone = !upkeep.isKeeping
   upkeep.isKeeping = true
@@ -670,7 +672,7 @@ const keepAfterMs = ({ letter }: Own) =>
   10_000 + letter.attachments.reduce((sum, { octets }) => sum + octets.length / 100, 0)
 
 /** Keeps the letters that have waited long enough. */
-export const keepDue = (app: App) => {
+export const keepDue = (app: Stage) => {
   const now = app.surroundings.now()
   for (const screen of app.state.screens)
     if (
@@ -682,7 +684,7 @@ export const keepDue = (app: App) => {
 }
 
 /** Keeps all that is being written. @returns whether that could be done; if not, it was said */
-export const keepLetters = async (app: App): Promise<boolean> => {
+export const keepLetters = async (app: Stage): Promise<boolean> => {
   let areKept = true
   for (const screen of app.state.screens)
     if (screen.name === 'compose' && screen.changedAt !== null)
@@ -690,7 +692,7 @@ export const keepLetters = async (app: App): Promise<boolean> => {
   return areKept
 }
 
-const leave = async (app: App, screen: Own) => {
+const leave = async (app: Stage, screen: Own) => {
   const { draft } = screen.letter
   const isWorthNothing = screen.changedAt === null || (isEmpty(screen) && draft === null)
   if (!isWorthNothing) {
@@ -707,7 +709,7 @@ const leave = async (app: App, screen: Own) => {
   void app.moved()
 }
 
-const discard = async (app: App, screen: Own) => {
+const discard = async (app: Stage, screen: Own) => {
   const upkeep = upkeepOf(app, screen)
   app.change(screen, { busy: true })
   const isGone = await app.does(() =>
@@ -734,7 +736,7 @@ const discard = async (app: App, screen: Own) => {
 
 /** The letter as it was, with another draft or none. */
 const openAgain = (
-  app: App,
+  app: Stage,
   from: number | null,
   before: Own,
   draft: number | null,
@@ -752,7 +754,7 @@ const openAgain = (
 
 // ---- sending and signing
 
-const send = async (app: App, screen: Own): Promise<void> => {
+const send = async (app: Stage, screen: Own): Promise<void> => {
   const letter = letterOf(screen)
   if (`${letter.to}${letter.cc}${letter.bcc}` === '') {
     go(app, screen, 'to')
@@ -811,7 +813,7 @@ const send = async (app: App, screen: Own): Promise<void> => {
 }
 
 /** Whether the letter can go to all of them; if not, that is said. */
-const addressesHold = (app: App, screen: Own): boolean => {
+const addressesHold = (app: Stage, screen: Own): boolean => {
   const { problem, recipients, letter } = screen
   const without = recipients.filter(({ key }) => !key).map(({ address }) => address)
   if (problem) {
@@ -830,7 +832,7 @@ const fieldWith = ({ fields }: Own, problem: string): Place =>
     fields[name].text.split(/[\s,;<>"]+/).some((word) => word !== '' && problem.includes(`: ${word}`)),
   ) ?? 'to'
 
-const wasRefused = (app: App, screen: Own, why: Problem | Unreachable) => {
+const wasRefused = (app: Stage, screen: Own, why: Problem | Unreachable) => {
   if (why instanceof Unreachable && why.isUnsent)
     return app.warn(`${why.message} Nothing was sent; the letter is still here.`)
   if (why instanceof Unreachable)
@@ -851,7 +853,7 @@ const wasRefused = (app: App, screen: Own, why: Problem | Unreachable) => {
   app.warn(why.message)
 }
 
-const wasSent = (app: App, screen: Own, { id, queued, delivered, held_until }: Sent) => {
+const wasSent = (app: Stage, screen: Own, { id, queued, delivered, held_until }: Sent) => {
   const whom = [...new Set([...queued, ...delivered])].map(harmless)
   const shown = whom.slice(0, 4).join(', ') + (whom.length > 4 ? ` and ${whom.length - 4} more` : '')
   app.close(screen.id)
@@ -884,7 +886,7 @@ const wasSent = (app: App, screen: Own, { id, queued, delivered, held_until }: S
 }
 
 /** Asks once; a yes holds for this letter. */
-const ask = (app: App, screen: Own, name: string, question: string, yes: (now: Own) => void) =>
+const ask = (app: Stage, screen: Own, name: string, question: string, yes: (now: Own) => void) =>
   app.askChoice(
     question,
     {
@@ -900,7 +902,7 @@ const ask = (app: App, screen: Own, name: string, question: string, yes: (now: O
   )
 
 /** S1450-S1510: the text comes back signed, ready to be sent. */
-const signText = async (app: App, screen: Own) => {
+const signText = async (app: Stage, screen: Own) => {
   const text = textOf(screen.text)
   if (text.trim() === '') return app.note('There is no text yet that could be signed.')
   if (isSigned(text)) return app.note('The text is signed already.')
@@ -928,7 +930,7 @@ const signText = async (app: App, screen: Own) => {
 
 // ---- the editor, files
 
-const toEditor = async (app: App, screen: Own): Promise<void> => {
+const toEditor = async (app: Stage, screen: Own): Promise<void> => {
   if (!editorOf()) return app.warn('No editor is set: put its command into VISUAL or EDITOR.')
   const { folder, isOnDisk } = await placeForText()
   const before = app.current(screen)
@@ -961,7 +963,7 @@ const toEditor = async (app: App, screen: Own): Promise<void> => {
   if (said) app.warn(said)
 }
 
-const attach = async (app: App, screen: Own, path: string) => {
+const attach = async (app: Stage, screen: Own, path: string) => {
   const before = app.current(screen)
   if (!before) return
   const room = before.letter.attachments.reduce((left, { octets }) => left - octets.length, attachmentLimit)

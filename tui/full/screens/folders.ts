@@ -1,13 +1,13 @@
 /** The ways to another folder. */
 
 import { counted, startingWith } from '../../text/words.ts'
-import type { App } from '../app.ts'
 import { keyFor } from '../keymap.ts'
+import type { Stage } from '../stage.ts'
 import { openList } from './list.ts'
 import { openMenu } from './menu.ts'
 
 /** Asks for a folder by name; Enter alone shows them all. */
-export const goToFolder = (app: App) => {
+export const goToFolder = (app: Stage) => {
   const names = () => app.state.folders.map(({ name }) => name)
   app.askLine(
     'Folder: ',
@@ -17,7 +17,7 @@ export const goToFolder = (app: App) => {
   app.note('Tab completes, Enter lists all', { forMs: Number.POSITIVE_INFINITY })
 }
 
-export const openFolder = (app: App, typed: string) => {
+export const openFolder = (app: Stage, typed: string) => {
   const names = app.state.folders.map(({ name }) => name)
   const found = startingWith(names, typed)
   const name =
@@ -35,7 +35,7 @@ export const openFolder = (app: App, typed: string) => {
   openList(app, name)
 }
 
-const showFolders = (app: App) =>
+const showFolders = (app: Stage) =>
   openMenu(app, 'Folders', async () => {
     const folders = await app.client.folders()
     app.dispatch({ type: 'folders', folders })

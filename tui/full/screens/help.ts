@@ -1,10 +1,10 @@
 /** Help: every key of the screen it was called from, narrowed as one types. */
 
 import { cut, pad } from '../../text/text.ts'
-import type { App } from '../app.ts'
 import { edited, fieldView, typed } from '../field.ts'
 import { type Context, type Keymap, keyName } from '../keymap.ts'
 import type { Line, ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { HelpScreen } from '../state.ts'
 
 type Own = HelpScreen & { id: number }
@@ -78,7 +78,7 @@ export const help: ScreenKind<Own> = {
     return filter !== null
   },
 
-  paste(app: App, screen, text) {
+  paste(app: Stage, screen, text) {
     app.change(screen, { filter: typed(screen.filter, text), top: 0 })
   },
 

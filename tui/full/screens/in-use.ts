@@ -6,9 +6,9 @@
 import { harmless, wrapped } from '../../text/text.ts'
 import { clockOf } from '../../text/words.ts'
 import { Problem, Unreachable } from '../../wire/client.ts'
-import type { App } from '../app.ts'
 import { type Keymap, keyFor, keyName } from '../keymap.ts'
 import type { ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { InUseScreen } from '../state.ts'
 
 type Own = InUseScreen & { id: number }
@@ -69,7 +69,7 @@ const again = ({ verb }: Own, keymap: Keymap) =>
 const anotherHasIt =
   'Another terminal has the key by now, so nothing was stopped. Is it this one that you mean?'
 
-const stop = async (app: App, screen: Own) => {
+const stop = async (app: Stage, screen: Own) => {
   app.change(screen, { busy: true, problem: '' })
   try {
     await app.client.stop(screen.by)

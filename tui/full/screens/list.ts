@@ -6,9 +6,10 @@
 import { column } from '../../text/text.ts'
 import { bareSubject, senderOf, shortDate } from '../../text/words.ts'
 import type { Row } from '../../wire/client.ts'
-import type { App } from '../app.ts'
-import type { Line, Picture, ScreenKind, Size } from '../screen.ts'
+import type { Line, Picture, ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { ListScreen, State } from '../state.ts'
+import type { Size } from '../terminal.ts'
 import { archive, flag, move, remove, unread } from './acts.ts'
 import { forward, reply } from './compose.ts'
 import { openMessage } from './message.ts'
@@ -20,7 +21,7 @@ const chunk = 100
 const mostMarked = 1000
 
 export const openList = (
-  app: App,
+  app: Stage,
   folder: string,
   limits: { query?: string; thread?: string; seek?: number } = {},
 ) => {
@@ -46,7 +47,7 @@ export const openList = (
 const waitingOf = ({ folder }: Own, { folders, session }: State): number =>
   folders.some(({ name, kind }) => name === folder && kind === 'sent') ? (session?.waiting ?? 0) : 0
 
-export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: Own) => void> = {
+export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: Stage, screen: Own) => void> = {
   context: 'list',
   hints: (screen, state) => [
     ...(waitingOf(screen, state) ? ['queue'] : []),
@@ -187,7 +188,7 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: App, screen: 
 }
 
 /** Lists only what holds these words; with none all of it again, with the cursor where it stood. */
-const limitTo = (app: App, screen: Own, words: string) => {
+const limitTo = (app: Stage, screen: Own, words: string) => {
   const { limit, cursor } = screen
   if (words === (limit?.words ?? '')) return
   app.change(screen, {
@@ -215,15 +216,15 @@ const chosenRows = (screen: Own): Row[] => {
 
 // ---- moving
 
-const pageRows = (app: App) => app.bodyRows
-const pageStart = (app: App, screen: Own) => Math.floor(screen.cursor / pageRows(app)) * pageRows(app)
+const pageRows = (app: Stage) => app.bodyRows
+const pageStart = (app: Stage, screen: Own) => Math.floor(screen.cursor / pageRows(app)) * pageRows(app)
 /** The row that a page begins with: the last one begins earlier, so that it is as full as the others. */
 const firstShown = ({ cursor, total }: Own, rows: number) => {
   const first = Math.floor(cursor / rows) * rows
   return total === null ? first : Math.max(0, Math.min(first, total - rows))
 }
 
-const go = (app: App, screen: Own, wanted: number) => {
+const go = (app: Stage, screen: Own, wanted: number) => {
   const most = screen.total === null ? Math.max(...screen.rows.keys(), 0) : screen.total - 1
   const cursor = Math.max(0, Math.min(wanted, most))
   if (cursor === screen.cursor) {
@@ -240,7 +241,7 @@ const go = (app: App, screen: Own, wanted: number) => {
 }
 
 /** The next unread mail after the cursor, and from the newest on again. */
-const toUnread = async (app: App, screen: Own) => {
+const toUnread = async (app: Stage, screen: Own) => {
   const isUnread = (now: Own, place: number) => now.rows.get(place)?.seen === false
   const { cursor } = screen
   for (let now: Own | null = screen, place = cursor + 1; now; now = app.current(now)) {
@@ -264,7 +265,7 @@ const toUnread = async (app: App, screen: Own) => {
  * Marks all that there are, also those that were not fetched yet, up to as many as one call takes; and says how many.
  * What is here is marked at once: a key that was typed behind it is for these.
  */
-const markAll = async (app: App, screen: Own) => {
+const markAll = async (app: Stage, screen: Own) => {
   let marks: ReadonlySet<number> = screen.marks
   const mark = (now: Own) => {
     const first = [...now.rows].sort(([a], [b]) => a - b).slice(0, mostMarked)
@@ -291,7 +292,7 @@ const markAll = async (app: App, screen: Own) => {
   app.note(`${size} of ${now.total ?? 'more'} are marked: ${why}.`)
 }
 
-const turnFolder = (app: App, screen: Own, by: number) => {
+const turnFolder = (app: Stage, screen: Own, by: number) => {
   const names = app.state.folders.map(({ name }) => name)
   const next = names[(names.indexOf(screen.folder) + by + names.length) % names.length]
   if (!next) return
@@ -304,7 +305,7 @@ const turnFolder = (app: App, screen: Own, by: number) => {
 const loads = new Map<string, Promise<void>>()
 
 /** Fetches what the page needs, and what the next key press may. */
-const loadAround = async (app: App, screen: Own) => {
+const loadAround = async (app: Stage, screen: Own) => {
   const rows = pageRows(app)
   const first = Math.floor(screen.cursor / rows) * rows
   for (const place of [
@@ -318,14 +319,14 @@ const loadAround = async (app: App, screen: Own) => {
 }
 
 /** Fetches rows; those that are on their way already are waited for. */
-const load = (app: App, screen: Own, offset: number, anew: boolean): Promise<void> => {
+const load = (app: Stage, screen: Own, offset: number, anew: boolean): Promise<void> => {
   const run = `${screen.id} ${offset} ${wordsOf(screen)}`
   const begun = loads.get(run) ?? fetchRows(app, screen, offset, anew).finally(() => loads.delete(run))
   loads.set(run, begun)
   return begun
 }
 
-const fetchRows = async (app: App, screen: Own, offset: number, anew: boolean) => {
+const fetchRows = async (app: Stage, screen: Own, offset: number, anew: boolean) => {
   const known = app.state.folders.find(({ name }) => name === screen.folder)
   const words = wordsOf(screen)
   const page = await app.ask(
@@ -362,7 +363,7 @@ const fetchRows = async (app: App, screen: Own, offset: number, anew: boolean) =
 }
 
 /** The other side of a conversation: what one wrote oneself, or, where that is listed, what one got. */
-const othersOf = async (app: App, screen: Own, words: string): Promise<{ folder: string; rows: Row[] }> => {
+const othersOf = async (app: Stage, screen: Own, words: string): Promise<{ folder: string; rows: Row[] }> => {
   const { folders } = app.state
   const kind = folders.find(({ name }) => name === screen.folder)?.kind
   const folder = folders.find((each) => each.kind === (kind === 'sent' ? 'inbox' : 'sent'))?.name
@@ -372,7 +373,7 @@ const othersOf = async (app: App, screen: Own, words: string): Promise<{ folder:
 }
 
 /** Of a search how many there are shows at its end. */
-const toEnd = async (app: App, screen: Own) => {
+const toEnd = async (app: Stage, screen: Own) => {
   for (let now: Own | null = screen; now && now.total === null; now = app.current(now))
     await load(app, now, now.rows.size, false)
   const now = app.current(screen)

@@ -4,9 +4,9 @@ import { readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { harmless, wrapped } from '../../text/text.ts'
 import { heartbeatS, Problem, Unreachable } from '../../wire/client.ts'
-import type { App } from '../app.ts'
 import { edited, fieldView, typed } from '../field.ts'
 import type { ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { LoginScreen } from '../state.ts'
 
 type Own = LoginScreen & { id: number }
@@ -64,7 +64,7 @@ export const login: ScreenKind<Own> = {
   },
 }
 
-const logIn = async (app: App, screen: Own) => {
+const logIn = async (app: Stage, screen: Own) => {
   const user = screen.user.text.trim()
   if (user === '' || screen.password.isEmpty)
     return app.change(screen, {

@@ -1,8 +1,8 @@
 /** Lists of things other than mail. */
 
 import { cells, column, cut, harmless, pad, wrapped } from '../../text/text.ts'
-import type { App } from '../app.ts'
 import { type Line, movedTo, type ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { MenuScreen } from '../state.ts'
 
 type Own = MenuScreen & { id: number }
@@ -73,7 +73,7 @@ export const menu: ScreenKind<Own> = {
 }
 
 export const openMenu = (
-  app: App,
+  app: Stage,
   title: string,
   load: Own['load'],
   intro: string[] = [],

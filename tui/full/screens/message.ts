@@ -7,10 +7,11 @@ import type { Source } from '../../letter/letter.ts'
 import { cells, column, cut, harmless, wholeAddress, wrapped } from '../../text/text.ts'
 import { fromOutside, grouped, hasAddressLooks, people, sizeOf } from '../../text/words.ts'
 import { isProblem, type Message, type Opened, type Row } from '../../wire/client.ts'
-import type { App } from '../app.ts'
 import { type Keymap, keyFor } from '../keymap.ts'
-import type { Line, Picture, ScreenKind, Size } from '../screen.ts'
+import type { Line, Picture, ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { ListScreen, MessageScreen, State } from '../state.ts'
+import type { Size } from '../terminal.ts'
 import { archive, flag, move, remove } from './acts.ts'
 import { openAttachments } from './attachments.ts'
 import { forward, openDraft, reply } from './compose.ts'
@@ -19,7 +20,7 @@ import { foreign, fromSender } from './text.ts'
 type Own = MessageScreen & { id: number }
 
 export const openMessage = (
-  app: App,
+  app: Stage,
   from: ListScreen & { id: number },
   row: Row,
   how: { decrypt: boolean },
@@ -44,7 +45,7 @@ export const openMessage = (
 }
 
 /** @param decrypts it was asked for, so that a part that opens alone is opened too */
-const load = async (app: App, screen: Own, row: Row, decrypts: boolean) => {
+const load = async (app: Stage, screen: Own, row: Row, decrypts: boolean) => {
   const came = await app.ask(() => app.client.message(row.id), 'Reading the mail')
   const now = app.current(screen)
   if (!now) return
@@ -64,7 +65,7 @@ const load = async (app: App, screen: Own, row: Row, decrypts: boolean) => {
 }
 
 /** Opens the mail, or the one part of it that opens alone. */
-const decrypt = async (app: App, screen: Own, came: Message, part?: string) => {
+const decrypt = async (app: Stage, screen: Own, came: Message, part?: string) => {
   const id = screen.row.id
   const [only, another] = came.isolated
   const within = part ?? (came.security !== 'encrypted' && only && !another ? only.id : undefined)
@@ -244,7 +245,7 @@ const listUnder = (state: State, screen: Own) => {
   return under?.name === 'list' ? under : null
 }
 
-const turn = (app: App, screen: Own, by: number) => {
+const turn = (app: Stage, screen: Own, by: number) => {
   const list = listUnder(app.state, screen)
   const place = screen.place + by
   const row = list?.rows.get(place)

@@ -6,10 +6,11 @@
 import { cut, harmless, wrapped } from '../../text/text.ts'
 import { grouped, moment } from '../../text/words.ts'
 import type { OfferedKey } from '../../wire/client.ts'
-import type { App } from '../app.ts'
 import { keyFor } from '../keymap.ts'
-import { type Line, movedTo, type ScreenKind, type Size } from '../screen.ts'
+import { type Line, movedTo, type ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { OfferScreen } from '../state.ts'
+import type { Size } from '../terminal.ts'
 
 type Own = OfferScreen & { id: number }
 
@@ -62,14 +63,14 @@ export const offer: ScreenKind<Own> = {
   },
 }
 
-const sizeOf = (app: App): Size => ({ columns: app.size.columns, rows: app.bodyRows })
+const sizeOf = (app: Stage): Size => ({ columns: app.size.columns, rows: app.bodyRows })
 
 /** Under it stands what is asked. */
 const roomOf = ({ rows }: Size) => Math.max(1, rows - 1)
 
 const isRead = (screen: Own, size: Size) => screen.isRead || rowsOf(screen, size).length <= roomOf(size)
 
-const next = (app: App, screen: Own) => {
+const next = (app: Stage, screen: Own) => {
   const place = screen.place + 1
   if (place < screen.keys.length) app.change(screen, { place, top: 0, isRead: false })
   else app.close(screen.id)

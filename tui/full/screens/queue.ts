@@ -3,12 +3,12 @@
 import { cut, harmless } from '../../text/text.ts'
 import { moment, shortMoment, stateOfWaiting } from '../../text/words.ts'
 import type { WaitingMail } from '../../wire/client.ts'
-import type { App } from '../app.ts'
+import type { Stage } from '../stage.ts'
 import { keyFor } from '../keymap.ts'
 import type { MenuItem } from '../state.ts'
 import { menu, openMenu } from './menu.ts'
 
-export const waitingLetters = (app: App) =>
+export const waitingLetters = (app: Stage) =>
   openMenu(
     app,
     'Waiting letters',
@@ -22,12 +22,12 @@ export const waitingLetters = (app: App) =>
     intro(app),
   )
 
-const intro = (app: App) => [
+const intro = (app: Stage) => [
   'What has not left yet, and for whom. What failed is tried again for three days.',
   `${keyFor(app.keymap, 'menu', 'retry')} tries it now, ${keyFor(app.keymap, 'menu', 'delete')} gives it up or takes it back, ${keyFor(app.keymap, 'menu', 'choose')}: more.`,
 ]
 
-const itemOf = (app: App, mail: WaitingMail): MenuItem => {
+const itemOf = (app: Stage, mail: WaitingMail): MenuItem => {
   const { id, to, since, next_at, why, held, sending } = mail
   const state = stateOfWaiting(mail)
   const isDone = async (sentence: string, work: () => Promise<unknown>) => {

@@ -4,8 +4,9 @@
  */
 
 import { wrapped } from '../../text/text.ts'
-import { type Line, movedTo, type ScreenKind, type Size } from '../screen.ts'
+import { type Line, movedTo, type ScreenKind } from '../screen.ts'
 import type { TextScreen } from '../state.ts'
+import type { Size } from '../terminal.ts'
 
 type Own = TextScreen & { id: number }
 

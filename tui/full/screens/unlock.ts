@@ -5,8 +5,8 @@
 
 import { column, wrapped } from '../../text/text.ts'
 import { Problem, Unreachable } from '../../wire/client.ts'
-import type { App } from '../app.ts'
 import type { Line, ScreenKind } from '../screen.ts'
+import type { Stage } from '../stage.ts'
 import type { UnlockScreen } from '../state.ts'
 import { askApproval } from './approval.ts'
 
@@ -85,7 +85,7 @@ export const unlock: ScreenKind<Own> = {
   run: () => undefined,
 }
 
-const chosen = async (app: App, screen: Own) => {
+const chosen = async (app: Stage, screen: Own) => {
   if (screen.choice === 'cancel') return app.close(screen.id)
   try {
     if (screen.choice !== 'passphrase') {

@@ -2,7 +2,7 @@
  * A line of addresses as one types it: `Ben <ben@example.org>, "Doe, Jane" <jane@example.org>, eve@`. Only what
  * completion needs: where the one at the cursor begins and ends. The server says what is an address.
  */
-import { type Field, field } from '../full/field.ts'
+import { type Field, field } from './field.ts'
 
 /** The words at the cursor up to it, which candidates are asked for with, and the part of the line that is theirs. */
 export type Typing = { words: string; from: number; to: number }

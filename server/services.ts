@@ -1,0 +1,63 @@
+/** All that main.ts makes, by constructor, and closes. Who needs less of it asks for less. */
+import type { Logger } from 'pino'import type { Bodies } from './doors/request-body.ts'
+import type { Clock } from './ground/clock.ts'
+import type { Config } from './ground/config.ts'
+import type { Database } from './ground/database.ts'
+import type { Refusal } from './ground/refusal.ts'
+import type { Allowances } from './keys/allowances.ts'
+import type { Approvals } from './keys/approvals.ts'
+import type { Keyrings } from './keys/keyrings.ts'
+import type { Passkeys } from './keys/passkeys.ts'
+import type { CryptoPool } from './locked/crypto-pool.ts'
+import type { Contents } from './mail/contents.ts'
+import type { Correspondents } from './mail/correspondents.ts'
+import type { Letters } from './mail/letters.ts'
+import type { Mailboxes } from './mail/mailboxes.ts'
+import type { Outbox } from './mail/outbox.ts'
+import type { Reading } from './mail/reading.ts'
+import type { Guesses } from './people/guesses.ts'
+import type { Ledger } from './people/ledger.ts'
+import type { LetterNumbers } from './people/letter-numbers.ts'
+import type { ParkedForms } from './people/parked-forms.ts'
+import type { Quota } from './people/quota.ts'
+import type { Sessions } from './people/sessions.ts'
+import type { Users } from './people/users.ts'
+import type { Setup } from './setup.ts'
+
+export type Services = {
+  config: Config
+  /** The public origin; its port is known once the web server listens. */
+  site: { origin: string }
+  clock: Clock
+  log: Logger
+  db: Database
+  users: Users
+  keyrings: Keyrings
+  sessions: Sessions
+  allowances: Allowances
+  passkeys: Passkeys
+  approvals: Approvals
+  ledger: Ledger
+  mailboxes: Mailboxes
+  contents: Contents
+  quota: Quota
+  bodies: Bodies
+  reading: Reading
+  letters: Letters
+  numbers: LetterNumbers
+  correspondents: Correspondents
+  outbox: Outbox
+  parkedForms: ParkedForms
+  guesses: Guesses
+  setup: Setup
+  pool: CryptoPool
+  /** The token of a terminal's forms, from what its cookie holds. */
+  formToken(cookie: string): string
+  /** A user's name for a cookie that outlives the session: it tells nobody who it is. */
+  userTag(userId: number): string
+  /** Whether a password or passphrase that somebody chooses is refused. */
+  isTooShort(secret: string): boolean
+  /** The expected no in an error; null for anything else. */
+  refusalOf(error: unknown): Refusal | null
+  close(): Promise<void>
+}
