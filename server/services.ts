@@ -1,5 +1,6 @@
 /** All that main.ts makes, by constructor, and closes. Who needs less of it asks for less. */
-import type { Logger } from 'pino'import type { Bodies } from './doors/request-body.ts'
+import type { Logger } from 'pino'
+import type { Bodies } from './doors/request-body.ts'
 import type { Clock } from './ground/clock.ts'
 import type { Config } from './ground/config.ts'
 import type { Database } from './ground/database.ts'
