@@ -3,8 +3,8 @@
 import { cut, harmless } from '../../text/text.ts'
 import { moment, shortMoment, stateOfWaiting } from '../../text/words.ts'
 import type { WaitingMail } from '../../wire/client.ts'
-import type { Stage } from '../stage.ts'
 import { keyFor } from '../keymap.ts'
+import type { Stage } from '../stage.ts'
 import type { MenuItem } from '../state.ts'
 import { menu, openMenu } from './menu.ts'
 
