@@ -29,6 +29,7 @@ import type {
   Offered,
   Page,
   Passkey,
+  QueuePage,
   Recipient,
   SessionView,
 } from './shapes.ts'

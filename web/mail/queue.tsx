@@ -1,7 +1,7 @@
 /** What the user sent that has not left yet: whom for, since when, why; to have it tried at once, or to give it up. */
 import { Hono } from 'hono'
 import type { Waiting } from '../../server/mail/outbox.ts'
-import type { Services } from '../../server/main.ts'
+import type { Services } from '../../server/services.ts'
 import {
   Button,
   didOf,
