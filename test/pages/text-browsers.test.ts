@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import {
@@ -92,6 +93,15 @@ const loggedIn = async (
   return browser
 }
 
+/** A port that the server has again after a restart. */
+const freePort = async (): Promise<number> => {
+  const listener = createServer()
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const { port } = listener.address() as AddressInfo
+  await new Promise((resolve) => listener.close(resolve))
+  return port
+}
+
 const unlock = async (browser: TextBrowser, ...wanted: string[]) => {
   await browser.sees('Secret key use')
   await browser.fill('Passphrase', passphrase)
@@ -127,6 +137,35 @@ for (const name of ['lynx', 'w3m'] as const) {
     const { status, code } = gpg.run(['--verify'], String(raw))
     assert.equal(code, 0, status)
     assert.match(status, /GOODSIG .*ann@wafer\.test/)
+  })
+
+  test(`a letter is never lost in ${name}: Back, Save twice, a restart of the server, Send twice`, async (t) => {
+    if (!needs(t, name, 'tmux', 'gpg')) return
+    const { server } = await story(t, { WAFER_PORT: String(await freePort()) })
+    const count = async (address: string, folder: string) => {
+      const terminal = await server.terminal(address)
+      return (await terminal.get(`/folders/${folder}/messages`)).body.messages.length
+    }
+    const browser = await loggedIn(t, name, `http://127.0.0.1:${portOf(server)}`)
+    await browser.press('Compose', 'Protection', 'Save draft')
+    await browser.fill('To', bob)
+    await browser.fill('Subject', 'Pots')
+    await browser.write('Text', 'Under the third pot.')
+    await browser.press('Save draft', 'Saved in Drafts')
+    await browser.back()
+    await browser.sees('Protection', 'Under the third pot.')
+    await browser.press('Save draft', 'Saved in Drafts')
+    assert.equal(await count(ann, 'Drafts'), 1)
+    await browser.back()
+    await browser.sees('Protection', 'Under the third pot.')
+
+    await server.restart()
+    await browser.press('Send', `Sent to ${bob}`)
+    await browser.back()
+    await browser.sees('Protection', 'Under the third pot.')
+    await browser.press('Send', /sent|left/i)
+    const left = [await count(bob, 'Inbox'), await count(ann, 'Sent'), await count(ann, 'Drafts')]
+    assert.deepEqual(left, [1, 1, 0])
   })
 
   test(`S2000-S2100 P82 C4 C8: in ${name}, three screens stop the other terminal, which is told; Lock key and Log out leave nothing`, async (t) => {
