@@ -18,20 +18,17 @@ import type { Turnstile } from '../ground/turnstile.ts'
 import { armor } from '../locked/armor.ts'
 import type { CryptoPool, Turn } from '../locked/crypto-pool.ts'
 import { hindrance, type OwnUses, obstacle } from '../locked/key-uses.ts'
+import type { KeyPair, SealedKey, StoredPair } from '../locked/vault/keys-at-rest.ts'
+import type { NewKey, RefusedKey } from '../locked/vault/new-keys.ts'
 import type {
-  KeyPair,
   Keyring,
-  NewKey,
   NewSlot,
   Opens,
   PrfParams,
   Proof,
-  RefusedKey,
-  SealedKey,
   SlotSecret,
   SlotTable,
-  StoredPair,
-} from '../locked/vault/secret-keys.ts'
+} from '../locked/vault/slots.ts'
 import { type Guessed, type Guesses, isTooShort } from '../people/guesses.ts'
 import type { Ledger } from '../people/ledger.ts'
 import type { Session, Sessions } from '../people/sessions.ts'

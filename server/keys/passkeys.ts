@@ -44,7 +44,7 @@ import {
 } from '../ground/database.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
-import type { Opens, PrfParams } from '../locked/vault/secret-keys.ts'
+import type { Opens, PrfParams } from '../locked/vault/slots.ts'
 import { network } from '../people/guesses.ts'
 import type { Ledger } from '../people/ledger.ts'
 import type { LogIn, Session, Sessions } from '../people/sessions.ts'

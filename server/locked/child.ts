@@ -12,7 +12,10 @@ import * as keysInMail from './reader/inspect-keys.ts'
 import { protectMessage } from './reader/protect.ts'
 import type { Certificate } from './reader/signatures.ts'
 import { rowOf } from './reader/summary.ts'
+import type { StoredPair } from './vault/keys-at-rest.ts'
+import type { NewKey } from './vault/new-keys.ts'
 import * as secretKeys from './vault/secret-keys.ts'
+import type { NewSlot, Proof } from './vault/slots.ts'
 
 type Certificates = Certificate[]
 
@@ -44,17 +47,14 @@ const operations = {
 
   // with a passphrase, a passkey or a recovery code
   createKeyring: secretKeys.createKeyring,
-  unlock: (task: { proof: secretKeys.Proof; recipient: Uint8Array; binding: string }) =>
+  unlock: (task: { proof: Proof; recipient: Uint8Array; binding: string }) =>
     secretKeys.unlock(task.proof, task.recipient, task.binding),
-  changeSlots: (task: { proof: secretKeys.Proof; change: { remove: string[]; add: secretKeys.NewSlot[] } }) =>
+  changeSlots: (task: { proof: Proof; change: { remove: string[]; add: NewSlot[] } }) =>
     secretKeys.changeSlots(task.proof, task.change),
-  addKeys: (task: { proof: secretKeys.Proof; wanted: secretKeys.NewKey; known: secretKeys.StoredPair[] }) =>
+  addKeys: (task: { proof: Proof; wanted: NewKey; known: StoredPair[] }) =>
     secretKeys.addKeys(task.proof, task.wanted, task.known),
-  exportSecret: (task: {
-    proof: secretKeys.Proof
-    keys: secretKeys.StoredPair[]
-    copyPassphrase: Uint8Array
-  }) => secretKeys.exportSecret(task.proof, task.keys, task.copyPassphrase),
+  exportSecret: (task: { proof: Proof; keys: StoredPair[]; copyPassphrase: Uint8Array }) =>
+    secretKeys.exportSecret(task.proof, task.keys, task.copyPassphrase),
 
   // with an allowance
   open: (task: {

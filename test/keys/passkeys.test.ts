@@ -17,7 +17,9 @@ import {
   verifiedAssertion,
   verifiedAttestation,
 } from '../../server/keys/webauthn.ts'
-import * as secretKeys from '../../server/locked/vault/secret-keys.ts'
+import type { StoredPair } from '../../server/locked/vault/keys-at-rest.ts'
+import { exportSecret } from '../../server/locked/vault/secret-keys.ts'
+import type { Keyring, Opens, PrfParams, Slot } from '../../server/locked/vault/slots.ts'
 import type { Session } from '../../server/people/sessions.ts'
 import { wordsIn } from '../../web/words.ts'
 import { Authenticator, type Bent, prf, publicKeyOf } from '../support/authenticator.ts'
@@ -1604,22 +1606,16 @@ test('D4 D6: the whole data folder, server secret included, opens a held slot, a
   const secret = parseServerSecret(readFileSync(join(thief, 'server-secret'), 'utf8'), 'server-secret')
   const db = new Sqlite(join(thief, 'wafer.db'))
   t.after(() => db.close())
-  const stored = db
-    .prepare('SELECT user_id AS userId, id, generation, mac FROM keyrings')
-    .get() as secretKeys.Keyring
+  const stored = db.prepare('SELECT user_id AS userId, id, generation, mac FROM keyrings').get() as Keyring
   const slots = db
     .prepare('SELECT id, kind, params, generation, wrapped FROM key_slots ORDER BY id')
-    .all() as secretKeys.Slot[]
+    .all() as Slot[]
   const keys = db
     .prepare('SELECT fingerprint, sealed_secret AS sealedSecret, public_key AS publicKey FROM key_pairs')
-    .all() as secretKeys.StoredPair[]
+    .all() as StoredPair[]
   const slotSecrets = slots.map(({ id }) => ({ slotId: id, secret: secret.derive('slot', id) }))
-  const steal = (opens: secretKeys.Opens, shares = slotSecrets) =>
-    secretKeys.exportSecret(
-      { opens, keyring: { ...stored, slots }, slotSecrets: shares },
-      keys,
-      Buffer.from('loot'),
-    )
+  const steal = (opens: Opens, shares = slotSecrets) =>
+    exportSecret({ opens, keyring: { ...stored, slots }, slotSecrets: shares }, keys, Buffer.from('loot'))
   const slotOf = (kind: string) => slots.find((slot) => slot.kind === kind)!
 
   const [stolen] = await steal({ kind: 'held', slotId: slotOf('held').id })
@@ -1635,7 +1631,7 @@ test('D4 D6: the whole data folder, server secret included, opens a held slot, a
     .flat()
     .filter((value) => typeof value === 'string' || value instanceof Uint8Array)
     .map((value) => Buffer.from(value as string))
-  const params = JSON.parse(slotOf('prf').params) as secretKeys.PrfParams
+  const params = JSON.parse(slotOf('prf').params) as PrfParams
   const outputs = [
     ...octets.filter(({ length }) => length >= 32).map((value) => value.subarray(0, 32)),
     ...[params.salt, params.recipient].map((text) => Buffer.from(text, 'base64url')),

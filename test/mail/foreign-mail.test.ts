@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
 import type { Refusal } from '../../server/ground/refusal.ts'
+import type { OpenKeys } from '../../server/locked/open-keys.ts'
 import { decodeText } from '../../server/locked/reader/charsets.ts'
 import { type Mail, open, partOf, read } from '../../server/locked/reader/encrypted-mail.ts'
 import { decodeHeader } from '../../server/locked/reader/headers.ts'
@@ -10,7 +11,6 @@ import { htmlToText } from '../../server/locked/reader/html-text.ts'
 import { parseParameters } from '../../server/locked/reader/parameters.ts'
 import type { Certificate } from '../../server/locked/reader/signatures.ts'
 import { summarize } from '../../server/locked/reader/summary.ts'
-import type { OpenKeys } from '../../server/locked/vault/secret-keys.ts'
 
 const octets = (text: string) => Buffer.from(text.replace(/\r?\n/g, '\r\n'), 'latin1')
 const mail = (content: string, from = 'carla@example.org') =>

@@ -6,13 +6,13 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
+import type { OpenKeys } from '../../server/locked/open-keys.ts'
 import { armoredBlocks } from '../../server/locked/reader/armored-blocks.ts'
 import { type Mail, open, read } from '../../server/locked/reader/encrypted-mail.ts'
 import { protect } from '../../server/locked/reader/protect.ts'
 import { restIsElsewhere } from '../../server/locked/reader/rendering.ts'
 import type { Certificate } from '../../server/locked/reader/signatures.ts'
 import { summarize } from '../../server/locked/reader/summary.ts'
-import type { OpenKeys } from '../../server/locked/vault/secret-keys.ts'
 
 const many = (count: number, piece: string) => piece.repeat(count)
 const mailOf = (content: string) =>

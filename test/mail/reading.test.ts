@@ -10,6 +10,7 @@ import { describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
 import { Refusal } from '../../server/ground/refusal.ts'
 import { isUsable } from '../../server/locked/key-uses.ts'
+import type { OpenKeys } from '../../server/locked/open-keys.ts'
 import { type Mail, open, partOf, read } from '../../server/locked/reader/encrypted-mail.ts'
 import { inspectKeys } from '../../server/locked/reader/inspect-keys.ts'
 import { decryptWith, encryptedMessage } from '../../server/locked/reader/openpgp-messages.ts'
@@ -17,7 +18,6 @@ import { allowShortRsaKeys } from '../../server/locked/reader/openpgp-packets.ts
 import { protect } from '../../server/locked/reader/protect.ts'
 import type { Certificate } from '../../server/locked/reader/signatures.ts'
 import { summarize } from '../../server/locked/reader/summary.ts'
-import type { OpenKeys } from '../../server/locked/vault/secret-keys.ts'
 
 const corpus = process.env.CORPUS_DIR ?? '../shared/corpus'
 const skip = existsSync(join(corpus, 'cases.jsonl'))

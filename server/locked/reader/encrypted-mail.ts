@@ -12,7 +12,7 @@
  */
 import { letterFormLimit } from '../../ground/limits.ts'
 import { Refusal } from '../../ground/refusal.ts'
-import type { OpenKeys } from '../vault/secret-keys.ts'
+import type { OpenKeys } from '../open-keys.ts'
 import { isArmored } from './armored-blocks.ts'
 import { cut } from './charsets.ts'
 import { examine, nothingSeen, readOtherwise, type Seen, textOnly } from './coverage.ts'

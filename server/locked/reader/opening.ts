@@ -2,7 +2,7 @@
 
 import type { Message } from 'openpgp'
 import { Refusal } from '../../ground/refusal.ts'
-import type { OpenKeys } from '../vault/secret-keys.ts'
+import type { OpenKeys } from '../open-keys.ts'
 import { armoredBlocks } from './armored-blocks.ts'
 import { decodeText, isReadAsSigned, latin1, strictUtf8 } from './charsets.ts'
 import { type Isolated, isolatedOf } from './isolated.ts'

@@ -8,7 +8,8 @@
 
 import { createDecipheriv, hkdfSync } from 'node:crypto'
 import { enums, type LiteralDataPacket, type Message, readMessage, type SignaturePacket } from 'openpgp'
-import { ignored, type Packet, packets, type SessionKey } from './openpgp-packets.ts'
+import type { SessionKey } from '../open-keys.ts'
+import { ignored, type Packet, packets } from './openpgp-packets.ts'
 
 const recipientLimit = 32
 

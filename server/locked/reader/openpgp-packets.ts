@@ -4,9 +4,6 @@
  */
 import { type AlgorithmInfo, config, enums } from 'openpgp'
 
-/** What a message was encrypted with; the algorithm is null where the message itself names it (RFC 9580 §5.1). */
-export type SessionKey = { algorithm: string | null; data: Uint8Array }
-
 // Settings of the library for everything that came from outside; a bomb or a guess costs a bounded amount.
 config.maxDecompressedMessageSize = 25 * 1024 * 1024
 config.maxArgon2MemoryExponent = 16

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { createMessage, encrypt, enums, readSignature } from 'openpgp'
 import { Refusal } from '../../ground/refusal.ts'
-import type { OpenKeys } from '../vault/secret-keys.ts'
+import type { OpenKeys } from '../open-keys.ts'
 import { forCopies, readCertificate } from './certificates.ts'
 import { micalg } from './openpgp-packets.ts'
 
