@@ -13,6 +13,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
@@ -370,15 +371,17 @@ test('docs/scripts.md and docs/first-letter.md: a script logs in, waits, unlocks
   assert.match(told, /\nsubject\tTea\?\n.*\n\nAt four\.\n.*\ndelivered\tben@example\.org\n.*key\tlocked\n/s)
 })
 
+const schemas = blocksIn('docs/scripts.md', 'json')
+const boundAnew = block('docs/terminal.md', 'list.archive')
+
 test('docs/scripts.md: the blocks of JSON are JSON', () => {
-  const schemas = blocksIn('docs/scripts.md', 'json')
   assert.ok(schemas.length > 5)
   for (const text of schemas) JSON.parse(text)
 })
 
 test('docs/terminal.md: the keys that are bound anew in it are taken', (t) => {
   const file = join(scratch(t), 'keys')
-  writeFileSync(file, block('docs/terminal.md', 'list.archive'))
+  writeFileSync(file, boundAnew)
   assert.deepEqual(readKeymap(file).problems, [])
 })
 
@@ -386,6 +389,7 @@ test('docs/terminal.md: the keys that are bound anew in it are taken', (t) => {
 
 const operate = 'docs/operate.md'
 const unit = block(operate, '[Unit]')
+const letIn = block(operate, 'RuntimeDirectory=wafer')
 const nginx = block(operate, 'proxy_pass')
 const caddy = block(operate, 'reverse_proxy')
 const postfix = block(operate, 'virtual_transport')
@@ -420,7 +424,8 @@ test('docs/operate.md: each set of settings is taken', (t) => {
 test('docs/operate.md: the service’s unit is understood', (t) => {
   if (!has('systemd-analyze')) return t.skip('There is no systemd-analyze on this machine.')
   const file = join(scratch(t), 'wafer.service')
-  writeFileSync(file, putIn(unit, { '/usr/local/bin/wafer serve': '/bin/true', 'User=wafer': 'User=root' }))
+  const whole = putIn(unit, { '/usr/local/bin/wafer serve': '/bin/true', 'User=wafer': 'User=root' })
+  writeFileSync(file, `${whole}\n${letIn}`)
   const { stderr, status } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
   assert.deepEqual([stderr.split('\n').filter((line) => line.includes('wafer.service')), status], [[], 0])
 })
@@ -538,6 +543,17 @@ test('docs/operate.md: behind Caddy pages and letters come through, and port 80 
   assert.match(await proxied.curl(proxied.plain), /^location: https:\/\/mail\.example\.org/im)
 })
 
+test('docs/operate.md: Postfix is let in to the socket for LMTP, and nobody else', async (t) => {
+  const shell = new Shell(t)
+  const socket = join(shell.folder, 'run', 'lmtp')
+  await world(t, { WAFER_LMTP_SOCKET: socket })
+  const [, command = ''] = letIn.match(/^ExecStartPost=\+\/bin\/sh -c '(.+)'$/m) ?? []
+  await shell.run(
+    putIn(command, { '/run/wafer/lmtp': socket, 'chgrp postfix': `chgrp ${process.getgid!()}` }),
+  )
+  assert.equal(statSync(socket).mode & 0o777, 0o660)
+})
+
 test('docs/operate.md: Postfix knows its settings', (t) => {
   if (!has('postconf')) return t.skip('There is no Postfix on this machine.')
   const folder = scratch(t)
@@ -590,6 +606,8 @@ test('docs/operate.md: installing and upgrading call what integration calls, and
 // ---- hacking
 
 const testing = block('docs/hacking.md', 'npm test')
+const plan = block('docs/hacking.md', 'server/  main')
+const map = block('README.md', 'server/  the server')
 const oneTest = block('docs/hacking.md', '--test-name-pattern')
 
 test('docs/hacking.md: the test command is that of integration, and the command for one test finds one', () => {
@@ -608,12 +626,10 @@ test('The maps name each room of the house, and no other', () => {
       .filter((each) => each.isDirectory() && !/^(\.|node_modules|dist)/.test(each.name))
       .map(({ name }) => name)
       .sort()
-  const plan = block('docs/hacking.md', 'server/  main')
   const named = (indent: string) =>
     [...plan.matchAll(new RegExp(`^${indent}(\\w+)/`, 'gm'))].map(([, name]) => name!).sort()
   assert.deepEqual(named('  '), foldersIn('server'))
   assert.deepEqual([...named(''), 'docs'].sort(), foldersIn(''))
-  const map = block('README.md', 'server/  the server')
   for (const room of foldersIn('server')) assert.match(map, new RegExp(`\\b${room}\\b`))
   assert.deepEqual([...map.matchAll(/(\w+)\/ /g)].map(([, name]) => name).sort(), foldersIn(''))
 })
