@@ -3,7 +3,7 @@
  * of each user one, and they are worked on one after the other.
  */
 import type { IncomingMessage } from 'node:http'
-import { largeBodies as limits } from '../ground/limits.ts'
+import { largeBodies as limits, tinyChunks } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 
 /** Chunks are as small as the sender likes, and a million of one octet each are a heap: they are put together. */
@@ -20,27 +20,37 @@ export class Bodies {
    * @param limit in octets
    * @param reason what the person is told who sent more
    * @param user who sends it, null for a stranger
-   * @returns blocks, whose concatenation is the body: nothing large is copied here
+   * @param cutUpTo a larger one, of up to so many octets, is read to its end, and given out up to the limit
+   * @returns blocks, whose concatenation is the body: nothing large is copied here; and the size of all that came
    * @throws Refusal `too-large`; the rest is read and forgotten, so that the answer can be read. `busy` when its turn
-   *   does not come
+   *   does not come. `bad-request` for a body in pieces of a few octets, which cost all more than their sender
    */
   async read(
     incoming: IncomingMessage,
-    { limit, reason, user }: { limit: number; reason: 'body-large' | 'form-large'; user: number | null },
+    {
+      limit,
+      reason,
+      user,
+      cutUpTo = limit,
+    }: { limit: number; reason: 'form-large' | 'body-large'; user: number | null; cutUpTo?: number },
   ): Promise<{ blocks: Uint8Array[]; size: number }> {
-    const refuse = () => {
+    const refuse = (refusal: Refusal) => {
       incoming.resume()
-      throw new Refusal(reason)
+      throw refusal
     }
-    if (Number(incoming.headers['content-length'] ?? 0) > limit) refuse()
+    const tooLarge = () => new Refusal(reason)
+    if (Number(incoming.headers['content-length'] ?? 0) > cutUpTo) refuse(tooLarge())
     const blocks: Uint8Array[] = []
     let size = 0
+    let chunks = 0
     let block = Buffer.alloc(0)
     let used = 0
     let large: Large | null = null
     for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length
-      if (size > limit) refuse()
+      chunks += 1
+      if (size > cutUpTo) refuse(tooLarge())
+      if (chunks > tinyChunks.count && size < chunks * tinyChunks.octets) refuse(new Refusal('body-in-bits'))
       if (size > limits.octets) {
         if (!large) {
           large = { state: 'waiting', user, octets: 0, since: { ms: 0, octets: 0 }, next: () => {} }
@@ -49,6 +59,7 @@ export class Bodies {
         }
         large.octets = size
       }
+      if (size > limit) continue
       for (let at = 0; at < chunk.length; ) {
         if (used === block.length) {
           if (used > 0) blocks.push(block)

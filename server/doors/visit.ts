@@ -1,4 +1,5 @@
 /** Who asks for a page: what pages are handed of a request beside its address. */
+import type { UploadedFile } from '../locked/form-bodies.ts'
 import type { Session } from '../people/sessions.ts'
 
 /** What a page knows of the one who asks, and what it may do to their terminal. */
@@ -42,7 +43,6 @@ export type Visit = {
   formerUserId(): Promise<number | null>
 }
 export type Language = 'en' | 'ja'
-export type UploadedFile = { name: string; type: string; octets: Uint8Array }
 export type Form = {
   /**
    * Why nothing may be done with it: its token is of another session, or of none; or it was larger than may be sent,

@@ -22,20 +22,25 @@ import { deleteCookie, setCookie } from 'hono/cookie'
 import { style } from '../../web/layout.tsx'
 import { notEncrypted, type PageEnv, pages } from '../../web/pages.tsx'
 import { isLocalName, isLoopback, localOrigin } from '../ground/config.ts'
-import { drainedLimit, letterFormLimit, connections as limits } from '../ground/limits.ts'
+import {
+  drainedLimit,
+  formParsedHereOctets,
+  letterFormLimit,
+  connections as limits,
+} from '../ground/limits.ts'
 import { root } from '../ground/places.ts'
 import { Refusal } from '../ground/refusal.ts'
+import { parseForm } from '../locked/form-bodies.ts'
 import type { Session } from '../people/sessions.ts'
 import type { Services } from '../services.ts'
 import { api, clearSiteData } from './api.ts'
 import { Connections } from './connections.ts'
-import type { Form, Language, UploadedFile, Visit } from './visit.ts'
+import type { Form, Language, Visit } from './visit.ts'
 
 type Env = PageEnv & { Bindings: HttpBindings }
 
-/** A letter with its files; pasted keys; every other form. And how many fields a form may have. */
-const bodyLimits = { letter: letterFormLimit, keys: 1024 * 1024, other: 64 * 1024 }
-const fieldLimit = 500
+/** A letter with its files; pasted keys; every other form. */
+const bodyLimits = { letter: letterFormLimit, keys: 1024 * 1024, other: formParsedHereOctets }
 
 /** Paths that are for everybody; all others need a session. */
 const isPublic = (path: string) =>
@@ -228,7 +233,8 @@ const routes = (services: Services) => {
     c.set('visit', visit)
     if (c.req.method === 'POST') {
       refuseForeignOrigin(c, services, site.origin)
-      visit.form = await readForm(c, await bodyLimitFor(c.req.path, visit))
+      const user = visit.session?.user.id ?? (await visit.formerUserId())
+      visit.form = await readForm(c, services, { limit: bodyLimitFor(c.req.path, visit, user), user })
       if (!fits(visit.form.get('t'), visit.formToken)) {
         if (c.req.path === '/login') visit.form = only(visit.form, ['user', 'next', 'park'])
         else if (c.req.path === '/c' || c.req.path.startsWith('/setup/') || visit.form.get('park'))
@@ -527,77 +533,37 @@ const only = (form: Form, kept: string[]): Form => ({
 })
 
 /** Only who is logged in, or was until just now, may send much. */
-const bodyLimitFor = async (path: string, visit: Visit): Promise<number> => {
-  if (path === '/c' && (visit.session || (await visit.formerUserId()) !== null)) return bodyLimits.letter
+const bodyLimitFor = (path: string, visit: Visit, user: number | null): number => {
+  if (path === '/c' && user !== null) return bodyLimits.letter
   return path === '/k' && visit.session ? bodyLimits.keys : bodyLimits.other
 }
 
 /**
- * The body of a form, of at most so many octets; its fields are counted before they are parsed. A letter that is larger
+ * The body of a form, of at most so many octets; a large one is parsed in a child process. A letter that is larger
  * keeps what came before the limit, which is what was typed: its files come last, and are left out.
  */
-const readForm = async (c: Context<Env>, limit: number): Promise<Form> => {
-  const mayBeCut = c.req.path === '/c'
-  const type = c.req.header('content-type') ?? ''
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of c.env.incoming.iterator({
-    destroyOnReturn: false,
-  }) as AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    if (size > limit && mayBeCut && size <= drainedLimit) continue
-    if (size > limit) {
-      c.env.incoming.resume() // the rest is read and forgotten, so that the answer can be read
-      throw new Refusal('form-large')
-    }
-    chunks.push(chunk)
-  }
-  const boundary = type.match(/boundary="?([^";]+)/i)?.[1]
+const readForm = async (
+  c: Context<Env>,
+  { bodies, pool }: Pick<Services, 'bodies' | 'pool'>,
+  { limit, user }: { limit: number; user: number | null },
+): Promise<Form> => {
+  const cutUpTo = c.req.path === '/c' ? drainedLimit : limit
+  const { blocks, size } = await bodies.read(c.env.incoming, { limit, reason: 'form-large', user, cutUpTo })
   const isCut = size > limit
-  const body = isCut ? upToLastPart(Buffer.concat(chunks), boundary ?? '') : Buffer.concat(chunks)
-  if (occurrences(body, boundary ?? '&') > fieldLimit) throw new Refusal('form-of-many-fields')
-  const fields = new Map<string, string[]>()
-  const files = new Map<string, UploadedFile[]>()
-  let data: FormData
-  try {
-    data = await new Response(body, { headers: { 'Content-Type': type } }).formData()
-  } catch (cause) {
-    throw new Refusal('form-unreadable', { cause })
-  }
-  for (const [name, value] of data as unknown as Iterable<[string, string | File]>) {
-    if (typeof value === 'string') add(fields, name, value)
-    else if (value.size > 0 || value.name !== '') {
-      const file = { name: value.name, type: value.type, octets: new Uint8Array(await value.arrayBuffer()) }
-      add(files, name, file)
-    }
-  }
+  const form = { contentType: c.req.header('content-type') ?? '', blocks, isCut }
+  const sent = () => void blocks.splice(0)
+  const { texts, files } =
+    size <= formParsedHereOctets
+      ? await parseForm(form)
+      : await pool.run('reading', 'parseForm', form, { user, sent })
+  const all = (name: string) => texts.filter(({ field }) => field === name).map(({ text }) => text)
   return {
     trouble: isCut ? 'too-large' : null,
     limit,
-    get: (name) => fields.get(name)?.[0] ?? '',
-    all: (name) => fields.get(name) ?? [],
-    files: (name) => (isCut ? [] : (files.get(name) ?? [])),
+    get: (name) => texts.find(({ field }) => field === name)?.text ?? '',
+    all,
+    files: (name) => files.filter(({ field }) => field === name),
   }
-}
-
-/** Of a multipart body that was cut off, the parts that are whole (RFC 2046 §5.1.1). */
-const upToLastPart = (body: Buffer, boundary: string) => {
-  const end = body.lastIndexOf(`\r\n--${boundary}`)
-  if (!boundary || end < 0) throw new Refusal('form-large')
-  return Buffer.concat([body.subarray(0, end), Buffer.from(`\r\n--${boundary}--\r\n`)])
-}
-
-const add = <T>(lists: Map<string, T[]>, name: string, value: T) => {
-  const list = lists.get(name)
-  if (list) list.push(value)
-  else lists.set(name, [value])
-}
-
-const occurrences = (octets: Buffer, wanted: string): number => {
-  let count = 0
-  for (let at = octets.indexOf(wanted); at >= 0 && count <= fieldLimit; at = octets.indexOf(wanted, at + 1))
-    count += 1
-  return count
 }
 
 // ---- the browser scripts, as esbuild.config.js left them

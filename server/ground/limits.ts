@@ -44,6 +44,9 @@ export const largeBodies = {
   waitMs: 5 * 60_000,
 }
 
+/** A body that comes in more pieces than this, of less than so many octets each on the whole, is refused. */
+export const tinyChunks = { count: 2_000, octets: 64 }
+
 /** Octets that are written to the database, read from it or deleted in one turn of the event loop: a few milliseconds. */
 export const storedPieceOctets = 512 * 1024
 
@@ -71,6 +74,11 @@ export const connections = {
 /** The fewest characters of a password or passphrase that somebody chooses. */
 export const chosenSecretCharacters = 8
 
+/** Fields of a form, and characters of all that was typed into it: a letter's text and its addresses. */
+export const formFieldLimit = 500
+export const formTextLimit = letterTextLimit + 4 * addressFieldLimit
+/** Octets of a form that are parsed on the event loop: as much as anybody may send who is not logged in. */
+export const formParsedHereOctets = 64 * 1024
 /** Octets of the form of a letter with its files. */
 export const letterFormLimit = 36 * 1024 * 1024
 /** Octets of a form that are read to its end, though they are too many, so that its sender reads an answer. */

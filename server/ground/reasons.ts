@@ -122,6 +122,7 @@ export const reasons = {
   'form-foreign': ['forbidden', 'This form was sent from another site. Nothing was changed.'],
   'form-large': ['too-large', 'This is larger than may be sent here. Send less, or in parts.'],
   'form-of-many-fields': ['bad-request', 'This form has too many fields.'],
+  'body-in-bits': ['bad-request', 'This came in too many pieces. Please try again.'],
   'form-unreadable': ['bad-request', 'This form could not be read.'],
   'no-cookie': ['forbidden', 'Your browser sent no cookie. Permit cookies for this site.'],
   'much-is-parked': [

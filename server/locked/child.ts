@@ -7,6 +7,7 @@ import { type Piecewise, receiveInPieces, sendInPieces } from '../ground/pieces.
 import { Refusal, type ToldRefusal } from '../ground/refusal.ts'
 import { type Call, parseBody } from './api-bodies.ts'
 import { compose, parseRecipients, type Typed } from './composing.ts'
+import { parseForm } from './form-bodies.ts'
 import * as encryptedMail from './reader/encrypted-mail.ts'
 import * as keysInMail from './reader/inspect-keys.ts'
 import { protectMessage } from './reader/protect.ts'
@@ -41,6 +42,7 @@ const operations = {
     }),
   parseBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
     parseBody(task.call, Buffer.concat(task.blocks)),
+  parseForm,
   parseRecipients: async (task: { typed: Typed; mode: 'strict' | 'as typed' }) =>
     parseRecipients(task.typed, task.mode),
   compose,

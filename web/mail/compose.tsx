@@ -5,8 +5,8 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { UploadedFile } from '../../server/doors/visit.ts'
 import type { Refusal } from '../../server/ground/refusal.ts'
+import type { UploadedFile } from '../../server/locked/form-bodies.ts'
 import type { Mail } from '../../server/locked/reader/encrypted-mail.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
 import type { Letter, Written } from '../../server/mail/letters.ts'

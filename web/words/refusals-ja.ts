@@ -38,6 +38,7 @@ export const refusalsInJapanese: Sentences = {
   'form-foreign': 'このフォームは別のサイトから送られました。何も変わっていません。',
   'form-large': '大きすぎます。減らすか、分けて送ってください。',
   'form-of-many-fields': 'このフォームは項目が多すぎます。',
+  'body-in-bits': '細切れになって届きました。もう一度お試しください。',
   'form-unreadable': 'このフォームを読めませんでした。',
   'no-cookie': 'ブラウザーがクッキーを送りませんでした。このサイトのクッキーを許可してください。',
   'much-is-parked':
