@@ -37,7 +37,7 @@ import {
   slotTableMac,
   withProof,
 } from './slots.ts'
-import { seal, unseal } from './wrapping.ts'
+import { type Sealed, seal, unseal } from './wrapping.ts'
 
 export type NewKeyring = {
   userId: number
@@ -147,16 +147,7 @@ export const exportSecret = (
   })
 
 /** What a key token opens, for one piece of work. Keys in order of trial; the first one that can signs. */
-export type Opening = {
-  userId: number
-  keyringId: string
-  keys: SealedKey[]
-  /** Key material of the token's private half. */
-  keyMaterial: Uint8Array
-  sealedDek: Uint8Array
-  /** What the seal is bound to. */
-  binding: string
-}
+export type Opening = Sealed & { userId: number; keyringId: string; keys: SealedKey[] }
 
 /** Lends the keys that a key token opens. They are of no use after the callback has returned. */
 export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) => Promise<T>): Promise<T> => {

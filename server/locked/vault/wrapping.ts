@@ -2,7 +2,6 @@
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core'
-import type { Opening } from './secret-keys.ts'
 
 export const binding = (...parts: (string | number)[]) => JSON.stringify(['wafer/v1', ...parts])
 
@@ -33,13 +32,22 @@ export const hpke = new CipherSuite({
 
 export const encLength = 32 // X25519, RFC 9180 §7.1
 
+/** A DEK that is sealed to the public half of a key token, and what opens it. */
+export type Sealed = {
+  /** Key material of the token's private half. */
+  keyMaterial: Uint8Array
+  sealedDek: Uint8Array
+  /** What it is bound to. */
+  binding: string
+}
+
 export const seal = async (recipient: Uint8Array, bound: string, dek: Uint8Array): Promise<Uint8Array> => {
   const recipientPublicKey = await hpke.kem.deserializePublicKey(exact(recipient))
   const sealed = await hpke.seal({ recipientPublicKey, info: exact(Buffer.from(bound)) }, exact(dek))
   return Buffer.concat([Buffer.from(sealed.enc), Buffer.from(sealed.ct)])
 }
 
-export const unseal = async (opening: Opening): Promise<Uint8Array> => {
+export const unseal = async (opening: Sealed): Promise<Uint8Array> => {
   const recipientKey = await hpke.kem.deriveKeyPair(exact(opening.keyMaterial))
   opening.keyMaterial.fill(0)
   const context = {
