@@ -51,9 +51,8 @@ import { type LedgerEnd, LedgerEnds, ledgerEndsFile } from './people/ledger-ends
  */
 export const backup = async (config: Config, file: string, secretFile: string | null): Promise<void> => {
   const source = databaseFile(config.data)
-  if (!existsSync(source)) throw new Refusal('not-found', `There is no database ${source} to back up.`)
-  if (secretFile !== null && resolve(secretFile) === resolve(file))
-    throw new Refusal('bad-request', 'Database and server secret need two files, to be kept apart.')
+  if (!existsSync(source)) throw new Refusal('no-database-to-back-up', { values: { path: source } })
+  if (secretFile !== null && resolve(secretFile) === resolve(file)) throw new Refusal('backup-in-one-file')
   const reserved = [file, ...(secretFile === null ? [] : [secretFile])]
   const made: string[] = []
   const aside = `${file}.${randomBytes(6).toString('hex')}.tmp`
@@ -74,7 +73,7 @@ export const backup = async (config: Config, file: string, secretFile: string | 
     }
     withoutAllowances(aside)
     const damage = damageOf(aside)
-    if (damage) throw new Refusal('failed', `The database is damaged, and no copy was made: ${damage}.`)
+    if (damage) throw new Refusal('database-damaged', { values: { damage } })
     renameSync(aside, file)
     syncFolder(dirname(file))
   } catch (error) {
@@ -89,8 +88,8 @@ const reserve = (file: string) => {
     closeSync(openSync(file, 'wx', 0o600))
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
-    if (code === 'EEXIST') throw new Refusal('exists', `${file} exists already. Name a new file.`, { cause })
-    throw new Refusal('failed', `${file} cannot be written (${code}).`, { cause })
+    if (code === 'EEXIST') throw new Refusal('path-exists', { values: { path: file }, cause })
+    throw new Refusal('path-unwritable', { values: { path: file, code: `${code}` }, cause })
   }
 }
 
@@ -122,19 +121,15 @@ export const restore = async (
   file: string,
   secretFile: string | null,
 ): Promise<string | null> => {
-  if (!existsSync(file)) throw new Refusal('not-found', `${file} does not exist.`)
+  if (!existsSync(file)) throw new Refusal('copy-absent', { values: { path: file } })
   if (!existsSync(config.data)) mkdirSync(config.data, { mode: 0o700 })
   const lock = tryExclusive(config.data)
-  if (!lock)
-    throw new Refusal('exists', `A server runs on ${config.data}. Stop it first; nothing was changed.`)
+  if (!lock) throw new Refusal('server-runs', { values: { folder: config.data } })
   const copy = join(config.data, `wafer.db.${randomBytes(6).toString('hex')}.tmp`)
   try {
     const secret = secretFile === null ? null : readSecret(secretFile)
     if (!secret && !existsSync(serverSecretFile(config.data)))
-      throw new Refusal(
-        'bad-request',
-        `${config.data} has no server secret, without which no key in ${file} opens: name its copy with --secret.`,
-      )
+      throw new Refusal('server-secret-missing', { values: { folder: config.data, path: file } })
     const ends = await examine(file, copy, secret ?? openServerSecret(config.data, false))
     if (config.epochFile) renewEpoch(config.epochFile)
     if (secret) replaceSecret(config.data, secret)
@@ -156,10 +151,7 @@ export const restore = async (
  */
 const examine = async (file: string, copy: string, secret: ServerSecret): Promise<[number, LedgerEnd][]> => {
   if ((statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0)
-    throw new Refusal(
-      'bad-request',
-      `${file} is a database in use, not a copy of one: a part of it lies in ${file}-wal.`,
-    )
+    throw new Refusal('copy-in-use', { values: { path: file } })
   try {
     copyFileSync(file, copy)
     chmodSync(copy, 0o600)
@@ -169,18 +161,18 @@ const examine = async (file: string, copy: string, secret: ServerSecret): Promis
         "SELECT count(*) AS n FROM sqlite_master WHERE name IN ('users', 'key_slots')",
       )
       if ((wanted.get() as { n: number }).n !== 2)
-        throw new Refusal('bad-request', `${file} is not a Wafer database.`)
+        throw new Refusal('copy-foreign', { values: { path: file } })
     } finally {
       client.close()
     }
     const damage = damageOf(copy)
-    if (damage) throw new Refusal('bad-request', `${file} is damaged: ${damage}. Nothing was changed.`)
+    if (damage) throw new Refusal('copy-damaged', { values: { path: file, damage } })
     let ends: [number, LedgerEnd][]
     const db = openDatabase(copy)
     try {
       ends = new Ledger({ db, secret, clock: Date.now }).ends()
       if (ends.length > 0 && (await ledgerOf(db, secret, null)) === 'other secret')
-        throw new Refusal('bad-request', `The server secret does not belong to ${file}. Nothing was changed.`)
+        throw new Refusal('server-secret-foreign', { values: { path: file } })
     } finally {
       db.$client.close()
     }
@@ -190,12 +182,10 @@ const examine = async (file: string, copy: string, secret: ServerSecret): Promis
     if (error instanceof Refusal) throw error
     const code = (error as { code?: string }).code ?? ''
     if (['SQLITE_NOTADB', 'SQLITE_CORRUPT', 'EISDIR'].some((start) => code.startsWith(start)))
-      throw new Refusal('bad-request', `${file} is not a Wafer database, or damaged. Nothing was changed.`, {
-        cause: error,
-      })
+      throw new Refusal('copy-no-database', { values: { path: file }, cause: error })
     // What openDatabase says of the copy is true of the file that it was made from.
     if (error instanceof Error && error.message.includes(copy))
-      throw new Refusal('bad-request', error.message.replaceAll(copy, file), { cause: error })
+      throw new Refusal('copy-unfit', { values: { why: error.message.replaceAll(copy, file) }, cause: error })
     throw error
   }
 }
@@ -205,7 +195,7 @@ const readSecret = (file: string): ServerSecret => {
     return parseServerSecret(readFileSync(file, 'utf8'), file)
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === undefined) throw cause
-    throw new Refusal('bad-request', `${file} cannot be read.`, { cause })
+    throw new Refusal('path-unreadable', { values: { path: file }, cause })
   }
 }
 
@@ -261,7 +251,7 @@ export const check = async (
   { mendClock = false, now = Date.now() }: { mendClock?: boolean; now?: number } = {},
 ): Promise<Finding[]> => {
   const file = databaseFile(config.data)
-  if (!existsSync(file)) throw new Refusal('not-found', `There is no database ${file} to check.`)
+  if (!existsSync(file)) throw new Refusal('no-database-to-check', { values: { path: file } })
   const findings: Finding[] = []
   const note = (sound: boolean, sentence: string) => findings.push({ sound, sentence })
   const damage = damageOf(file)
@@ -304,8 +294,7 @@ export const check = async (
 /** Takes back the times that are ahead. The ledger goes on from now, with an entry that says so. */
 const mended = (config: Config, db: Database, secret: ServerSecret, now: number): string => {
   const lock = tryExclusive(config.data)
-  if (!lock)
-    throw new Refusal('exists', `A server runs on ${config.data}. Stop it first; nothing was changed.`)
+  if (!lock) throw new Refusal('server-runs', { values: { folder: config.data } })
   try {
     takeBackTimes(db, now)
     const ledger = new Ledger({ db, secret, clock: () => now })

@@ -330,7 +330,7 @@ const commands: Record<string, Command> = {
       const { check } = await import('./backup.ts')
       const findings = await check(await config(), { mendClock: call.flag('mend-clock') })
       for (const { sentence } of findings) print(sentence)
-      if (findings.some(({ sound }) => !sound)) throw new Refusal('failed', 'Not everything is sound.')
+      if (findings.some(({ sound }) => !sound)) throw new Refusal('unsound')
     },
   },
   tui: {
@@ -432,10 +432,9 @@ async function importKey(call: Call) {
       ({ fingerprint, sentence }) => `${fingerprint.toUpperCase()}: ${sentence}`,
     )
     const count = added.keys.length + added.refused.length
-    throw new Refusal(
-      'bad-key',
-      `${added.refused.length} of ${count} keys in the file could not be taken. ${reasons.join(' ')}`,
-    )
+    throw new Refusal('keys-not-taken', {
+      values: { refused: added.refused.length, count, why: reasons.join(' ') },
+    })
   })
 }
 
@@ -445,7 +444,8 @@ async function exportKey(call: Call) {
       throw new WrongCall('wafer key export needs no passphrase without --secret.')
     await withServices(async ({ users, keyrings }) => {
       const keys = await keyrings.list((await users.named(call.arguments[0]!)).id)
-      if (keys.length === 0) throw new Refusal('not-found', `${call.arguments[0]} has no key.`)
+      if (keys.length === 0)
+        throw new Refusal('user-without-key', { values: { address: call.arguments[0]! } })
       for (const key of keys) await write(key.armored)
     })
     return
@@ -598,8 +598,8 @@ const readKeyFile = (file: string): Buffer => {
   try {
     return readFileSync(file)
   } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
-    throw new Refusal('bad-request', `${file} ${missing ? 'does not exist' : 'cannot be read'}.`, { cause })
+    const isAbsent = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    throw new Refusal(isAbsent ? 'path-absent' : 'path-unreadable', { values: { path: file }, cause })
   }
 }
 
@@ -623,8 +623,7 @@ const secrets = async (
     const answers: string[] = []
     for (const { name, isNew } of prompts) {
       const answer = await ask(`${name}: `)
-      if (isNew && (await ask(`${name} again: `)) !== answer)
-        throw new Refusal('bad-request', 'The two entries differ. Nothing was changed.')
+      if (isNew && (await ask(`${name} again: `)) !== answer) throw new Refusal('entries-differ')
       answers.push(answer)
     }
     return answers
@@ -681,8 +680,7 @@ const ask = (question: string): Promise<string> =>
           typedAhead = characters.slice(place + 1).join('')
           return done(() => resolve(answer))
         }
-        if (character === '\x03')
-          return done(() => reject(new Refusal('failed', 'Interrupted. Nothing was changed.')))
+        if (character === '\x03') return done(() => reject(new Refusal('interrupted')))
         if (/[\b\x7f]/.test(character)) answer = [...answer].slice(0, -1).join('')
         else if (character === '\x15') answer = ''
         else answer += character

@@ -4,9 +4,8 @@
  */
 
 import type { Language } from '../server/doors/visit.ts'
-import type { Obstacle } from '../server/ground/reasons.ts'
-import { said } from '../server/ground/reasons.ts'
-import type { Refusal, RefusalCode, RefusalDetail } from '../server/ground/refusal.ts'
+import { type Obstacle, said } from '../server/ground/reasons.ts'
+import type { Refusal } from '../server/ground/refusal.ts'
 import type { FolderKind } from '../server/mail/mailboxes.ts'
 import { japaneseObstacles, refusalsInJapanese } from './words/refusals-ja.ts'
 
@@ -563,146 +562,6 @@ export type Words = typeof en
 /** A sentence that began within another one. */
 export const capital = (sentence: string) => sentence.charAt(0).toUpperCase() + sentence.slice(1)
 
-const names = (detail: RefusalDetail) => (detail.addresses ?? []).join('、')
-
-/** Sentences of refusals; those that are missing are said in English. */
-const japaneseRefusals: Partial<Record<RefusalCode, (detail: RefusalDetail) => string>> = {
-  'bad-address': (detail) =>
-    names(detail) ? `メールアドレスが正しくありません: ${names(detail)}` : '宛先がありません。',
-  'no-key-for': ({ addresses = [], reasons = [] }) => {
-    const none = addresses.filter((_, place) => !Object.hasOwn(japaneseObstacles, reasons[place] ?? ''))
-    const hindered = addresses.flatMap((address, place) => {
-      const why = japaneseObstacles[reasons[place] as Obstacle]
-      return why ? [`${address}の鍵は使えません(${why})。`] : []
-    })
-    const missing = none.length ? `公開鍵がありません: ${none.join(', ')}。` : ''
-    return `${missing}${hindered.join('')}先に鍵を承認するか、暗号化せずに送ってください。`
-  },
-  'no-relay': (detail) => `このサーバーは外部へメールを送れません: ${names(detail)}。`,
-  'cannot-decrypt': (detail) =>
-    detail.reason === 'no-key' ? 'このメールはあなたの鍵では復号できません。' : '復号できませんでした。',
-  'slow-down': ({ retry_after_s }) =>
-    `試行が多すぎます。${retry_after_s ? `${retry_after_s}秒` : 'しばらく'}待ってください。`,
-  'not-found': () => '見つかりません。',
-  'wrong-passkey': () => 'このパスキーでは開けません。何も変わっていません。',
-  'wrong-code': () => '端末に表示されたコードと違います。三回間違えると要求は終わります。',
-  'bad-key': () => '使える公開鍵がありません。BEGINからENDまで全部貼り付けてください。',
-  forbidden: () => 'このフォームは古いか、別のサイトから送られました。戻って再読み込みしてください。',
-  busy: () => 'サーバーが混み合っています。もう一度お試しください。',
-  failed: () => 'サーバーで問題が起きました。何も変更されていません。もう一度お試しください。',
-  'too-large': () => '大きすぎます。',
-  'over-quota': () => '容量が足りません。メールを削除し、ごみ箱も空にしてから、もう一度お試しください。',
-}
-
-/** Sentences of refusals that share a code with others, and say more than it does. */
-const japaneseSentences: [RegExp, string][] = [
-  [
-    /^This passkey logs you in, but does not open your key/,
-    'このパスキーはログイン専用で、鍵は開けません。パスフレーズか、別のパスキーを使ってください。',
-  ],
-  [/^This took longer than five minutes/, '5分以上かかりました。もう一度お試しください。'],
-  [/^This was sent already/, 'これはすでに送られています。もう一度お試しください。'],
-  [
-    /^The browser sent again what had opened your key once/,
-    '一度鍵を開いた値をブラウザーがまた送りました。何も変わっていません。ここではパスフレーズを使ってください。',
-  ],
-  [
-    /^Too many passkeys were refused here.* wait (\d+) min/,
-    '受け付けられないパスキーが多すぎます。パスフレーズを使うか、$1分待ってください。',
-  ],
-  [
-    /^Passkeys were asked for too often here.* wait (\d+) min/,
-    'ここからのパスキーの要求が多すぎます。パスワードを使うか、$1分待ってください。',
-  ],
-  [
-    /^No user could be logged in with this passkey/,
-    'このパスキーではログインできませんでした。ユーザーIDを確かめるか、パスワードを使ってください。',
-  ],
-  [
-    /^Your browser sent no cookie/,
-    'ブラウザーがクッキーを送りませんでした。このサイトのクッキーを許可してください。',
-  ],
-  [/^This took too long\./, '時間がかかりすぎました。「パスキーを追加」からやり直してください。'],
-  [
-    /^Your key opens with what this passkey computes/,
-    'このパスキーで鍵を開くには、パスキーが計算する値が必要ですが、ブラウザーが送りませんでした。ここではパスフレーズを使ってください。',
-  ],
-  [
-    /^This passkey looks like a copy/,
-    'このパスキーは別のパスキーの複製のようなので、受け付けませんでした。鍵の記録に残しました。',
-  ],
-  [/^This passkey was not accepted/, 'このパスキーは受け付けられませんでした。何も変わっていません。'],
-  [/^None of your passkeys opens your key/, '鍵を開けるパスキーがありません。パスフレーズを使ってください。'],
-  [/^You have no key yet, so/, 'まだ鍵がないので、パスキーで開けるものがありません。'],
-  [/^You have no key yet\./, 'まだ鍵がありません。サーバーの管理者に頼んでください。'],
-  [/^You have (\d+) passkeys\./, 'パスキーが$1個あります。先に一つ削除してください。'],
-  [/^This device has a passkey here already/, 'この機器にはすでにパスキーがあります。それを使ってください。'],
-  [/^This passkey names itself/, 'このパスキーは登録できない形式です。別の機器を使ってください。'],
-  [
-    /^This passkey cannot keep a secret/,
-    'このパスキーは秘密を保てません。このサーバーはそのようなパスキーを認めていません。',
-  ],
-  [
-    /^The answer of the browser could not be read/,
-    'ブラウザーの応答を読めませんでした。もう一度お試しください。',
-  ],
-  [/^There is no such passkey/, 'そのパスキーはありません。'],
-  [/^Approve this on another device/, '求めている端末とは別の機器で承認してください。'],
-  [
-    /^This is not the code that the terminal shows\. Tries left: (\d+)/,
-    '端末に表示されたコードと違います。あと$1回入力できます。',
-  ],
-  [
-    /^This was not the code that the terminal shows/,
-    '端末に表示されたコードと違いました。要求は終わりました。端末でもう一度求めてください。',
-  ],
-  [
-    /^This request can no longer be answered/,
-    'この要求にはもう答えられません。あなたの要求なら、端末でもう一度求めてください。',
-  ],
-  [
-    /^Approval was asked for (\d+) times in ten minutes and not granted\. It is possible again in (\d+) min/,
-    '10分間に$1回承認を求め、承認されませんでした。$2分後にまた求められます。',
-  ],
-  [
-    /^The key was stopped (\d+) times in ten minutes.* again in (\d+) min/,
-    '10分間に$1回、鍵の使用を停止し、そのあと鍵を開きませんでした。$2分後にまた停止できます。それまでは、使用中の端末で鍵を閉じるか、「端末」でその端末をログアウトしてください。',
-  ],
-  [/^What you brought does not open your key/, 'それではもう鍵を開けません。'],
-  [
-    /^What opens your key was changed at the same moment/,
-    '鍵を開くものが同時に変更されました。もう一度お試しください。',
-  ],
-  [
-    /^Too many wrong tries of this .* ask the operator/,
-    '間違いが多すぎます。サーバーの管理者に相談してください。',
-  ],
-  [
-    /^You have no key that can sign now/,
-    '今、署名に使える鍵がありません。古いメールは復号できます。期限を延ばした鍵か別の鍵を取り込むか、署名せずに送ってください。',
-  ],
-  [
-    /^Your own key was revoked as no longer safe/,
-    'あなたの鍵は安全でないとして失効しているため、控えを暗号化できません。別の鍵を取り込むか、暗号化せずに送ってください。',
-  ],
-  [
-    /^None of your keys can sign now/,
-    '今、署名に使える鍵がありません。古いメールは復号できます。署名せずに送ってください。',
-  ],
-  [/^The key names more than (\d+) addresses/, 'この鍵のアドレスは$1個を超えているので、受け付けません。'],
-  [/^The passphrase needs at least (\d+) characters/, 'パスフレーズは$1文字以上必要です。'],
-  [/^The new password is the old one/, '新しいパスワードが今のパスワードと同じです。何も変わっていません。'],
-  [/^A password needs at least (\d+) characters/, 'パスワードは$1文字以上必要です。'],
-  [/^That terminal is logged out already/, 'その端末はすでにログアウトしています。'],
-]
-
-const japaneseOf = (sentence: string): string | undefined => {
-  for (const [pattern, said] of japaneseSentences) {
-    const found = sentence.match(pattern)
-    if (found) return said.replace(/\$(\d)/g, (_, place: string) => found[Number(place)] ?? '')
-  }
-}
-
 const ja: Words = {
   folder: { inbox: '受信箱', sent: '送信済', drafts: '下書き', trash: 'ごみ箱', user: '' },
   compose: '作成',
@@ -1175,10 +1034,7 @@ const ja: Words = {
   tryNow: '今すぐ送る',
   giveUp: 'あきらめる',
   takeBack: '取り戻す',
-  refusal: ({ reason, values, code, message, detail }) =>
-    reason
-      ? said(refusalsInJapanese[reason], values)
-      : (japaneseOf(message) ?? japaneseRefusals[code]?.(detail) ?? message),
+  refusal: ({ reason, values }) => said(refusalsInJapanese[reason], values),
 }
 
 export const wordsIn: Record<Language, Words> = { en, ja }

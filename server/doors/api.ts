@@ -300,8 +300,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     .get('/queue', async (c) => {
       const { userId } = await authenticated(c)
       const before = c.req.query('before')
-      if (before !== undefined && !/^\d{1,15}$/.test(before))
-        throw new Refusal('bad-request', 'A page begins before an id.')
+      if (before !== undefined && !/^\d{1,15}$/.test(before)) throw new Refusal('before-no-id')
       const limit = limitOf(c.req.query('limit'), 50, 100)
       const rows = await outbox.waiting(userId, {
         before: before === undefined ? null : Number(before),

@@ -135,6 +135,7 @@ export const reasons = {
   'log-in-first': ['no-session', 'Log in first: there is no such session, or it has ended.'],
   'stop-unconfirmed': ['unconfirmed', 'Stopping the other use needs {"confirm": true}.'],
   'before-or-offset': ['bad-request', 'A page begins either before another or at an offset, not both.'],
+  'before-no-id': ['bad-request', 'A page begins before an id.'],
   'limit-no-number': ['bad-request', 'The limit is not a number above 0.'],
   'offset-no-number': ['bad-request', 'The offset is not a number.'],
   'in-reply-to-what': ['bad-request', 'in_reply_to is neither a message of yours nor a Message-ID.'],
@@ -502,6 +503,84 @@ export const reasons = {
   'mail-waits-no-more': ['not-found', 'That mail does not wait any more: it has left, or was given up.'],
   'mail-being-sent': ['too-late', 'That mail is being sent just now. Look again in a minute.'],
   'letter-waits-no-more': ['too-late', 'The letter does not wait any more: it has left, or was taken back.'],
+
+  // ---- commands
+  'path-absent': ['bad-request', ({ path }: { path: string }) => `${path} does not exist.`],
+  'path-forbidden': ['bad-request', ({ path }: { path: string }) => `${path} may not be read.`],
+  'path-is-link': ['bad-request', ({ path }: { path: string }) => `${path} is a link: name the file itself.`],
+  'path-unreadable': ['bad-request', ({ path }: { path: string }) => `${path} cannot be read.`],
+  'path-irregular': ['bad-request', ({ path }: { path: string }) => `${path} is not a regular file.`],
+  'path-exists': ['exists', ({ path }: { path: string }) => `${path} exists already. Name a new file.`],
+  'path-unwritable': [
+    'failed',
+    ({ path, code }: { path: string; code: string }) => `${path} cannot be written (${code}).`,
+  ],
+  'no-maildir': [
+    'bad-request',
+    ({ path }: { path: string }) => `${path} is a folder, but no Maildir: it has neither cur nor new in it.`,
+  ],
+  'path-no-mail': [
+    'bad-request',
+    ({ path }: { path: string }) => `${path} is not a mail: it does not begin with a header.`,
+  ],
+  'path-of-large-mail': [
+    'too-large',
+    ({ path }: { path: string }) => `${path} holds a mail of more than 25 MiB.`,
+  ],
+  'entries-differ': ['bad-request', 'The two entries differ. Nothing was changed.'],
+  interrupted: ['failed', 'Interrupted. Nothing was changed.'],
+  'user-without-key': ['not-found', ({ address }: { address: string }) => `${address} has no key.`],
+  'keys-not-taken': [
+    'bad-key',
+    /** `why` is a sentence of each key. */
+    ({ refused, count, why }: { refused: number; count: number; why: string }) =>
+      `${refused} of ${count} keys in the file could not be taken. ${why}`,
+  ],
+  unsound: ['failed', 'Not everything is sound.'],
+  'no-database-to-back-up': [
+    'not-found',
+    ({ path }: { path: string }) => `There is no database ${path} to back up.`,
+  ],
+  'no-database-to-check': [
+    'not-found',
+    ({ path }: { path: string }) => `There is no database ${path} to check.`,
+  ],
+  'database-damaged': [
+    'failed',
+    ({ damage }: { damage: string }) => `The database is damaged, and no copy was made: ${damage}.`,
+  ],
+  'backup-in-one-file': ['bad-request', 'Database and server secret need two files, to be kept apart.'],
+  'server-runs': [
+    'exists',
+    ({ folder }: { folder: string }) => `A server runs on ${folder}. Stop it first; nothing was changed.`,
+  ],
+  'server-secret-missing': [
+    'bad-request',
+    ({ folder, path }: { folder: string; path: string }) =>
+      `${folder} has no server secret, without which no key in ${path} opens: name its copy with --secret.`,
+  ],
+  'server-secret-foreign': [
+    'bad-request',
+    ({ path }: { path: string }) => `The server secret does not belong to ${path}. Nothing was changed.`,
+  ],
+  'copy-absent': ['not-found', ({ path }: { path: string }) => `${path} does not exist.`],
+  'copy-in-use': [
+    'bad-request',
+    ({ path }: { path: string }) =>
+      `${path} is a database in use, not a copy of one: a part of it lies in ${path}-wal.`,
+  ],
+  'copy-foreign': ['bad-request', ({ path }: { path: string }) => `${path} is not a Wafer database.`],
+  'copy-no-database': [
+    'bad-request',
+    ({ path }: { path: string }) => `${path} is not a Wafer database, or damaged. Nothing was changed.`,
+  ],
+  'copy-damaged': [
+    'bad-request',
+    ({ path, damage }: { path: string; damage: string }) =>
+      `${path} is damaged: ${damage}. Nothing was changed.`,
+  ],
+  /** `why` is the sentence of what opens databases. */
+  'copy-unfit': ['bad-request', ({ why }: { why: string }) => why],
 } as const satisfies Record<string, readonly [RefusalCode, string | ((values: never) => string)]>
 
 export type Reason = keyof typeof reasons

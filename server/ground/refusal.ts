@@ -27,39 +27,30 @@ export type RefusalDetail = {
   retry_after_s?: number
 }
 
-type Options = { cause?: unknown; detail?: RefusalDetail }
-type Given<R extends Reason> = Options &
-  (ValuesOf<R> extends undefined ? { values?: undefined } : { values: ValuesOf<R> })
+type Given<R extends Reason> = { cause?: unknown; detail?: RefusalDetail } & (ValuesOf<R> extends undefined
+  ? { values?: undefined }
+  : { values: ValuesOf<R> })
 
 /** A refusal as another process is told of it: plain, without its cause. */
-export type ToldRefusal = { detail: RefusalDetail } & (
-  | { reason: Reason; values: unknown }
-  | { code: RefusalCode; sentence: string }
-)
+export type ToldRefusal = { reason: Reason; values: unknown; detail: RefusalDetail }
 
 export class Refusal<R extends Reason = Reason> extends Error {
   override name = 'Refusal'
-  readonly code: RefusalCode
-  readonly detail: RefusalDetail
-  readonly reason: R | null
+  readonly reason: R
+  /** What the sentences of its reason name. */
   readonly values: unknown
+  readonly detail: RefusalDetail
 
-  constructor(reason: R, ...[given]: ValuesOf<R> extends undefined ? [given?: Given<R>] : [given: Given<R>])
-  /** For what has no reason of its own yet. */
-  constructor(code: RefusalCode, sentence: string, options?: Options)
-  constructor(why: R | RefusalCode, given: Partial<Given<R>> | string = {}, options: Options = {}) {
-    const isFree = typeof given === 'string'
-    const { cause, detail = {} } = isFree ? options : given
-    super(isFree ? given : said(reasons[why as R][1], given.values), { cause })
-    this.code = isFree ? (why as RefusalCode) : reasons[why as R][0]
-    this.reason = isFree ? null : (why as R)
-    this.values = isFree ? undefined : given.values
-    this.detail = detail
+  /** @param given the values that the reason's sentences name, and what else its problem document carries */
+  constructor(reason: R, ...[given]: ValuesOf<R> extends undefined ? [given?: Given<R>] : [given: Given<R>]) {
+    super(said(reasons[reason][1], given?.values), { cause: given?.cause })
+    this.reason = reason
+    this.values = given?.values
+    this.detail = given?.detail ?? {}
   }
 
-  static from(told: ToldRefusal): Refusal {
-    if ('code' in told) return new Refusal(told.code, told.sentence, { detail: told.detail })
-    return new Refusal(told.reason, { values: told.values, detail: told.detail } as never)
+  static from({ reason, ...given }: ToldRefusal): Refusal {
+    return new Refusal(reason, given as never)
   }
 
   /** The same, and what else its problem document is to carry. */
@@ -68,8 +59,12 @@ export class Refusal<R extends Reason = Reason> extends Error {
   }
 
   get told(): ToldRefusal {
-    const { reason, values, detail, code, message } = this
-    return reason ? { reason, values, detail } : { code, sentence: message, detail }
+    const { reason, values, detail } = this
+    return { reason, values, detail }
+  }
+
+  get code(): RefusalCode {
+    return reasons[this.reason][0]
   }
 
   get status() {

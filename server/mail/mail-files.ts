@@ -59,7 +59,7 @@ export const mailFilesAt = async (path: string): Promise<MailFile[]> => {
   const inside = (await entries(path)) ?? []
   if (own === null) {
     if (inside.includes('mbox')) return [await fileAt(join(path, 'mbox'))]
-    throw new Refusal('bad-request', `${path} is a folder, but no Maildir: it has neither cur nor new in it.`)
+    throw new Refusal('no-maildir', { values: { path } })
   }
   for (const name of inside.filter((each) => /^\.[^.]/.test(each)).sort())
     own.push(...((await mailsOf(join(path, name), subfolderName(name)).catch(() => null)) ?? []))
@@ -102,7 +102,7 @@ const openPlain = async (path: string): Promise<FileHandle> => {
   const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   if ((await handle.stat()).isFile()) return handle
   await handle.close()
-  throw new Refusal('bad-request', `${path} is not a regular file.`)
+  throw new Refusal('path-irregular', { values: { path } })
 }
 
 /** @returns null if the file has more, whatever its size was a moment ago */
@@ -316,14 +316,12 @@ const maildirMarks = (path: string): Marks => {
   }
 }
 
-const notMail = (path: string) =>
-  new Refusal('bad-request', `${path} is not a mail: it does not begin with a header.`)
-const tooLarge = (path: string) => new Refusal('too-large', `${path} holds a mail of more than 25 MiB.`)
+const notMail = (path: string) => new Refusal('path-no-mail', { values: { path } })
+const tooLarge = (path: string) => new Refusal('path-of-large-mail', { values: { path } })
 const cannotRead = (path: string, cause: unknown) => {
   const code = (cause as NodeJS.ErrnoException).code
-  const why =
-    { ENOENT: 'does not exist', EACCES: 'may not be read', ELOOP: 'is a link: name the file itself' }[
-      code ?? ''
-    ] ?? 'cannot be read'
-  return new Refusal('bad-request', `${path} ${why}.`, { cause })
+  const reason =
+    ({ ENOENT: 'path-absent', EACCES: 'path-forbidden', ELOOP: 'path-is-link' } as const)[code ?? ''] ??
+    'path-unreadable'
+  return new Refusal(reason, { values: { path }, cause })
 }

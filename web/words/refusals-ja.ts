@@ -48,6 +48,7 @@ export const refusalsInJapanese: Sentences = {
   'log-in-first': '先にログインしてください。セッションがないか、終わっています。',
   'stop-unconfirmed': '他での使用を停止するには{"confirm": true}が必要です。',
   'before-or-offset': 'beforeとoffsetの両方は指定できません。',
+  'before-no-id': 'beforeは番号でなければなりません。',
   'limit-no-number': 'limitが1以上の数ではありません。',
   'offset-no-number': 'offsetが数ではありません。',
   'in-reply-to-what': 'in_reply_toがあなたのメールでもMessage-IDでもありません。',
@@ -231,4 +232,38 @@ export const refusalsInJapanese: Sentences = {
   'mail-waits-no-more': 'そのメールはもう送信待ちではありません。',
   'mail-being-sent': 'そのメールは今送っています。少し後でもう一度見てください。',
   'letter-waits-no-more': 'この手紙はもう待っていません。送信されたか、取り消されました。',
+
+  'path-absent': ({ path }) => `${path}がありません。`,
+  'path-forbidden': ({ path }) => `${path}を読む許可がありません。`,
+  'path-is-link': ({ path }) => `${path}はリンクです。ファイルそのものを指定してください。`,
+  'path-unreadable': ({ path }) => `${path}を読めません。`,
+  'path-irregular': ({ path }) => `${path}は普通のファイルではありません。`,
+  'path-exists': ({ path }) => `${path}はすでにあります。新しいファイルを指定してください。`,
+  'path-unwritable': ({ path, code }) => `${path}に書けません(${code})。`,
+  'no-maildir': ({ path }) => `${path}はフォルダーですが、curもnewもないのでMaildirではありません。`,
+  'path-no-mail': ({ path }) => `${path}はヘッダーで始まらないので、メールではありません。`,
+  'path-of-large-mail': ({ path }) => `${path}に25 MiBを超えるメールがあります。`,
+  'entries-differ': '二つの入力が一致しません。何も変わっていません。',
+  interrupted: '中断されました。何も変わっていません。',
+  'user-without-key': ({ address }) => `${address}には鍵がありません。`,
+  'keys-not-taken': ({ refused, count }) =>
+    `ファイルの鍵${count}個のうち${refused}個を取り込めませんでした。`,
+  unsound: '問題が見つかりました。',
+  'no-database-to-back-up': ({ path }) => `バックアップするデータベース${path}がありません。`,
+  'no-database-to-check': ({ path }) => `調べるデータベース${path}がありません。`,
+  'database-damaged': ({ damage }) => `データベースが壊れているため、複製しませんでした(${damage})。`,
+  'backup-in-one-file': 'データベースとサーバーの秘密は、別々に保管する二つのファイルが必要です。',
+  'server-runs': ({ folder }) =>
+    `${folder}でサーバーが動いています。先に止めてください。何も変わっていません。`,
+  'server-secret-missing': ({ folder, path }) =>
+    `${folder}にサーバーの秘密がなく、${path}の鍵を開けません。その複製を--secretで指定してください。`,
+  'server-secret-foreign': ({ path }) =>
+    `サーバーの秘密が${path}のものではありません。何も変わっていません。`,
+  'copy-absent': ({ path }) => `${path}がありません。`,
+  'copy-in-use': ({ path }) => `${path}は複製ではなく使用中のデータベースです。一部が${path}-walにあります。`,
+  'copy-foreign': ({ path }) => `${path}はWaferのデータベースではありません。`,
+  'copy-no-database': ({ path }) =>
+    `${path}はWaferのデータベースではないか、壊れています。何も変わっていません。`,
+  'copy-damaged': ({ path, damage }) => `${path}は壊れています(${damage})。何も変わっていません。`,
+  'copy-unfit': 'その複製は使えません。何も変わっていません。',
 }

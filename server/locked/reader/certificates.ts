@@ -8,6 +8,7 @@
  */
 
 import { config, enums, type Key, readKey, type SignaturePacket, type Subkey } from 'openpgp'
+import type { Weakness } from '../../ground/reasons.ts'
 import type { KeyUses, Use } from '../key-uses.ts'
 import { packets } from './openpgp-packets.ts'
 
@@ -44,17 +45,16 @@ export const usesOf = async (key: Key, has: (part: Part) => boolean = () => true
 
 export type Part = Key | Subkey
 
-/** A sentence that names what is too weak in a key, or not allowed; null if nothing is. */
-export const weaknessOf = (key: Key): string | null => {
+/** What is too weak in a key, or not allowed; null if nothing is. */
+export const weaknessOf = (key: Key): Weakness | null => {
   for (const part of key.getKeys()) {
     const { algorithm, bits, curve } = part.getAlgorithmInfo()
-    if (algorithm === 'dsa' || algorithm === 'elgamal') return 'Keys with DSA or Elgamal are too weak.'
-    if (bits !== undefined && bits < config.minRSABits) return `RSA keys of ${bits} bits are too weak.`
+    if (algorithm === 'dsa' || algorithm === 'elgamal') return { kind: 'dsa-or-elgamal' }
+    if (bits !== undefined && bits < config.minRSABits) return { kind: 'rsa', bits }
     // RFC 9580 §9.2: the legacy curve identifiers belong to version 4 keys only.
     const isLegacy = /legacy/i.test(`${algorithm} ${curve}`)
-    if (isLegacy && low(key).keyPacket.version === 6) return 'This key of version 6 has a curve of version 4.'
-    if (curve && config.rejectCurves.has(curve as never))
-      return `Keys on the curve ${curve} are not supported.`
+    if (isLegacy && low(key).keyPacket.version === 6) return { kind: 'curve-of-version-4' }
+    if (curve && config.rejectCurves.has(curve as never)) return { kind: 'curve', curve }
   }
   return null
 }

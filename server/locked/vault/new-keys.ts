@@ -51,20 +51,14 @@ const importedKey = async (octets: Uint8Array, passphrase: Uint8Array): Promise<
   try {
     key = await withDirectFlags(await openpgp.readPrivateKey({ binaryKey: octets, config: settings }))
   } catch (cause) {
-    throw badKey('The key in the file is damaged, or of a kind that is not supported here.', cause)
+    throw new Refusal('key-damaged', { cause })
   }
   const weakness = weaknessOf(key)
-  if (weakness) throw badKey(`${weakness} This one cannot be imported.`)
-  if (key.users.length === 0)
-    throw badKey('This key names nobody. Give it a name first: gpg --edit-key KEY adduid')
+  if (weakness) throw new Refusal('key-weak', { values: { weakness } })
+  if (key.users.length === 0) throw new Refusal('key-nameless')
   const onCard = withoutCards(key)
   const parts = key.getKeys().filter(hasSecret)
-  if (parts.length === 0)
-    throw badKey(
-      onCard
-        ? 'The secret of this key is on a card, and cannot be taken from there. Import a key that has its secret in the file.'
-        : 'The secret of this key is not in the file. Export it where the secret is: gpg --armor --export-secret-keys',
-    )
+  if (parts.length === 0) throw new Refusal(onCard ? 'key-on-card' : 'key-without-secret')
   await openParts(parts, passphrase)
   try {
     // Do the halves belong together, and does the key itself say what it is?
@@ -72,13 +66,10 @@ const importedKey = async (octets: Uint8Array, passphrase: Uint8Array): Promise<
     const { getPrimarySelfSignature } = unrevoked(key) as unknown as SelfSigned
     await getPrimarySelfSignature.call(unrevoked(key), null)
   } catch (cause) {
-    throw badKey(
-      'This key is damaged: its parts do not belong together, or it has not signed its name.',
-      cause,
-    )
+    throw new Refusal('key-inconsistent', { cause })
   }
   const { decrypt: reads, sign } = await ownUsesOf(key, onCard)
-  if ('not' in reads && 'not' in sign) throw badKey('This key can neither open mail nor sign.')
+  if ('not' in reads && 'not' in sign) throw new Refusal('key-useless')
   return { key, onCard }
 }
 
@@ -90,19 +81,13 @@ const fingerprintOf = (octets: Uint8Array) =>
     () => '',
   )
 
-const badKey = (sentence: string, cause?: unknown) => new Refusal('bad-key', sentence, { cause })
-
 /** The library would pass over parts that it does not know. */
 const demandKnownVersions = (octets: Uint8Array) => {
   for (const { tag, body } of packets(octets)) {
     if (tag !== 5 && tag !== 7) continue
     const version = body[0]!
-    if (version < 4)
-      throw badKey(`This is a key of version ${version}, from the time of PGP 2: too weak to be imported.`)
-    if (version === 5)
-      throw badKey(
-        'This is a key of version 5, which only some programs know. Version 4 and 6 can be imported.',
-      )
+    if (version < 4) throw new Refusal('key-of-pgp-2', { values: { version } })
+    if (version === 5) throw new Refusal('key-of-version-5')
   }
 }
 
@@ -114,17 +99,14 @@ const withoutCards = (key: openpgp.PrivateKey): boolean => {
     const material = packet.unparseableKeyMaterial
     if (material) {
       // GnuPG's own specifier: 101, a hash, `GNU`, and 2 for a card.
-      if (!Buffer.from(material.subarray(0, 16)).includes('GNU\x02')) throw badKey(oldProtection)
+      if (!Buffer.from(material.subarray(0, 16)).includes('GNU\x02')) throw new Refusal('key-protected-oddly')
       onCard = true
       packet.makeDummy()
-    } else if (!packet.isDummy() && ![0, 253, 254].includes(packet.s2kUsage)) throw badKey(oldProtection)
+    } else if (!packet.isDummy() && ![0, 253, 254].includes(packet.s2kUsage))
+      throw new Refusal('key-protected-oddly')
   }
   return onCard
 }
-
-const oldProtection =
-  'The secret in the file is protected in a way that is not supported here. Set its passphrase anew with gpg ' +
-  '(gpg --edit-key ADDRESS passwd) and export it again.'
 
 /** @throws Refusal `wrong-passphrase`, `bad-key` for whatever else is in the way */
 const openParts = async (parts: Part[], passphrase: Uint8Array) => {
@@ -145,20 +127,12 @@ const openParts = async (parts: Part[], passphrase: Uint8Array) => {
     if (failure === null) continue
     const isWrong = /Incorrect key passphrase/.test(chain(failure))
     if (isWrong && parts.some((one) => packetOf(one).isDecrypted()))
-      throw badKey(
-        'The passphrase opens a part of this key only: its parts have different ones. Give it one passphrase with gpg ' +
-          '(gpg --edit-key ADDRESS passwd) and export it again.',
-        failure,
-      )
+      throw new Refusal('key-passphrases-differ', { cause: failure })
     if (isWrong)
       throw new Refusal('key-passphrase-wrong', {
         cause: failure,
       })
-    if (/memory/i.test(chain(failure)))
-      throw badKey(
-        'The passphrase of the key in the file takes more memory to check than is given here.',
-        failure,
-      )
-    throw badKey('The secret in the file is damaged.', failure)
+    if (/memory/i.test(chain(failure))) throw new Refusal('key-passphrase-dear', { cause: failure })
+    throw new Refusal('key-secret-damaged', { cause: failure })
   }
 }
