@@ -140,7 +140,7 @@ export const openServices = async (
     close: async () => {
       pool.close()
       await contents.close()
-      ledger.noteEnds()
+      ledger.close()
       db.$client.close()
     },
   }

@@ -120,7 +120,7 @@ export class Ledger {
   }
 
   /**
-   * Notes how far the ledgers go that got rows; by itself soon after each, and before the database is closed. Where the
+   * Notes how far the ledgers go that got rows; by itself soon after each. Where the
    * file cannot be written (a full disk), it lags behind until the next row, and nobody waits for it.
    */
   noteEnds() {
@@ -130,6 +130,12 @@ export class Ledger {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === undefined) throw error
     }
+  }
+
+  /** Notes the last ends; what is left unnoted then stays so. To be called before the database is closed. */
+  close() {
+    this.noteEnds()
+    this.#unnoted.clear()
   }
 
   #noteEnds() {
