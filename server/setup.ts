@@ -98,7 +98,7 @@ It lay on the server sealed to your key. Your passphrase, your passkey or an app
 What you may try next:
 
 - Press Compose, write a line to yourself, and press Sign.
-- Look at "Terminals": every terminal that is logged in, and every use of your key.
+- Under More, look at "Terminals", every terminal that is logged in, and at "Key log", every use of your key.
 - Press "Lock key". The next Decrypt asks for the passphrase again.
 - Under More, Passkeys: add a passkey, and a finger, a face or a PIN opens the key instead of the passphrase.
 - At a terminal that has no passkey, press Decrypt and "Approve on phone": your phone opens the key for it.

@@ -150,7 +150,7 @@ const scripts = {
       if (part !== undefined && !opensAlone) return writeAttachment(call, client, came, part, kept)
       const isClosed = came.security === 'encrypted' || part !== undefined
       if (isClosed && client.keyToken === null)
-        throw new Failed(`Message ${id} is encrypted: ${howToUnlock}, then read it again.`)
+        throw new Failed(`Message ${id} is encrypted: ${howToUnlock()}, then read it again.`)
       const mail = isClosed ? { ...came, ...(await opened(client, id, part, kept)) } : came
       if (call.flag('json')) return json(mail)
       printMail(mail)
@@ -287,8 +287,11 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 // ---- session and key
 
 const howToLogIn = 'log in first, with wafer login --server URL --user U --password-stdin'
-const howToUnlock = 'open the key with wafer unlock --passphrase-stdin'
-const howToTakeOver = 'To stop that use and open it here: wafer unlock --passphrase-stdin --take-over.'
+/** Each as it works here: where no folder is emptied at the end, only with --keep. */
+const unlocking = (): string =>
+  `wafer unlock --passphrase-stdin${new Kept().hasRuntimeFolder ? '' : ' --keep'}`
+const howToUnlock = () => `open the key with ${unlocking()}`
+const howToTakeOver = () => `To stop that use and open it here: ${unlocking()} --take-over.`
 
 const clientOf = ({ server, user, token, ca, fingerprint }: KeptSession): Client => {
   const client = new Client({ server, ca, fingerprint })
@@ -328,7 +331,7 @@ const withClient = async (
   try {
     return await work(client, session, kept)
   } catch (error) {
-    if (isProblem(error, 'key-in-use')) throw new Failed(`${error.message} ${howToTakeOver}`)
+    if (isProblem(error, 'key-in-use')) throw new Failed(`${error.message} ${howToTakeOver()}`)
     if (!isProblem(error, 'no-session')) throw error
     kept.forgetSession()
     throw new Failed(`The session has ended: ${howToLogIn}.`)
@@ -342,7 +345,7 @@ const withKey = async <Result>(kept: Kept, work: () => Promise<Result>): Promise
   } catch (error) {
     if (!(error instanceof Problem && error.code === 'allowance-required')) throw error
     kept.forgetKey()
-    throw new Failed(`The secret key is locked: ${howToUnlock}.`)
+    throw new Failed(`The secret key is locked: ${howToUnlock()}.`)
   }
 }
 
@@ -363,7 +366,7 @@ const writeAttachment = async (
       'An attachment may hold anything: send it into a file, as in wafer read 12 --part 2 > file.',
     )
   if (security === 'encrypted' && client.keyToken === null)
-    throw new Failed(`Message ${id} is encrypted: ${howToUnlock}, then read it again.`)
+    throw new Failed(`Message ${id} is encrypted: ${howToUnlock()}, then read it again.`)
   const { octets } = await withKey(kept, () => client.part(id, part))
   await new Promise<void>((resolve, reject) =>
     process.stdout.write(octets, (error) => (error ? reject(error) : resolve())),

@@ -427,4 +427,6 @@ export const sizeOf = (octets: number): string =>
     ? `${octets} B`
     : octets < 1e6
       ? `${Math.round(octets / 1000)} kB`
-      : `${(octets / 1e6).toFixed(1)} MB`
+      : octets < 1e9
+        ? `${(octets / 1e6).toFixed(1)} MB`
+        : `${(octets / 1e9).toFixed(1)} GB`

@@ -241,6 +241,12 @@ const readSettings = (environment: Record<string, string | undefined>) => {
   )
 }
 
+/** As it is written in settings: `90s`, `15m`, `12h`. */
+const durationOf = (ms: number): string => {
+  const unit = (['h', 'm'] as const).find((each) => ms % unitMs[each] === 0) ?? 's'
+  return `${ms / unitMs[unit]}${unit}`
+}
+
 /** The idle time that was set, or the usual one as far as the longest time allows. */
 const idleWithin = (
   set: z.infer<typeof settings>,
@@ -250,7 +256,7 @@ const idleWithin = (
   const [idleMs, maxMs] = [set[`${of}_IDLE`], set[`${of}_MAX`]]
   if (idleMs !== undefined && idleMs > maxMs)
     throw new Error(
-      `${of}_IDLE is longer than ${of}_MAX (${maxMs / unitMs.m} min), and would never come to pass.`,
+      `${of}_IDLE is longer than ${of}_MAX (${durationOf(maxMs)}), and would never come to pass.`,
     )
   return idleMs ?? Math.min(usualMs, maxMs)
 }

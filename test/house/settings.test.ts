@@ -8,11 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { noticesOn, readConfig, serverAddress } from '../../server/ground/config.ts'
-import { vectors } from '../support/places.ts'
+import { wafer as program, vectors } from '../support/places.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'wafer-settings-'))
 after(() => rmSync(root, { recursive: true, force: true }))
-const program = join(root, 'dist', 'wafer.js')
 const data = join(root, 'data')
 
 const withEnvFile = (text: string) => {
@@ -57,11 +56,12 @@ test('An idle time beyond the longest time is refused; the usual one gives way t
   for (const of of ['WAFER_SESSION', 'WAFER_ALLOWANCE']) {
     refused(
       { [`${of}_IDLE`]: '61m', [`${of}_MAX`]: '1h' },
-      new RegExp(`^${of}_IDLE is longer than ${of}_MAX`),
+      new RegExp(`^${of}_IDLE is longer than ${of}_MAX \\(1h\\)`),
     )
     readConfig({ WAFER_DATA: data, [`${of}_IDLE`]: '60m', [`${of}_MAX`]: '1h' })
   }
-  refused({ WAFER_SESSION_IDLE: '13h' }, /WAFER_SESSION_MAX/)
+  refused({ WAFER_SESSION_IDLE: '13h' }, /WAFER_SESSION_MAX \(12h\)/)
+  refused({ WAFER_SESSION_IDLE: '2m', WAFER_SESSION_MAX: '90s' }, /WAFER_SESSION_MAX \(90s\)/)
   const short = readConfig({ WAFER_DATA: data, WAFER_ALLOWANCE_MAX: '2m', WAFER_SESSION_MAX: '10m' })
   assert.equal(short.allowanceIdleMs, 120_000)
   assert.equal(short.sessionIdleMs, 600_000)

@@ -145,6 +145,14 @@ test('The mail, the queue and the index of a database of before come over, with 
 
 // ---- quota
 
+test('The usual quota of 2 GiB is said in gigabytes', async (t) => {
+  const server = await world(t)
+  await withThree(server)
+  const { token } = await server.terminal(ann)
+  const more = await fetch(`${server.url}/folders`, { headers: { cookie: `wafer=${token}` } })
+  assert.match(await more.text(), /0 B of 2\.1 GB are used/)
+})
+
 test('Mail, drafts, the queue and parked forms count, and what goes is free again', async (t) => {
   const server = await world(t, { WAFER_QUOTA: '1MiB', WAFER_RELAY: 'smtp://127.0.0.1:1' })
   const [id] = (await withThree(server)) as [number]

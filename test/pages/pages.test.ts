@@ -214,7 +214,13 @@ test('S1090-S1180, F4: a wrong log-in is told on the same screen, with the User 
   assert.equal(lynx.page.status, 200)
   assert.match(lynx.page.happened, /wrong/)
   assert.equal(lynx.page.value('user'), ann)
-  await lynx.press('Login', { pass: password })
+  assert.doesNotMatch(lynx.page.happened, /mail address/)
+  for (const half of ['ann', 'nobody']) {
+    await lynx.press('Login', { user: half, pass: password })
+    assert.match(lynx.page.happened, /wrong.* The User ID is your whole mail address\./)
+    assert.equal(lynx.page.value('user'), half)
+  }
+  await lynx.press('Login', { user: ann, pass: password })
   assert.match(lynx.page.heading, /^Inbox/)
   for (const name of ['Inbox', 'Sent', 'Drafts', 'Compose', 'Decrypt', 'Sign', 'Log out'])
     assert.ok(lynx.page.has(name), `${name} is missing`)

@@ -578,6 +578,11 @@ test('Without a runtime folder unlock wants --keep, before it reads a passphrase
   assert.equal(key?.mode, 0o600)
   await other.did(['lock'])
   assert.ok(await isLocked(server))
+  // What is advised works here, as it is said.
+  const elsewhere = await server.terminal(ann)
+  await elsewhere.unlock()
+  failed(await other.unlock('--keep'), /wafer unlock --passphrase-stdin --keep --take-over\.$/m)
+  assert.equal((await other.unlock('--keep', '--take-over')).code, 0)
 })
 
 test('A file or folder that others may read, or a link in its place, is not used', async (t) => {

@@ -138,6 +138,7 @@ test('S1400-S1440: fields are gone through by Enter, Tab and arrows, with the cu
   assert.match(ours.bottom, /^\^X send .* \^G help$/)
   ours.press('ctrl-g')
   await ours.sees('Help: keys', '^X ^S', 'throw the letter away')
+  assert.doesNotMatch(ours.rows().join('\n'), /…/, 'at 80 columns the help cuts nothing')
   assert.doesNotMatch(ours.rows().join('\n'), /compose a mail/, 'letters are text in a letter')
   ours.press('esc')
   await ours.sees('本文 and text')

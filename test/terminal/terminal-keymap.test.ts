@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { commandOf, defaults, readKeymap } from '../../tui/full/keymap.ts'
+import { type Context, commandOf, defaults, readKeymap } from '../../tui/full/keymap.ts'
+import { helpRows } from '../../tui/full/screens/help.ts'
 import { root } from '../support/places.ts'
 
 const fileWith = (text: string) => {
@@ -36,6 +37,14 @@ test('No key has two meanings in one place', () => {
       context,
     )
   }
+})
+
+test('At 80 columns the help cuts nothing of what a key does', () => {
+  for (const context of Object.keys(defaults) as Context[])
+    for (const { keys, name, does } of helpRows(defaults, context)) {
+      assert.ok(keys.length < 24, keys)
+      assert.ok(`${does} (${name})`.length <= 56, does)
+    }
 })
 
 test('Without a file of one’s own the usual keys hold, and nothing is said', () => {

@@ -124,6 +124,24 @@ test('Letters that wait are told of in Sent and listed with the reason; one is t
 
 // ---- log-in and list
 
+test('Of a User ID that is only a part of an address the refusal says so', async (t) => {
+  const { desk } = await begin(t)
+  const ours = desk()
+  ours.app.begin('', null)
+  await ours.sees('User ID:')
+  ours.type('ann')
+  ours.press('enter')
+  ours.type(password)
+  ours.press('enter')
+  await ours.sees('The User ID is your whole mail', 'address.')
+  ours.press('up')
+  ours.type(ann.slice('ann'.length))
+  ours.press('enter')
+  ours.type(password)
+  ours.press('enter')
+  await ours.sees('Inbox', ann)
+})
+
 test('S1090-S1180: a wrong password is answered with one sentence, the right one with the Inbox; no password is ever drawn', async (t) => {
   const { server, desk } = await begin(t)
   await server.deliver(ann, mail('First letter'))
@@ -139,6 +157,7 @@ test('S1090-S1180: a wrong password is answered with one sentence, the right one
   assert.equal(ours.draw().cursor.x, 10, 'not even its length shows')
   ours.press('enter')
   await ours.sees('User ID or password is wrong. Please try again.', ann)
+  assert.doesNotMatch(ours.rows().join('\n'), /mail address/)
   ours.type(password)
   ours.press('enter')
   await ours.sees('First letter', 'Key locked', ann)

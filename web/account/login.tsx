@@ -233,7 +233,8 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
         if (code) c.header('Retry-After', String(refusal.detail.retry_after_s ?? 60))
         // Whoever is not known by a passkey learns nothing of what was wrong with it.
         if (asserted && !code) return passkeyLogin(c, { status: words.passkeyLoginWrong, user, next, park })
-        const status = refusal.code === 'bad-credentials' ? words.loginWrong : sentenceOf(c, refusal)
+        const wrong = isPartOfAddress(user) ? `${words.loginWrong} ${words.userIsAddress}` : words.loginWrong
+        const status = refusal.code === 'bad-credentials' ? wrong : sentenceOf(c, refusal)
         return (asserted ? passkeyLogin : login)(c, { status, user, next, park, code })
       }
     })
@@ -255,6 +256,9 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
     })
   return { app, interrupted }
 }
+
+/** Whether somebody typed only their name. It is said of what was typed, not of who exists. */
+const isPartOfAddress = (user: string | undefined) => Boolean(user) && !user?.includes('@')
 
 /** What a log-in by passkey says on the page that it leads to (words.ts: did). */
 type Arrival = 'in' | 'in-open' | 'in-elsewhere' | 'in-only' | 'in-closed'

@@ -291,7 +291,7 @@ export const compose: ScreenKind<Own> = {
           top: 0,
           rows: [
             ...helpRows({ ...app.keymap, global: {} }, 'compose'),
-            { keys: 'Tab', name: 'complete', does: 'complete an address; else go on to the next field' },
+            { keys: 'Tab', name: 'complete', does: 'complete an address, or to the next field' },
             // Letters are text here, and what edits it goes before what holds elsewhere.
             ...helpRows(app.keymap, 'global')
               .slice(0, Object.keys(app.keymap.global).length)

@@ -82,7 +82,8 @@ const logIn = async (app: Stage, screen: Own) => {
       return app.complain(error)
     }
     const isWrong = error instanceof Problem && error.code === 'bad-credentials'
-    const problem = isWrong ? 'User ID or password is wrong. Please try again.' : error.message
+    const whole = user.includes('@') ? '' : ' The User ID is your whole mail address.'
+    const problem = isWrong ? `User ID or password is wrong. Please try again.${whole}` : error.message
     app.change(screen, { busy: false, problem, focus: 'password' })
   }
 }
