@@ -1143,6 +1143,7 @@ test('B12: the page for an address has one status and one set of fields; so has 
 
 test('B12: the database is asked the same, and as many signatures are looked at, whoever is asked for', async (t) => {
   const at = await street(t)
+  at.server.services.ledger.noteEnds() // of those who moved in
   const { $client: client } = at.db
   const prepare = client.prepare.bind(client)
   let asked: string[] = []
