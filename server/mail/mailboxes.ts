@@ -128,7 +128,10 @@ export class Mailboxes {
     options: { contentId?: number; isForeign?: IsForeign } = {},
   ): Promise<() => number[]> {
     const summary = await this.#summary(message, 'intake', null)
-    const outside = (await options.isForeign?.(summary.from)) ?? false
+    // Of what could not be read nobody knows whom it claims, and whoever opens it may see.
+    const outside = options.isForeign
+      ? summary === unreadable || (await options.isForeign(summary.from))
+      : false
     const contentId = options.contentId ?? (await this.#contents.keep(message))
     const size = message.length // what is returned must not hold the octets themselves
     for await (const userId of inTurns(userIds)) this.#fixed(userId, 'inbox')

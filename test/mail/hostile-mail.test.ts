@@ -43,6 +43,16 @@ describe('B11: expensive mail is read, and gets its row, within the limits of a 
   const pool = new CryptoPool()
   after(() => pool.close())
   const mails: [string, () => string][] = [
+    ['commas in a parameter', () => `Content-Type: text/plain; a=${many(50_000, ', ')}x\r\n\r\nhi`],
+    ['blanks before a parameter', () => `Content-Type: text/plain;${many(100_000, ' ')}x\r\n\r\nhi`],
+    [
+      'parts with commas in a parameter',
+      () =>
+        `Content-Type: multipart/mixed; boundary=b\r\n\r\n${many(200, `--b\r\nContent-Type: text/plain; name=${many(50_000, ', ')}x\r\n\r\nhi\r\n`)}`,
+    ],
+    ['fields of colons', () => `${many(40, `To: ${many(50_000, 'a:')}\r\n`)}\r\nhi`],
+    ['a field of colons', () => `To: ${many(100_000, ':')}\r\n\r\nhi`],
+    ['fields of quotes', () => `${many(40, `To: ${many(50_000, 'g:"a@b",')}\r\n`)}\r\nhi`],
     [
       'an armor header of blanks',
       () =>

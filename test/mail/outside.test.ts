@@ -43,6 +43,13 @@ const claims = [
   'friends: ann@wafer.test;',
   'nobody@wafer.test',
   '=?utf-8?q?Ann?= <ann@wafer.test>',
+  // Nothing but a name, which stands where the address would.
+  '=?utf-8?q?ann=40wafer.test?=',
+  '=?utf-8?q?Ann_=28ann=40wafer.test=29?=',
+  '=?utf-8?b?YW5u77ygd2FmZXIudGVzdA==?=', // a wide @
+  'ann @ wafer.test',
+  'ann@wafer.test.',
+  '"ann b"@wafer.test',
 ]
 
 test('Mail from outside in the name of an address here is marked, in lists, opened and in the API', async (t) => {

@@ -7,7 +7,8 @@ import { decodeBase64, decodeQuotedPrintable } from './transfer-encodings.ts'
 const headerLimit = 4 * 1024 * 1024 // octets of all fields together
 const fieldLimit = 102_400 // octets of one field: a long list of recipients leaves the others whole; as Postfix
 const fieldCountLimit = 20_000
-const addressLimit = 1000 // of one field
+const addressLimit = 1000 // of all fields of one name
+const groupLimit = 1000 // colons, of which each may begin a group of addresses
 
 /** A header field; the value is unfolded, otherwise as it came, one character an octet. */
 export type Field = { name: string; value: string }
@@ -40,15 +41,15 @@ export const splitHeader = (octets: Uint8Array): { fields: Field[]; body: Uint8A
     const field = /^([!-9;-~]+)[ \t]*:(.*)$/s.exec(line)
     if (field) fields.push({ name: field[1]!.toLowerCase(), value: field[2]! })
   }
-  for (const field of fields) field.value = withinLimit(field.value).trim()
+  for (const field of fields) field.value = withinLimit(field.value, fieldLimit).trim()
   return { fields, body: octets.subarray(bodyAt) }
 }
 
 /** Of a field that is too long the beginning, and no half address at its end: it would be another's. */
-const withinLimit = (value: string) => {
-  if (value.length <= fieldLimit) return value
-  const comma = value.lastIndexOf(',', fieldLimit - 1)
-  return value.slice(0, comma < 0 ? fieldLimit : comma)
+const withinLimit = (value: string, limit: number) => {
+  if (value.length <= limit) return value
+  const comma = value.lastIndexOf(',', limit - 1)
+  return value.slice(0, comma < 0 ? limit : comma)
 }
 
 /** The first field of that name; its value as it came. */
@@ -107,12 +108,46 @@ const runOctets = (encoding: string, texts: string[]): Uint8Array => {
 
 /** Addresses of all fields of that name. The names are decoded after the list is taken apart, never before. */
 export const addressesOf = (fields: Field[], name: string): Address[] =>
-  fields
-    .filter((field) => field.name === name)
-    .flatMap((field) => addressParser(decodeRaw(field.value), { flatten: true }))
+  addressLists(fields, name)
+    .flatMap((list) => addressParser(decodeRaw(list), { flatten: true }))
     .slice(0, addressLimit)
     .map(({ name, address }) => ({ name: decodeHeader(name), address: oneLine(address ?? '') }))
     .filter(({ name, address }) => name || address)
+
+/** The values of the fields of that name, together no longer than one may be: the parser is not made for more. */
+const addressLists = (fields: Field[], name: string): string[] => {
+  const lists: string[] = []
+  let rest = fieldLimit
+  let groups = groupLimit
+  for (const { value } of fields.filter((field) => field.name === name)) {
+    const list = withinLimit(value, Math.min(rest, placeOf(':', groups, value)))
+    if (list) lists.push(list)
+    rest -= list.length
+    groups -= list.split(':').length - 1
+  }
+  return lists
+}
+
+/** Where a character stands for the nth time; Infinity if it does not. */
+const placeOf = (character: string, nth: number, text: string): number => {
+  let at = -1
+  for (let count = 0; count < nth; count++) {
+    at = text.indexOf(character, at + 1)
+    if (at < 0) return Number.POSITIVE_INFINITY
+  }
+  return Math.max(0, at)
+}
+
+/**
+ * The addresses that somebody may take for the sender's: those of From, and, where a list shows a name because there is
+ * no address, what looks like one in it.
+ */
+export const claimedAddresses = (from: Address[]): string[] =>
+  from.flatMap(({ name, address }) => {
+    const shown = (address || name).normalize('NFKC').replace(/\s*@\s*/g, '@')
+    const alike = shown.match(/[^\s<>(),;:"]+@[^\s<>(),;:"]*[^\s<>(),;:".]/g) ?? []
+    return [...new Set([...(address ? [address] : []), ...alike])]
+  })
 
 /**
  * The one address of a From field, in lower case, or null if there is any doubt about it: two fields, two addresses,

@@ -14,7 +14,9 @@ const knownParameter =
  * semicolon forgotten, a name with blanks not quoted, quotes and backslashes within it not escaped. Names in lower case;
  * of several of one name the first counts.
  */
-export const parseParameters = (field: string): { value: string; parameters: Parameters } => {
+export const parseParameters = (given: string): { value: string; parameters: Parameters } => {
+  // Between parameters nobody writes so many; the patterns try each of them with all that follow.
+  const field = given.replace(/[\s,]{64,}/g, (run) => run.slice(0, 64))
   const end = valueEnd.exec(field)?.index ?? field.length
   const value = field
     .slice(0, end)

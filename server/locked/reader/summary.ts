@@ -5,6 +5,7 @@ import { cut } from './charsets.ts'
 import {
   type Address,
   addressesOf,
+  claimedAddresses,
   dateOf,
   decodeHeader,
   fieldOf,
@@ -25,7 +26,7 @@ export type Summary = {
   attachments: number
   /** `partly`: something in it is encrypted, and opens alone. */
   security: 'plain' | 'encrypted' | 'signed' | 'partly'
-  /** The addresses of From, at most a hundred. */
+  /** The addresses that it says it is from, as {@link claimedAddresses}; at most a hundred. */
   from: string[]
   searchText: string
 }
@@ -57,7 +58,7 @@ export const summarize = async (octets: Uint8Array): Promise<Summary> => {
     summary.sentAt = dateOf(fieldOf(fields, 'date'))
     summary.messageId = messageIds(fieldOf(fields, 'message-id'))[0] ?? null
     const from = addressesOf(fields, 'from')
-    summary.from = from.slice(0, 100).map(({ address }) => address)
+    summary.from = claimedAddresses(from.slice(0, 100)).slice(0, 100)
     summary.sender = cut(from.map(show).join(', '), 1000)
     const recipients = ['to', 'cc'].flatMap((name) => addressesOf(fields, name))
     summary.recipients = cut(recipients.map(show).join(', '), 4000)
