@@ -11,7 +11,6 @@ import { startWebServer } from './doors/web-server.ts'
 import { type Clock, clockFault, steadyClock } from './ground/clock.ts'
 import { type Config, localOrigin } from './ground/config.ts'
 import { databaseFile, newestStoredTime, openDatabase } from './ground/database.ts'
-import { Refusal } from './ground/refusal.ts'
 import { type Epoch, openEpoch, openServerSecret } from './ground/server-secret.ts'
 import { type ServingLock, tryExclusive, tryShared } from './ground/serving-lock.ts'
 import { Turnstile } from './ground/turnstile.ts'
@@ -136,7 +135,6 @@ export const openServices = async (
     formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 16),
     userTag: (userId) => secret.mac('user-tag', String(userId)).toString('base64url').slice(0, 8),
     isTooShort,
-    refusalOf: (error) => (error instanceof Refusal ? error : null),
     close: async () => {
       pool.close()
       await contents.close()

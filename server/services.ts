@@ -4,7 +4,6 @@ import type { Bodies } from './doors/request-body.ts'
 import type { Clock } from './ground/clock.ts'
 import type { Config } from './ground/config.ts'
 import type { Database } from './ground/database.ts'
-import type { Refusal } from './ground/refusal.ts'
 import type { Allowances } from './keys/allowances.ts'
 import type { Approvals } from './keys/approvals.ts'
 import type { Keyrings } from './keys/keyrings.ts'
@@ -58,7 +57,5 @@ export type Services = {
   userTag(userId: number): string
   /** Whether a password or passphrase that somebody chooses is refused. */
   isTooShort(secret: string): boolean
-  /** The expected no in an error; null for anything else. */
-  refusalOf(error: unknown): Refusal | null
   close(): Promise<void>
 }

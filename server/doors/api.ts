@@ -6,7 +6,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { parsedHereOctets } from '../ground/limits.ts'
-import { type Holder, Refusal, type RefusalCode } from '../ground/refusal.ts'
+import { type Holder, Refusal, type RefusalCode, refusalOf } from '../ground/refusal.ts'
 import type { Allowance } from '../keys/allowances.ts'
 import { type Body, type Call, octetLimitOf, parseBody } from '../locked/api-bodies.ts'
 import { stateOf } from '../locked/key-uses.ts'
@@ -447,7 +447,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
 
     .all('*', () => problem(new Refusal('no-call')))
     .onError((error, c) => {
-      const refusal = services.refusalOf(error)
+      const refusal = refusalOf(error)
       if (refusal) return problem(refusal)
       const { name, message, stack } = error
       services.log.error({ err: { name, message, stack }, path: c.req.routePath }, 'unexpected error')

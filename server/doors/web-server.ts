@@ -29,7 +29,7 @@ import {
   connections as limits,
 } from '../ground/limits.ts'
 import { root } from '../ground/places.ts'
-import { Refusal } from '../ground/refusal.ts'
+import { Refusal, refusalOf } from '../ground/refusal.ts'
 import { parseForm } from '../locked/form-bodies.ts'
 import type { Session } from '../people/sessions.ts'
 import type { Services } from '../services.ts'
@@ -253,7 +253,7 @@ const routes = (services: Services) => {
 
   app.notFound((c) => refused(c, new Refusal('no-page')))
   app.onError((error, c) => {
-    const refusal = services.refusalOf(error)
+    const refusal = refusalOf(error)
     if (refusal) return refused(c, refusal)
     log.error(
       { err: { name: error.name, message: error.message, stack: error.stack }, path: c.req.routePath },

@@ -71,3 +71,6 @@ export class Refusal<R extends Reason = Reason> extends Error {
     return refusalStatus[this.code]
   }
 }
+
+/** The expected no in what was thrown; null for anything else. */
+export const refusalOf = (error: unknown): Refusal | null => (error instanceof Refusal ? error : null)

@@ -4,7 +4,7 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { RefusalCode } from '../../server/ground/refusal.ts'
+import { type RefusalCode, refusalOf } from '../../server/ground/refusal.ts'
 import type { Opens } from '../../server/keys/passkeys.ts'
 import type { Services } from '../../server/services.ts'
 import { assertedOf, PasskeyForm } from '../key/passkey-form.tsx'
@@ -28,7 +28,7 @@ import {
 import { parkedLetterOf } from '../mail/compose.tsx'
 
 export const loginPages = (services: Services, letters: UseOfKey) => {
-  const { users, sessions, allowances, passkeys, refusalOf } = services
+  const { users, sessions, allowances, passkeys } = services
 
   const login = (
     c: PageContext,

@@ -1,12 +1,13 @@
 /** The first user: the page behind the one-time link that the server prints while it has no user. */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Services } from '../../server/services.ts'
 import { RecoveryCode } from '../key/passphrase.tsx'
 import { Field, Form, Links, type PageContext, type PageEnv, sentenceOf, show, wordsOf } from '../layout.tsx'
 
 export const setupPages = (services: Services) => {
-  const { setup, sessions, users, parkedForms, isTooShort, refusalOf } = services
+  const { setup, sessions, users, parkedForms, isTooShort } = services
 
   const form = (c: PageContext, typed: { address?: string; name?: string; status?: Child }) => {
     const words = wordsOf(c)

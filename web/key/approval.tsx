@@ -5,6 +5,7 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Services } from '../../server/services.ts'
 import {
   Button,
@@ -25,7 +26,7 @@ import { qrImage } from './qr-image.ts'
 import { type KeyWindows, type UseOfKey, Waiting, type Wanted, wantedOf, waysOut } from './unlock.tsx'
 
 export const approvalPages = (services: Services, windows: KeyWindows, letters: UseOfKey) => {
-  const { approvals, passkeys, clock, refusalOf } = services
+  const { approvals, passkeys, clock } = services
   const { goOn, cancel } = waysOut(services, letters)
 
   // ---- on the terminal that asks

@@ -4,6 +4,7 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Passkey } from '../../server/keys/passkeys.ts'
 import type { Session } from '../../server/people/sessions.ts'
 import type { Services } from '../../server/services.ts'
@@ -25,7 +26,7 @@ import { capital } from '../words.ts'
 import { assertedOf, isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
 
 export const passkeyPages = (services: Services) => {
-  const { passkeys, config, clock, refusalOf } = services
+  const { passkeys, config, clock } = services
 
   const list = async (c: PageContext, status?: Child): Promise<Response> => {
     const words = wordsOf(c)

@@ -4,6 +4,7 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Services } from '../../server/services.ts'
 import {
   Button,
@@ -22,7 +23,7 @@ import type { Words } from '../words.ts'
 import { isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
 
 export const passphrasePages = (services: Services) => {
-  const { keyrings, passkeys, users, isTooShort, refusalOf } = services
+  const { keyrings, passkeys, users, isTooShort } = services
 
   /** @param code the recovery code that was typed: whatever else was wrong, it is not to be typed again */
   const page = async (c: PageContext, status?: Child, code?: string): Promise<Response> => {

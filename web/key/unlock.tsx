@@ -5,7 +5,7 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { Holder, Refusal } from '../../server/ground/refusal.ts'
+import { type Holder, type Refusal, refusalOf } from '../../server/ground/refusal.ts'
 import type { Services } from '../../server/services.ts'
 import {
   Button,
@@ -245,7 +245,7 @@ export const unlockPages = (
   letters: UseOfKey,
   askPhone: (c: PageContext, wanted: Wanted) => Promise<Response>,
 ) => {
-  const { allowances, refusalOf } = services
+  const { allowances } = services
   const { goOn, cancel } = waysOut(services, letters)
 
   return new Hono<PageEnv>()

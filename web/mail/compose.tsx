@@ -5,7 +5,7 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { Refusal } from '../../server/ground/refusal.ts'
+import { type Refusal, refusalOf } from '../../server/ground/refusal.ts'
 import type { UploadedFile } from '../../server/locked/form-bodies.ts'
 import type { Mail } from '../../server/locked/reader/encrypted-mail.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
@@ -76,7 +76,7 @@ type After = 'sign' | 'send' | 'save' | null
 const quoteLimit = 20_000 // characters: what one would still send over a slow link
 
 export const composePages = (services: Services, windows: KeyWindows) => {
-  const { allowances, letters, mailboxes, reading, parkedForms, sessions, refusalOf } = services
+  const { allowances, letters, mailboxes, reading, parkedForms, sessions } = services
 
   const ticketFor = (c: PageContext, id?: string) =>
     parkedForms.ticket(sessionOf(c).user.id, c.get('visit').parkingSecret ?? undefined, id)
@@ -655,7 +655,7 @@ const protections: readonly string[] = ['plain', 'sign', 'both', 'encrypt'] sati
  * files are lost.
  */
 const received = async (services: Services, userId: number, c: PageContext): Promise<Typed> => {
-  const { parkedForms, refusalOf } = services
+  const { parkedForms } = services
   const { form, parkingSecret } = c.get('visit')
   const given = form.get('park')
   const isTrusted = parkedForms.ownerOf(given) === userId
@@ -745,7 +745,7 @@ const letterOf = (typed: Typed, attachments: UploadedFile[]): Letter => {
 }
 
 /** Parks the letter under its ticket. Where too much is parked already, it is in the page alone. */
-const keep = async ({ parkedForms, refusalOf }: Services, typed: Typed, after: After): Promise<void> => {
+const keep = async ({ parkedForms }: Services, typed: Typed, after: After): Promise<void> => {
   try {
     await parkedForms.keep(typed.ticket, { typed, after } satisfies Kept)
   } catch (error) {

@@ -3,6 +3,7 @@
  * shown and accepted here.
  */
 import { Hono } from 'hono'
+import { refusalOf } from '../../server/ground/refusal.ts'
 import type { OfferedKey } from '../../server/mail/correspondents.ts'
 import type { User } from '../../server/people/users.ts'
 import type { Services } from '../../server/services.ts'
@@ -28,7 +29,7 @@ import { mayBeKey } from './message.tsx'
 const shownLimit = 10
 
 export const correspondentPages = (services: Services, windows: KeyWindows) => {
-  const { correspondents, keyrings, reading, parkedForms, refusalOf } = services
+  const { correspondents, keyrings, reading, parkedForms } = services
 
   const keys = async (c: PageContext, status?: string) => {
     const { user } = sessionOf(c)

@@ -3,6 +3,7 @@
  * with ticked mail, each with its Undo. On the page "More": the folders themselves.
  */
 import { Hono } from 'hono'
+import { refusalOf } from '../../server/ground/refusal.ts'
 import type { CountedFolder, Listed } from '../../server/mail/mailboxes.ts'
 import type { Services } from '../../server/services.ts'
 import { LanguageChoice } from '../account/login.tsx'
@@ -31,7 +32,7 @@ import {
 const rows = 20
 
 export const mailboxPages = (services: Services) => {
-  const { mailboxes, outbox, quota, clock, refusalOf } = services
+  const { mailboxes, outbox, quota, clock } = services
 
   const folderOf = async (
     c: PageContext,

@@ -4,6 +4,7 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
 import type { Part } from '../../server/locked/reader/rendering.ts'
 import type { Signature } from '../../server/locked/reader/signatures.ts'
@@ -41,7 +42,7 @@ const namedLimit = 20
 type View = ReadMessage & { status?: Child } & ({ as: 'came' | 'opened' } | { as: 'part'; part: string })
 
 export const messagePages = (services: Services, windows: KeyWindows) => {
-  const { mailboxes, reading, refusalOf } = services
+  const { mailboxes, reading } = services
 
   const page = (c: PageContext, view: View) => {
     const words = wordsOf(c)

@@ -1,5 +1,6 @@
 /** What the user sent that has not left yet: whom for, since when, why; to have it tried at once, or to give it up. */
 import { Hono } from 'hono'
+import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Waiting } from '../../server/mail/outbox.ts'
 import type { Services } from '../../server/services.ts'
 import {
@@ -25,7 +26,7 @@ const rows = 10
 const named = 10
 
 export const queuePages = (services: Services) => {
-  const { outbox, letters, clock, refusalOf } = services
+  const { outbox, letters, clock } = services
 
   const list = async (c: PageContext, status?: string) => {
     const visit = c.get('visit')
