@@ -11,7 +11,7 @@ import {
   withDirectFlags,
 } from '../reader/certificates.ts'
 import { algorithmName } from '../reader/openpgp-packets.ts'
-import { binding, decrypt, encrypt } from './wrapping.ts'
+import { binding, unwrap, wrap } from './wrapping.ts'
 
 export type SealedKey = { fingerprint: string; sealedSecret: Uint8Array }
 /** With its public half, which may know more: a revocation is learned without opening the secret one. */
@@ -27,7 +27,7 @@ export type KeyPair = StoredPair & {
 /** A key with its secret half; `onCard` if some of its secrets are on a card, where they stay. */
 export type OpenKey = { key: openpgp.PrivateKey; onCard: boolean }
 
-export const sealedPair = async (
+export const wrappedPair = async (
   dek: Uint8Array,
   userId: number,
   keyringId: string,
@@ -40,7 +40,7 @@ export const sealedPair = async (
     return {
       fingerprint,
       publicKey: key.toPublic().write(),
-      sealedSecret: encrypt(dek, octets, binding('secret-key', userId, keyringId, fingerprint)),
+      sealedSecret: wrap(dek, octets, binding('secret-key', userId, keyringId, fingerprint)),
       aliases: [...new Set(key.users.flatMap(({ userID }) => userID?.email?.toLowerCase() ?? []))],
       algorithm: algorithmName(key.getAlgorithmInfo()),
       createdAt: key.getCreationTime().getTime(),
@@ -68,7 +68,7 @@ export const ownUsesOf = async (key: openpgp.PrivateKey, onCard = false): Promis
 }
 
 export const openSecret = async (dek: Uint8Array, userId: number, keyringId: string, key: SealedKey) => {
-  const octets = decrypt(dek, key.sealedSecret, binding('secret-key', userId, keyringId, key.fingerprint))
+  const octets = unwrap(dek, key.sealedSecret, binding('secret-key', userId, keyringId, key.fingerprint))
   if (!octets) throw new Error(`expected key ${key.fingerprint} under its keyring's DEK, got something else`)
   return withDirectFlags(await openpgp.readPrivateKey({ binaryKey: octets, config: settings }))
 }

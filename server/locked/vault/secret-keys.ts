@@ -19,10 +19,10 @@ import {
   openSecret,
   type SealedKey,
   type StoredPair,
-  sealedPair,
   settings,
   signingPart,
   united,
+  wrappedPair,
 } from './keys-at-rest.ts'
 import { type NewKey, openpgpKeys, type RefusedKey } from './new-keys.ts'
 import {
@@ -37,7 +37,7 @@ import {
   slotTableMac,
   withProof,
 } from './slots.ts'
-import { type Sealed, seal, unseal } from './wrapping.ts'
+import { openWithToken, type SealedToToken, sealTo } from './wrapping.ts'
 
 export type NewKeyring = {
   userId: number
@@ -57,7 +57,7 @@ export const createKeyring = async (
   try {
     const { keys: found, refused } = await openpgpKeys(wanted.key)
     const keys: KeyPair[] = []
-    for (const each of found) keys.push(await sealedPair(dek, wanted.userId, wanted.keyringId, each))
+    for (const each of found) keys.push(await wrappedPair(dek, wanted.userId, wanted.keyringId, each))
     const { passphrase, slots, argon2: cost } = wanted
     const whose = { userId: wanted.userId, keyringId: wanted.keyringId, generation: 1 }
     const made = await madeSlots(dek, whose, [
@@ -85,7 +85,7 @@ export const unlock = async (
 ): Promise<{ sealedDek: Uint8Array; changed: SlotTable | null }> =>
   withProof(proof, async (dek) => {
     const changed = proof.opens.kind === 'prf' ? (await changedTable(dek, proof, [])).table : null
-    return { sealedDek: await seal(recipient, bound, dek), changed }
+    return { sealedDek: await sealTo(recipient, bound, dek), changed }
   })
 
 /**
@@ -125,7 +125,7 @@ export const addKeys = (
     for (const one of found) {
       const stored = known.find(({ fingerprint }) => fingerprint === one.key.getFingerprint())
       const key = stored ? await united(await openPair(dek, userId, id, stored), one.key) : one.key
-      keys.push(await sealedPair(dek, userId, id, { ...one, key }))
+      keys.push(await wrappedPair(dek, userId, id, { ...one, key }))
     }
     return { keys, refused }
   })
@@ -147,11 +147,11 @@ export const exportSecret = (
   })
 
 /** What a key token opens, for one piece of work. Keys in order of trial; the first one that can signs. */
-export type Opening = Sealed & { userId: number; keyringId: string; keys: SealedKey[] }
+export type Opening = SealedToToken & { userId: number; keyringId: string; keys: SealedKey[] }
 
 /** Lends the keys that a key token opens. They are of no use after the callback has returned. */
 export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) => Promise<T>): Promise<T> => {
-  const dek = await unseal(opening)
+  const dek = await openWithToken(opening)
   let lent = true
   try {
     const open = new Map<string, Promise<openpgp.PrivateKey>>()

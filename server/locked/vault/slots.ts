@@ -7,7 +7,7 @@ import { argon2, createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual 
 import { promisify } from 'node:util'
 import { Refusal } from '../../ground/refusal.ts'
 import { codeOctets, printedCode } from './recovery-code.ts'
-import { binding, decrypt, encLength, encrypt, exact, hpke } from './wrapping.ts'
+import { binding, openWithScalar, sealTo, unwrap, wrap } from './wrapping.ts'
 
 /** A slot as it lies in the database. */
 export type Slot = {
@@ -68,18 +68,18 @@ const openSlot = async (proof: Proof): Promise<Uint8Array> => {
   )
   if (!slot) throw new Error(`expected a ${opens.kind} slot in keyring ${keyring.id}, got none`)
   const wrapping = { ...slot, userId: keyring.userId, keyringId: keyring.id, share: shareOf(proof, slot.id) }
-  const unwrapped = async (secret: Uint8Array) =>
-    decrypt(await wrappingKey(wrapping, secret), slot.wrapped, slotBinding(wrapping))
+  const opened = async (secret: Uint8Array) =>
+    unwrap(await wrappingKey(wrapping, secret), slot.wrapped, slotBinding(wrapping))
   switch (opens.kind) {
     case 'passphrase': {
-      const dek = await unwrapped(opens.passphrase)
+      const dek = await opened(opens.passphrase)
       opens.passphrase.fill(0)
       if (dek) return dek
       throw new Refusal('wrong-passphrase')
     }
     case 'recovery': {
       const code = codeOctets(opens.code)
-      const dek = code && (await unwrapped(code))
+      const dek = code && (await opened(code))
       if (dek) return dek
       throw new Refusal('wrong-recovery-code')
     }
@@ -91,7 +91,7 @@ const openSlot = async (proof: Proof): Promise<Uint8Array> => {
     }
     case 'held': {
       const { credential } = JSON.parse(slot.params) as { credential: string }
-      const dek = await unwrapped(Buffer.from(credential))
+      const dek = await opened(Buffer.from(credential))
       if (dek) return dek
       throw new Refusal('held-opens-nothing')
     }
@@ -111,7 +111,7 @@ export const changedTable = async (dek: Uint8Array, proof: Proof, add: NewSlot[]
     if (opens.kind === 'prf' && slot.id === opens.slotId) {
       const share = shareOf(proof, slot.id)
       const { credential } = JSON.parse(slot.params) as PrfParams
-      kept.push(await sealSlot({ ...whose, kind: 'prf', share }, credential, opens.next, dek))
+      kept.push(await wrapPrfSlot({ ...whose, kind: 'prf', share }, credential, opens.next, dek))
     } else kept.push(slot)
   const { slots, recoveryCode } = await madeSlots(dek, whose, add)
   const next = { userId: keyring.userId, id: keyring.id, generation, slots: [...kept, ...slots] }
@@ -138,7 +138,7 @@ export const madeSlots = async (dek: Uint8Array, whose: Whose, wanted: NewSlot[]
       const params = JSON.stringify({ ...slot.argon2, salt: randomBytes(16).toString('base64url') })
       slots.push(await wrapSlot({ ...whose, kind, params, share }, slot.passphrase, dek))
     } else if (kind === 'prf') {
-      slots.push(await sealSlot({ ...whose, kind, share }, slot.credential, slot.next, dek))
+      slots.push(await wrapPrfSlot({ ...whose, kind, share }, slot.credential, slot.next, dek))
     } else if (kind === 'held') {
       const params = JSON.stringify({ credential: slot.credential })
       slots.push(await wrapSlot({ ...whose, kind, params, share }, Buffer.from(slot.credential), dek))
@@ -157,7 +157,7 @@ const wrapSlot = async (slot: Wrapping, secret: Uint8Array, dek: Uint8Array): Pr
   kind: slot.kind,
   params: slot.params,
   generation: slot.generation,
-  wrapped: encrypt(await wrappingKey(slot, secret), dek, slotBinding(slot)),
+  wrapped: wrap(await wrappingKey(slot, secret), dek, slotBinding(slot)),
 })
 
 const slotBinding = (slot: Wrapping) =>
@@ -192,7 +192,7 @@ const stretch = async (passphrase: Uint8Array, params: string): Promise<Buffer> 
 }
 
 /** A PRF slot: HPKE in PSK mode (RFC 9180 §5.1.2), the server's share as the pre-shared key. */
-const sealSlot = async (
+const wrapPrfSlot = async (
   slot: Omit<Wrapping, 'params'>,
   credential: string,
   next: { salt: string; publicKey: Uint8Array },
@@ -200,22 +200,14 @@ const sealSlot = async (
 ): Promise<Slot> => {
   const recipient = Buffer.from(next.publicKey).toString('base64url')
   const params = JSON.stringify({ credential, salt: next.salt, recipient } satisfies PrfParams)
-  const info = exact(Buffer.from(slotBinding({ ...slot, params })))
   try {
-    const recipientPublicKey = await hpke.kem.deserializePublicKey(exact(next.publicKey))
-    const sealed = await hpke.seal({ recipientPublicKey, info, psk: preShared(slot.share) }, exact(dek))
-    const wrapped = Buffer.concat([Buffer.from(sealed.enc), Buffer.from(sealed.ct)])
+    const wrapped = await sealTo(next.publicKey, slotBinding({ ...slot, params }), dek, slot.share)
     return { id: slot.share.slotId, kind: slot.kind, params, generation: slot.generation, wrapped }
   } catch (cause) {
     // A point of small order (RFC 9180 §7.1.4) makes a shared secret that everybody knows.
     throw new Refusal('prf-unusable', { cause })
   }
 }
-
-const preShared = ({ slotId, secret }: SlotSecret) => ({
-  id: exact(Buffer.from(slotId)),
-  key: exact(secret),
-})
 
 /** @returns null if the output is not that of the slot's salt */
 const openPrfSlot = async (
@@ -225,14 +217,7 @@ const openPrfSlot = async (
 ): Promise<Uint8Array | null> => {
   const scalar = hkdfSync('sha256', output, '', 'wafer/prf/v1', 32)
   try {
-    const recipientKey = await hpke.kem.importKey('raw', scalar, false) // RFC 7748 §5
-    const context = {
-      recipientKey,
-      enc: exact(slot.wrapped.subarray(0, encLength)),
-      info: exact(Buffer.from(slotBinding(wrapping))),
-      psk: preShared(wrapping.share),
-    }
-    return new Uint8Array(await hpke.open(context, exact(slot.wrapped.subarray(encLength))))
+    return await openWithScalar(scalar, slot.wrapped, slotBinding(wrapping), wrapping.share)
   } catch {
     return null
   } finally {
