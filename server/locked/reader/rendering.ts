@@ -40,10 +40,20 @@ type Spending = { html: number; isCut: boolean }
  *   (RFC 9788 §5.2.2-5.2.3, and the part of their own that mailers made before it)
  */
 export const render = (root: Entity, payload: Entity | null = null): Rendering => {
-  const attachments: Part[] = []
-  const pieces: Piece[] = []
-  collect(root, pieces, attachments, payload)
+  const renderer = new Renderer(payload)
+  const pieces = renderer.piecesOf(root)
+  const { attachments } = renderer
   const spending: Spending = { html: textLimit, isCut: attachments.length > partLimit }
+  const text = textOf(pieces, spending)
+  return {
+    text,
+    html: htmlOf(pieces),
+    attachments: attachments.slice(0, partLimit),
+    isCut: spending.isCut,
+  }
+}
+
+const textOf = (pieces: Piece[], spending: Spending): string => {
   const texts: string[] = []
   let length = 0
   for (const piece of pieces) {
@@ -54,12 +64,7 @@ export const render = (root: Entity, payload: Entity | null = null): Rendering =
     texts.push(text)
   }
   if (length > textLimit) spending.isCut = true
-  return {
-    text: cut(texts.join('\n\n'), textLimit),
-    html: htmlOf(pieces),
-    attachments: attachments.slice(0, partLimit),
-    isCut: spending.isCut,
-  }
+  return cut(texts.join('\n\n'), textLimit)
 }
 
 /** The HTML whole or not at all: a part of a page is another page. */
@@ -79,16 +84,37 @@ const htmlOf = (pieces: Piece[]): string | null => {
 const asHtml = (text: string) =>
   `<div style="white-space:pre-wrap">${text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;')}</div>`
 
-const collect = (entity: Entity, pieces: Piece[], attachments: Part[], payload: Entity | null): void => {
-  const { type, children } = entity
-  const walk = (child: Entity, into = pieces) => collect(child, into, attachments, payload)
-  if (type === 'multipart/alternative' && children.length) {
-    const choices = children.map((child) => {
-      const own: Piece[] = []
-      walk(child, own)
-      return own
-    })
-    // The text as the sender wrote it, and the HTML beside it; RFC 2046 §5.1.4 has the richest last.
+/** Walks an entity; what it finds is in order. */
+class Renderer {
+  readonly attachments: Part[] = []
+  readonly #payload: Entity | null
+
+  constructor(payload: Entity | null) {
+    this.#payload = payload
+  }
+
+  piecesOf(entity: Entity): Piece[] {
+    const pieces: Piece[] = []
+    this.#walk(entity, pieces)
+    return pieces
+  }
+
+  #walk(entity: Entity, pieces: Piece[]): void {
+    const { type, children } = entity
+    if (type === 'message/rfc822' || type === 'message/global') this.#attachedMessage(entity, pieces)
+    else if (!children.length) this.#leaf(entity, pieces)
+    else if (type === 'multipart/alternative') pieces.push(...this.#alternative(children))
+    else if (type === 'multipart/encrypted') this.#encrypted(entity, pieces)
+    else if (type === 'multipart/signed') this.#signed(children, pieces)
+    else
+      for (const [index, child] of children.entries())
+        if (index > 0 || entity !== this.#payload || !isLegacyDisplay(entity, child))
+          this.#walk(child, pieces)
+  }
+
+  /** The text as the sender wrote it, and the HTML beside it; RFC 2046 §5.1.4 has the richest last. */
+  #alternative(children: Entity[]): Piece[] {
+    const choices = children.map((child) => this.piecesOf(child))
     const rich = choices.findLast((own) => own.some(({ html }) => html !== undefined))
     const free = { html: 0, isCut: false }
     const isText = ({ html, text }: Piece) => html === undefined && text(free).trim() !== ''
@@ -96,43 +122,34 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], payload: 
       choices.findLast(
         (own) => own.every(({ html, isOther }) => html === undefined && !isOther) && own.some(isText),
       ) ?? choices.findLast((own) => own.some((piece) => isText(piece) && !(rich && piece.isOther)))
-    if (rich && plain && rich !== plain) {
-      const html = htmlOf(rich)
-      const text: Piece['text'] = (spending) => plain.map((piece) => piece.text(spending)).join('\n\n')
-      pieces.push(html === null ? { text } : { html, text })
-    } else {
-      pieces.push(...(plain ?? rich ?? []))
-    }
-    return
+    if (!rich || !plain || rich === plain) return plain ?? rich ?? []
+    const html = htmlOf(rich)
+    const text: Piece['text'] = (spending) => plain.map((piece) => piece.text(spending)).join('\n\n')
+    return [html === null ? { text } : { html, text }]
   }
-  if (type === 'multipart/encrypted' && children.length) {
-    // Ciphertext is not for eyes: it is listed as a part that opens alone. What only claims to be encrypted is shown.
+
+  /** Ciphertext is not for eyes: it is listed as a part that opens alone. What only claims to be encrypted is shown. */
+  #encrypted(entity: Entity, pieces: Piece[]) {
     if (encryptedShape(entity)) return
-    for (const child of children) {
+    for (const child of entity.children) {
       if (child.type === 'application/pgp-encrypted') continue
       if (armoredKind(contentOf(child)) === 'cleartext')
-        pieces.push(textPiece({ ...child, parameters: new Map() }))
-      else walk(child)
+        pieces.push(textPiece({ ...child, parameters: new Map() }, plainText))
+      else this.#walk(child, pieces)
     }
-    return
   }
-  if (type === 'multipart/signed' && children.length) {
-    walk(children[0]!)
-    // A part beside the content and its signature is covered by nothing, but it is not hidden either.
-    for (const child of children.slice(1)) {
-      if (!/^application\/(x-)?(pgp|pkcs7)-signature$/.test(child.type)) walk(child)
-    }
-    return
+
+  /** A part beside the content and its signature is covered by nothing, but it is not hidden either. */
+  #signed([content, ...others]: Entity[], pieces: Piece[]) {
+    this.#walk(content!, pieces)
+    for (const child of others)
+      if (!/^application\/(x-)?(pgp|pkcs7)-signature$/.test(child.type)) this.#walk(child, pieces)
   }
-  if (type === 'message/rfc822' || type === 'message/global') {
-    const inner = children[0]
+
+  #attachedMessage(entity: Entity, pieces: Piece[]) {
+    const inner = entity.children[0]
     const subject = inner ? decodeHeader(fieldOf(inner.fields, 'subject') ?? '') : ''
-    attachments.push({
-      id: entity.id,
-      name: entity.fileName || `${cut(subject.replace(/[\\/:]/g, '_'), 100) || 'message'}.eml`,
-      type,
-      size: contentOf(entity).length,
-    })
+    this.#attach(entity, `${cut(subject.replace(/[\\/:]/g, '_'), 100) || 'message'}.eml`)
     if (!inner) return
     const lines = (['From', 'Date', 'Subject'] as const)
       .map((name) => [name, decodeHeader(fieldOf(inner.fields, name.toLowerCase()) ?? '')])
@@ -140,33 +157,27 @@ const collect = (entity: Entity, pieces: Piece[], attachments: Part[], payload: 
       .map(([name, value]) => `${name}: ${value}`)
     const head = ['[Attached message]', ...lines].join('\n')
     pieces.push({ text: () => head })
-    walk(inner)
-    return
+    this.#walk(inner, pieces)
   }
-  if (children.length) {
-    for (const [index, child] of children.entries())
-      if (index > 0 || entity !== payload || !isLegacyDisplay(entity, child)) walk(child)
-    return
+
+  #leaf(entity: Entity, pieces: Piece[]) {
+    const { type, fileName, disposition } = entity
+    const isText = type === 'text/plain' || type === 'text/html' || (type.startsWith('text/') && !fileName)
+    const isFirstText = !fileName || (pieces.length === 0 && disposition === 'inline')
+    const isData = /^text\/(calendar|x-?vcard|directory)$/.test(type)
+    if (!isText || disposition === 'attachment' || !isFirstText || isData)
+      return this.#attach(entity, `part-${entity.id}${extensions[type] ?? ''}`)
+    const isRepeating =
+      this.#payload?.parameters.has('hp') && entity.parameters.get('hp-legacy-display') === '1'
+    if (type === 'text/html')
+      pieces.push(htmlPiece(isRepeating ? withoutLegacyDisplay(decodedHtml(entity)) : decodedHtml(entity)))
+    else pieces.push(textPiece(entity, isRepeating ? textWithoutLegacyDisplay : plainText))
   }
-  const isText =
-    type === 'text/plain' || type === 'text/html' || (type.startsWith('text/') && !entity.fileName)
-  const isFirstText = !entity.fileName || (pieces.length === 0 && entity.disposition === 'inline')
-  if (
-    isText &&
-    entity.disposition !== 'attachment' &&
-    isFirstText &&
-    !/^text\/(calendar|x-?vcard|directory)$/.test(type)
-  ) {
-    const legacyDisplay = payload?.parameters.has('hp') ?? false
-    pieces.push(type === 'text/html' ? htmlPiece(entity, legacyDisplay) : textPiece(entity, legacyDisplay))
-    return
+
+  #attach(entity: Entity, name: string) {
+    const { id, type, fileName } = entity
+    this.attachments.push({ id, name: fileName || name, type, size: contentOf(entity).length })
   }
-  attachments.push({
-    id: entity.id,
-    name: entity.fileName || `part-${entity.id}${extensions[type] ?? ''}`,
-    type,
-    size: contentOf(entity).length,
-  })
 }
 
 const extensions: Record<string, string> = {
@@ -180,11 +191,11 @@ const extensions: Record<string, string> = {
   'application/pgp-keys': '.asc',
 }
 
-const textPiece = (entity: Entity, legacyDisplay = false): Piece => {
+const textPiece = (entity: Entity, read: (entity: Entity) => string): Piece => {
   let text: string | undefined
   return {
     text: (spending) => {
-      text ??= plainText(entity, legacyDisplay)
+      text ??= read(entity)
       if (contentOf(entity).length > decodeLimit) spending.isCut = true
       return text
     },
@@ -201,17 +212,22 @@ const shownOctets = (octets: Uint8Array) => {
 }
 
 /** Text of a text part, its lines ended by LF; of a very long one the beginning. */
-export const plainText = (entity: Entity, legacyDisplay = false): string => {
-  const octets = shownOctets(contentOf(entity))
-  let text = decodeText(octets, entity.parameters.get('charset')).replace(/\r\n?/g, '\n')
-  if (legacyDisplay && entity.parameters.get('hp-legacy-display') === '1') {
-    // RFC 9788 §5.2.2: up to the first empty line.
-    const end = /\n[ \t]*\n/.exec(text)
-    if (end) text = text.slice(end.index + end[0].length)
-  }
-  if (entity.parameters.get('format')?.toLowerCase() !== 'flowed') return text
-  return unflow(text, entity.parameters.get('delsp')?.toLowerCase() === 'yes')
+export const plainText = (entity: Entity): string => unflowed(entity, decodedText(entity))
+
+/** RFC 9788 §5.2.2: without what stands up to the first empty line. */
+const textWithoutLegacyDisplay = (entity: Entity): string => {
+  const text = decodedText(entity)
+  const end = /\n[ \t]*\n/.exec(text)
+  return unflowed(entity, end ? text.slice(end.index + end[0].length) : text)
 }
+
+const decodedText = (entity: Entity) =>
+  decodeText(shownOctets(contentOf(entity)), entity.parameters.get('charset')).replace(/\r\n?/g, '\n')
+
+const unflowed = ({ parameters }: Entity, text: string): string =>
+  parameters.get('format')?.toLowerCase() === 'flowed'
+    ? unflow(text, parameters.get('delsp')?.toLowerCase() === 'yes')
+    : text
 
 /** format=flowed (RFC 3676 §4): a line that ends in a space goes on in the next of the same quote depth. */
 const unflow = (text: string, deleteSpace: boolean) => {
@@ -231,20 +247,22 @@ const unflow = (text: string, deleteSpace: boolean) => {
   return lines.join('\n')
 }
 
-const htmlPiece = (entity: Entity, legacyDisplay: boolean): Piece => {
+const decodedHtml = (entity: Entity): string => {
   const octets = shownOctets(contentOf(entity))
   const declared = /<meta[^>]{1,500}charset=["']?([\w-]+)/i.exec(latin1(octets.subarray(0, 2048)))?.[1]
   const charset = entity.parameters.get('charset') ?? declared
-  let html = decodeText(octets, isUtf7(charset) ? undefined : charset)
-  if (legacyDisplay && entity.parameters.get('hp-legacy-display') === '1') html = withoutLegacyDisplay(html)
-  const text: Piece['text'] = (spending) => {
+  return decodeText(octets, isUtf7(charset) ? undefined : charset)
+}
+
+const htmlPiece = (html: string): Piece => ({
+  html,
+  text: (spending) => {
     if (html.length > spending.html) spending.isCut = true
     const turned = cut(html, spending.html)
     spending.html -= turned.length
     return htmlToText(turned)
-  }
-  return { html, text }
-}
+  },
+})
 
 /**
  * The first part of a payload of the older convention (draft-autocrypt-lamps-protected-headers §4.2), which repeats
