@@ -79,6 +79,7 @@ const withoutLarge = (
 // biome-ignore lint/suspicious/noExplicitAny: the place was found in the same message at the other end
 const put = (message: any, [name, ...inner]: Place, octets: Uint8Array): unknown => {
   if (name === undefined) return octets
+  if (!Object.hasOwn(message, name)) throw new Error('expected a place in the message, got another')
   message[name] = put(message[name], inner, octets)
   return message
 }

@@ -6,7 +6,7 @@
  * generation still stands, in one transaction with whatever depends on it.
  */
 import { randomBytes } from 'node:crypto'
-import { and, asc, desc, eq } from 'drizzle-orm'
+import { and, asc, desc, eq, isNull } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { type Database, immediate, keyPairs, keyrings, keySlots } from '../ground/database.ts'
@@ -158,7 +158,7 @@ export class Keyrings {
     this.#db
       .update(keyPairs)
       .set({ uses: JSON.stringify(uses) })
-      .where(and(eq(keyPairs.userId, userId), eq(keyPairs.fingerprint, fingerprint)))
+      .where(and(eq(keyPairs.userId, userId), eq(keyPairs.fingerprint, fingerprint), isNull(keyPairs.uses)))
       .run()
     return uses
   }
@@ -198,7 +198,8 @@ export class Keyrings {
     const task = { octets, stored: named.map(({ publicKey }) => publicKey) }
     const learned = await this.#pool.run('reading', 'learnRevocations', task, { user: userId })
     for (const { fingerprint, publicKey, uses: found } of learned) {
-      const { uses } = named.find((key) => key.fingerprint === fingerprint)!
+      const before = named.find((key) => key.fingerprint === fingerprint)!
+      const { uses } = before
       // What cannot be done for want of a secret stays so.
       const still = (name: 'encrypt' | 'sign') => ('not' in uses[name] ? uses[name] : found[name])
       const next: OwnUses = {
@@ -207,11 +208,18 @@ export class Keyrings {
         sign: still('sign'),
         decrypt: uses.decrypt,
       }
-      this.#db
+      const which = and(
+        eq(keyPairs.userId, userId),
+        eq(keyPairs.fingerprint, fingerprint),
+        eq(keyPairs.publicKey, Buffer.from(before.publicKey)),
+      )
+      const { changes } = this.#db
         .update(keyPairs)
         .set({ publicKey: Buffer.from(publicKey), uses: JSON.stringify(next) })
-        .where(and(eq(keyPairs.userId, userId), eq(keyPairs.fingerprint, fingerprint)))
+        .where(which)
         .run()
+      // Another has learned something of it meanwhile, which must not be forgotten.
+      if (changes === 0) return this.learnRevocations(userId, octets, names)
     }
     return learned.map(({ fingerprint }) => fingerprint)
   }

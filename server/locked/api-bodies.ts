@@ -22,6 +22,9 @@ const octetLimits: { [C in Call]?: number } = {
 }
 export const octetLimitOf = (call: Call): number => octetLimits[call] ?? 16 * 1024
 
+/** Characters of what names something: a file, its type, a message. */
+const namedLimit = 1000
+
 /** The message of an issue that is about size. */
 const tooLarge = 'too large'
 
@@ -68,9 +71,10 @@ const bodies = {
     attachments: z
       .array(
         z.strictObject({
-          name: z.string(),
+          name: z.string().max(namedLimit, tooLarge),
           type: z
             .string()
+            .max(namedLimit, tooLarge)
             .regex(/^[\w.+-]+\/[\w.+-]+$/)
             .default('application/octet-stream'),
           /** Base64; `data` is taken too. */
@@ -81,7 +85,7 @@ const bodies = {
       .max(attachmentLimit, tooLarge)
       .default([]),
     /** One of this user's messages, or a Message-ID. */
-    in_reply_to: z.union([z.number().int(), z.string()]).nullish(),
+    in_reply_to: z.union([z.number().int(), z.string().max(namedLimit)]).nullish(),
     sign: z.boolean().default(false),
     encrypt: z.boolean().default(false),
     draft: z.boolean().default(false),

@@ -82,17 +82,27 @@ export class Correspondents {
     if (named.length === 0) return own
     const task = { octets, stored: named.map(({ publicKey }) => publicKey) }
     const learned = await this.#pool.run('reading', 'learnRevocations', task, { user: user.id })
-    for (const { fingerprint, publicKey, uses } of learned)
-      this.#update(user.id, fingerprint, { publicKey: Buffer.from(publicKey), uses: JSON.stringify(uses) })
+    for (const { fingerprint, publicKey, uses } of learned) {
+      const before = named.find((key) => key.fingerprint === fingerprint)!.publicKey
+      const row = { publicKey: Buffer.from(publicKey), uses: JSON.stringify(uses) }
+      if (!this.#update(user.id, fingerprint, before, row)) return this.learn(user, octets)
+    }
     return [...own, ...learned.map(({ fingerprint }) => fingerprint)]
   }
 
-  #update(userId: number, fingerprint: string, row: { publicKey?: Buffer; uses: string }) {
-    this.#db
-      .update(correspondents)
-      .set(row)
-      .where(and(eq(correspondents.userId, userId), eq(correspondents.fingerprint, fingerprint)))
-      .run()
+  /** Only what it was made from gives way: else what another learned meanwhile would be forgotten. @returns whether it did */
+  #update(
+    userId: number,
+    fingerprint: string,
+    before: Uint8Array,
+    row: { publicKey?: Buffer; uses: string; addresses?: string; acceptedAt?: number },
+  ): boolean {
+    const which = and(
+      eq(correspondents.userId, userId),
+      eq(correspondents.fingerprint, fingerprint),
+      eq(correspondents.publicKey, Buffer.from(before)),
+    )
+    return this.#db.update(correspondents).set(row).where(which).run().changes > 0
   }
 
   /**
@@ -147,11 +157,14 @@ export class Correspondents {
       addresses: JSON.stringify(key.addresses),
       acceptedAt: this.#clock(),
     }
-    this.#db
-      .insert(correspondents)
-      .values({ userId, fingerprint, ...row })
-      .onConflictDoUpdate({ target: [correspondents.userId, correspondents.fingerprint], set: row })
-      .run()
+    const isDone = stored
+      ? this.#update(userId, fingerprint, stored, row)
+      : this.#db
+          .insert(correspondents)
+          .values({ userId, fingerprint, ...row })
+          .onConflictDoNothing()
+          .run().changes > 0
+    if (!isDone) return this.accept(userId, key) // it was changed meanwhile, or is gone
   }
 
   /** Accepted keys, the newest first. */
@@ -181,7 +194,7 @@ export class Correspondents {
     { fingerprint, publicKey }: { fingerprint: string; publicKey: Uint8Array },
   ) {
     const uses = await this.#pool.run('reading', 'usesOfCertificate', { publicKey }, { user: userId })
-    this.#update(userId, fingerprint, { uses: JSON.stringify(uses) })
+    this.#update(userId, fingerprint, publicKey, { uses: JSON.stringify(uses) })
     return uses
   }
 

@@ -77,6 +77,14 @@ describe('structure: a JSON body is bounded before it is parsed', () => {
       /content/,
     ],
     [
+      'the name of a file',
+      '/messages',
+      () => `{"attachments":[{"name":"${'あ'.repeat(10_000_000)}","content":"YQ=="}]}`,
+      413,
+      /name.* is larger/,
+    ],
+    ['a thread', '/messages', () => `{"in_reply_to":"${'a'.repeat(30_000_000)}"}`, 400, /in_reply_to/],
+    [
       '101 files',
       '/messages',
       () =>

@@ -228,6 +228,30 @@ for (const [kind, reason, earlier] of [
     }
   })
 
+test('a revocation is not forgotten by an older copy that is accepted at the same time', async (t) => {
+  const server = await world(t)
+  const user = await server.addUser(ann, { key: false })
+  const { correspondents } = server.services
+  const made = await openpgp.generateKey({ userIDs: [{ email: bob }], format: 'armored' })
+  const [key] = (await correspondents.look(user, Buffer.from(made.publicKey))).keys
+  await correspondents.accept(user.id, key!)
+  let isLearned = false
+  const learning = correspondents.learn(user, Buffer.from(made.revocationCertificate)).finally(() => {
+    isLearned = true
+  })
+  // Some of them begin before it is learned, and are done after it.
+  const accepting: Promise<void>[] = []
+  while (!isLearned && accepting.length < 10_000) {
+    accepting.push(correspondents.accept(user.id, key!))
+    await Promise.race([learning, accepting.at(-1)])
+    accepting.push(correspondents.accept(user.id, key!), correspondents.accept(user.id, key!))
+  }
+  assert.equal((await learning).length, 1)
+  await Promise.all(accepting)
+  const [stored] = await correspondents.list(user.id)
+  assert.ok(stored!.uses.revoked, 'it is revoked still')
+})
+
 test('a revocation that another key made, or that was changed, revokes nothing', async (t) => {
   if (!needs(t, 'gpg')) return
   const server = await world(t)

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
+import { receiveInPieces } from '../../server/ground/pieces.ts'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
 import type { OpenKeys } from '../../server/locked/open-keys.ts'
 import { armoredBlocks } from '../../server/locked/reader/armored-blocks.ts'
@@ -389,4 +390,12 @@ test('the lines for old readers are left out of HTML wherever the class stands i
     assert.equal(await shown(`${tag}<pre>Subject: x</pre></div ><p>hello`), '<p>hello')
   const other = '<div title="header-protection-legacy-display">x</div><p>hello'
   assert.equal(await shown(other), other)
+})
+
+test('an answer of a child process cannot reach beyond itself', () => {
+  const receive = receiveInPieces(() => assert.fail('it was taken'))
+  receive({ id: 1, lengths: [1] })
+  for (const place of [['__proto__', 'taken'], ['constructor', 'prototype', 'taken'], ['absent']])
+    assert.throws(() => receive({ id: 1, message: { result: 1 }, places: [place] }), /expected a place/)
+  assert.equal(({} as { taken?: unknown }).taken, undefined)
 })
