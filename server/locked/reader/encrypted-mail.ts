@@ -108,8 +108,8 @@ export const partsOf = async (
   part?: string,
 ): Promise<({ name: string; type: string; octets: Uint8Array } | null)[]> => {
   let root = parseMail(octets)
-  const isSealed = part !== undefined || securityOf(shapeOf(root)) === 'encrypted'
-  if (isSealed) {
+  const isEncrypted = part !== undefined || securityOf(shapeOf(root)) === 'encrypted'
+  if (isEncrypted) {
     if (!keys) return ids.map(() => null)
     root = (await openWithin(root, part ?? '', keys)).root
   }

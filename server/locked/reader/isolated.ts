@@ -65,15 +65,15 @@ export const isolatedOf = (root: Entity): Isolated[] => {
       list.push({ ...place, isRoot: false, id: entity.id, name, kind: 'file', data: entity })
     } else if (entity.type === 'text/plain' || entity.type === 'text/html') {
       const { blocks, isWhole } = blocksOf(entity)
-      const sealed = blocks.flatMap((block, index) =>
+      const closed = blocks.flatMap((block, index) =>
         block.type === 'MESSAGE' && ['encrypted', 'broken'].includes(kindOf(block.octets)) ? [index] : [],
       )
-      for (const index of sealed) {
+      for (const index of closed) {
         list.push({
           ...place,
           isRoot: place.isRoot && isWhole,
           id: `${entity.id}-${index + 1}`,
-          name: sealed.length > 1 ? `Encrypted text ${index + 1}` : 'Encrypted text',
+          name: closed.length > 1 ? `Encrypted text ${index + 1}` : 'Encrypted text',
           kind: 'block',
           text: entity,
           index,

@@ -10,7 +10,8 @@ import { decryptWith, encryptedMessage, literalAndSignatures, octetsOf } from '.
 import { blocksOf, shapeOf } from './shapes.ts'
 import { contentOf, type Entity, isEntity, leafOf, parseMail } from './tree.ts'
 
-type Sealed = { octets: Uint8Array | null; message: Entity; isWhole: boolean } & (
+/** What is encrypted, before it opens: its packets, and the message that it lies in. */
+type ClosedPart = { octets: Uint8Array | null; message: Entity; isWhole: boolean } & (
   | { kind: 'mime' }
   | { kind: 'text'; charset: string }
   | { kind: 'file'; name: string }
@@ -34,35 +35,35 @@ type Opened = {
 /** @param path '' for the root, the id of an isolated part, or several with {@link within} between them */
 export const openWithin = async (root: Entity, path: string, keys: OpenKeys): Promise<Opened> => {
   const [first = '', ...inner] = path.split(within)
-  let opened = await openSealed(sealedOf(root, first), keys)
+  let opened = await openClosed(closedOf(root, first), keys)
   for (const part of inner.slice(0, depthLimit)) {
-    const sealed = sealedOf(opened.root, part || '0')
-    const next = await openSealed(sealed, keys)
+    const closed = closedOf(opened.root, part || '0')
+    const next = await openClosed(closed, keys)
     // A header of its own has only a message; above any other part stands that of the mail around it.
-    opened = sealed.message === opened.root ? { ...next, message: opened.message, isWhole: false } : next
+    opened = closed.message === opened.root ? { ...next, message: opened.message, isWhole: false } : next
   }
   return opened
 }
 
-const sealedOf = (root: Entity, part: string): Sealed => {
+const closedOf = (root: Entity, part: string): ClosedPart => {
   if (part) {
     const found = isolatedOf(root).find(({ id }) => id === part)
     if (!found) throw new Refusal('no-encrypted-part')
-    return isolatedSealed(found)
+    return closedIsolated(found)
   }
   const shape = shapeOf(root)
   if (shape.kind === 'encrypted-mime') {
     return { kind: 'mime', octets: shape.data && binary(contentOf(shape.data)), message: root, isWhole: true }
   }
-  if (shape.kind === 'encrypted-inline') return blockSealed(shape.text, 0, root, true)
+  if (shape.kind === 'encrypted-inline') return closedBlock(shape.text, 0, root, true)
   const parts = isolatedOf(root).map(({ id }) => id)
   if (!parts.length) throw new Refusal('not-encrypted')
   throw new Refusal('parts-open-alone', { detail: { reason: 'parts', parts } })
 }
 
-const isolatedSealed = (found: Isolated): Sealed => {
+const closedIsolated = (found: Isolated): ClosedPart => {
   const { message } = found
-  if (found.kind === 'block') return blockSealed(found.text, found.index, message, found.isRoot)
+  if (found.kind === 'block') return closedBlock(found.text, found.index, message, found.isRoot)
   const octets = found.data && binary(contentOf(found.data))
   if (found.kind === 'mime') return { kind: 'mime', octets, message, isWhole: found.isRoot }
   return {
@@ -74,7 +75,7 @@ const isolatedSealed = (found: Isolated): Sealed => {
   }
 }
 
-const blockSealed = (text: Entity, index: number, message: Entity, isWhole: boolean): Sealed => {
+const closedBlock = (text: Entity, index: number, message: Entity, isWhole: boolean): ClosedPart => {
   const block = blocksOf(text).blocks[index]!
   // The armor may name the charset (RFC 9580 §6.2.2.5), since the part's is that of the armor itself.
   const charset = block.headers.charset ?? ''
@@ -100,29 +101,29 @@ const undecryptable = (cause?: unknown) =>
     detail: { reason: 'undecryptable' },
   })
 
-const openSealed = async (sealed: Sealed, keys: OpenKeys): Promise<Opened> => {
-  if (!sealed.octets?.length) throw undecryptable()
-  const message = await decryptMessage(sealed.octets, keys)
+const openClosed = async (closed: ClosedPart, keys: OpenKeys): Promise<Opened> => {
+  if (!closed.octets?.length) throw undecryptable()
+  const message = await decryptMessage(closed.octets, keys)
   const parts = literalAndSignatures(message)
   if (!parts) throw undecryptable()
   const plain = octetsOf(parts.literal)
   const combined = parts.signatures.length ? message : null
-  const rest = { message: sealed.message, isWhole: sealed.isWhole, combined, isReadOtherwise: false }
-  if (sealed.kind === 'mime') return { ...rest, root: parseMail(plain) }
+  const rest = { message: closed.message, isWhole: closed.isWhole, combined, isReadOtherwise: false }
+  if (closed.kind === 'mime') return { ...rest, root: parseMail(plain) }
   // Text is one unless its first line says otherwise: a person may quote a header.
   const isText =
-    sealed.kind === 'text' &&
+    closed.kind === 'text' &&
     !(/^(content-[a-z-]+|mime-version):/i.test(latin1(plain.subarray(0, 100))) && isEntity(plain))
   if (isText) {
     const unicode = strictUtf8(plain)
-    const text = unicode ?? decodeText(plain, sealed.charset)
-    const isReadOtherwise = unicode === null && !isReadAsSigned(plain, sealed.charset)
+    const text = unicode ?? decodeText(plain, closed.charset)
+    const isReadOtherwise = unicode === null && !isReadAsSigned(plain, closed.charset)
     return { ...rest, isReadOtherwise, root: leafOf(Buffer.from(text), 'text/plain', 'utf-8', '') }
   }
   // An encrypted file: a whole MIME entity (mailers that break multipart/encrypted apart), a text, or just octets.
   // The name in the literal packet is the sender's to choose, and not used.
   if (isEntity(plain)) return { ...rest, root: parseMail(plain) }
-  const name = sealed.kind === 'file' ? sealed.name : ''
+  const name = closed.kind === 'file' ? closed.name : ''
   const file = leafOf(plain, 'application/octet-stream', '', name || 'decrypted')
   return { ...rest, root: file }
 }

@@ -89,14 +89,10 @@ export const decryptWith = async (encrypted: Encrypted, key: SessionKey): Promis
   } else if (mode?.name === 'ocb' && tag === 20 && body[0] === 1) {
     opened = await readInner(openPacket20(body, key, mode))
   } else {
-    const sealed = await readMessage({ binaryMessage: encrypted.forUnwrap })
+    const whole = await readMessage({ binaryMessage: encrypted.forUnwrap })
     const keys = [{ data: key.data, algorithm: key.algorithm ?? undefined }]
     // The library wants the algorithm absent for SEIPDv2, which its types do not say.
-    opened = (await (sealed as unknown as LowLevel).decrypt(
-      undefined,
-      undefined,
-      keys,
-    )) as Message<Uint8Array>
+    opened = (await (whole as unknown as LowLevel).decrypt(undefined, undefined, keys)) as Message<Uint8Array>
   }
   await settle(opened.packets as unknown as Settling)
   if (!opened.packets.length) throw new Error('empty message')
@@ -194,7 +190,7 @@ type Chunking = {
 
 const tagOctets = 16
 
-const openChunks = (sealed: Uint8Array, key: Uint8Array, mode: Mode, chunkSize: number, parts: Chunking) => {
+const openChunks = (chunks: Uint8Array, key: Uint8Array, mode: Mode, chunkSize: number, parts: Chunking) => {
   if (chunkSize > 16) throw new Error('chunk size too large') // §5.13.2
   const size = 2 ** (chunkSize + 6)
   const cipher = `aes-${key.length * 8}-${mode.name}` as 'aes-256-gcm'
@@ -206,20 +202,20 @@ const openChunks = (sealed: Uint8Array, key: Uint8Array, mode: Mode, chunkSize: 
     // OCB hands its last octets out in final(), and throws there if the tag is wrong.
     plain.push(decipher.update(chunk), decipher.final())
   }
-  const end = sealed.length - tagOctets
+  const end = chunks.length - tagOctets
   if (end < 0) throw new Error('truncated message')
   let index = 0
   let total = 0
   for (let at = 0; at < end; index++) {
     const stop = Math.min(at + size + tagOctets, end)
     if (stop - at < tagOctets) throw new Error('truncated message')
-    const chunk = sealed.subarray(at, stop - tagOctets)
-    open(index, chunk, sealed.subarray(stop - tagOctets, stop), parts.associated(index))
+    const chunk = chunks.subarray(at, stop - tagOctets)
+    open(index, chunk, chunks.subarray(stop - tagOctets, stop), parts.associated(index))
     total += chunk.length
     at = stop
   }
   // The last tag covers the length: without it, whole chunks could be cut off.
-  open(index, new Uint8Array(), sealed.subarray(end), parts.last(index, total))
+  open(index, new Uint8Array(), chunks.subarray(end), parts.last(index, total))
   return new Uint8Array(Buffer.concat(plain))
 }
 
