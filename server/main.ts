@@ -14,6 +14,7 @@ import { databaseFile, newestStoredTime, openDatabase } from './ground/database.
 import { type Epoch, openEpoch, openServerSecret } from './ground/server-secret.ts'
 import { type ServingLock, tryExclusive, tryShared } from './ground/serving-lock.ts'
 import { Turnstile } from './ground/turnstile.ts'
+import { writeTurn } from './ground/write-turn.ts'
 import { Allowances } from './keys/allowances.ts'
 import { Approvals } from './keys/approvals.ts'
 import { Keyrings } from './keys/keyrings.ts'
@@ -135,6 +136,7 @@ export const openServices = async (
     formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 16),
     userTag: (userId) => secret.mac('user-tag', String(userId)).toString('base64url').slice(0, 8),
     isTooShort,
+    writeTurn: () => writeTurn(db),
     close: async () => {
       pool.close()
       await contents.close()
@@ -202,6 +204,7 @@ export const serve = async (
 const sweep = async (services: Services) => {
   const { allowances, sessions, passkeys, approvals, parkedForms, numbers, guesses, contents, log } = services
   try {
+    await services.writeTurn()
     await allowances.sweep()
     await sessions.sweep()
     await passkeys.sweep()

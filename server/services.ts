@@ -57,5 +57,7 @@ export type Services = {
   userTag(userId: number): string
   /** Whether a password or passphrase that somebody chooses is refused. */
   isTooShort(secret: string): boolean
+  /** Resolves when no other process writes to the database. @throws Refusal `busy` */
+  writeTurn(): Promise<void>
   close(): Promise<void>
 }

@@ -7,6 +7,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { parsedHereOctets } from '../ground/limits.ts'
 import { type Holder, Refusal, type RefusalCode, refusalOf } from '../ground/refusal.ts'
+import { lockedRefusal } from '../ground/write-turn.ts'
 import type { Allowance } from '../keys/allowances.ts'
 import { type Body, type Call, octetLimitOf, parseBody } from '../locked/api-bodies.ts'
 import { stateOf } from '../locked/key-uses.ts'
@@ -85,6 +86,10 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
   })
 
   return new Hono()
+    .use(async (c, next) => {
+      if (c.req.method !== 'GET') await services.writeTurn()
+      await next()
+    })
     .post('/session', async (c) => {
       const { user, password, terminal, heartbeat_s } = await body(c, 'session')
       const { address } = await ask(c)
@@ -447,7 +452,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
 
     .all('*', () => problem(new Refusal('no-call')))
     .onError((error, c) => {
-      const refusal = refusalOf(error)
+      const refusal = refusalOf(error) ?? lockedRefusal(error)
       if (refusal) return problem(refusal)
       const { name, message, stack } = error
       services.log.error({ err: { name, message, stack }, path: c.req.routePath }, 'unexpected error')

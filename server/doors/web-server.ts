@@ -30,6 +30,7 @@ import {
 } from '../ground/limits.ts'
 import { root } from '../ground/places.ts'
 import { Refusal, refusalOf } from '../ground/refusal.ts'
+import { lockedRefusal } from '../ground/write-turn.ts'
 import { parseForm } from '../locked/form-bodies.ts'
 import type { Session } from '../people/sessions.ts'
 import type { Services } from '../services.ts'
@@ -235,6 +236,7 @@ const routes = (services: Services) => {
       refuseForeignOrigin(c, services, site.origin)
       const user = visit.session?.user.id ?? (await visit.formerUserId())
       visit.form = await readForm(c, services, { limit: bodyLimitFor(c.req.path, visit, user), user })
+      await services.writeTurn()
       if (!fits(visit.form.get('t'), visit.formToken)) {
         if (c.req.path === '/login') visit.form = only(visit.form, ['user', 'next', 'park'])
         else if (c.req.path === '/c' || c.req.path.startsWith('/setup/') || visit.form.get('park'))
@@ -253,7 +255,7 @@ const routes = (services: Services) => {
 
   app.notFound((c) => refused(c, new Refusal('no-page')))
   app.onError((error, c) => {
-    const refusal = refusalOf(error)
+    const refusal = refusalOf(error) ?? lockedRefusal(error)
     if (refusal) return refused(c, refusal)
     log.error(
       { err: { name: error.name, message: error.message, stack: error.stack }, path: c.req.routePath },

@@ -31,6 +31,9 @@ export const jsonValueLimit = 10_000
 /** Octets of a body, or of address fields, that are parsed on the event loop; more goes to a child process. */
 export const parsedHereOctets = 8 * 1024
 
+/** How long what writes waits while another process does, and how often it looks, in milliseconds. */
+export const writeTurn = { waitMs: 8_000, pollMs: 40 }
+
 /** Bodies of requests that are memory worth speaking of. */
 export const largeBodies = {
   /** A smaller one is none. */

@@ -14,6 +14,7 @@ import type { Config } from '../ground/config.ts'
 import { allowances, type Database, immediate, sessions, stops } from '../ground/database.ts'
 import { type Holder, Refusal } from '../ground/refusal.ts'
 import type { Epoch } from '../ground/server-secret.ts'
+import { writeTurn } from '../ground/write-turn.ts'
 import type { CryptoPool, Turn } from '../locked/crypto-pool.ts'
 import type { Opening } from '../locked/vault/secret-keys.ts'
 import type { Opens } from '../locked/vault/slots.ts'
@@ -245,6 +246,7 @@ export class Allowances {
       binding: this.#binding(session.user.id, session.id, row.id),
     }
     const result = await this.#watched(session, stands, () => work(opening))
+    await writeTurn(this.#db)
     this.#db.transaction((tx) => {
       stands()
       tx.update(allowances).set({ usedAt: this.#clock() }).where(eq(allowances.id, row.id)).run()

@@ -12,6 +12,7 @@ import type { Clock } from '../ground/clock.ts'
 import { contentPieces, contents, type Database, immediate } from '../ground/database.ts'
 import { storedPieceOctets } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
+import { writeTurn } from '../ground/write-turn.ts'
 
 const leaseMs = 60 * 60_000
 
@@ -28,6 +29,7 @@ export class Contents {
 
   /** Stores octets; they are on the disk when it resolves, and stay for an hour or as long as something refers to them. */
   async keep(octets: Uint8Array): Promise<number> {
+    await writeTurn(this.#db)
     const { id } = this.#db
       .insert(contents)
       .values({ leasedUntil: this.#clock() + leaseMs })

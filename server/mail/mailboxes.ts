@@ -9,6 +9,7 @@ import type { Clock } from '../ground/clock.ts'
 import { type Database, folders, immediate, messages } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
 import { Refusal } from '../ground/refusal.ts'
+import { writeTurn } from '../ground/write-turn.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { Row } from '../locked/reader/summary.ts'
 import { matchOf } from '../locked/search-words.ts'
@@ -464,6 +465,7 @@ export class Mailboxes {
    * @throws Refusal `not-found` if the folder is not the user's
    */
   async mark(userId: number, ids: number[], marks: Marks): Promise<number> {
+    await writeTurn(this.#db) // a page that opens a mail comes here too
     if (marks.folderId !== undefined) await this.folder(userId, marks.folderId)
     if (ids.length === 0 || Object.values(marks).every((value) => value === undefined)) return 0
     return this.#db.update(messages).set(marks).where(this.#own(userId, ids)).run().changes

@@ -26,6 +26,7 @@ import { type Database, immediate, outbox } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
 import { storedPieceOctets } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
+import { writeTurn } from '../ground/write-turn.ts'
 import type { Quota } from '../people/quota.ts'
 import { recipientOf } from '../people/recipients.ts'
 import { mailAddress, type User, type Users } from '../people/users.ts'
@@ -396,6 +397,7 @@ export class Outbox {
   async #work() {
     while (!this.#closing) {
       try {
+        await writeTurn(this.#db)
         const row = this.#claim()
         if (!row) return
         const octets = row.contentId === null ? Buffer.alloc(0) : await this.#contents.read(row.contentId)

@@ -9,6 +9,7 @@ import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { allowances, type Database, immediate, sessionEnds, sessions, users } from '../ground/database.ts'
 import { Refusal } from '../ground/refusal.ts'
+import { isWritable, writeTurn } from '../ground/write-turn.ts'
 import type { Ledger } from './ledger.ts'
 import type { User } from './user.ts'
 
@@ -119,10 +120,13 @@ export class Sessions {
     const { id, contactAt, heartbeatMs } = found.session
     // Not every request is worth a durable write: a tenth of the idle time is near enough.
     const nearEnoughMs = Math.min(this.#config.sessionIdleMs / 10, 30_000, (heartbeatMs ?? 90_000) / 3)
-    if (now - contactAt >= nearEnoughMs) {
+    // Another process may write for seconds: a contact that changes nothing else can be noted with the next one.
+    const isLate = heartbeatMs !== null && now - contactAt >= heartbeatMs
+    if (isLate) await writeTurn(this.#db)
+    if (now - contactAt >= nearEnoughMs && (isLate || isWritable(this.#db))) {
       this.#db.transaction((tx) => {
         // What was lost meanwhile must not come to life again by this contact.
-        if (heartbeatMs !== null && now - contactAt >= heartbeatMs) this.onLateContact(id)
+        if (isLate) this.onLateContact(id)
         tx.update(sessions).set({ contactAt: now }).where(eq(sessions.id, id)).run()
       }, immediate)
       found.session.contactAt = now

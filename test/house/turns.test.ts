@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { request } from 'node:http'
+import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import Sqlite from 'better-sqlite3'
 import { assertUndisturbed, bar, measuredServer, withKey } from '../support/turns.ts'
 import { password, type Terminal } from '../support/world.ts'
 
@@ -286,5 +288,49 @@ describe('queue: work with keys is done in turn', () => {
     assert.deepEqual(result.opened, Array(100).fill(200))
     assert.equal(result.other.status, 200)
     assert.ok(result.left > 50, `bob waited for ${100 - result.left} of ann's`)
+  })
+})
+
+describe('lock: another process writes to the database', () => {
+  test('who reads is answered at once meanwhile, and who writes afterwards', {
+    timeout: 120_000,
+  }, async (t) => {
+    const server = await measuredServer(
+      t,
+      async ({ users }) => void (await users.add({ address: ann, password })),
+    )
+    const terminal = await server.terminal(ann)
+    await terminal.get('/folders') // which are made when they are first asked for
+    const other = new Sqlite(join(server.data, 'wafer.db'))
+    t.after(() => other.close())
+    const { figures, result } = await server.during(async () => {
+      other.exec('BEGIN IMMEDIATE')
+      const written = terminal.post('/folders', { name: 'Later' })
+      const read = []
+      for (const endMs = performance.now() + 3000; performance.now() < endMs; )
+        read.push((await terminal.get('/folders')).body.folders.length)
+      other.exec('ROLLBACK')
+      return { read, written: await written }
+    })
+    assert.deepEqual([...new Set(result.read)], [4])
+    assert.equal(result.written.status, 201)
+    assertUndisturbed(figures)
+  })
+
+  test('who writes for too long is waited for by nobody: the answer says so', {
+    timeout: 120_000,
+  }, async (t) => {
+    const server = await measuredServer(
+      t,
+      async ({ users }) => void (await users.add({ address: ann, password })),
+    )
+    const terminal = await server.terminal(ann)
+    const other = new Sqlite(join(server.data, 'wafer.db'))
+    t.after(() => other.close())
+    other.exec('BEGIN IMMEDIATE')
+    const { status, body } = await terminal.post('/folders', { name: 'Later' })
+    other.exec('ROLLBACK')
+    assert.equal(status, 503)
+    assert.match(body.type, /busy$/)
   })
 })
