@@ -3,7 +3,6 @@ import { Hono } from 'hono'
 import { raw } from 'hono/html'
 import type { Language } from '../server/doors/visit.ts'
 import type { Refusal } from '../server/ground/refusal.ts'
-import type { Services } from '../server/services.ts'
 import { loginPages } from './account/login.tsx'
 import { setupPages } from './account/setup.tsx'
 import { terminalPages } from './account/terminals.tsx'
@@ -21,24 +20,38 @@ import { wordsIn } from './words.ts'
 
 export type { PageEnv } from './layout.tsx'
 
-export const pages = (services: Services) => {
-  const windows = keyWindows(services)
-  const compose = composePages(services, windows)
-  const login = loginPages(services, compose)
-  const approval = approvalPages(services, windows, compose)
+type NeedsOf<Factory extends (needs: never, ...rest: never[]) => unknown> = Parameters<Factory>[0]
+type Needs = NeedsOf<typeof loginPages> &
+  NeedsOf<typeof setupPages> &
+  NeedsOf<typeof mailboxPages> &
+  NeedsOf<typeof messagePages> &
+  NeedsOf<typeof composePages> &
+  NeedsOf<typeof unlockPages> &
+  NeedsOf<typeof approvalPages> &
+  NeedsOf<typeof passkeyPages> &
+  NeedsOf<typeof passphrasePages> &
+  NeedsOf<typeof correspondentPages> &
+  NeedsOf<typeof terminalPages> &
+  NeedsOf<typeof queuePages>
+
+export const pages = (needs: Needs) => {
+  const windows = keyWindows(needs)
+  const compose = composePages(needs, windows)
+  const login = loginPages(needs, compose)
+  const approval = approvalPages(needs, windows, compose)
   const app = new Hono<PageEnv>()
     .route('/', login.app)
-    .route('/', setupPages(services))
-    .route('/', mailboxPages(services))
-    .route('/', messagePages(services, windows))
+    .route('/', setupPages(needs))
+    .route('/', mailboxPages(needs))
+    .route('/', messagePages(needs, windows))
     .route('/', compose.app)
-    .route('/', unlockPages(services, windows, compose, approval.askPhone))
+    .route('/', unlockPages(needs, windows, compose, approval.askPhone))
     .route('/', approval.app)
-    .route('/', passkeyPages(services))
-    .route('/', passphrasePages(services))
-    .route('/', correspondentPages(services, windows))
-    .route('/', terminalPages(services))
-    .route('/', queuePages(services))
+    .route('/', passkeyPages(needs))
+    .route('/', passphrasePages(needs))
+    .route('/', correspondentPages(needs, windows))
+    .route('/', terminalPages(needs))
+    .route('/', queuePages(needs))
 
   /** An expected no, or an error, that a page let through: what happened and where to go on. */
   const refused = (c: PageContext, refusal: Refusal): Promise<Response> => {
@@ -46,7 +59,7 @@ export const pages = (services: Services) => {
     const { session } = c.get('visit')
     return show(
       c,
-      services,
+      needs,
       {
         title: refusal.code === 'not-found' ? words.missingTitle : words.refusedTitle,
         body: () => (

@@ -112,6 +112,13 @@ test('Pages and terminal client import the server by type only, but for what is 
   )
 })
 
+test('A page says what it needs, and knows nothing of all that the server makes', () => {
+  const bags = imports.filter(
+    ({ from, to }) => from.startsWith('web/') && /^server\/(services|main)\.ts$/.test(to),
+  )
+  assert.deepEqual(bags, [])
+})
+
 test('Only the entry of the web server imports pages', () => {
   const outside = imports.filter(({ from, to }) => from.startsWith('server/') && to.startsWith('web/'))
   assert.deepEqual([...new Set(outside.map(({ from }) => from))], ['server/doors/web-server.ts'])

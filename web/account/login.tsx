@@ -6,14 +6,16 @@ import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { type RefusalCode, refusalOf } from '../../server/ground/refusal.ts'
 import type { Opens } from '../../server/keys/passkeys.ts'
-import type { Services } from '../../server/services.ts'
-import { assertedOf, PasskeyForm } from '../key/passkey-form.tsx'
+import type { ParkedForms } from '../../server/people/parked-forms.ts'
+import type { Users } from '../../server/people/users.ts'
+import { assertedOf, PasskeyForm, type PasskeyNeeds } from '../key/passkey-form.tsx'
 import { lockKey, type UseOfKey } from '../key/unlock.tsx'
 import {
   Button,
   type Content,
   Field,
   Form,
+  type FrameNeeds,
   Hidden,
   Links,
   ownPath,
@@ -27,8 +29,10 @@ import {
 } from '../layout.tsx'
 import { parkedLetterOf } from '../mail/compose.tsx'
 
-export const loginPages = (services: Services, letters: UseOfKey) => {
-  const { users, sessions, allowances, passkeys } = services
+type Needs = FrameNeeds & PasskeyNeeds & { parkedForms: ParkedForms; users: Users }
+
+export const loginPages = (needs: Needs, letters: UseOfKey) => {
+  const { users, sessions, allowances, passkeys } = needs
 
   const login = (
     c: PageContext,
@@ -40,7 +44,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
     const { status, user, next, park, code } = options
     return show(
       c,
-      services,
+      needs,
       {
         title: 'Wafer',
         status: status && <p>{status}</p>,
@@ -84,7 +88,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
     const { status, user, next, park, code } = given
     const who = { preSession: visit.formToken, address: visit.address, ...(user ? { user } : {}) }
     const purpose = user ? 'login+unlock' : 'login'
-    const asked = await services.passkeys.assertionOptions(purpose, who).catch((error: unknown) => {
+    const asked = await needs.passkeys.assertionOptions(purpose, who).catch((error: unknown) => {
       const refusal = refusalOf(error)
       if (refusal?.code !== 'slow-down') throw error
       return { refusal }
@@ -130,7 +134,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
         </PasskeyForm>
       ),
     }
-    return show(c, services, content, code)
+    return show(c, needs, content, code)
   }
 
   /** Where the session is missing: to the log-in, and back. A letter is kept meanwhile (design: Mail). */
@@ -142,7 +146,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
     const words = wordsOf(c)
     const form = c.get('visit').form
     const [next, park] = [ownPath(form.get('next'), ''), form.get('park')]
-    const former = (await c.get('visit').formerUserId()) ?? services.parkedForms.ownerOf(park)
+    const former = (await c.get('visit').formerUserId()) ?? needs.parkedForms.ownerOf(park)
     // Whoever answered on the phone that it was not them ended this session: the terminal is told so.
     if (c.req.path === '/a/wait' && former !== null) {
       c.get('visit').keepPending(null)
@@ -151,7 +155,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
     const isLetter = c.req.path === '/c' || form.get('park') !== ''
     if (!isLetter || former === null) return c.redirect('/login?next=/f/inbox', 303)
     // The unlock window holds a letter by its ticket already.
-    const ticket = park && c.req.path !== '/c' ? park : await parkedLetterOf(services, former, c)
+    const ticket = park && c.req.path !== '/c' ? park : await parkedLetterOf(needs, former, c)
     return login(c, { status: words.loginParked, park: ticket })
   }
 
@@ -207,7 +211,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
         return login(c, { status: park && wordsOf(c).loginParked, user, next, park })
       }
       if (a === 'window') return login(c, { user, next, park })
-      const asserted = assertedOf(services, form)
+      const asserted = assertedOf(needs, form)
       try {
         if (a === 'passkey') return await passkeyLogin(c, { user, next, park })
         const pre = { preSession: visit.formToken, address: visit.address, user }
@@ -243,7 +247,7 @@ export const loginPages = (services: Services, letters: UseOfKey) => {
       const session = sessionOf(c)
       const a = visit.form.get('a')
       if (a === 'lock') {
-        await lockKey(services, c)
+        await lockKey(needs, c)
         return c.redirect('/f/inbox?ok=locked', 303)
       }
       if (a === 'logout') {

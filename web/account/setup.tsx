@@ -2,16 +2,35 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { refusalOf } from '../../server/ground/refusal.ts'
-import type { Services } from '../../server/services.ts'
+import type { ParkedForms } from '../../server/people/parked-forms.ts'
+import type { Users } from '../../server/people/users.ts'
+import type { Setup } from '../../server/setup.ts'
 import { RecoveryCode } from '../key/passphrase.tsx'
-import { Field, Form, Links, type PageContext, type PageEnv, sentenceOf, show, wordsOf } from '../layout.tsx'
+import {
+  Field,
+  Form,
+  type FrameNeeds,
+  Links,
+  type PageContext,
+  type PageEnv,
+  sentenceOf,
+  show,
+  wordsOf,
+} from '../layout.tsx'
 
-export const setupPages = (services: Services) => {
-  const { setup, sessions, users, parkedForms, isTooShort } = services
+type Needs = FrameNeeds & {
+  isTooShort(secret: string): boolean
+  parkedForms: ParkedForms
+  setup: Setup
+  users: Users
+}
+
+export const setupPages = (needs: Needs) => {
+  const { setup, sessions, users, parkedForms, isTooShort } = needs
 
   const form = (c: PageContext, typed: { address?: string; name?: string; status?: Child }) => {
     const words = wordsOf(c)
-    return show(c, services, {
+    return show(c, needs, {
       title: words.setupTitle,
       status: typed.status && <p>{typed.status}</p>,
       isWindow: true,
@@ -51,7 +70,7 @@ export const setupPages = (services: Services) => {
 
   const showCode = (c: PageContext, code: string) => {
     const words = wordsOf(c)
-    return show(c, services, {
+    return show(c, needs, {
       title: words.setupDone,
       isWindow: true,
       body: () => (

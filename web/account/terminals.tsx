@@ -1,11 +1,11 @@
 /** Where the user is logged in, and every use of the key: to see what one did not do oneself, and to end it. */
 import { Hono } from 'hono'
 import type { Session } from '../../server/people/sessions.ts'
-import type { Services } from '../../server/services.ts'
 import {
   Button,
   didOf,
   Form,
+  type FrameNeeds,
   Hidden,
   idOf,
   Links,
@@ -19,10 +19,12 @@ import {
 } from '../layout.tsx'
 import type { Words } from '../words.ts'
 
+type Needs = FrameNeeds
+
 const rows = 20
 
-export const terminalPages = (services: Services) => {
-  const { sessions, allowances, ledger, clock } = services
+export const terminalPages = (needs: Needs) => {
+  const { sessions, allowances, ledger, clock } = needs
 
   return new Hono<PageEnv>()
     .get('/t', async (c) => {
@@ -34,7 +36,7 @@ export const terminalPages = (services: Services) => {
       const list = await sessions.list(session.user)
       const keyed: { each: Session; holds: boolean }[] = []
       for (const each of list) keyed.push({ each, holds: (await allowances.state(each)).state === 'open' })
-      return show(c, services, {
+      return show(c, needs, {
         title: words.terminals,
         current: 'more',
         status: did && <p>{did}</p>,
@@ -85,7 +87,7 @@ export const terminalPages = (services: Services) => {
       const isCut = ledgerMark !== null && !(await ledger.has(userId, ledgerMark))
       const events = await ledger.list(userId, idOf(c.req.query('before')) || null, rows + 1)
       const older = events.length > rows ? events[rows - 1] : undefined
-      return show(c, services, {
+      return show(c, needs, {
         title: words.keyLog,
         current: 'more',
         body: () => (

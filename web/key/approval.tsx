@@ -6,12 +6,12 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { refusalOf } from '../../server/ground/refusal.ts'
-import type { Services } from '../../server/services.ts'
 import {
   Button,
   didOf,
   Field,
   Form,
+  type FrameNeeds,
   Hidden,
   type PageContext,
   type PageEnv,
@@ -21,13 +21,15 @@ import {
   timeOf,
   wordsOf,
 } from '../layout.tsx'
-import { assertedOf, isUnproved, PasskeyForm, proofOf } from './passkey-form.tsx'
+import { assertedOf, isUnproved, PasskeyForm, type PasskeyNeeds, proofOf } from './passkey-form.tsx'
 import { qrImage } from './qr-image.ts'
 import { type KeyWindows, type UseOfKey, Waiting, type Wanted, wantedOf, waysOut } from './unlock.tsx'
 
-export const approvalPages = (services: Services, windows: KeyWindows, letters: UseOfKey) => {
-  const { approvals, passkeys, clock } = services
-  const { goOn, cancel } = waysOut(services, letters)
+type Needs = FrameNeeds & PasskeyNeeds
+
+export const approvalPages = (needs: Needs, windows: KeyWindows, letters: UseOfKey) => {
+  const { approvals, passkeys, clock } = needs
+  const { goOn, cancel } = waysOut(needs, letters)
 
   // ---- on the terminal that asks
 
@@ -52,7 +54,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
     const { address, code, scope, expiresAt } = waiting
     const image = qrImage(address)
     const seconds = Math.max(0, Math.ceil((expiresAt - clock()) / 1000))
-    return show(c, services, {
+    return show(c, needs, {
       title: words.approvalTitle,
       status: status && <p>{status}</p>,
       isWindow: true,
@@ -104,7 +106,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
       ({ sessionId }) => sessionId !== session.id,
     )
     const hasPasskey = await passkeys.forUnlock(session.user.id)
-    return show(c, services, {
+    return show(c, needs, {
       title: words.approvals,
       current: 'more',
       status: status && <p>{status}</p>,
@@ -165,7 +167,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
     const session = sessionOf(c)
     const { options } = await approvals.passkeyOptions(session, id, code)
     const request = (await approvals.pending(session.user)).find((each) => each.id === id)
-    return show(c, services, {
+    return show(c, needs, {
       title: words.approvals,
       current: 'more',
       script: 'passkey',
@@ -211,7 +213,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
       const session = sessionOf(c)
       const { form } = c.get('visit')
       const [a, id, code] = [form.get('a'), form.get('id'), form.get('code')]
-      const asserted = assertedOf(services, form)
+      const asserted = assertedOf(needs, form)
       try {
         if (a === 'deny') {
           await approvals.deny(session, id)
@@ -222,7 +224,7 @@ export const approvalPages = (services: Services, windows: KeyWindows, letters: 
         if (!/^\d{6}$/.test(digitsOf(code))) return await requests(c, wordsOf(c).codeWanted)
         if (a === 'approve' && isUnproved(form)) return await requests(c, wordsOf(c).typeFirst, { id, code })
         if (a === 'passkey' && !asserted) return await approveByPasskey(c, id, code)
-        await approvals.approve(session, id, code, proofOf(services, form))
+        await approvals.approve(session, id, code, proofOf(needs, form))
         return c.redirect('/a?ok=approved', 303)
       } catch (error) {
         const refusal = refusalOf(error)

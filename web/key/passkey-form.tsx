@@ -4,10 +4,12 @@
  */
 import type { Child } from 'hono/jsx'
 import type { Form as Fields, Visit } from '../../server/doors/visit.ts'
-import type { Proof } from '../../server/keys/passkeys.ts'
-import type { Services } from '../../server/services.ts'
+import type { Config } from '../../server/ground/config.ts'
+import type { Passkeys, Proof } from '../../server/keys/passkeys.ts'
 import { Form } from '../layout.tsx'
 import type { Words } from '../words.ts'
+
+export type PasskeyNeeds = { config: Pick<Config, 'passkeyWithoutPrf'>; passkeys: Passkeys }
 
 /**
  * @param kind `get` asks for one of the passkeys in the options; `discover` for any of this site, also by the
@@ -79,22 +81,22 @@ export const PasskeyForm = (props: {
  *
  * @throws Refusal `bad-request` if it is not of that shape
  */
-export const assertedOf = (services: Services, form: Fields, name: 'asserted' | 'proof' = 'asserted') => {
+export const assertedOf = (needs: PasskeyNeeds, form: Fields, name: 'asserted' | 'proof' = 'asserted') => {
   const text = form.get(name)
-  return text ? services.passkeys.asserted(text) : null
+  return text ? needs.passkeys.asserted(text) : null
 }
 
 /** Nothing was typed where a passphrase was asked for: that is no wrong passphrase, and costs no try. */
 export const isUnproved = (form: Fields): boolean => !form.get('asserted') && form.get('passphrase') === ''
 
 /** Who sends the form proves to be the user: by a passkey, or by the passphrase in it. */
-export const proofOf = (services: Services, form: Fields, name?: 'asserted' | 'proof'): Proof => {
-  const asserted = assertedOf(services, form, name)
+export const proofOf = (needs: PasskeyNeeds, form: Fields, name?: 'asserted' | 'proof'): Proof => {
+  const asserted = assertedOf(needs, form, name)
   return asserted ? { asserted } : { passphrase: form.get('passphrase') }
 }
 
 /** The user's passkeys that open the key. */
-export const openingPasskeys = async (services: Services, userId: number) =>
-  (await services.passkeys.list(userId)).filter(
-    ({ slot }) => slot === 'prf' || (slot === 'held' && services.config.passkeyWithoutPrf !== 'deny'),
+export const openingPasskeys = async (needs: PasskeyNeeds, userId: number) =>
+  (await needs.passkeys.list(userId)).filter(
+    ({ slot }) => slot === 'prf' || (slot === 'held' && needs.config.passkeyWithoutPrf !== 'deny'),
   )

@@ -7,12 +7,12 @@ import type { Child } from 'hono/jsx'
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Passkey } from '../../server/keys/passkeys.ts'
 import type { Session } from '../../server/people/sessions.ts'
-import type { Services } from '../../server/services.ts'
 import {
   Button,
   didOf,
   Field,
   Form,
+  type FrameNeeds,
   oneLine,
   type PageContext,
   type PageEnv,
@@ -23,15 +23,24 @@ import {
   wordsOf,
 } from '../layout.tsx'
 import { capital } from '../words.ts'
-import { assertedOf, isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
+import {
+  assertedOf,
+  isUnproved,
+  openingPasskeys,
+  PasskeyForm,
+  type PasskeyNeeds,
+  proofOf,
+} from './passkey-form.tsx'
 
-export const passkeyPages = (services: Services) => {
-  const { passkeys, config, clock } = services
+type Needs = FrameNeeds & PasskeyNeeds
+
+export const passkeyPages = (needs: Needs) => {
+  const { passkeys, config, clock } = needs
 
   const list = async (c: PageContext, status?: Child): Promise<Response> => {
     const words = wordsOf(c)
     const own = await passkeys.list(sessionOf(c).user.id)
-    return show(c, services, {
+    return show(c, needs, {
       title: words.passkeys,
       current: 'more',
       status: status && <p>{status}</p>,
@@ -63,7 +72,7 @@ export const passkeyPages = (services: Services) => {
   const make = async (c: PageContext, status?: Child): Promise<Response> => {
     const words = wordsOf(c)
     const { options } = await passkeys.registrationOptions(sessionOf(c))
-    return show(c, services, {
+    return show(c, needs, {
       title: words.addPasskey,
       current: 'more',
       status: status && <p>{status}</p>,
@@ -100,9 +109,9 @@ export const passkeyPages = (services: Services) => {
   ): Promise<Response> => {
     const words = wordsOf(c)
     const session = sessionOf(c)
-    const others = await openingPasskeys(services, session.user.id)
+    const others = await openingPasskeys(needs, session.user.id)
     const proof = others.length ? await passkeys.assertionOptions('proof', { session }) : null
-    return show(c, services, {
+    return show(c, needs, {
       title: words.tryPasskey,
       current: 'more',
       status: status && <p>{status}</p>,
@@ -155,10 +164,10 @@ export const passkeyPages = (services: Services) => {
     const visit = c.get('visit')
     const session = sessionOf(c)
     const path = `/p/${passkey.id}`
-    const canProve = (await openingPasskeys(services, session.user.id)).length > 0
+    const canProve = (await openingPasskeys(needs, session.user.id)).length > 0
     const byPasskey = canProve && c.req.query('by') === 'passkey'
     const proof = byPasskey ? await passkeys.assertionOptions('proof', { session }) : null
-    return show(c, services, {
+    return show(c, needs, {
       title: oneLine(passkey.name) || words.passkeys,
       current: 'more',
       status: status && <p>{status}</p>,
@@ -237,7 +246,7 @@ export const passkeyPages = (services: Services) => {
         } catch (error) {
           return make(c, sentence(c, error))
         }
-      const asserted = assertedOf(services, form)
+      const asserted = assertedOf(needs, form)
       if (!asserted) return make(c)
       const name = form.get('name')
       const consent = form.get('consent') === '1'
@@ -245,7 +254,7 @@ export const passkeyPages = (services: Services) => {
         const { slot } = await passkeys.finishRegistration(session, {
           name,
           asserted,
-          proof: proofOf(services, form, 'proof'),
+          proof: proofOf(needs, form, 'proof'),
           consent,
         })
         return c.redirect(`/p?ok=passkey-${slot ?? 'login'}`, 303)
@@ -272,7 +281,7 @@ export const passkeyPages = (services: Services) => {
         }
         if (form.get('a') === 'passkey') return await one(c, passkey)
         if (isUnproved(form)) return await one(c, passkey, wordsOf(c).typeFirst)
-        await passkeys.remove(session, passkey.id, proofOf(services, form))
+        await passkeys.remove(session, passkey.id, proofOf(needs, form))
         return c.redirect('/p?ok=passkey-removed', 303)
       } catch (error) {
         return one(c, passkey, sentence(c, error))

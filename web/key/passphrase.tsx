@@ -5,12 +5,14 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { refusalOf } from '../../server/ground/refusal.ts'
-import type { Services } from '../../server/services.ts'
+import type { Keyrings } from '../../server/keys/keyrings.ts'
+import type { Users } from '../../server/people/users.ts'
 import {
   Button,
   didOf,
   Field,
   Form,
+  type FrameNeeds,
   Links,
   type PageContext,
   type PageEnv,
@@ -20,10 +22,13 @@ import {
   wordsOf,
 } from '../layout.tsx'
 import type { Words } from '../words.ts'
-import { isUnproved, openingPasskeys, PasskeyForm, proofOf } from './passkey-form.tsx'
+import { isUnproved, openingPasskeys, PasskeyForm, type PasskeyNeeds, proofOf } from './passkey-form.tsx'
 
-export const passphrasePages = (services: Services) => {
-  const { keyrings, passkeys, users, isTooShort } = services
+type Needs = FrameNeeds &
+  PasskeyNeeds & { isTooShort(secret: string): boolean; keyrings: Keyrings; users: Users }
+
+export const passphrasePages = (needs: Needs) => {
+  const { keyrings, passkeys, users, isTooShort } = needs
 
   /** @param code the recovery code that was typed: whatever else was wrong, it is not to be typed again */
   const page = async (c: PageContext, status?: Child, code?: string): Promise<Response> => {
@@ -31,7 +36,7 @@ export const passphrasePages = (services: Services) => {
     const visit = c.get('visit')
     const session = sessionOf(c)
     const hasKey = (await keyrings.present(session.user.id)) !== null
-    const canProve = (await openingPasskeys(services, session.user.id)).length > 0
+    const canProve = (await openingPasskeys(needs, session.user.id)).length > 0
     const byPasskey = canProve && c.req.query('by') === 'passkey'
     const proof = byPasskey ? await passkeys.assertionOptions('proof', { session }) : null
     const fresh = (
@@ -47,7 +52,7 @@ export const passphrasePages = (services: Services) => {
       </>
     )
     if (c.req.query('of') === 'recovery' && hasKey)
-      return show(c, services, {
+      return show(c, needs, {
         title: words.recover,
         current: 'more',
         status: status && <p>{status}</p>,
@@ -66,7 +71,7 @@ export const passphrasePages = (services: Services) => {
         ),
       })
     if (c.req.query('of') === 'password')
-      return show(c, services, {
+      return show(c, needs, {
         title: words.passwordChange,
         current: 'more',
         status: status && <p>{status}</p>,
@@ -126,7 +131,7 @@ export const passphrasePages = (services: Services) => {
       )
     }
     if (c.req.query('of') === 'new-code' && hasKey)
-      return show(c, services, {
+      return show(c, needs, {
         title: words.newRecovery,
         current: 'more',
         status: status && <p>{status}</p>,
@@ -139,7 +144,7 @@ export const passphrasePages = (services: Services) => {
           </>
         ),
       })
-    return show(c, services, {
+    return show(c, needs, {
       title: words.passphraseTitle,
       current: 'more',
       status: status && <p>{status}</p>,
@@ -176,7 +181,7 @@ export const passphrasePages = (services: Services) => {
   /** The only time that the code is shown: in the answer to the form that made it. */
   const showCode = (c: PageContext, what: string, recoveryCode: string): Promise<Response> => {
     const words = wordsOf(c)
-    return show(c, services, {
+    return show(c, needs, {
       title: words.recoveredTitle,
       current: 'more',
       status: <p>{what}</p>,
@@ -215,7 +220,7 @@ export const passphrasePages = (services: Services) => {
         const wantsCode = c.req.query('of') === 'new-code'
         if ((passphrase === '' && !wantsCode) || isUnproved(form)) return await page(c, words.typeFirst)
         if (isTooShort(passphrase) && !wantsCode) return await page(c, words.passphraseShort)
-        const opens = await passkeys.prove(session, proofOf(services, form))
+        const opens = await passkeys.prove(session, proofOf(needs, form))
         if (wantsCode) {
           const { recoveryCode } = await keyrings.replaceRecoveryCode(session, opens)
           return await showCode(c, words.recoveryReplaced, recoveryCode)

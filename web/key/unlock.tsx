@@ -6,11 +6,11 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { type Holder, type Refusal, refusalOf } from '../../server/ground/refusal.ts'
-import type { Services } from '../../server/services.ts'
 import {
   Button,
   Field,
   Form,
+  type FrameNeeds,
   Hidden,
   moment,
   oneLine,
@@ -23,7 +23,9 @@ import {
   show,
   wordsOf,
 } from '../layout.tsx'
-import { assertedOf, PasskeyForm } from './passkey-form.tsx'
+import { assertedOf, PasskeyForm, type PasskeyNeeds } from './passkey-form.tsx'
+
+type Needs = FrameNeeds & PasskeyNeeds
 
 /** What the key is wanted for: a path, or a letter. */
 export type Wanted = {
@@ -40,13 +42,13 @@ export type Wanted = {
   about?: string
 }
 
-export const keyWindows = (services: Services) => {
+export const keyWindows = (needs: Needs) => {
   const unlockWindow = async (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> => {
     const words = wordsOf(c)
     const visit = c.get('visit')
-    const hasPasskey = await services.passkeys.forUnlock(sessionOf(c).user.id)
+    const hasPasskey = await needs.passkeys.forUnlock(sessionOf(c).user.id)
     const about = wanted.about && <b>{oneLine(wanted.about)}</b>
-    return show(c, services, {
+    return show(c, needs, {
       title: words.useTitle,
       status: status && <p>{status}</p>,
       isWindow: true,
@@ -110,12 +112,11 @@ export const keyWindows = (services: Services) => {
   const passkeyWindow = async (c: PageContext, wanted: Wanted, status?: Child): Promise<Response> => {
     const words = wordsOf(c)
     const session = sessionOf(c)
-    if (!(await services.passkeys.forUnlock(session.user.id)))
-      return unlockWindow(c, wanted, words.passkeyNone)
-    const key = await services.allowances.state(session)
+    if (!(await needs.passkeys.forUnlock(session.user.id))) return unlockWindow(c, wanted, words.passkeyNone)
+    const key = await needs.allowances.state(session)
     if (key.state === 'elsewhere') return elsewhere(c, wanted, key.by) // no touch before the takeover
-    const { options } = await services.passkeys.assertionOptions('unlock', { session })
-    return show(c, services, {
+    const { options } = await needs.passkeys.assertionOptions('unlock', { session })
+    return show(c, needs, {
       title: words.useTitle,
       status: status && <p>{status}</p>,
       isWindow: true,
@@ -151,7 +152,7 @@ export const keyWindows = (services: Services) => {
     const words = wordsOf(c)
     const { language } = c.get('visit')
     const verb = wanted.verb === 'sign' ? words.sign : words.decrypt
-    return show(c, services, {
+    return show(c, needs, {
       title: words.elsewhereTitle,
       isWindow: true,
       body: () => (
@@ -171,7 +172,7 @@ export const keyWindows = (services: Services) => {
   const confirm = (c: PageContext, wanted: Wanted, by: Holder, status?: Child) => {
     const words = wordsOf(c)
     const { language } = c.get('visit')
-    return show(c, services, {
+    return show(c, needs, {
       title: words.stopTitle,
       status: status && <p>{status}</p>,
       isWindow: true,
@@ -227,12 +228,12 @@ export type UseOfKey = {
 }
 
 /** Ways out of the windows: what was asked for happens, or all is as it was. */
-export const waysOut = (services: Services, letters: UseOfKey) => ({
+export const waysOut = (needs: Needs, letters: UseOfKey) => ({
   goOn: (c: PageContext, wanted: Wanted, keyToken: string): Promise<Response> | Response => {
     const visit = c.get('visit')
     visit.keepKey(keyToken)
     visit.keyToken = keyToken
-    return wanted.park ? letters.goOn(c, wanted.park) : c.redirect(unseen(wanted.next, services.clock()), 303)
+    return wanted.park ? letters.goOn(c, wanted.park) : c.redirect(unseen(wanted.next, needs.clock()), 303)
   },
   cancel: (c: PageContext, wanted: Wanted): Promise<Response> | Response =>
     wanted.park ? letters.comeBack(c, wanted.park) : c.redirect(wanted.back, 303),
@@ -240,13 +241,13 @@ export const waysOut = (services: Services, letters: UseOfKey) => ({
 
 /** @param askPhone begins an approval (approval.tsx) */
 export const unlockPages = (
-  services: Services,
+  needs: Needs,
   windows: KeyWindows,
   letters: UseOfKey,
   askPhone: (c: PageContext, wanted: Wanted) => Promise<Response>,
 ) => {
-  const { allowances } = services
-  const { goOn, cancel } = waysOut(services, letters)
+  const { allowances } = needs
+  const { goOn, cancel } = waysOut(needs, letters)
 
   return new Hono<PageEnv>()
     .post('/unlock', async (c) => {
@@ -257,7 +258,7 @@ export const unlockPages = (
       const a = visit.form.get('a')
       if (a === 'cancel') return cancel(c, wanted)
       if (a === 'window') return windows.unlockWindow(c, wanted)
-      const asserted = assertedOf(services, visit.form)
+      const asserted = assertedOf(needs, visit.form)
       const byPasskey = asserted !== null || a === 'passkey'
       const [passphrase, check] = [visit.form.get('passphrase'), visit.form.get('passphrase2')]
       let keyToken: string
@@ -289,7 +290,7 @@ export const unlockPages = (
       const a = c.get('visit').form.get('a')
       if (a === 'cancel') return cancel(c, wanted)
       if (a === 'again') {
-        if (wanted.next) return c.redirect(unseen(asking(wanted.next), services.clock()), 303)
+        if (wanted.next) return c.redirect(unseen(asking(wanted.next), needs.clock()), 303)
         const key = await allowances.state(session)
         return key.state === 'elsewhere'
           ? windows.confirm(c, wanted, key.by)
@@ -307,13 +308,13 @@ export const unlockPages = (
       }
       // Only now, the other use being stopped, the passphrase (P82).
       return wanted.next
-        ? c.redirect(unseen(wanted.next, services.clock()), 303)
+        ? c.redirect(unseen(wanted.next, needs.clock()), 303)
         : windows.unlockWindow(c, wanted)
     })
 }
 
 /** Locks the key of this terminal, and keeps a late approval from opening it again. */
-export const lockKey = async ({ approvals, allowances }: Services, c: PageContext): Promise<void> => {
+export const lockKey = async ({ approvals, allowances }: FrameNeeds, c: PageContext): Promise<void> => {
   const visit = c.get('visit')
   await approvals.cancel(sessionOf(c))
   await allowances.lock(sessionOf(c))

@@ -9,14 +9,16 @@ import { type Refusal, refusalOf } from '../../server/ground/refusal.ts'
 import type { UploadedFile } from '../../server/locked/form-bodies.ts'
 import type { Mail } from '../../server/locked/reader/encrypted-mail.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
-import type { Letter, Written } from '../../server/mail/letters.ts'
-import type { Listed } from '../../server/mail/mailboxes.ts'
-import type { Services } from '../../server/services.ts'
+import type { Letter, Letters, Written } from '../../server/mail/letters.ts'
+import type { Listed, Mailboxes } from '../../server/mail/mailboxes.ts'
+import type { Reading } from '../../server/mail/reading.ts'
+import type { ParkedForms } from '../../server/people/parked-forms.ts'
 import { type KeyWindows, lockKey, type Wanted, wantedPath } from '../key/unlock.tsx'
 import {
   Button,
   Field,
   Form,
+  type FrameNeeds,
   Hidden,
   hasAddressLooks,
   idOf,
@@ -33,6 +35,15 @@ import {
   wordsOf,
   zone,
 } from '../layout.tsx'
+
+type Needs = FrameNeeds & {
+  letters: Letters
+  mailboxes: Mailboxes
+  parkedForms: ParkedForms
+  reading: Reading
+}
+/** What letters that are being written are kept with from page to page. */
+type Parking = Pick<Needs, 'parkedForms'>
 
 /** `auto`: encrypted if each recipient has a key, and then signed if the key is open. */
 type Protection = 'auto' | 'plain' | 'sign' | 'both' | 'encrypt'
@@ -75,8 +86,8 @@ type After = 'sign' | 'send' | 'save' | null
 
 const quoteLimit = 20_000 // characters: what one would still send over a slow link
 
-export const composePages = (services: Services, windows: KeyWindows) => {
-  const { allowances, letters, mailboxes, reading, parkedForms, sessions } = services
+export const composePages = (needs: Needs, windows: KeyWindows) => {
+  const { allowances, letters, mailboxes, reading, parkedForms, sessions } = needs
 
   const ticketFor = (c: PageContext, id?: string) =>
     parkedForms.ticket(sessionOf(c).user.id, c.get('visit').parkingSecret ?? undefined, id)
@@ -86,13 +97,13 @@ export const composePages = (services: Services, windows: KeyWindows) => {
     const typed = { ...given, ticket: given.ticket || ticketFor(c, letterNamed(c)) }
     return show(
       c,
-      services,
+      needs,
       {
         title: words.compose,
         status: status && <p>{status}</p>,
         current: 'compose',
         isEndWithin: true,
-        body: (_open, signs, end) => (
+        body: ({ key, end }) => (
           <Form visit={c.get('visit')} action="/c" files>
             <Hidden name="park" value={typed.ticket} />
             <Hidden name="no" value={typed.number} />
@@ -129,8 +140,8 @@ export const composePages = (services: Services, windows: KeyWindows) => {
                 {typed.files.map((file) => (
                   <li>
                     <label>
-                      <input type="checkbox" name="keep" value={markOf(services, file)} checked />{' '}
-                      {words.keep} {oneLine(file.name)} ({sizeOf(file.size)})
+                      <input type="checkbox" name="keep" value={markOf(needs, file)} checked /> {words.keep}{' '}
+                      {oneLine(file.name)} ({sizeOf(file.size)})
                     </label>
                   </li>
                 ))}
@@ -143,9 +154,9 @@ export const composePages = (services: Services, windows: KeyWindows) => {
               <Button>{words.attach}</Button>
             </p>
             <p>
-              <Button a="sign" open={signs}>
+              <Button a="sign" open={key.signs}>
                 {words.sign}
-                {signs && words.keyOpen}
+                {key.signs && words.keyOpen}
               </Button>{' '}
               <Button a="send">{words.send}</Button> <Button a="save">{words.saveDraft}</Button>
             </p>
@@ -164,7 +175,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
   /** The letter as another one: under a ticket, and so a number, that nothing is known of. */
   const anew = async (c: PageContext, typed: Typed, number = ''): Promise<Typed> => {
     const renewed = { ...typed, ticket: ticketFor(c), number }
-    await keep(services, renewed, null)
+    await keep(needs, renewed, null)
     return renewed
   }
 
@@ -173,7 +184,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
   /** The window for a letter that needs the key; null if the refusal is about something else. */
   const windowFor = async (c: PageContext, refusal: Refusal, typed: Typed, after: After) => {
     if (refusal.code !== 'allowance-required' && refusal.code !== 'key-in-use') return null
-    await keep(services, typed, after)
+    await keep(needs, typed, after)
     const about = typed.subject || typed.to
     const { useToSign: reason } = wordsOf(c)
     const wanted: Wanted = { next: '', back: '/c', park: typed.ticket, verb: 'sign', reason, about }
@@ -312,7 +323,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
           const ticket = await parkedForms.parkFile(sessionOf(c).user.id, all[place]!.octets)
           typed.stock.push({ name, type, size, ticket, was: `${file.message} ${file.part}` })
         }
-      await keep(services, typed, null)
+      await keep(needs, typed, null)
       await letters.saveDraft(sessionOf(c), letterOf(typed, all), {
         number: numberOf(typed),
         replaces: typed.draft || null,
@@ -527,7 +538,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
   }
 
   const parkedLetter = async (c: PageContext, ticket: string): Promise<Kept | null> => {
-    const kept = await openLetter(services, sessionOf(c).user.id, ticket)
+    const kept = await openLetter(needs, sessionOf(c).user.id, ticket)
     return kept && { ...kept, typed: { ...kept.typed, ticket } }
   }
 
@@ -594,7 +605,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
       const { form } = visit
       const words = wordsOf(c)
       const a = form.get('a')
-      const typed = await received(services, sessionOf(c).user.id, c)
+      const typed = await received(needs, sessionOf(c).user.id, c)
       if (a === 'keep') return c.body(null, 204)
       if (form.trouble) {
         const why = form.trouble === 'old' ? words.formOld : words.formTooLarge(sizeOf(form.limit))
@@ -603,7 +614,7 @@ export const composePages = (services: Services, windows: KeyWindows) => {
         return compose(c, { ...typed, lost: [] }, [why, lost].filter(Boolean).join(' '), code)
       }
       if (a === 'lock') {
-        await lockKey(services, c)
+        await lockKey(needs, c)
         return compose(c, typed, words.did.locked())
       }
       if (a === 'logout') return logOut(c, typed)
@@ -654,12 +665,12 @@ const protections: readonly string[] = ['plain', 'sign', 'both', 'encrypt'] sati
  * trusted is parked only under a ticket of its own, which nobody else can have; of another nothing is written, and its
  * files are lost.
  */
-const received = async (services: Services, userId: number, c: PageContext): Promise<Typed> => {
-  const { parkedForms } = services
+const received = async (needs: Parking, userId: number, c: PageContext): Promise<Typed> => {
+  const { parkedForms } = needs
   const { form, parkingSecret } = c.get('visit')
   const given = form.get('park')
   const isTrusted = parkedForms.ownerOf(given) === userId
-  const before = isTrusted ? await openLetter(services, userId, given) : null
+  const before = isTrusted ? await openLetter(needs, userId, given) : null
   const named = form.get('prot')
   const typed: Typed = {
     to: form.get('to'),
@@ -680,9 +691,9 @@ const received = async (services: Services, userId: number, c: PageContext): Pro
     lost: [],
   }
   for (const mark of form.all('keep')) {
-    const file = fileOf(services, typed.stock, mark)
+    const file = fileOf(needs, typed.stock, mark)
     if (file) typed.files.push(file)
-    else typed.lost.push(before?.typed.files.find((each) => markOf(services, each) === mark)?.name ?? '?')
+    else typed.lost.push(before?.typed.files.find((each) => markOf(needs, each) === mark)?.name ?? '?')
   }
   const mayWrite = isTrusted || !form.trouble
   for (const { name: path, type: said, octets } of form.files('file')) {
@@ -703,17 +714,17 @@ const received = async (services: Services, userId: number, c: PageContext): Pro
     }
   }
   // What a window waits for is not forgotten by a page that is kept in passing.
-  if (mayWrite) await keep(services, typed, form.get('a') === 'keep' ? (before?.after ?? null) : null)
+  if (mayWrite) await keep(needs, typed, form.get('a') === 'keep' ? (before?.after ?? null) : null)
   return typed
 }
 
 /** In the page: the name of what is parked, or where a part is and what it is called. */
-const markOf = ({ parkedForms }: Services, file: Attached): string =>
+const markOf = ({ parkedForms }: Parking, file: Attached): string =>
   'ticket' in file
     ? parkedForms.idOf(file.ticket)
     : `${file.message} ${file.part} ${file.size} ${file.type} ${file.name}`
 
-const fileOf = ({ parkedForms }: Services, stock: Parked[], mark: string): Attached | null => {
+const fileOf = ({ parkedForms }: Parking, stock: Parked[], mark: string): Attached | null => {
   const parked = stock.find(
     ({ ticket, was }) => parkedForms.idOf(ticket) === mark || (was && mark.startsWith(`${was} `)),
   )
@@ -745,7 +756,7 @@ const letterOf = (typed: Typed, attachments: UploadedFile[]): Letter => {
 }
 
 /** Parks the letter under its ticket. Where too much is parked already, it is in the page alone. */
-const keep = async ({ parkedForms }: Services, typed: Typed, after: After): Promise<void> => {
+const keep = async ({ parkedForms }: Parking, typed: Typed, after: After): Promise<void> => {
   try {
     await parkedForms.keep(typed.ticket, { typed, after } satisfies Kept)
   } catch (error) {
@@ -754,14 +765,10 @@ const keep = async ({ parkedForms }: Services, typed: Typed, after: After): Prom
 }
 
 /** Parks the letter that is in the form of this request. @returns its ticket */
-export const parkedLetterOf = async (services: Services, userId: number, c: PageContext): Promise<string> =>
-  (await received(services, userId, c)).ticket
+export const parkedLetterOf = async (needs: Parking, userId: number, c: PageContext): Promise<string> =>
+  (await received(needs, userId, c)).ticket
 
-const openLetter = async (
-  { parkedForms }: Services,
-  userId: number,
-  ticket: string,
-): Promise<Kept | null> => {
+const openLetter = async ({ parkedForms }: Parking, userId: number, ticket: string): Promise<Kept | null> => {
   const kept = ticket ? ((await parkedForms.open(userId, ticket)) as Partial<Kept> | null) : null
   return kept?.typed?.files ? (kept as Kept) : null
 }

@@ -4,14 +4,17 @@
  */
 import { Hono } from 'hono'
 import { refusalOf } from '../../server/ground/refusal.ts'
-import type { OfferedKey } from '../../server/mail/correspondents.ts'
+import type { Keyrings } from '../../server/keys/keyrings.ts'
+import type { Correspondents, OfferedKey } from '../../server/mail/correspondents.ts'
+import type { Reading } from '../../server/mail/reading.ts'
+import type { ParkedForms } from '../../server/people/parked-forms.ts'
 import type { User } from '../../server/people/users.ts'
-import type { Services } from '../../server/services.ts'
 import { type KeyWindows, wantedPath } from '../key/unlock.tsx'
 import {
   Button,
   didOf,
   Form,
+  type FrameNeeds,
   grouped,
   Hidden,
   idOf,
@@ -26,10 +29,17 @@ import {
 } from '../layout.tsx'
 import { mayBeKey } from './message.tsx'
 
+type Needs = FrameNeeds & {
+  correspondents: Correspondents
+  keyrings: Keyrings
+  parkedForms: ParkedForms
+  reading: Reading
+}
+
 const shownLimit = 10
 
-export const correspondentPages = (services: Services, windows: KeyWindows) => {
-  const { correspondents, keyrings, reading, parkedForms } = services
+export const correspondentPages = (needs: Needs, windows: KeyWindows) => {
+  const { correspondents, keyrings, reading, parkedForms } = needs
 
   const keys = async (c: PageContext, status?: string) => {
     const { user } = sessionOf(c)
@@ -37,7 +47,7 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
     const words = wordsOf(c)
     const own = await keyrings.list(user.id)
     const accepted = await correspondents.list(user.id)
-    return show(c, services, {
+    return show(c, needs, {
       title: words.keys,
       current: 'more',
       status: status && <p>{status}</p>,
@@ -114,7 +124,7 @@ export const correspondentPages = (services: Services, windows: KeyWindows) => {
         conflicts: await correspondents.conflicts(user.id, each.key),
       })),
     )
-    return show(c, services, {
+    return show(c, needs, {
       title: words.offered,
       current: 'more',
       status: status && <p>{status}</p>,

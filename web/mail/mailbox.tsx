@@ -4,8 +4,9 @@
  */
 import { Hono } from 'hono'
 import { refusalOf } from '../../server/ground/refusal.ts'
-import type { CountedFolder, Listed } from '../../server/mail/mailboxes.ts'
-import type { Services } from '../../server/services.ts'
+import type { CountedFolder, Listed, Mailboxes } from '../../server/mail/mailboxes.ts'
+import type { Outbox } from '../../server/mail/outbox.ts'
+import type { Quota } from '../../server/people/quota.ts'
 import { LanguageChoice } from '../account/login.tsx'
 import { unseen } from '../key/unlock.tsx'
 import {
@@ -13,6 +14,7 @@ import {
   didOf,
   Field,
   Form,
+  type FrameNeeds,
   Hidden,
   hasAddressLooks,
   idOf,
@@ -29,10 +31,12 @@ import {
   wordsOf,
 } from '../layout.tsx'
 
+type Needs = FrameNeeds & { mailboxes: Mailboxes; outbox: Outbox; quota: Quota }
+
 const rows = 20
 
-export const mailboxPages = (services: Services) => {
-  const { mailboxes, outbox, quota, clock } = services
+export const mailboxPages = (needs: Needs) => {
+  const { mailboxes, outbox, quota, clock } = needs
 
   const folderOf = async (
     c: PageContext,
@@ -50,7 +54,7 @@ export const mailboxPages = (services: Services) => {
     const { id: userId } = sessionOf(c).user
     const list = await mailboxes.folders(userId)
     const space = quota.space(userId)
-    return show(c, services, {
+    return show(c, needs, {
       title: words.moreTitle,
       status: status && <p>{status}</p>,
       current: 'more',
@@ -134,7 +138,7 @@ export const mailboxPages = (services: Services) => {
       const current = folder.kind === 'user' || folder.kind === 'trash' ? undefined : folder.kind
       const waiting = folder.kind === 'sent' ? await outbox.countWaiting(sessionOf(c).user.id) : 0
       const now = clock()
-      return show(c, services, {
+      return show(c, needs, {
         title: q
           ? words.found(nameOf(c, folder), before ? rows : messages.length, Boolean(before || older))
           : `${nameOf(c, folder)} (${words.count(folder.unread, folder.total)})`,
@@ -151,7 +155,7 @@ export const mailboxPages = (services: Services) => {
             )}
           </>
         ),
-        body: (open, signs) => (
+        body: ({ key }) => (
           <>
             {c.req.query('sent') && c.req.query('p') === '1' && <p>{words.wentPlain}</p>}
             {waiting > 0 && (
@@ -192,13 +196,13 @@ export const mailboxPages = (services: Services) => {
                 ]}
               />
               <p>
-                <Button a="decrypt" open={open}>
+                <Button a="decrypt" open={key.isOpen}>
                   {words.decrypt}
-                  {open && words.keyOpen}
+                  {key.isOpen && words.keyOpen}
                 </Button>{' '}
-                <Button a="sign" open={signs}>
+                <Button a="sign" open={key.signs}>
                   {words.sign}
-                  {signs && words.keyOpen}
+                  {key.signs && words.keyOpen}
                 </Button>
               </p>
               {messages.length > 0 && (

@@ -8,16 +8,18 @@ import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
 import type { Part } from '../../server/locked/reader/rendering.ts'
 import type { Signature } from '../../server/locked/reader/signatures.ts'
-import type { ReadMessage } from '../../server/mail/reading.ts'
-import type { Services } from '../../server/services.ts'
+import type { Mailboxes } from '../../server/mail/mailboxes.ts'
+import type { Reading, ReadMessage } from '../../server/mail/reading.ts'
 import { type KeyWindows, unseen, type Wanted, wantedPath } from '../key/unlock.tsx'
 import {
   Button,
   dayOf,
   didOf,
   Form,
+  type FrameNeeds,
   grouped,
   idOf,
+  type KeyHere,
   Links,
   moment,
   oneLine,
@@ -35,14 +37,16 @@ import {
 } from '../layout.tsx'
 import type { Words } from '../words.ts'
 
+type Needs = FrameNeeds & { mailboxes: Mailboxes; reading: Reading }
+
 /** Octets of text on one page, as they travel: the whole stays within a first flight of packets. */
 const textLimit = 8_000
 const namedLimit = 20
 
 type View = ReadMessage & { status?: Child } & ({ as: 'came' | 'opened' } | { as: 'part'; part: string })
 
-export const messagePages = (services: Services, windows: KeyWindows) => {
-  const { mailboxes, reading } = services
+export const messagePages = (needs: Needs, windows: KeyWindows) => {
+  const { mailboxes, reading } = needs
 
   const page = (c: PageContext, view: View) => {
     const words = wordsOf(c)
@@ -60,15 +64,15 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
     const [only, another] = [...mail.to, ...mail.cc]
     const isForOne = only?.address.toLowerCase() === sessionOf(c).user.address && !another
     // Of an opened mail the text comes first: on a small screen it is what is seen.
-    const Key = ({ open, signs }: { open: boolean; signs: boolean }) => (
+    const KeyLinks = ({ isOpen, signs }: KeyHere) => (
       <Links
         links={[
           <a
-            href={open ? unseen(`/m/${id}/open`, services.clock()) : `/m/${id}/open`}
-            class={open ? 'k' : undefined}
+            href={isOpen ? unseen(`/m/${id}/open`, needs.clock()) : `/m/${id}/open`}
+            class={isOpen ? 'k' : undefined}
           >
             {words.decrypt}
-            {open && words.keyOpen}
+            {isOpen && words.keyOpen}
           </a>,
           <a href="/c?sign=1" class={signs ? 'k' : undefined}>
             {words.sign}
@@ -78,13 +82,13 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
         ]}
       />
     )
-    return show(c, services, {
+    return show(c, needs, {
       title: oneLine(subject, 300) || words.noSubject,
       current: folder.kind === 'user' || folder.kind === 'trash' ? undefined : folder.kind,
       status: did && <p>{did}</p>,
-      body: (open, signs) => (
+      body: ({ key }) => (
         <>
-          {view.as === 'came' && <Key open={open} signs={signs} />}
+          {view.as === 'came' && <KeyLinks {...key} />}
           <Verdict c={c} view={view} />
           <p>
             <Named words={words} label={words.from} people={mail.from} />
@@ -121,7 +125,7 @@ export const messagePages = (services: Services, windows: KeyWindows) => {
               </ul>
             </>
           )}
-          {view.as !== 'came' && <Key open={open} signs={signs} />}
+          {view.as !== 'came' && <KeyLinks {...key} />}
           {mail.isolated.map((part) => (
             <p>
               {words.encryptedPart} {oneLine(part.name)}:{' '}

@@ -1,12 +1,13 @@
 /** What the user sent that has not left yet: whom for, since when, why; to have it tried at once, or to give it up. */
 import { Hono } from 'hono'
 import { refusalOf } from '../../server/ground/refusal.ts'
-import type { Waiting } from '../../server/mail/outbox.ts'
-import type { Services } from '../../server/services.ts'
+import type { Letters } from '../../server/mail/letters.ts'
+import type { Outbox, Waiting } from '../../server/mail/outbox.ts'
 import {
   Button,
   didOf,
   Form,
+  type FrameNeeds,
   Hidden,
   idOf,
   Links,
@@ -21,12 +22,14 @@ import {
 } from '../layout.tsx'
 import type { Words } from '../words.ts'
 
+type Needs = FrameNeeds & { letters: Letters; outbox: Outbox }
+
 const rows = 10
 /** Addresses that are named of one mail. */
 const named = 10
 
-export const queuePages = (services: Services) => {
-  const { outbox, letters, clock } = services
+export const queuePages = (needs: Needs) => {
+  const { outbox, letters, clock } = needs
 
   const list = async (c: PageContext, status?: string) => {
     const visit = c.get('visit')
@@ -35,7 +38,7 @@ export const queuePages = (services: Services) => {
     const found = await outbox.waiting(sessionOf(c).user.id, { before, limit: rows + 1 })
     const mails = found.slice(0, rows)
     const when = (at: number) => shortDate(visit.language, at, clock())
-    return show(c, services, {
+    return show(c, needs, {
       title: words.queue,
       current: 'more',
       status: status && <p>{status}</p>,
