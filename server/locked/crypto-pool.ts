@@ -135,7 +135,8 @@ export class CryptoPool {
 
   /**
    * Starts every waiting task that a process can be had for: first those of the user who was longest without, and of one
-   * user in the order in which they came. So who asks for much waits behind the others for each of it.
+   * user in the order in which they came. So who asks for much waits behind the others for each of it. Nor has one user
+   * all the processes of a kind: what takes long there would keep everybody waiting.
    */
   #next() {
     if (this.#queue.length === 0) return this.#served.clear()
@@ -144,18 +145,28 @@ export class CryptoPool {
     for (;;) {
       let first: Waiting | null = null
       for (const waiting of this.#queue)
-        if (!full.has(waiting.owner) && (first === null || last(waiting) < last(first))) first = waiting
+        if (
+          !full.has(waiting.owner) &&
+          (first === null || last(waiting) < last(first)) &&
+          !this.#isServed(waiting)
+        )
+          first = waiting
       if (first === null) return
       const child = this.#closed ? null : this.#available(first.owner)
       if (!child) {
         full.add(first.owner)
         continue
       }
-      child.take()
+      child.take(first.user)
       this.#queue.splice(this.#queue.indexOf(first), 1)
       this.#served.set(first.user, ++this.#turns)
       first.start(child)
     }
+  }
+
+  #isServed({ owner, user }: Waiting) {
+    if (typeof owner === 'number' || user === null) return false
+    return [...this.#children].some((child) => child.busy && child.owner === owner && child.user === user)
   }
 
   #available(owner: Owner): Child | null {
@@ -183,6 +194,8 @@ export class CryptoPool {
 
 class Child {
   owner: Owner | null = null
+  /** For whom it works, or did last. */
+  user: number | null = null
   busy = false
   ended = false
   onEnd: () => void = () => {}
@@ -218,7 +231,8 @@ class Child {
   }
 
   /** Marks the process as busy before anything is awaited, so that nobody else takes it. */
-  take() {
+  take(user: number | null) {
+    this.user = user
     clearTimeout(this.#idle)
     this.busy = true
     this.#process.channel?.ref()

@@ -66,7 +66,7 @@ export class Correspondents {
   async look(user: User, octets: Uint8Array): Promise<{ keys: OfferedKey[]; revoked: string[] }> {
     const revoked = await this.learn(user, octets)
     try {
-      return { keys: await this.offered(octets), revoked }
+      return { keys: await this.offered(user.id, octets), revoked }
     } catch (error) {
       if (!(error instanceof Refusal) || revoked.length === 0) throw error
       return { keys: [], revoked }
@@ -110,8 +110,8 @@ export class Correspondents {
    *
    * @throws Refusal `bad-key` if there is none
    */
-  async offered(octets: Uint8Array): Promise<OfferedKey[]> {
-    const usable = (await this.#pool.run('reading', 'inspectKeys', { octets }))
+  async offered(userId: number, octets: Uint8Array): Promise<OfferedKey[]> {
+    const usable = (await this.#pool.run('reading', 'inspectKeys', { octets }, { user: userId }))
       .filter(({ uses }) => uses.revoked === null)
       .map((key) => ({
         ...key,

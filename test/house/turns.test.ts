@@ -8,6 +8,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import Sqlite from 'better-sqlite3'
+import { CryptoPool } from '../../server/locked/crypto-pool.ts'
 import { assertUndisturbed, bar, measuredServer, withKey } from '../support/turns.ts'
 import { password, type Terminal } from '../support/world.ts'
 
@@ -260,7 +261,24 @@ describe('memory: large bodies are taken in turn', () => {
   })
 })
 
-describe('queue: work with keys is done in turn', () => {
+describe('queue: work is done in turn', () => {
+  test('whoever asks for much without keys leaves a process to the others', async (t) => {
+    const pool = new CryptoPool()
+    t.after(() => pool.close())
+    const mail = {
+      octets: new Uint8Array(Buffer.from('From: eve@far.example\r\n\r\nhello')),
+      certificates: [],
+    }
+    let end = () => {}
+    const ended = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    const long = [1, 2].map(() => pool.run('reading', 'read', () => ended.then(() => mail), { user: 1 }))
+    assert.equal((await pool.run('reading', 'read', mail, { user: 2 })).text, 'hello')
+    end()
+    assert.equal((await Promise.all(long)).length, 2)
+  })
+
   test('a hundred mails opened at once are all opened, and another user opens one meanwhile', {
     timeout: 300_000,
   }, async (t) => {

@@ -36,7 +36,7 @@ const inline = (armored: Uint8Array) =>
 
 const acceptSenders = async ({ services }: World) => {
   const user = await services.users.named(ann)
-  for (const key of await services.correspondents.offered(octetsOf('senders.pub.asc')))
+  for (const key of await services.correspondents.offered(user.id, octetsOf('senders.pub.asc')))
     await services.correspondents.accept(user.id, key)
 }
 

@@ -52,7 +52,7 @@ const newest = async (terminal: Terminal) => {
 
 const accept = async (server: World, armored: string) => {
   const user = await server.services.users.named(ann)
-  const [offered] = await server.services.correspondents.offered(Buffer.from(armored))
+  const [offered] = await server.services.correspondents.offered(user.id, Buffer.from(armored))
   await server.services.correspondents.accept(user.id, offered!)
 }
 

@@ -197,7 +197,9 @@ export const correspondentPages = (needs: Needs, windows: KeyWindows) => {
           return c.redirect('/k?ok=removed', 303)
         }
         const parked = (await parkedForms.open(user.id, form.get('park'))) as { key?: string } | null
-        const offered = parked?.key ? await correspondents.offered(Buffer.from(parked.key, 'base64')) : []
+        const offered = parked?.key
+          ? await correspondents.offered(sessionOf(c).user.id, Buffer.from(parked.key, 'base64'))
+          : []
         const key = offered.find(({ fingerprint }) => fingerprint === form.get('f'))
         if (!key) return await keys(c, wordsOf(c).lostForm)
         await correspondents.accept(user.id, key)
