@@ -80,7 +80,7 @@ export const openServices = async (
   const opened = { db, clock, config, pool, secret, turnstile, guesses, ledger, sessions }
   const keyrings = new Keyrings(opened)
   const site = { origin: config.origin?.origin ?? localOrigin(config.tls !== null, config.port) }
-  const passkeys = new Passkeys({ db, clock, config, secret, site, keyrings, sessions, ledger })
+  const passkeys = new Passkeys({ db, clock, config, secret, site, keyrings, sessions, ledger, guesses })
   const epoch = options.epoch ?? openEpoch(null)
   const held = { db, clock, config, epoch, sessions, keyrings, passkeys, ledger, pool }
   const allowances = new Allowances(held)

@@ -45,7 +45,7 @@ import {
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 import type { Opens, PrfParams } from '../locked/vault/slots.ts'
-import { network } from '../people/guesses.ts'
+import { type Guesses, network } from '../people/guesses.ts'
 import type { Ledger } from '../people/ledger.ts'
 import type { LogIn, Session, Sessions } from '../people/sessions.ts'
 import type { User } from '../people/users.ts'
@@ -141,6 +141,7 @@ export class Passkeys {
   readonly #keyrings: Keyrings
   readonly #sessions: Sessions
   readonly #ledger: Ledger
+  readonly #guesses: Guesses
   readonly #decoys: Decoys
   /** Of each session, or before it of each user. */
   readonly #refused: RateLimiterSQLite
@@ -161,6 +162,7 @@ export class Passkeys {
     keyrings: Keyrings
     sessions: Sessions
     ledger: Ledger
+    guesses: Guesses
   }) {
     this.#db = options.db
     this.#clock = options.clock
@@ -170,6 +172,7 @@ export class Passkeys {
     this.#keyrings = options.keyrings
     this.#sessions = options.sessions
     this.#ledger = options.ledger
+    this.#guesses = options.guesses
     this.#decoys = new Decoys(options.secret, options.clock)
     const limiter = (keyPrefix: string, points: number, duration: number) =>
       new RateLimiterSQLite({
@@ -496,6 +499,7 @@ export class Passkeys {
         const still = and(eq(passkeys.id, id), eq(passkeys.userId, userId), eq(passkeys.publicKey, publicKey))
         if (!this.#db.select({ id: passkeys.id }).from(passkeys).where(still).get()) throw noLogIn()
       }
+      await this.#guesses.ownerCame(user.address, pre.address)
       if (purpose === 'login') return { user, requireStands, opens: null }
       const slot = (await this.#permittedSlots(user.id)).get(row.id)
       // A browser that computes no PRF logs in all the same; the key stays closed.

@@ -2,7 +2,7 @@
  * Counts wrong passwords and passphrases, so that guessing is slow and one guesser does not lock the owner out:
  * the tight limit is per user and network, a wide one per user and one per network bound what many networks or many
  * names can try, and a hundred failures in a row are the end (NIST SP 800-63B §5.2.2). The right secret ends the row
- * from wherever it comes: strangers who fail bar no network of an owner who comes in between. Where the owner came from
+ * from wherever it comes, and so does a passkey: strangers who fail bar no network of an owner who comes in between. Where the owner came from
  * with it before, only what was tried from there counts. A recovery code has 128 bits, which nobody guesses:
  * it has no limit that counts from everywhere or for good, with which a stranger could keep the owner from recovery.
  */
@@ -80,6 +80,15 @@ export class Guesses {
     // Not among the counters of a known network, where strangers' failures do not count.
     await this.#limiters.userInRow.delete(keys.user)
     await this.#known.set(keys.pair, 1, 30 * dayS)
+  }
+
+  /** The owner came by what nobody guesses, a passkey: whatever was guessed before is no longer in a row. */
+  async ownerCame(user: string, address: string): Promise<void> {
+    for (const what of guessable) {
+      const keys = keysOf({ what, user, address })
+      await this.#limiters.userInRow.delete(keys.user)
+      await this.#limiters.pairInRow.delete(keys.pair)
+    }
   }
 
   /**

@@ -846,6 +846,21 @@ test('A passkey slot that was moved, swapped, altered or taken away in the datab
 
 // ---- logging in
 
+test('B13: a log-in by passkey ends the row of what strangers guessed wrong', async (t) => {
+  const at = await desk(t)
+  await register(at)
+  const { guesses } = at.server.services
+  for (let tries = 0; tries < 100; tries += 1)
+    await guesses.wrong({ what: 'password', user: ann, address: `192.0.2.${tries}` })
+  const inRow = () =>
+    at.db.$client.prepare("SELECT points FROM rate_limits WHERE key LIKE 'userInRow:password%'").pluck().all()
+  assert.deepEqual(inRow(), [100])
+  const pre = { preSession: 'one browser', address: '198.51.100.7' }
+  const { options } = await at.passkeys.assertionOptions('login', pre)
+  await at.passkeys.logIn(at.authenticator.get(options), pre)
+  assert.deepEqual(inRow(), [])
+})
+
 test('P87: a passkey logs in without a name, in one touch with the key where the name was typed', async (t) => {
   const at = await desk(t)
   const id = await encryptedMessage(at.terminal)
