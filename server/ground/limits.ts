@@ -93,3 +93,5 @@ export const parkedFormMs = 60 * 60_000
 export const parkedFormLimit = 500
 export const parkedOctetsLimit = 128 * 1024 * 1024
 export const parkedOctetsReserve = 16 * 1024 * 1024
+/** A file is sealed and stored in pieces of so many octets: others have their turn between two. */
+export const parkedPieceOctets = 1024 * 1024

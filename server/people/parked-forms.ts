@@ -5,10 +5,16 @@
  * back without its session is kept all the same.
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { and, count, eq, lte, ne, sql, sum } from 'drizzle-orm'
+import { and, count, eq, gte, lt, lte, ne, or, sql, sum } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { type Database, parkedForms } from '../ground/database.ts'
-import { parkedFormLimit, parkedFormMs, parkedOctetsLimit, parkedOctetsReserve } from '../ground/limits.ts'
+import {
+  parkedFormLimit,
+  parkedFormMs,
+  parkedOctetsLimit,
+  parkedOctetsReserve,
+  parkedPieceOctets,
+} from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 
@@ -60,43 +66,60 @@ export class ParkedForms {
    * @throws Refusal `too-large` if too much of this user waits already
    */
   async keep(ticket: string, form: unknown): Promise<void> {
-    this.#keep(ticket, Buffer.from(JSON.stringify(form)), parkedOctetsLimit + parkedOctetsReserve)
+    const read = this.#read(ticket)
+    if (!read) throw new Error('expected a ticket, got something else')
+    const content = Buffer.from(JSON.stringify(form))
+    this.#requireRoom(read, content.length, parkedOctetsLimit + parkedOctetsReserve)
+    this.#store(read, read.id, content)
   }
 
-  /** Parks the octets of a file; of the quota it leaves a reserve, for what is typed. @throws as {@link keep} */
+  /**
+   * Parks the octets of a file, piece by piece: between two, others have their turn. Of the quota it leaves a reserve,
+   * for what is typed.
+   *
+   * @throws as {@link keep}
+   */
   async parkFile(userId: number, octets: Uint8Array): Promise<string> {
     const ticket = this.ticket(userId)
-    this.#keep(ticket, octets, parkedOctetsLimit)
+    const read = this.#read(ticket)!
+    this.#requireRoom(read, octets.length, parkedOctetsLimit)
+    const places = piecesOf(octets.length)
+    for (const [number, from] of places.entries()) {
+      this.#store(read, pieceId(read.id, number), octets.subarray(from, from + parkedPieceOctets))
+      await nextTurn()
+    }
+    // Last, so that there is no file without its end.
+    this.#store(read, read.id, Buffer.from(JSON.stringify({ pieces: places.length })))
     return ticket
   }
 
   /** The form behind a ticket, still parked; null if it is gone or another user's. */
   async open(userId: number, ticket: string): Promise<unknown> {
-    const octets = await this.openFile(userId, ticket)
-    return octets && JSON.parse(Buffer.from(octets).toString())
-  }
-
-  async openFile(userId: number, ticket: string): Promise<Uint8Array | null> {
     const read = this.#read(ticket)
     if (read?.userId !== userId) return null
-    const row = this.#db.select().from(parkedForms).where(eq(parkedForms.id, read.id)).get()
-    if (!row || row.userId !== userId || row.expiresAt <= this.#clock()) return null
-    try {
-      const sealed = Buffer.from(row.sealed)
-      const cipher = createDecipheriv('aes-256-gcm', keyOf(read), sealed.subarray(0, 12), {
-        authTagLength: 16,
-      })
-      cipher.setAAD(nameOf(read)).setAuthTag(sealed.subarray(-16))
-      return Buffer.concat([cipher.update(sealed.subarray(12, -16)), cipher.final()])
-    } catch {
-      return null
+    const octets = this.#stored(read, read.id)
+    return octets && JSON.parse(octets.toString())
+  }
+
+  /** The octets of a parked file; null as {@link open}. */
+  async openFile(userId: number, ticket: string): Promise<Uint8Array | null> {
+    const file = (await this.open(userId, ticket)) as { pieces: number } | null
+    const read = this.#read(ticket)
+    if (!file || !read) return null
+    const pieces: Buffer[] = []
+    for (let number = 0; number < file.pieces; number += 1) {
+      const piece = this.#stored(read, pieceId(read.id, number))
+      if (!piece) return null
+      pieces.push(piece)
+      await nextTurn()
     }
+    return Buffer.concat(pieces)
   }
 
   /** It has come back for good. */
   async drop(ticket: string): Promise<void> {
     const read = this.#read(ticket)
-    if (read) this.#db.delete(parkedForms).where(eq(parkedForms.id, read.id)).run()
+    if (read) this.#db.delete(parkedForms).where(withPieces(read.id)).run()
   }
 
   /** What is parked is elsewhere by now: it need not wait out its hour, only a Reload and a Back or two. */
@@ -106,7 +129,7 @@ export class ParkedForms {
       this.#db
         .update(parkedForms)
         .set({ expiresAt: sql`min(${parkedForms.expiresAt}, ${soon})` })
-        .where(eq(parkedForms.id, id))
+        .where(withPieces(id))
         .run()
   }
 
@@ -114,10 +137,7 @@ export class ParkedForms {
     this.#db.delete(parkedForms).where(lte(parkedForms.expiresAt, this.#clock())).run()
   }
 
-  #keep(ticket: string, content: Uint8Array, limit: number) {
-    const read = this.#read(ticket)
-    if (!read) throw new Error('expected a ticket, got something else')
-    const { id, userId } = read
+  #requireRoom({ id, userId }: Ticket, octets: number, limit: number) {
     const now = this.#clock()
     const others = this.#db
       .select({ forms: count(), octets: sum(sql`length(${parkedForms.sealed})`).mapWith(Number) })
@@ -126,17 +146,37 @@ export class ParkedForms {
         and(eq(parkedForms.userId, userId), ne(parkedForms.id, id), sql`${parkedForms.expiresAt} > ${now}`),
       )
       .get()!
-    if (others.forms >= parkedFormLimit || (others.octets ?? 0) + content.length > limit)
+    if (others.forms >= parkedFormLimit || (others.octets ?? 0) + octets > limit)
       throw new Refusal('much-is-parked')
+  }
+
+  #store(ticket: Ticket, id: string, content: Uint8Array) {
+    const { userId } = ticket
     const nonce = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', keyOf(read), nonce).setAAD(nameOf(read))
+    const cipher = createCipheriv('aes-256-gcm', keyOf(ticket), nonce).setAAD(nameOf(id, userId))
     const sealed = Buffer.concat([nonce, cipher.update(content), cipher.final(), cipher.getAuthTag()])
-    const row = { sealed, expiresAt: now + parkedFormMs }
+    const row = { sealed, expiresAt: this.#clock() + parkedFormMs }
     this.#db
       .insert(parkedForms)
       .values({ id, userId, ...row })
       .onConflictDoUpdate({ target: parkedForms.id, set: row, setWhere: eq(parkedForms.userId, userId) })
       .run()
+  }
+
+  #stored(ticket: Ticket, id: string): Buffer | null {
+    const { userId } = ticket
+    const row = this.#db.select().from(parkedForms).where(eq(parkedForms.id, id)).get()
+    if (!row || row.userId !== userId || row.expiresAt <= this.#clock()) return null
+    try {
+      const sealed = Buffer.from(row.sealed.buffer, row.sealed.byteOffset, row.sealed.byteLength)
+      const cipher = createDecipheriv('aes-256-gcm', keyOf(ticket), sealed.subarray(0, 12), {
+        authTagLength: 16,
+      })
+      cipher.setAAD(nameOf(id, userId)).setAuthTag(sealed.subarray(-16))
+      return Buffer.concat([cipher.update(sealed.subarray(12, -16)), cipher.final()])
+    } catch {
+      return null
+    }
   }
 
   #read(ticket: string): Ticket | null {
@@ -156,4 +196,14 @@ export class ParkedForms {
 
 const newId = () => randomBytes(9).toString('base64url')
 const keyOf = ({ secret }: Ticket) => createHmac('sha256', secret).update('parked form').digest()
-const nameOf = ({ id, userId }: Ticket) => Buffer.from(JSON.stringify([id, userId]))
+const nameOf = (id: string, userId: number) => Buffer.from(JSON.stringify([id, userId]))
+
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+/** Where the pieces of so many octets begin. */
+const piecesOf = (octets: number): number[] =>
+  Array.from({ length: Math.ceil(octets / parkedPieceOctets) }, (_, number) => number * parkedPieceOctets)
+const pieceId = (id: string, number: number) => `${id}/${number}`
+/** A row and the pieces of its file: names are made of `\w` and `-`, so none begins with another and a slash. */
+const withPieces = (id: string) =>
+  or(eq(parkedForms.id, id), and(gte(parkedForms.id, `${id}/`), lt(parkedForms.id, `${id}0`)))!

@@ -80,6 +80,28 @@ describe('form bodies are bounded before they are parsed, and parsed apart', () 
     }
   })
 
+  test('a file of 30 MB is sealed and kept piece by piece, and is named', {
+    timeout: 300_000,
+  }, async (t) => {
+    const measured = await server(t)
+    const { cookie, t: token, park } = await onCompose(measured)
+    const send = async (fields: Record<string, string>, file?: Blob) => {
+      const form = new FormData()
+      for (const [name, value] of Object.entries(fields)) form.set(name, value)
+      if (file) form.set('file', file, 'long.bin')
+      const headers = { cookie }
+      return fetch(`${measured.url}/c`, { method: 'POST', headers, body: form, redirect: 'manual' })
+    }
+    const file = new Blob([Buffer.alloc(30_000_000, 'seal')])
+    const { figures, result } = await measured.during(async () => {
+      const answer = await send({ t: token, park, to: ann, a: 'attach' }, file)
+      return { status: answer.status, page: await answer.text() }
+    })
+    assert.equal(result.status, 200)
+    assert.match(result.page, /long\.bin/)
+    assert.ok(figures.longestCpuMs <= bar.turnMs, JSON.stringify(figures))
+  })
+
   test('a body in pieces of one octet each is refused before they fill the memory', async (t) => {
     const measured = await server(t)
     const { cookie } = await onCompose(measured)

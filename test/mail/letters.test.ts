@@ -126,3 +126,24 @@ test('the order: a letter whose copy cannot be made is delivered to nobody', asy
     assert.equal(await count(made, bob, 'inbox'), sent, `${status} ${JSON.stringify(body)}`)
   }
 })
+
+test('a parked file of several pieces comes back whole, to its owner alone, and goes with all of them', async (t) => {
+  const made = await people(t)
+  const { parkedForms, users, db } = made.services
+  const [owner, other] = [await users.named(ann), await users.named(bob)]
+  const rows = () => db.$client.prepare('SELECT count(*) FROM parked_forms').pluck().get()
+  const octets = Buffer.alloc(2_500_003, 'pieces of a file')
+  const ticket = await parkedForms.parkFile(owner.id, octets)
+  assert.equal(rows(), 4)
+  assert.deepEqual(Buffer.from((await parkedForms.openFile(owner.id, ticket))!), octets)
+  assert.equal(await parkedForms.openFile(other.id, ticket), null)
+  const empty = await parkedForms.parkFile(owner.id, new Uint8Array())
+  assert.equal((await parkedForms.openFile(owner.id, empty))!.length, 0)
+  await parkedForms.finish([ticket])
+  made.pass(11 * 60_000)
+  assert.equal(await parkedForms.openFile(owner.id, ticket), null)
+  await parkedForms.sweep()
+  assert.equal(rows(), 1)
+  await parkedForms.drop(empty)
+  assert.equal(rows(), 0)
+})
