@@ -564,7 +564,7 @@ test('A keys file binds keys anew, what it takes from a command is gone there, a
   const file = join(folder(t), 'keys')
   writeFileSync(file, '# mine\nlist.archive = y\nlist.down = e\nlist.nothing = x\n')
   const { problems } = readKeymap(file)
-  assert.deepEqual(problems, [`Line 4 of ${file} is not like "list.archive = e a".`])
+  assert.deepEqual(problems, [`Line 4 of ${file}: there is no command list.nothing.`])
   assert.deepEqual(defaults.list!.archive!.keys, ['e', 'a'], 'the defaults stay')
   const ours = desk({ keys: file })
   await ours.logIn()
@@ -624,6 +624,8 @@ test('Whatever a screen says of a key is said of the key as it is bound', async 
   await ours.sees('Compose')
   ours.type(bob)
   ours.press('enter')
+  await ours.sees(`encrypted to ${bob}`)
+  ours.press('alt-y')
   await ours.sees(/\(Alt-y: encrypt/)
 })
 

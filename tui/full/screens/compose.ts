@@ -916,13 +916,17 @@ const signText = async (app: Stage, screen: Own) => {
     if (!app.state.notice) app.note('The text was not signed; it is as it was.')
     return
   }
-  alter(app, now, {
-    text: rewritten(now.text, signed),
+  // Whether it is encrypted is to be known before it counts as chosen.
+  if (!now.letter.isChosen && now.recipients.length === 0) await lookUp(app, now)
+  const known = app.current(screen)
+  if (!known) return
+  alter(app, known, {
+    text: rewritten(known.text, signed),
     signed,
     focus: 'text',
-    letter: { ...now.letter, sign: false, isChosen: true },
+    letter: { ...known.letter, sign: false, isChosen: true },
   })
-  const files = now.letter.attachments.length
+  const files = known.letter.attachments.length
     ? ` The signature covers the text, not the attached files; ${keyFor(app.keymap, 'compose', 'sign')} covers both.`
     : ''
   app.note(`Signed, and ready to send. If you change the text now, the signature no longer fits.${files}`)

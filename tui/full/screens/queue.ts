@@ -31,7 +31,8 @@ const itemOf = (app: Stage, mail: WaitingMail): MenuItem => {
   const { id, to, since, next_at, why, held, sending } = mail
   const state = stateOfWaiting(mail)
   const isDone = async (sentence: string, work: () => Promise<unknown>) => {
-    if (await app.does(work)) app.note(sentence)
+    // Kept: the report of what was given up is new mail, which would be said in its place.
+    if (await app.does(work)) app.note(sentence, { isKept: true })
     void app.contact()
     if (app.top?.name === 'menu') menu.shown?.(app, app.top)
   }
