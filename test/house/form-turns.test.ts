@@ -41,9 +41,10 @@ describe('form bodies are bounded before they are parsed, and parsed apart', () 
     const measured = await server(t)
     const { cookie, t: token, park } = await onCompose(measured)
     const start = `t=${token}&park=${park}&a=save&to=${ann}`
+    const boundary = 'no-part-has-this'
     const part = (name: string, value: string) =>
-      `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
-    const multipart = 'multipart/form-data; boundary=b'
+      `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`
+    const multipart = `multipart/form-data; boundary=${boundary}`
     const forms: [string, string, () => string, number, RegExp][] = [
       ['a text', urlEncoded, () => `${start}&text=${'a'.repeat(30_000_000)}`, 413, /larger than/],
       ['encoded octets', urlEncoded, () => `${start}&text=${'%41'.repeat(10_000_000)}`, 413, /larger than/],
@@ -52,14 +53,14 @@ describe('form bodies are bounded before they are parsed, and parsed apart', () 
       [
         'a text in parts',
         multipart,
-        () => `${part('t', token)}${part('text', 'a'.repeat(30_000_000))}--b--\r\n`,
+        () => `${part('t', token)}${part('text', 'a'.repeat(30_000_000))}--${boundary}--\r\n`,
         413,
         /larger than/,
       ],
       [
         'fields behind a boundary that is none',
-        'multipart/form-data; xboundary=zzzz; boundary=b',
-        () => `${part('a', 'x').repeat(500_000)}--b--\r\n`,
+        `multipart/form-data; xboundary=zzzz; boundary=${boundary}`,
+        () => `${part('a', 'x').repeat(500_000)}--${boundary}--\r\n`,
         400,
         /too many fields/,
       ],
