@@ -567,7 +567,7 @@ test('docs/operate.md: Postfix knows its settings', (t) => {
 
 test('docs/operate.md: the nightly backup is made and checked, and is the way back when the data folder is lost', async (t) => {
   const shell = new Shell(t)
-  const here = { '/root/': `${shell.folder}/apart-` }
+  const here = { '/mnt/apart/': `${shell.folder}/apart-` }
   const backups = join(shell.folder, 'backups')
   mkdirSync(backups)
   await shell.run(`printf '%s\n' '${password}' | wafer user add ${ann} --password-stdin`)
