@@ -12,7 +12,14 @@ export const needs = (t: TestContext, ...programs: string[]): boolean => {
   return false
 }
 const packageOf = (program: string) =>
-  ({ Xvfb: 'xvfb', import: 'imagemagick', convert: 'imagemagick', gpg: 'gnupg' })[program] ?? program
+  ({
+    Xvfb: 'xvfb',
+    import: 'imagemagick',
+    convert: 'imagemagick',
+    gpg: 'gnupg',
+    postconf: 'postfix',
+    'systemd-analyze': 'systemd',
+  })[program] ?? program
 
 /** Chromium, as playwright starts it: nothing that it does by itself leaves this machine. */
 export const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
