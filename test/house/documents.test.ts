@@ -621,7 +621,7 @@ test('docs/hacking.md: the test command is that of integration, and the command 
 test('The maps name each room of the house, and no other', () => {
   const foldersIn = (place: string) =>
     readdirSync(join(root, place), { withFileTypes: true })
-      .filter((each) => each.isDirectory() && !/^(\.|node_modules|dist)/.test(each.name))
+      .filter((each) => each.isDirectory() && !/^(\.|node_modules|dist|data$)/.test(each.name))
       .map(({ name }) => name)
       .sort()
   const named = (indent: string) =>
