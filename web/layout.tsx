@@ -430,6 +430,12 @@ export const moment = (language: Language, at: number): string => full[language]
 
 export const dayOf = (language: Language, at: number): string => date[language].format(at)
 
+const dayAndTime = formats({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' })
+
+/** A moment near now, whose hour matters: the hour alone today, with its day on each side of midnight. */
+export const nearTime = (language: Language, at: number, now: number): string =>
+  (new Date(at).toDateString() === new Date(now).toDateString() ? time : dayAndTime)[language].format(at)
+
 /** As short as it can be said today. */
 export const shortDate = (language: Language, at: number, now: number): string => {
   const then = new Date(at)

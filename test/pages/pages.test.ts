@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createCleartextMessage, enums, generateKey, revokeKey, sign } from 'openpgp'
+import { nearTime } from '../../web/layout.tsx'
 import { isPutOff, queueOf, Relay } from '../support/relay.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
 
@@ -867,7 +868,7 @@ test('a letter that waits is told of in Sent and listed with its reason; it can 
   assert.ok(lynx.page.size <= 6_000, String(lynx.page.size))
   assert.match(
     lynx.page.text,
-    /eve@far\.example ?\. Since \d\d:\d\d\. The last try failed: 450 4\.2\.0 Come back later\. Next try: \d\d:\d\d\./,
+    /eve@far\.example ?\. Since (\d+ \w+, )?\d\d:\d\d\. The last try failed: 450 4\.2\.0 Come back later\. Next try: (\d+ \w+, )?\d\d:\d\d\./,
   )
   assert.ok(!lynx.page.text.includes('to11@'))
   await lynx.follow('Older')
@@ -894,7 +895,7 @@ test('a letter that waits is told of in Sent and listed with its reason; it can 
 
   await send('fay@far.example', { hold_s: 600 })
   await lynx.go('/q')
-  assert.match(lynx.page.text, /fay@far\.example ?\. It leaves at \d\d:\d\d\./)
+  assert.match(lynx.page.text, /fay@far\.example ?\. It leaves at (\d+ \w+, )?\d\d:\d\d\./)
   await lynx.press('Take back')
   assert.match(lynx.page.happened, /^The letter did not leave: it is in Drafts again/)
   assert.match((await lynx.go('/f/drafts')).text, /fay@far\.example/)
@@ -1149,6 +1150,13 @@ test('Each page names the zone of its times, and so does what is quoted to someb
   assert.ok(lynx.page.value('text').includes(` (${timeZone}), `))
   await lynx.go('/c?fw=1')
   assert.match(lynx.page.value('text'), /Date: .*\d\d:\d\d \(.+\)$/m)
+})
+
+test('A time near now keeps its hour on the other side of midnight, in both languages', () => {
+  const late = new Date(2026, 10, 28, 23, 58).getTime()
+  assert.equal(nearTime('en', late, late), '23:58')
+  assert.match(nearTime('en', late + 10 * 60_000, late), /^29 Nov.* 00:08$/)
+  assert.match(nearTime('ja', late + 10 * 60_000, late), /^11月29日 0?0:08$/)
 })
 
 test('A name hides no address: it is cut, the address is whole; one that looks like an address comes after it', async (t) => {

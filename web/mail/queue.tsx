@@ -11,11 +11,11 @@ import {
   Hidden,
   idOf,
   Links,
+  nearTime,
   type PageContext,
   type PageEnv,
   sentenceOf,
   sessionOf,
-  shortDate,
   show,
   wholeAddress,
   wordsOf,
@@ -37,7 +37,7 @@ export const queuePages = (needs: Needs) => {
     const before = idOf(c.req.query('before')) || null
     const found = await outbox.waiting(sessionOf(c).user.id, { before, limit: rows + 1 })
     const mails = found.slice(0, rows)
-    const when = (at: number) => shortDate(visit.language, at, clock())
+    const when = (at: number) => nearTime(visit.language, at, clock())
     return show(c, needs, {
       title: words.queue,
       current: 'more',
