@@ -6,19 +6,20 @@ import type { Refusal } from '../server/ground/refusal.ts'
 import { loginPages } from './account/login.tsx'
 import { setupPages } from './account/setup.tsx'
 import { terminalPages } from './account/terminals.tsx'
+import { show, style } from './frame.tsx'
 import { approvalPages } from './key/approval.tsx'
 import { passkeyPages } from './key/passkeys.tsx'
 import { passphrasePages } from './key/passphrase.tsx'
 import { keyWindows, unlockPages } from './key/unlock.tsx'
-import { type PageContext, type PageEnv, sentenceOf, show, style, wordsOf } from './layout.tsx'
 import { composePages } from './mail/compose.tsx'
 import { correspondentPages } from './mail/correspondents.tsx'
 import { mailboxPages } from './mail/mailbox.tsx'
 import { messagePages } from './mail/message.tsx'
 import { queuePages } from './mail/queue.tsx'
+import { type PageContext, type PageEnv, sentenceOf, wordsOf } from './visit.ts'
 import { wordsIn } from './words.ts'
 
-export type { PageEnv } from './layout.tsx'
+export type { PageEnv } from './visit.ts'
 
 type NeedsOf<Factory extends (needs: never, ...rest: never[]) => unknown> = Parameters<Factory>[0]
 type Needs = NeedsOf<typeof loginPages> &

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createCleartextMessage, enums, generateKey, revokeKey, sign } from 'openpgp'
-import { nearTime } from '../../web/layout.tsx'
+import { nearTime } from '../../web/text.ts'
 import { isPutOff, queueOf, Relay } from '../support/relay.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
 

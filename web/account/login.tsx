@@ -8,26 +8,12 @@ import { type RefusalCode, refusalOf } from '../../server/ground/refusal.ts'
 import type { Opens } from '../../server/keys/passkeys.ts'
 import type { ParkedForms } from '../../server/people/parked-forms.ts'
 import type { Users } from '../../server/people/users.ts'
+import { Button, Field, Form, Hidden, Links } from '../forms.tsx'
+import { type Content, type FrameNeeds, show } from '../frame.tsx'
 import { assertedOf, PasskeyForm, type PasskeyNeeds } from '../key/passkey-form.tsx'
 import { lockKey, type UseOfKey } from '../key/unlock.tsx'
-import {
-  Button,
-  type Content,
-  Field,
-  Form,
-  type FrameNeeds,
-  Hidden,
-  Links,
-  ownPath,
-  type PageContext,
-  type PageEnv,
-  pathOf,
-  sentenceOf,
-  sessionOf,
-  show,
-  wordsOf,
-} from '../layout.tsx'
 import { parkedLetterOf } from '../mail/compose.tsx'
+import { ownPath, type PageContext, type PageEnv, pathOf, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 
 type Needs = FrameNeeds & PasskeyNeeds & { parkedForms: ParkedForms; users: Users }
 

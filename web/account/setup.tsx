@@ -5,18 +5,10 @@ import { refusalOf } from '../../server/ground/refusal.ts'
 import type { ParkedForms } from '../../server/people/parked-forms.ts'
 import type { Users } from '../../server/people/users.ts'
 import type { Setup } from '../../server/setup.ts'
+import { Field, Form, Links } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
 import { RecoveryCode } from '../key/passphrase.tsx'
-import {
-  Field,
-  Form,
-  type FrameNeeds,
-  Links,
-  type PageContext,
-  type PageEnv,
-  sentenceOf,
-  show,
-  wordsOf,
-} from '../layout.tsx'
+import { type PageContext, type PageEnv, sentenceOf, wordsOf } from '../visit.ts'
 
 type Needs = FrameNeeds & {
   isTooShort(secret: string): boolean

@@ -1,22 +1,10 @@
 /** Where the user is logged in, and every use of the key: to see what one did not do oneself, and to end it. */
 import { Hono } from 'hono'
 import type { Session } from '../../server/people/sessions.ts'
-import {
-  Button,
-  didOf,
-  Form,
-  type FrameNeeds,
-  Hidden,
-  idOf,
-  Links,
-  moment,
-  oneLine,
-  type PageEnv,
-  sessionOf,
-  shortDate,
-  show,
-  wordsOf,
-} from '../layout.tsx'
+import { Button, Form, Hidden, Links } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
+import { moment, oneLine, shortDate } from '../text.ts'
+import { didOf, idOf, type PageEnv, sessionOf, wordsOf } from '../visit.ts'
 import type { Words } from '../words.ts'
 
 type Needs = FrameNeeds

@@ -6,21 +6,10 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { refusalOf } from '../../server/ground/refusal.ts'
-import {
-  Button,
-  didOf,
-  Field,
-  Form,
-  type FrameNeeds,
-  Hidden,
-  type PageContext,
-  type PageEnv,
-  sentenceOf,
-  sessionOf,
-  show,
-  timeOf,
-  wordsOf,
-} from '../layout.tsx'
+import { Button, Field, Form, Hidden } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
+import { timeOf } from '../text.ts'
+import { didOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 import { assertedOf, isUnproved, PasskeyForm, type PasskeyNeeds, proofOf } from './passkey-form.tsx'
 import { qrImage } from './qr-image.ts'
 import { type KeyWindows, type UseOfKey, Waiting, type Wanted, wantedOf, waysOut } from './unlock.tsx'

@@ -6,7 +6,7 @@ import type { Child } from 'hono/jsx'
 import type { Form as Fields, Visit } from '../../server/doors/visit.ts'
 import type { Config } from '../../server/ground/config.ts'
 import type { Passkeys, Proof } from '../../server/keys/passkeys.ts'
-import { Form } from '../layout.tsx'
+import { Form } from '../forms.tsx'
 import type { Words } from '../words.ts'
 
 export type PasskeyNeeds = { config: Pick<Config, 'passkeyWithoutPrf'>; passkeys: Passkeys }

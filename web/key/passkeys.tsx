@@ -7,21 +7,10 @@ import type { Child } from 'hono/jsx'
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Passkey } from '../../server/keys/passkeys.ts'
 import type { Session } from '../../server/people/sessions.ts'
-import {
-  Button,
-  didOf,
-  Field,
-  Form,
-  type FrameNeeds,
-  oneLine,
-  type PageContext,
-  type PageEnv,
-  sentenceOf,
-  sessionOf,
-  shortDate,
-  show,
-  wordsOf,
-} from '../layout.tsx'
+import { Button, Field, Form } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
+import { oneLine, shortDate } from '../text.ts'
+import { didOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 import { capital } from '../words.ts'
 import {
   assertedOf,

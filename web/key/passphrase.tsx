@@ -7,20 +7,9 @@ import type { Child } from 'hono/jsx'
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Keyrings } from '../../server/keys/keyrings.ts'
 import type { Users } from '../../server/people/users.ts'
-import {
-  Button,
-  didOf,
-  Field,
-  Form,
-  type FrameNeeds,
-  Links,
-  type PageContext,
-  type PageEnv,
-  sentenceOf,
-  sessionOf,
-  show,
-  wordsOf,
-} from '../layout.tsx'
+import { Button, Field, Form, Links } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
+import { didOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 import type { Words } from '../words.ts'
 import { isUnproved, openingPasskeys, PasskeyForm, type PasskeyNeeds, proofOf } from './passkey-form.tsx'
 

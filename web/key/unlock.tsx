@@ -6,23 +6,10 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { type Holder, type Refusal, refusalOf } from '../../server/ground/refusal.ts'
-import {
-  Button,
-  Field,
-  Form,
-  type FrameNeeds,
-  Hidden,
-  moment,
-  oneLine,
-  ownPath,
-  type PageContext,
-  type PageEnv,
-  pathOf,
-  sentenceOf,
-  sessionOf,
-  show,
-  wordsOf,
-} from '../layout.tsx'
+import { Button, Field, Form, Hidden } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
+import { moment, oneLine } from '../text.ts'
+import { ownPath, type PageContext, type PageEnv, pathOf, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 import { assertedOf, PasskeyForm, type PasskeyNeeds } from './passkey-form.tsx'
 
 type Needs = FrameNeeds & PasskeyNeeds

@@ -13,28 +13,11 @@ import type { Letter, Letters, Written } from '../../server/mail/letters.ts'
 import type { Listed, Mailboxes } from '../../server/mail/mailboxes.ts'
 import type { Reading } from '../../server/mail/reading.ts'
 import type { ParkedForms } from '../../server/people/parked-forms.ts'
+import { Button, Field, Form, Hidden } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
 import { type KeyWindows, lockKey, type Wanted, wantedPath } from '../key/unlock.tsx'
-import {
-  Button,
-  Field,
-  Form,
-  type FrameNeeds,
-  Hidden,
-  hasAddressLooks,
-  idOf,
-  moment,
-  oneLine,
-  type PageContext,
-  type PageEnv,
-  readable,
-  sentenceOf,
-  sessionOf,
-  show,
-  sizeOf,
-  wholeAddress,
-  wordsOf,
-  zone,
-} from '../layout.tsx'
+import { hasAddressLooks, moment, oneLine, readable, sizeOf, wholeAddress, zone } from '../text.ts'
+import { idOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 
 type Needs = FrameNeeds & {
   letters: Letters

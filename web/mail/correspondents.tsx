@@ -9,24 +9,11 @@ import type { Correspondents, OfferedKey } from '../../server/mail/correspondent
 import type { Reading } from '../../server/mail/reading.ts'
 import type { ParkedForms } from '../../server/people/parked-forms.ts'
 import type { User } from '../../server/people/users.ts'
+import { Button, Form, Hidden } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
 import { type KeyWindows, wantedPath } from '../key/unlock.tsx'
-import {
-  Button,
-  didOf,
-  Form,
-  type FrameNeeds,
-  grouped,
-  Hidden,
-  idOf,
-  moment,
-  oneLine,
-  type PageContext,
-  type PageEnv,
-  sentenceOf,
-  sessionOf,
-  show,
-  wordsOf,
-} from '../layout.tsx'
+import { grouped, moment, oneLine } from '../text.ts'
+import { didOf, idOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 import { mayBeKey } from './message.tsx'
 
 type Needs = FrameNeeds & {

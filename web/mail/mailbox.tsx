@@ -8,28 +8,11 @@ import type { CountedFolder, Listed, Mailboxes } from '../../server/mail/mailbox
 import type { Outbox } from '../../server/mail/outbox.ts'
 import type { Quota } from '../../server/people/quota.ts'
 import { LanguageChoice } from '../account/login.tsx'
+import { Button, Field, Form, Hidden, Links } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
 import { unseen } from '../key/unlock.tsx'
-import {
-  Button,
-  didOf,
-  Field,
-  Form,
-  type FrameNeeds,
-  Hidden,
-  hasAddressLooks,
-  idOf,
-  Links,
-  oneLine,
-  type PageContext,
-  type PageEnv,
-  sentenceOf,
-  sessionOf,
-  shortDate,
-  show,
-  sizeOf,
-  wholeAddress,
-  wordsOf,
-} from '../layout.tsx'
+import { hasAddressLooks, oneLine, shortDate, sizeOf, wholeAddress } from '../text.ts'
+import { didOf, idOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 
 type Needs = FrameNeeds & { mailboxes: Mailboxes; outbox: Outbox; quota: Quota }
 

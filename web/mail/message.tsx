@@ -10,31 +10,11 @@ import type { Part } from '../../server/locked/reader/rendering.ts'
 import type { Signature } from '../../server/locked/reader/signatures.ts'
 import type { Mailboxes } from '../../server/mail/mailboxes.ts'
 import type { Reading, ReadMessage } from '../../server/mail/reading.ts'
+import { Button, Form, Links, Paragraphs } from '../forms.tsx'
+import { type FrameNeeds, type KeyHere, show } from '../frame.tsx'
 import { type KeyWindows, unseen, type Wanted, wantedPath } from '../key/unlock.tsx'
-import {
-  Button,
-  dayOf,
-  didOf,
-  Form,
-  type FrameNeeds,
-  grouped,
-  idOf,
-  type KeyHere,
-  Links,
-  moment,
-  oneLine,
-  type PageContext,
-  type PageEnv,
-  Paragraphs,
-  personIn,
-  readable,
-  sentenceOf,
-  sessionOf,
-  show,
-  sizeOf,
-  wholeAddress,
-  wordsOf,
-} from '../layout.tsx'
+import { dayOf, grouped, moment, oneLine, personIn, readable, sizeOf, wholeAddress } from '../text.ts'
+import { didOf, idOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 import type { Words } from '../words.ts'
 
 type Needs = FrameNeeds & { mailboxes: Mailboxes; reading: Reading }

@@ -3,23 +3,10 @@ import { Hono } from 'hono'
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Letters } from '../../server/mail/letters.ts'
 import type { Outbox, Waiting } from '../../server/mail/outbox.ts'
-import {
-  Button,
-  didOf,
-  Form,
-  type FrameNeeds,
-  Hidden,
-  idOf,
-  Links,
-  nearTime,
-  type PageContext,
-  type PageEnv,
-  sentenceOf,
-  sessionOf,
-  show,
-  wholeAddress,
-  wordsOf,
-} from '../layout.tsx'
+import { Button, Form, Hidden, Links } from '../forms.tsx'
+import { type FrameNeeds, show } from '../frame.tsx'
+import { nearTime, wholeAddress } from '../text.ts'
+import { didOf, idOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 import type { Words } from '../words.ts'
 
 type Needs = FrameNeeds & { letters: Letters; outbox: Outbox }
