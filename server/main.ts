@@ -20,6 +20,7 @@ import { Approvals } from './keys/approvals.ts'
 import { Keyrings } from './keys/keyrings.ts'
 import { Passkeys } from './keys/passkeys.ts'
 import { CryptoPool } from './locked/crypto-pool.ts'
+import { Acquaintances } from './mail/acquaintances.ts'
 import { Contents } from './mail/contents.ts'
 import { Correspondents } from './mail/correspondents.ts'
 import { Letters } from './mail/letters.ts'
@@ -90,6 +91,7 @@ export const openServices = async (
   const quota = new Quota({ db, config })
   const mailboxes = new Mailboxes({ db, clock, pool, contents, quota })
   const correspondents = new Correspondents({ db, clock, pool, users, keyrings })
+  const acquaintances = new Acquaintances({ correspondents, mailboxes })
   const reading = new Reading({ mailboxes, correspondents, allowances, pool })
   const outbox = new Outbox({ db, clock, config, users, mailboxes, contents, quota, log })
   const numbers = new LetterNumbers({ db, clock, secret })
@@ -127,6 +129,7 @@ export const openServices = async (
     letters,
     numbers,
     correspondents,
+    acquaintances,
     outbox,
     parkedForms,
     guesses,

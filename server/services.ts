@@ -9,6 +9,7 @@ import type { Approvals } from './keys/approvals.ts'
 import type { Keyrings } from './keys/keyrings.ts'
 import type { Passkeys } from './keys/passkeys.ts'
 import type { CryptoPool } from './locked/crypto-pool.ts'
+import type { Acquaintances } from './mail/acquaintances.ts'
 import type { Contents } from './mail/contents.ts'
 import type { Correspondents } from './mail/correspondents.ts'
 import type { Letters } from './mail/letters.ts'
@@ -46,6 +47,7 @@ export type Services = {
   letters: Letters
   numbers: LetterNumbers
   correspondents: Correspondents
+  acquaintances: Acquaintances
   outbox: Outbox
   parkedForms: ParkedForms
   guesses: Guesses

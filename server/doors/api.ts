@@ -334,7 +334,9 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
     .get('/addresses', async (c) => {
       const { session } = await authenticated(c)
-      return c.json({ addresses: await letters.suggestions(session.user, c.req.query('q') ?? '') })
+      return c.json({
+        addresses: await services.acquaintances.suggestions(session.user, c.req.query('q') ?? ''),
+      })
     })
     .post('/recipients', async (c) => {
       const { session } = await authenticated(c)

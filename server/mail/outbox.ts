@@ -13,18 +13,13 @@
  * Its sender sees what waits, may have it tried at once, and may give it up; only what is on its way just then is left
  * alone. `last_error` tells the two apart: it is null while a row is at work, and says why from when it was put off.
  */
-import { isAscii } from 'node:buffer'
-import { randomUUID } from 'node:crypto'
-import { Readable } from 'node:stream'
-import { setImmediate as others } from 'node:timers/promises'
 import { and, asc, count, desc, eq, isNotNull, isNull, lt, lte, min, or, sql } from 'drizzle-orm'
-import SMTPConnection, { type SMTPError } from 'nodemailer/lib/smtp-connection'
+import type { SMTPError } from 'nodemailer/lib/smtp-connection'
 import type { Logger } from 'pino'
 import type { Clock } from '../ground/clock.ts'
-import { type Config, isLoopback } from '../ground/config.ts'
+import type { Config } from '../ground/config.ts'
 import { type Database, immediate, outbox } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
-import { storedPieceOctets } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { writeTurn } from '../ground/write-turn.ts'
 import type { Quota } from '../people/quota.ts'
@@ -32,6 +27,8 @@ import { recipientOf } from '../people/recipients.ts'
 import { mailAddress, type User, type Users } from '../people/users.ts'
 import type { Contents } from './contents.ts'
 import type { Mailboxes } from './mailboxes.ts'
+import { judged, sendThrough, withCleanLines } from './relay.ts'
+import { undeliverable } from './reports.ts'
 
 export type Outgoing = {
   userId: number
@@ -580,207 +577,6 @@ const asSeen = (row: typeof outbox.$inferSelect, now: number): Waiting => {
     why: lastError,
     state: messageId !== null ? 'held' : isAtWork ? 'sending' : 'waiting',
     copyId: messageId,
-  }
-}
-
-/**
- * Sends one mail through the relay. TLS is required and its certificate checked, unless the relay is on this machine.
- *
- * @returns what the relay said of the recipients it refused; it has taken the mail for the others
- * @throws SMTPError if nobody got it
- */
-const sendThrough = async (
-  relay: URL,
-  hostname: string,
-  mail: { sender: string; recipients: string[]; octets: Uint8Array },
-  signal: AbortSignal,
-): Promise<SMTPError[]> => {
-  const host = relay.hostname.replace(/^\[|\]$/g, '')
-  const secure = relay.protocol === 'smtps:'
-  const connection = new SMTPConnection({
-    host,
-    port: Number(relay.port) || (secure ? 465 : 587),
-    secure,
-    requireTLS: !secure && !isLoopback(host),
-    ignoreTLS: isLoopback(host),
-    name: hostname,
-    connectionTimeout: 30_000,
-    logger: false,
-  })
-  const { promise, resolve, reject } = Promise.withResolvers<SMTPError[]>()
-  const step = (next: () => void) => (error?: Error | null) => (error ? reject(error) : next())
-  const octets = Buffer.from(mail.octets)
-  const send = () =>
-    connection.send(
-      {
-        from: mail.sender || false,
-        to: mail.recipients,
-        size: octets.length,
-        use8BitMime: !isAscii(octets),
-      },
-      Readable.from(octetsInTurns(octets)),
-      (error, info) => (error ? reject(error) : resolve(info.rejectedErrors ?? [])),
-    )
-  const logIn = () => {
-    const user = decodeURIComponent(relay.username)
-    if (user) connection.login({ user, pass: decodeURIComponent(relay.password) }, step(send))
-    else send()
-  }
-  connection.on('error', reject)
-  const abort = () => reject(signal.reason)
-  signal.addEventListener('abort', abort)
-  try {
-    signal.throwIfAborted()
-    connection.connect(step(logIn))
-    const rejected = await promise
-    connection.quit()
-    return rejected
-  } finally {
-    signal.removeEventListener('abort', abort)
-    connection.close()
-  }
-}
-
-/**
- * Whether it is worth trying again. Only what the relay says of this mail and its recipients can be final; that it
- * wants a log-in or better TLS is the operator's matter.
- */
-const judged = (
-  error: SMTPError,
-): { state: 'later'; why: string } | { state: 'failed'; why: string; status: string } => {
-  const ofMail = ['MAIL FROM', 'RCPT TO', 'DATA'].includes(error.command ?? '')
-  const why = printable((ofMail && error.response) || error.message)
-  const [, status] = why.match(/^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/) ?? []
-  if (ofMail && error.responseCode && error.responseCode >= 500 && error.responseCode !== 530)
-    return { state: 'failed', why, status: status?.startsWith('5') ? status : '5.0.0' }
-  if (error.code === 'EMESSAGE' && !error.responseCode) return { state: 'failed', why, status: '5.3.4' } // larger than its SIZE
-  if (error.code === 'EENVELOPE' && error.command === 'API') return { state: 'failed', why, status: '5.1.3' }
-  return { state: 'later', why }
-}
-
-/** A delivery status notification (RFC 3464, RFC 6522), with the header of the mail but not its text. */
-const undeliverable = (
-  row: Row,
-  failed: { address: string; why: string; status: string }[],
-  { hostname, now }: { hostname: string; now: number },
-): Uint8Array => {
-  const boundary = `report-${randomUUID()}`
-  const header = headerOf(row.octets)
-  const [, messageId] =
-    header.toString('latin1').match(/^message-id:[ \t]*(<[!-;=?-~]{1,250}>)[ \t]*$/im) ?? []
-  const date = (at: number) => new Date(at).toUTCString().replace('GMT', '+0000')
-  const text = [
-    'Return-Path: <>',
-    `Date: ${date(now)}`,
-    `From: Mail delivery <MAILER-DAEMON@${row.sender.slice(row.sender.lastIndexOf('@') + 1)}>`,
-    `To: <${row.sender}>`,
-    'Subject: Your mail could not be delivered',
-    `Message-ID: <${randomUUID()}@${hostname}>`,
-    ...(messageId ? [`In-Reply-To: ${messageId}`, `References: ${messageId}`] : []),
-    'Auto-Submitted: auto-replied', // RFC 3834 §5
-    'MIME-Version: 1.0',
-    `Content-Type: multipart/report; report-type=delivery-status; boundary="${boundary}"`,
-    '',
-    `--${boundary}`,
-    'Content-Type: text/plain; charset=utf-8',
-    'Content-Transfer-Encoding: 8bit',
-    '',
-    'Your mail could not be delivered to',
-    '',
-    ...failed.map(({ address, why }) => `${address}: ${why}`),
-    '',
-    'It will not be tried again. The header of your mail is attached.',
-    '',
-    `--${boundary}`,
-    'Content-Type: message/delivery-status',
-    '',
-    `Reporting-MTA: dns; ${hostname}`,
-    `Arrival-Date: ${date(row.createdAt)}`,
-    '',
-    ...failed.flatMap(({ address, why, status }) => [
-      `Final-Recipient: ${typedAddress(address)}`,
-      'Action: failed',
-      `Status: ${status}`,
-      `Diagnostic-Code: ${/^\d{3}[ -]/.test(why) ? 'smtp' : 'x-wafer'}; ${why}`,
-      '',
-    ]),
-    `--${boundary}`,
-    'Content-Type: text/rfc822-headers',
-    'Content-Transfer-Encoding: 8bit',
-    '',
-    '',
-  ].join('\r\n')
-  return Buffer.concat([Buffer.from(text), header, Buffer.from(`\r\n--${boundary}--\r\n`)])
-}
-
-/** The header with its last CRLF; what is unreasonably long is cut after a line. */
-const headerOf = (octets: Buffer) => {
-  const end = octets.indexOf('\r\n\r\n')
-  if (end !== -1 && end < 65_536) return octets.subarray(0, end + 2)
-  return octets.subarray(0, Math.max(0, octets.lastIndexOf('\r\n', 65_536) + 2))
-}
-
-/** RFC 3464 §2.3.2; letters beyond ASCII as in RFC 6533 §3. */
-const typedAddress = (address: string) =>
-  /^[\x20-\x7e]*$/.test(address)
-    ? `rfc822; ${address}`
-    : `utf-8; ${[...address].map((letter) => (letter > '~' ? `\\x{${letter.codePointAt(0)!.toString(16).toUpperCase()}}` : letter)).join('')}`
-
-/** A peer's words, harmless in a log and in a header field. */
-const printable = (text: string) =>
-  text
-    .replace(/[^\x20-\x7e]+/g, ' ')
-    .trim()
-    .slice(0, 400)
-
-/**
- * Each line end as CRLF, and no NUL (RFC 5321 §2.3.8, RFC 6152 §2): a server that takes a lone CR or LF for a line end, or
- * drops a NUL, would see the end of data where we do not (SMTP smuggling). The dots are doubled after this.
- */
-const withCleanLines = async (octets: Uint8Array): Promise<Uint8Array> => {
-  const clean: Buffer[] = []
-  let wasClean = true
-  for (const [place, piece] of linesOf(octets).entries()) {
-    if (place > 0) await others()
-    if (hasCleanLines(piece)) clean.push(piece)
-    else {
-      wasClean = false
-      const text = piece.toString('latin1').replaceAll('\0', '')
-      clean.push(Buffer.from(text.replace(/\r\n?|\n/g, '\r\n'), 'latin1'))
-    }
-  }
-  return wasClean ? octets : Buffer.concat(clean)
-}
-
-/** What we composed is clean; to look costs less memory than to mend. */
-const hasCleanLines = (octets: Buffer): boolean => {
-  let before = 0
-  for (const octet of octets) {
-    if (octet === 0 || (octet === LF) !== (before === CR)) return false
-    before = octet
-  }
-  return before !== CR
-}
-
-/** Pieces for one turn each; none ends between a CR and its LF, which a NUL may part. */
-const linesOf = (octets: Uint8Array): Buffer[] => {
-  const whole = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)
-  const pieces: Buffer[] = []
-  for (let at = 0, end = 0; at < whole.length; at = end) {
-    end = at + storedPieceOctets
-    while (end < whole.length && (whole[end - 1] === CR || whole[end - 1] === 0)) end += 1
-    pieces.push(whole.subarray(at, end))
-  }
-  return pieces
-}
-
-const [CR, LF] = [0x0d, 0x0a]
-
-/** A mail for a connection, which doubles the dots of what it gets in one turn. */
-async function* octetsInTurns(octets: Buffer) {
-  for (let at = 0; at < octets.length; at += storedPieceOctets) {
-    yield octets.subarray(at, at + storedPieceOctets)
-    await others()
   }
 }
 
