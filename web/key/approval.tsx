@@ -12,7 +12,7 @@ import { timeOf } from '../text.ts'
 import { didOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 import { assertedOf, isUnproved, PasskeyForm, type PasskeyNeeds, proofOf } from './passkey-form.tsx'
 import { qrImage } from './qr-image.ts'
-import { type KeyWindows, type UseOfKey, Waiting, type Wanted, wantedOf, waysOut } from './unlock.tsx'
+import { type KeyWindows, type UseOfKey, Waiting, type Wanted, wantedOf, waysOut } from './windows.tsx'
 
 type Needs = FrameNeeds & PasskeyNeeds
 

@@ -10,7 +10,7 @@ import type { Quota } from '../../server/people/quota.ts'
 import { LanguageChoice } from '../account/login.tsx'
 import { Button, Field, Form, Hidden, Links } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
-import { unseen } from '../key/unlock.tsx'
+import { unseen } from '../key/windows.tsx'
 import { hasAddressLooks, oneLine, shortDate, sizeOf, wholeAddress } from '../text.ts'
 import { didOf, idOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 
