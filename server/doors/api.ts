@@ -6,6 +6,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { parsedHereOctets } from '../ground/limits.ts'
+import { delayInWords } from '../ground/reasons.ts'
 import { type Holder, Refusal, type RefusalCode, refusalOf } from '../ground/refusal.ts'
 import { lockedRefusal } from '../ground/write-turn.ts'
 import type { Allowance } from '../keys/allowances.ts'
@@ -316,7 +317,7 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
         to,
         since: since === null ? null : time(since),
         next_at: time(nextAt),
-        why,
+        why: why && delayInWords(why),
         held: state === 'held',
         sending: state === 'sending',
       }))

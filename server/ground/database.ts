@@ -20,6 +20,7 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core'
 import { root } from './places.ts'
+import type { Delay } from './reasons.ts'
 
 const bytes = customType<{ data: Uint8Array; driverData: Buffer }>({
   dataType: () => 'blob',
@@ -460,7 +461,7 @@ export const outbox = sqliteTable(
     createdAt: integer('created_at').notNull(),
     nextAt: integer('next_at').notNull(),
     /** Why it did not leave when it was tried last; null if it was not, and while it is being tried. */
-    lastError: text('last_error'),
+    lastError: text('last_error', { mode: 'json' }).$type<Delay>(),
     /** The copy in Sent of a letter that can be taken back: null from when the first of its mails is claimed. */
     messageId: integer('message_id').references(() => messages.id, { onDelete: 'set null' }),
   },

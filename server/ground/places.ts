@@ -8,5 +8,8 @@ const withPackage = (folder: string): string => {
   return withPackage(dirname(folder))
 }
 
-/** The folder of the checkout or of the installed package, from the source files as from the bundle in dist/. */
-export const root = withPackage(import.meta.dirname)
+/**
+ * The folder of the checkout or of the installed package, from the source files as from the bundle in dist/. The
+ * program that writes migrations loads the tables as CommonJS, which knows no file of its own, in the checkout's folder.
+ */
+export const root = withPackage(import.meta.dirname ?? process.cwd())

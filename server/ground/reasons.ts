@@ -1,5 +1,5 @@
 /**
- * Every reason for which something is refused: the code that programs go by, and the English sentence that pages, API,
+ * Why a mail waits, and every reason for which something is refused: the code that programs go by, and the English sentence that pages, API,
  * terminal and scripts say. Pages in another language have a table of their own with the same reasons
  * (web/words/refusals-ja.ts), which does not compile until it is complete. A sentence says what happened and what to
  * do; no secrets, no internals. Decisions go by reason or code, never by wording.
@@ -48,6 +48,30 @@ export type Weakness =
   | { kind: 'dsa-or-elgamal' | 'curve-of-version-4' }
   | { kind: 'rsa'; bits: number }
   | { kind: 'curve'; curve: string }
+
+/**
+ * Why a mail did not leave when it was tried. `text` is one harmless line: what the relay answered, or what became of the
+ * connection to it; `codes` are the database's.
+ */
+export type Delay =
+  | { kind: 'relay-answered' | 'relay-failed'; text: string }
+  | { kind: 'mailbox-full' | 'no-relay' }
+  | { kind: 'mailbox-unwritable'; codes: string[] }
+
+/** As the part of a sentence, or as a line of its own. */
+export const delayInWords = (delay: Delay): string => {
+  switch (delay.kind) {
+    case 'relay-answered':
+    case 'relay-failed':
+      return delay.text
+    case 'mailbox-full':
+      return 'The mailbox is full'
+    case 'mailbox-unwritable':
+      return ['The mailbox cannot be written', delay.codes.join(', ')].filter(Boolean).join(': ')
+    case 'no-relay':
+      return 'No relay is set'
+  }
+}
 
 /** As the date stands in English sentences. */
 export const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10)

@@ -20,6 +20,7 @@ import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { type Database, immediate, outbox } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
+import type { Delay } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { writeTurn } from '../ground/write-turn.ts'
 import type { Quota } from '../people/quota.ts'
@@ -28,7 +29,7 @@ import { mailAddress, type User, type Users } from '../people/users.ts'
 import type { Contents } from './contents.ts'
 import type { Mailboxes } from './mailboxes.ts'
 import { judged, sendThrough, withCleanLines } from './relay.ts'
-import { undeliverable } from './reports.ts'
+import { type Failure, undeliverable } from './reports.ts'
 
 export type Outgoing = {
   userId: number
@@ -50,8 +51,8 @@ export type Waiting = {
   since: number | null
   /** When it is tried next. */
   nextAt: number
-  /** Why it did not leave when it was tried last: words of the relay, or ours; null if it was not. */
-  why: string | null
+  /** Why it did not leave when it was tried last; null if it was not. */
+  why: Delay | null
   /** `held`: can still be taken back; `sending`: a process is at work on it. */
   state: 'held' | 'sending' | 'waiting'
   /** Of a held one, the letter's copy in Sent. */
@@ -61,9 +62,9 @@ export type Waiting = {
 type Row = typeof outbox.$inferSelect & { octets: Buffer }
 type Outcome = { address: string } & (
   | { state: 'delivered' }
-  | { state: 'later'; why: string }
+  | { state: 'later'; why: Delay }
   /** `status` is an enhanced status code (RFC 3463). */
-  | { state: 'failed'; why: string; status: string }
+  | { state: 'failed'; why: Failure; status: string }
 )
 
 const minuteMs = 60_000
@@ -73,7 +74,8 @@ const giveUpMs = 3 * 24 * 60 * minuteMs
 const claimMs = 15 * minuteMs
 const sendMs = 10 * minuteMs
 const lanes = 3
-const mailboxFull = 'The mailbox is full'
+const mailboxFull: Delay = { kind: 'mailbox-full' }
+const mailboxUnwritable = (codes: string[]): Delay => ({ kind: 'mailbox-unwritable', codes })
 /** Other processes put mail into the same queue. */
 const pollMs = 10_000
 
@@ -175,7 +177,7 @@ export class Outbox {
       const tried = {
         nextAt: now + minuteMs,
         attempts: 1,
-        lastError: deliver ? mailboxFull : 'The mailbox cannot be written',
+        lastError: deliver ? mailboxFull : mailboxUnwritable([]),
       }
       const wait = waiting.length === 0 ? { nextAt: now, attempts: 0 } : tried
       const id = this.#enqueue({ ...mail, contentId, size, recipients: queued, ...wait })
@@ -316,7 +318,7 @@ export class Outbox {
     }, immediate)
     if (!row) throw await this.#whyNot(userId, id)
     const octets = row.contentId === null ? Buffer.alloc(0) : await this.#contents.read(row.contentId)
-    const why = `Its sender gave it up${row.lastError === null ? '' : ` (${row.lastError})`}`
+    const why: Failure = { kind: 'given-up', after: row.lastError }
     const given = (JSON.parse(row.recipients) as string[]).map((address) => ({
       ...{ address, why, status: '5.0.0' },
       state: 'failed' as const,
@@ -468,7 +470,7 @@ export class Outbox {
       const recipient = await this.#recipientOf(address)
       if (recipient === 'elsewhere') outside.push(address)
       else if (recipient !== 'unknown') local.push({ address, user: recipient })
-      else outcomes.push({ address, state: 'failed', status: '5.1.1', why: 'There is no such mailbox here' })
+      else outcomes.push({ address, state: 'failed', status: '5.1.1', why: { kind: 'no-such-mailbox' } })
     }
     if (local.length > 0) outcomes.push(...(await this.#attemptLocal(row, local)))
     if (outside.length > 0) outcomes.push(...(await this.#attemptRelay(row, outside)))
@@ -490,14 +492,14 @@ export class Outbox {
           : { address, state: 'delivered' },
       )
     } catch (error) {
-      const why = `The mailbox cannot be written: ${codesOf(error).join(', ')}`
+      const why = mailboxUnwritable(codesOf(error))
       return local.map(({ address }) => ({ address, state: 'later', why }))
     }
   }
 
   async #attemptRelay(row: Row, recipients: string[]): Promise<Outcome[]> {
     const { relay } = this.#config
-    if (!relay) return recipients.map((address) => ({ address, state: 'later', why: 'No relay is set' }))
+    if (!relay) return recipients.map((address) => ({ address, state: 'later', why: { kind: 'no-relay' } }))
     let rejected: SMTPError[]
     try {
       const signal = AbortSignal.any([this.#breakOff.signal, AbortSignal.timeout(sendMs)])
@@ -541,7 +543,7 @@ export class Outbox {
     size: number
     nextAt: number
     attempts?: number
-    lastError?: string
+    lastError?: Delay
     messageId?: number | null
   }): number {
     const { recipients, ...rest } = mail

@@ -5,6 +5,7 @@ import { setImmediate as others } from 'node:timers/promises'
 import SMTPConnection, { type SMTPError } from 'nodemailer/lib/smtp-connection'
 import { isLoopback } from '../ground/config.ts'
 import { storedPieceOctets } from '../ground/limits.ts'
+import type { Delay } from '../ground/reasons.ts'
 
 /**
  * Sends one mail through the relay. TLS is required and its certificate checked, unless the relay is on this machine.
@@ -64,16 +65,23 @@ export const sendThrough = async (
   }
 }
 
+type Judgement = { why: Delay } & (
+  | { state: 'later' }
+  /** `status` is an enhanced status code (RFC 3463). */
+  | { state: 'failed'; status: string }
+)
+
 /**
  * Whether it is worth trying again. Only what the relay says of this mail and its recipients can be final; that it
  * wants a log-in or better TLS is the operator's matter.
  */
-export const judged = (
-  error: SMTPError,
-): { state: 'later'; why: string } | { state: 'failed'; why: string; status: string } => {
+export const judged = (error: SMTPError): Judgement => {
   const ofMail = ['MAIL FROM', 'RCPT TO', 'DATA'].includes(error.command ?? '')
-  const why = printable((ofMail && error.response) || error.message)
-  const [, status] = why.match(/^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/) ?? []
+  const why: Delay =
+    ofMail && error.response
+      ? { kind: 'relay-answered', text: printable(error.response) }
+      : { kind: 'relay-failed', text: printable(error.message) }
+  const [, status] = why.text.match(/^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/) ?? []
   if (ofMail && error.responseCode && error.responseCode >= 500 && error.responseCode !== 530)
     return { state: 'failed', why, status: status?.startsWith('5') ? status : '5.0.0' }
   if (error.code === 'EMESSAGE' && !error.responseCode) return { state: 'failed', why, status: '5.3.4' } // larger than its SIZE

@@ -1,10 +1,14 @@
 /** Reports on mail that could not be delivered, for its sender. */
 import { randomUUID } from 'node:crypto'
+import { type Delay, delayInWords } from '../ground/reasons.ts'
+
+/** Why a recipient will not get a mail; what was put off too long failed for the reason of its last delay. */
+export type Failure = Delay | { kind: 'no-such-mailbox' } | { kind: 'given-up'; after: Delay | null }
 
 /** A delivery status notification (RFC 3464, RFC 6522), with the header of the mail but not its text. */
 export const undeliverable = (
   mail: { sender: string; createdAt: number; octets: Buffer },
-  failed: { address: string; why: string; status: string }[],
+  failed: { address: string; why: Failure; status: string }[],
   { hostname, now }: { hostname: string; now: number },
 ): Uint8Array => {
   const boundary = `report-${randomUUID()}`
@@ -30,7 +34,7 @@ export const undeliverable = (
     '',
     'Your mail could not be delivered to',
     '',
-    ...failed.map(({ address, why }) => `${address}: ${why}`),
+    ...failed.map(({ address, why }) => `${address}: ${failureInWords(why)}`),
     '',
     'It will not be tried again. The header of your mail is attached.',
     '',
@@ -44,7 +48,7 @@ export const undeliverable = (
       `Final-Recipient: ${typedAddress(address)}`,
       'Action: failed',
       `Status: ${status}`,
-      `Diagnostic-Code: ${/^\d{3}[ -]/.test(why) ? 'smtp' : 'x-wafer'}; ${why}`,
+      `Diagnostic-Code: ${why.kind === 'relay-answered' ? 'smtp' : 'x-wafer'}; ${failureInWords(why)}`,
       '',
     ]),
     `--${boundary}`,
@@ -54,6 +58,14 @@ export const undeliverable = (
     '',
   ].join('\r\n')
   return Buffer.concat([Buffer.from(text), header, Buffer.from(`\r\n--${boundary}--\r\n`)])
+}
+
+/** In English, like all of a report: other programs, and other people, read it too. */
+const failureInWords = (failure: Failure): string => {
+  if (failure.kind === 'no-such-mailbox') return 'There is no such mailbox here'
+  if (failure.kind !== 'given-up') return delayInWords(failure)
+  const { after } = failure
+  return `Its sender gave it up${after === null ? '' : ` (${delayInWords(after)})`}`
 }
 
 /** The header with its last CRLF; what is unreasonably long is cut after a line. */

@@ -1,7 +1,9 @@
 /** The arrows between modules, held to what the design says of them, and the ids that code and tests cite. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
-import { basename, dirname, join, normalize } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, normalize, relative } from 'node:path'
 import { test } from 'node:test'
 import { root } from '../support/places.ts'
 
@@ -194,6 +196,22 @@ test('Each table has one module that writes to it', () => {
     strays.filter(({ file, table }) => !(file === 'allowances.ts' && table === 'sessions')),
     [],
   )
+})
+
+test('The migrations are those of the tables: the next one would be empty', () => {
+  const out = mkdtempSync(join(tmpdir(), 'wafer-migrations-'))
+  try {
+    cpSync(join(root, 'migrations'), out, { recursive: true })
+    const tables = join(root, 'server/ground/database.ts')
+    const options = ['generate', '--dialect', 'sqlite', '--schema', tables, '--out', relative(root, out)]
+    const said = execFileSync(join(root, 'node_modules/.bin/drizzle-kit'), options, {
+      encoding: 'utf8',
+      cwd: root,
+    })
+    assert.match(said, /No schema changes/)
+  } finally {
+    rmSync(out, { recursive: true, force: true })
+  }
 })
 
 /** What comments and the names of tests say: there an S2000 is an id, and not a part of somebody's data. */

@@ -1,15 +1,9 @@
 /** The octets of mail are stored once for all who have it, go with the last of them, and count for each. */
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import Sqlite from 'better-sqlite3'
 import { sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/better-sqlite3'
-import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import { type Database, openDatabase } from '../../server/ground/database.ts'
-import { root } from '../support/places.ts'
+import { databaseBefore } from '../support/old-database.ts'
 import { problem, type World, world } from '../support/world.ts'
 
 const [ann, bob, cid] = ['ann@wafer.test', 'bob@wafer.test', 'cid@wafer.test'] as const
@@ -86,25 +80,8 @@ test('What a crash left between the octets and the mail goes when its lease ends
 })
 
 test('The mail, the queue and the index of a database of before come over, with what each user takes', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'wafer-before-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  cpSync(join(root, 'migrations'), join(folder, 'migrations'), { recursive: true })
-  const journal = join(folder, 'migrations', 'meta', '_journal.json')
-  const { entries, ...rest } = JSON.parse(readFileSync(journal, 'utf8'))
-  writeFileSync(
-    journal,
-    JSON.stringify({
-      ...rest,
-      entries: entries.slice(
-        0,
-        entries.findIndex(({ tag }: { tag: string }) => tag.endsWith('shared-contents')),
-      ),
-    }),
-  )
-  const file = join(folder, 'wafer.db')
-  const before = new Sqlite(file)
-  migrate(drizzle(before), { migrationsFolder: join(folder, 'migrations') })
-  before.exec(`
+  const file = databaseBefore(t, 'shared-contents', (before) => {
+    before.exec(`
     INSERT INTO users VALUES (1, 'ann@wafer.test', '', 'x', 1), (2, 'bob@wafer.test', '', 'x', 1);
     INSERT INTO folders VALUES (1, 1, 'inbox', 'Inbox'), (2, 2, 'inbox', 'Inbox');
     INSERT INTO messages (id, user_id, folder_id, arrived_at, sender, recipients, subject, size, attachments, security)
@@ -115,7 +92,7 @@ test('The mail, the queue and the index of a database of before come over, with 
     INSERT INTO outbox (id, user_id, sender, recipients, octets, created_at, next_at)
       VALUES (1, 1, 'ann@wafer.test', '["eve@far.example"]', x'0809', 7, 7);
     INSERT INTO parked_forms VALUES ('p', 2, x'0000000000', 9);`)
-  before.close()
+  })
   const db = openDatabase(file)
   t.after(() => db.$client.close())
   const rows = (query: string) => db.all<{ a: unknown; b: unknown }>(sql.raw(query)).map(({ a, b }) => [a, b])

@@ -12,6 +12,7 @@ import PostalMime from 'postal-mime'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { readConfig } from '../../server/ground/config.ts'
 import { contentPieces, messages, openDatabase, outbox as queue } from '../../server/ground/database.ts'
+import { type Delay, delayInWords } from '../../server/ground/reasons.ts'
 import { Refusal } from '../../server/ground/refusal.ts'
 import { ServerSecret } from '../../server/ground/server-secret.ts'
 import { Turnstile } from '../../server/ground/turnstile.ts'
@@ -24,6 +25,9 @@ import { Ledger } from '../../server/people/ledger.ts'
 import { Quota } from '../../server/people/quota.ts'
 import { Sessions } from '../../server/people/sessions.ts'
 import { Users } from '../../server/people/users.ts'
+import { en } from '../../web/words/en.ts'
+import { ja } from '../../web/words/ja.ts'
+import { databaseBefore } from '../support/old-database.ts'
 import { vectors } from '../support/places.ts'
 
 const minuteMs = 60_000
@@ -125,6 +129,7 @@ const worldWith = async (options: { relay?: string | null; file?: string; quotaO
     },
   }
 }
+const said = (why: Delay | null | undefined) => (why ? delayInWords(why) : '')
 const mail = Buffer.from('Message-ID: <1@wafer.example>\r\nSubject: hello\r\n\r\nText.\r\n')
 
 type Taken = {
@@ -292,7 +297,8 @@ test('a relay that is away is tried again, after longer and longer waits', async
     await world.outbox.tick()
     const [row] = world.rows()
     assert.equal(row?.attempts, attempt)
-    assert.match(row?.lastError ?? '', /ECONNREFUSED/)
+    assert.equal(row?.lastError?.kind, 'relay-failed')
+    assert.match(said(row?.lastError), /ECONNREFUSED/)
     waits.push((row!.nextAt - world.time.now) / minuteMs)
     world.time.now = row!.nextAt - 1
     await world.outbox.tick()
@@ -386,7 +392,7 @@ test('a recipient who is put off is tried again alone', async () => {
     world.rows().map(({ recipients }) => recipients),
     [['grey@far.example']],
   )
-  assert.match(world.rows()[0]!.lastError!, /^450 4\.2\.0 Come back later/)
+  assert.match(said(world.rows()[0]!.lastError), /^450 4\.2\.0 Come back later/)
   delete answers['grey@far.example']
   world.time.now += minuteMs
   await world.outbox.tick()
@@ -506,7 +512,7 @@ test('the relay gets the log-in that is set, and nothing without TLS unless it i
   const far = await worldWith({ relay: `smtp://0.0.0.0:${plain.port}` })
   await far.send(['eve@far.example'])
   await far.outbox.tick()
-  assert.match(far.rows()[0]!.lastError!, /STARTTLS/)
+  assert.match(said(far.rows()[0]!.lastError), /STARTTLS/)
   assert.deepEqual([users.length, relay.taken.length, plain.taken.length], [1, 1, 0])
 })
 
@@ -597,7 +603,8 @@ test('the sender sees of a mail that waits for whom, since when, why and until w
     { ...untried, to: ['grey@far.example', 'eve@far.example'] },
   ])
   await world.outbox.tick()
-  const putOff = { nextAt: world.time.now + minuteMs, why: '450 4.2.0 Come back later' }
+  const why: Delay = { kind: 'relay-answered', text: '450 4.2.0 Come back later' }
+  const putOff = { nextAt: world.time.now + minuteMs, why }
   assert.deepEqual(await world.outbox.waiting(world.ann.id, all), [
     { ...untried, ...putOff, to: ['grey@far.example'] },
   ])
@@ -627,7 +634,45 @@ test('a mail that cannot be put into a full mailbox says so from the beginning',
   world.disk.full = true
   await world.send(['bob@wafer.example'])
   const [row] = await world.outbox.waiting(world.ann.id, all)
-  assert.equal(row?.why, 'The mailbox cannot be written')
+  assert.deepEqual(row?.why, { kind: 'mailbox-unwritable', codes: [] })
+  assert.equal(said(row?.why), 'The mailbox cannot be written')
+  await world.outbox.retry(world.ann.id, row!.id)
+  await world.outbox.tick()
+  const [tried] = await world.outbox.waiting(world.ann.id, all)
+  assert.equal(said(tried?.why), 'The mailbox cannot be written: SQLITE_FULL')
+})
+
+test('why each mail of an older version waits is said as before, in the words of each language', async (t) => {
+  const before = [
+    ['The mailbox is full', 'メールボックスがいっぱいです'],
+    ['The mailbox cannot be written', 'メールボックスに書けません'],
+    ['The mailbox cannot be written: SQLITE_FULL, EIO', 'メールボックスに書けません'],
+    ['No relay is set', '中継サーバーが設定されていません'],
+    ['450 4.2.0 "Come back" later', '450 4.2.0 "Come back" later'],
+    ['connect ECONNREFUSED 127.0.0.1:25', 'connect ECONNREFUSED 127.0.0.1:25'],
+  ]
+  const file = databaseBefore(t, 'delays', (client) => {
+    client.exec("INSERT INTO users (id, address, name, password_hash, created_at) VALUES (1, 'x', '', '', 0)")
+    const put = client.prepare(
+      "INSERT INTO outbox (user_id, sender, recipients, created_at, next_at, last_error) VALUES (1, '', '[]', 0, 0, ?)",
+    )
+    for (const why of [null, ...before.map(([english]) => english)]) put.run(why)
+  })
+  const db = openDatabase(file)
+  t.after(() => db.$client.close())
+  const [untried, ...delays] = db.select({ why: queue.lastError }).from(queue).orderBy(queue.id).all()
+  assert.equal(untried?.why, null)
+  assert.deepEqual(
+    delays.map(({ why }) => [en.queueReason(why!), ja.queueReason(why!)]),
+    before,
+  )
+  assert.deepEqual(
+    delays.map(({ why }) => why?.kind),
+    [
+      ...['mailbox-full', 'mailbox-unwritable', 'mailbox-unwritable', 'no-relay'],
+      ...['relay-answered', 'relay-failed'],
+    ],
+  )
 })
 
 test('a mail that was put off is tried at once when its sender wants that', async () => {
@@ -872,5 +917,5 @@ test('closing breaks off a relay that never answers, and the mail stays in the q
   await came
   await world.outbox.close(0)
   assert.equal(world.rows().length, 1)
-  assert.match(world.rows()[0]!.lastError!, /going down/)
+  assert.match(said(world.rows()[0]!.lastError), /going down/)
 })

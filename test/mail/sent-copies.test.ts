@@ -3,16 +3,10 @@
  * said of each.
  */
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import Sqlite from 'better-sqlite3'
-import { drizzle } from 'drizzle-orm/better-sqlite3'
-import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import { openDatabase } from '../../server/ground/database.ts'
 import { Desk } from '../support/desk.ts'
-import { root } from '../support/places.ts'
+import { databaseBefore } from '../support/old-database.ts'
 import { world } from '../support/world.ts'
 
 const [ann, bob] = ['ann@wafer.test', 'bob@wafer.test']
@@ -88,36 +82,24 @@ test('What somebody writes into a mail does not say how a letter of mine left', 
 })
 
 test('Copies that were kept before lists told how letters left are told apart, too', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'wafer-test-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const before = join(folder, 'migrations')
-  cpSync(join(root, 'migrations'), before, { recursive: true })
-  const journalFile = join(before, 'meta', '_journal.json')
-  const journal = JSON.parse(readFileSync(journalFile, 'utf8'))
-  const [last] = journal.entries.filter(({ tag }: { tag: string }) => tag.endsWith('_sent-as'))
-  journal.entries = journal.entries.filter(({ idx }: { idx: number }) => idx < last.idx)
-  writeFileSync(journalFile, JSON.stringify(journal))
-
-  const file = join(folder, 'wafer.db')
-  const client = new Sqlite(file)
-  migrate(drizzle(client), { migrationsFolder: before })
-  client.exec(`INSERT INTO users (id, address, name, password_hash, created_at) VALUES (1, '${ann}', '', '', 0);
+  const file = databaseBefore(t, 'sent-as', (client) => {
+    client.exec(`INSERT INTO users (id, address, name, password_hash, created_at) VALUES (1, '${ann}', '', '', 0);
     INSERT INTO folders (id, user_id, kind, name) VALUES (1, 1, 'sent', 'Sent'), (2, 1, 'drafts', 'Drafts')`)
-  const store =
-    client.prepare(`INSERT INTO messages (id, user_id, folder_id, arrived_at, sender, recipients, subject, size, attachments, security)
+    const store =
+      client.prepare(`INSERT INTO messages (id, user_id, folder_id, arrived_at, sender, recipients, subject, size, attachments, security)
     VALUES (?, 1, ?, 0, '', '', '', 0, 0, 'encrypted')`)
-  const keep = client.prepare('INSERT INTO octets (message_id, octets) VALUES (?, ?)')
-  const copies = [
-    [1, 1, 'X-Wafer-Protection: none\r\nFrom: x\r\n\r\n'],
-    [2, 1, 'X-Wafer-Protection: sign\r\nFrom: x\r\n\r\n'],
-    [3, 1, 'X-Wafer-Protection: sign encrypt\r\n\r\n'],
-    [4, 2, 'X-Wafer-Protection: none\r\n\r\n'],
-  ] as const
-  for (const [id, folderId, octets] of copies) {
-    store.run(id, folderId)
-    keep.run(id, Buffer.from(octets))
-  }
-  client.close()
+    const keep = client.prepare('INSERT INTO octets (message_id, octets) VALUES (?, ?)')
+    const copies = [
+      [1, 1, 'X-Wafer-Protection: none\r\nFrom: x\r\n\r\n'],
+      [2, 1, 'X-Wafer-Protection: sign\r\nFrom: x\r\n\r\n'],
+      [3, 1, 'X-Wafer-Protection: sign encrypt\r\n\r\n'],
+      [4, 2, 'X-Wafer-Protection: none\r\n\r\n'],
+    ] as const
+    for (const [id, folderId, octets] of copies) {
+      store.run(id, folderId)
+      keep.run(id, Buffer.from(octets))
+    }
+  })
 
   const db = openDatabase(file)
   t.after(() => db.$client.close())

@@ -1,5 +1,5 @@
 /** What the pages say, in English. The names of buttons, links, fields and headings are the contract that scripts and checks rely on. */
-import type { Obstacle } from '../../server/ground/reasons.ts'
+import { delayInWords, type Obstacle } from '../../server/ground/reasons.ts'
 import type { Refusal } from '../../server/ground/refusal.ts'
 import type { FolderKind } from '../../server/mail/mailboxes.ts'
 
@@ -422,7 +422,7 @@ export const en = {
   putOff: (since: string, why: string, next: string) =>
     `Since ${since}. The last try failed: ${why}. Next try: ${next}.`,
   /** Our own reasons are said in the visitor's language, words of others as they came. */
-  queueReason: (why: string) => why,
+  queueReason: delayInWords,
   tryNow: 'Try now',
   giveUp: 'Give up',
   takeBack: 'Take back',

@@ -467,12 +467,19 @@ export const ja: Words = {
   leavesAt: (at) => `${at}に送ります。`,
   waitsSince: (since) => `${since}から順番を待っています。`,
   putOff: (since, why, next) => `${since}から。前回の失敗: ${why}。次の送信: ${next}。`,
-  queueReason: (why) =>
-    ({
-      'The mailbox is full': 'メールボックスがいっぱいです',
-      'The mailbox cannot be written': 'メールボックスに書けません',
-      'No relay is set': '中継サーバーが設定されていません',
-    })[why.replace(/^(The mailbox cannot be written):.*/s, '$1')] ?? why,
+  queueReason: (delay) => {
+    switch (delay.kind) {
+      case 'relay-answered':
+      case 'relay-failed':
+        return delay.text
+      case 'mailbox-full':
+        return 'メールボックスがいっぱいです'
+      case 'mailbox-unwritable':
+        return 'メールボックスに書けません'
+      case 'no-relay':
+        return '中継サーバーが設定されていません'
+    }
+  },
   tryNow: '今すぐ送る',
   giveUp: 'あきらめる',
   takeBack: '取り戻す',
