@@ -58,6 +58,7 @@ test('The test of the arrows sees arrows', () => {
 /** What each room of the server may use. The files that lie beside the rooms use all of them, and `main` opens them. */
 const rooms: Record<string, string[]> = {
   ground: [],
+  contract: [],
   people: ['ground'],
   locked: ['ground'],
   keys: ['people', 'locked', 'ground'],
@@ -101,15 +102,23 @@ test('The full client and the line mode know nothing of each other', () => {
   assert.deepEqual(across, [])
 })
 
-test('Pages and terminal client import the server by type only, but for what is refused and why', () => {
+test('Pages and terminal client import the server by type only, but for the contract, and what is refused and why', () => {
   const words = ['server/ground/reasons.ts', 'server/ground/refusal.ts']
   assert.deepEqual(
     values.filter(
       ({ from, to }) =>
         /^(web|tui)\//.test(from) &&
         to.startsWith('server/') &&
+        roomOf(to) !== 'contract' &&
         !(from.startsWith('web/') && words.includes(to)),
     ),
+    [],
+  )
+})
+
+test('The contract leads nowhere: what pages and terminal client load of it is all that they load', () => {
+  assert.deepEqual(
+    imports.filter(({ from, to }) => roomOf(from) === 'contract' && roomOf(to) !== 'contract'),
     [],
   )
 })

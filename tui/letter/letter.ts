@@ -3,6 +3,7 @@
  * the doubts that one is asked about once. Pure, for whatever terminal it is written on.
  */
 
+import * as answering from '../../server/contract/answering.ts'
 import { harmless, harmlessLines, wholeAddress } from '../text/text.ts'
 import { hasAddressLooks } from '../text/words.ts'
 import type * as api from '../wire/client.ts'
@@ -45,8 +46,7 @@ export const blank: Letter = {
 
 /**
  * A mail that is answered or passed on, as it was before the reader's eyes: as it came, and as it was opened with the
- * key, the whole of it or one part alone. Who sends somebody else's ciphertext as a part of their own mail must not be
- * answered with its plaintext: of a part that opens alone nothing goes into a letter.
+ * key, the whole of it or one part alone.
  */
 export type Source = {
   came: api.Message
@@ -54,117 +54,100 @@ export type Source = {
   /** Null where the whole mail was opened, or nothing. */
   part: string | null
 }
-type Address = { name: string; address: string }
-
-const quoteLimit = 20_000 // characters
 
 /** The mail itself, never a part of it. */
 const rootOf = ({ came, opened, part }: Source) => (part === null ? (opened ?? came) : came)
 
-/** Why nothing of a mail may be quoted or passed on; null if it may be. */
-const whyNot = ({ came, opened, part }: Source): string | null => {
-  if (part !== null) return 'A part that was opened alone is not quoted, nor the mail around it.'
-  if (came.security === 'encrypted' && !opened) return 'An encrypted mail that is not open is not quoted.'
-  return null
+/** The mail as the rules of answering see it. */
+const answerable = (source: Source): answering.Source => {
+  const { came, opened, part } = source
+  const { from, to, cc, reply_to, text, isolated } = rootOf(source)
+  return {
+    from,
+    to,
+    cc,
+    replyTo: reply_to,
+    subject: harmless(came.headers.subject ?? ''),
+    text,
+    isEncrypted: came.security === 'encrypted',
+    hasClosedParts: isolated.length > 0,
+    opened: part !== null ? 'part' : opened ? 'whole' : 'nothing',
+  }
 }
 
-/** What a letter does not say of it, in words. */
-const leftOut = (source: Source): string[] => {
-  const reason = whyNot(source)
-  if (reason !== null) return [reason]
-  return rootOf(source).isolated.length > 0
-    ? ['What is encrypted in the mail and opens alone is not quoted.']
-    : []
+const leftOutWords: Record<answering.LeftOut, string> = {
+  part: 'A part that was opened alone is not quoted, nor the mail around it.',
+  unopened: 'An encrypted mail that is not open is not quoted.',
+  'closed-parts': 'What is encrypted in the mail and opens alone is not quoted.',
 }
 
-const quoted = (source: Source): string => {
-  const { text } = rootOf(source)
-  const lines = harmlessLines(text.slice(0, quoteLimit)).join('\n').trimEnd()
-  return text.length > quoteLimit ? `${lines}\n[...]` : lines
+const quoted = ({ text, isCut }: { text: string; isCut: boolean }): string => {
+  const lines = harmlessLines(text).join('\n').trimEnd()
+  return isCut ? `${lines}\n[...]` : lines
 }
 
-/** Whether something of it came encrypted. */
-const isSecret = ({ came, opened }: Source) =>
-  came.security === 'encrypted' || opened !== null || came.isolated.length > 0
+const protectedAs = (isSecret: boolean) => ({
+  sign: isSecret,
+  encrypt: isSecret,
+  isChosen: isSecret,
+  isSecret,
+})
 
 /** The attachments that go along when the mail is passed on. */
 export const forwardedFiles = (source: Source): api.Message['attachments'] =>
-  whyNot(source) === null ? rootOf(source).attachments : []
+  answering.forwardedFiles(answerable(source), rootOf(source).attachments)
 
 /**
  * The answer to a mail.
  *
- * @param how.own the user's address
- * @param how.kind of the folder that the mail lies in: who answers a letter of their own goes on writing to whom it was
- *   to, but a mail in the Inbox that claims to be from oneself may name whomever its sender likes
+ * @param how as {@link answering.replyTo}
  * @returns and what one has to know of it, a sentence each
  */
 export const replyTo = (
   source: Source,
-  { own, all, kind }: { own: string; all: boolean; kind: api.Folder['kind'] },
+  how: { own: string; all: boolean; kind: api.Folder['kind'] },
 ): { letter: Letter; notes: string[] } => {
   const { came } = source
   const mail = rootOf(source)
-  const isOwn = ({ address }: Address) => address.toLowerCase() === own.toLowerCase()
-  const isMine = (kind === 'sent' || kind === 'drafts') && mail.from.length > 0 && mail.from.every(isOwn)
-  const senders = new Set(mail.from.map(({ address }) => address.toLowerCase()))
-  const elsewhere = mail.reply_to.filter(({ address }) => !senders.has(address.toLowerCase()))
-  // Who changes a mail on its way must not have the answer, with the text in it, sent to themselves.
-  const isTrap = (came.security === 'encrypted' || source.opened !== null) && !isMine && elsewhere.length > 0
-  const answerTo = isMine ? mail.to : mail.reply_to.length && !isTrap ? mail.reply_to : mail.from
-  const to = distinct([...answerTo, ...(all && !isMine ? mail.to.filter((each) => !isOwn(each)) : [])])
-  const cc = all
-    ? distinct(
-        mail.cc.filter((each) => !isOwn(each)),
-        to,
-      )
-    : []
-  const reason = whyNot(source)
+  const { to, cc, unheeded, subject, quote, isSecret, leftOut } = answering.replyTo(answerable(source), how)
   const notes = []
-  if (isTrap)
+  if (unheeded.length > 0)
     notes.push(
-      `The mail asks for answers to ${elsewhere.map(({ address }) => harmless(address)).join(', ')}, but nothing protects that. This goes to its sender.`,
+      `The mail asks for answers to ${unheeded.map(({ address }) => harmless(address)).join(', ')}, but nothing protects that. This goes to its sender.`,
     )
-  notes.push(...leftOut(source))
+  if (leftOut) notes.push(leftOutWords[leftOut])
   const head = `On ${harmless(mail.headers.date ?? 'an unknown day')}, ${who(mail.from)} wrote:`
   const letter = {
     ...blank,
     to: to.map(written).join(', '),
     cc: cc.map(written).join(', '),
-    // The subject as it travelled, not a protected one: an answer must not carry that outside.
-    subject: `Re: ${bare(came.headers.subject ?? '', /^\s*((re|aw|sv|antw|返信)(\[\d+\])?\s*[:：]\s*)+/i)}`,
-    text: reason === null ? `\n\n${head}\n${quoted(source).replace(/^/gm, '> ')}\n` : '',
+    subject,
+    text: quote ? `\n\n${head}\n${quoted(quote).replace(/^/gm, '> ')}\n` : '',
     inReplyTo: came.id,
-    sign: isSecret(source),
-    encrypt: isSecret(source),
-    isChosen: isSecret(source),
-    isSecret: isSecret(source),
+    ...protectedAs(isSecret),
   }
   return { letter, notes }
 }
 
 /** A mail passed on. @param attachments what {@link forwardedFiles} named */
 export const forwardOf = (source: Source, attachments: Attachment[]): { letter: Letter; notes: string[] } => {
-  const { came } = source
   const mail = rootOf(source)
-  const reason = whyNot(source)
+  const answered = answerable(source)
+  const { subject, quote, isSecret, leftOut } = answering.forwardOf(answered)
   const head = [
     ['From', mail.from.map(written).join(', ')],
     ['Date', harmless(mail.headers.date ?? '')],
     ['To', mail.to.map(written).join(', ')],
-    ['Subject', harmless(came.headers.subject ?? '')],
+    ['Subject', answered.subject],
   ].map(([name, value]) => `${name}: ${value}`)
   const letter = {
     ...blank,
-    subject: `Fwd: ${bare(came.headers.subject ?? '', /^\s*((fwd?|wg|転送)\s*[:：]\s*)+/i)}`,
-    text: reason === null ? `\n\n---- Forwarded mail ----\n${head.join('\n')}\n\n${quoted(source)}\n` : '',
-    attachments: reason === null ? attachments : [],
-    sign: isSecret(source),
-    encrypt: isSecret(source),
-    isChosen: isSecret(source),
-    isSecret: isSecret(source),
+    subject,
+    text: quote ? `\n\n---- Forwarded mail ----\n${head.join('\n')}\n\n${quoted(quote)}\n` : '',
+    attachments: quote ? attachments : [],
+    ...protectedAs(isSecret),
   }
-  return { letter, notes: leftOut(source) }
+  return { letter, notes: leftOut ? [leftOutWords[leftOut]] : [] }
 }
 
 /** A draft to go on with. @param attachments what {@link forwardedFiles} named */
@@ -286,23 +269,13 @@ export const doubtsAbout = (letter: Letter, signed: string | null): Record<strin
   return doubts
 }
 
-const written = ({ name, address }: Address): string => {
+const written = ({ name, address }: answering.Address): string => {
   const [who, where] = [harmless(name).trim(), harmless(address)]
   if (who === '' || who === where) return where
   return /^[\p{L}\p{N} '_-]*$/u.test(who) ? `${who} <${where}>` : `"${who.replace(/["\\]/g, "'")}" <${where}>`
 }
 
-const who = (from: Address[]): string =>
+const who = (from: answering.Address[]): string =>
   from
     .map(({ name, address }) => (name && !hasAddressLooks(name) ? harmless(name) : wholeAddress(address)))
     .join(', ') || 'somebody'
-
-const distinct = (list: Address[], besides: Address[] = []): Address[] => {
-  const known = new Set(besides.map(({ address }) => address.toLowerCase()))
-  return list.filter(({ address }) => {
-    const key = address.toLowerCase()
-    return !known.has(key) && known.add(key)
-  })
-}
-
-const bare = (subject: string, marks: RegExp) => harmless(subject).replace(marks, '')

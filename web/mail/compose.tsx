@@ -5,13 +5,21 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import {
+  forwardedFiles,
+  forwardOf,
+  isMessageId,
+  replyTo,
+  type Source,
+  threadOf,
+} from '../../server/contract/answering.ts'
 import { type Refusal, refusalOf } from '../../server/ground/refusal.ts'
 import type { UploadedFile } from '../../server/locked/form-bodies.ts'
 import type { Mail } from '../../server/locked/reader/encrypted-mail.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
 import type { Letter, Letters, Written } from '../../server/mail/letters.ts'
 import type { Listed, Mailboxes } from '../../server/mail/mailboxes.ts'
-import type { Reading } from '../../server/mail/reading.ts'
+import type { Reading, ReadMessage } from '../../server/mail/reading.ts'
 import type { ParkedForms } from '../../server/people/parked-forms.ts'
 import { Button, Field, Form, Hidden } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
@@ -67,8 +75,6 @@ type Attached = Parked | (Named & { message: number; part: string })
 /** A letter as it is parked, with what is to happen once the key is open. */
 type Kept = { typed: Typed; after: After }
 type After = 'sign' | 'send' | 'save' | null
-
-const quoteLimit = 20_000 // characters: what one would still send over a slow link
 
 export const composePages = (needs: Needs, windows: KeyWindows) => {
   const { allowances, letters, mailboxes, reading, parkedForms, sessions } = needs
@@ -366,77 +372,50 @@ export const composePages = (needs: Needs, windows: KeyWindows) => {
       ? reading.open(sessionOf(c), c.get('visit').keyToken, id)
       : reading.read(sessionOf(c), id)
 
-  /** What of a mail may be quoted: the text of its root message as it was shown, nothing of an unopened one. */
-  const quotable = (c: PageContext, mail: Mail): string | null => {
-    if ((mail.security === 'encrypted' && !c.req.query('o')) || c.req.query('alone')) return null
-    const text = readable(mail.text.slice(0, quoteLimit))
-    return mail.text.length > quoteLimit ? `${text}\n[...]` : text
-  }
-
-  /** What the letter does not say of the mail, in words. */
-  const leftOut = (c: PageContext, mail: Mail): string | undefined => {
-    const words = wordsOf(c)
-    if (c.req.query('alone')) return words.partNotQuoted
-    if (quotable(c, mail) === null) return words.notQuoted
-    return mail.isolated.length ? words.partsNotQuoted : undefined
-  }
-
-  /** Any of it that came encrypted makes the letter one that is not to leave in plain words. */
-  const isSecretMail = (mail: Mail) => mail.security === 'encrypted' || mail.isolated.length > 0
+  /** The mail as the rules of answering see it. */
+  const answerable = (c: PageContext, { message, mail }: ReadMessage): Source => ({
+    from: mail.from,
+    to: mail.to,
+    cc: mail.cc,
+    replyTo: mail.replyTo,
+    subject: oneLine(message.subject, 500),
+    text: mail.text,
+    isEncrypted: mail.security === 'encrypted',
+    hasClosedParts: mail.isolated.length > 0,
+    opened: c.req.query('alone') ? 'part' : c.req.query('o') ? 'whole' : 'nothing',
+  })
 
   const reply = async (c: PageContext, id: number): Promise<Response> => {
     const words = wordsOf(c)
     const { user } = sessionOf(c)
-    const { message, mail } = await sourceOf(c, id)
-    const own = (each: Address) => each.address.toLowerCase() === user.address
-    // By the folder: a mail in the Inbox that claims to be one's own may name whomever its sender likes as recipient.
+    const read = await sourceOf(c, id)
+    const { message, mail } = read
     const { kind } = await mailboxes.folder(user.id, message.folderId)
-    const isMine = (kind === 'sent' || kind === 'drafts') && mail.from.length > 0 && mail.from.every(own)
-    const senders = new Set(mail.from.map(({ address }) => address.toLowerCase()))
-    const elsewhere = mail.replyTo.filter(({ address }) => !senders.has(address.toLowerCase()))
-    // Who changes a mail on its way must not have the answer, with the text in it, sent to themselves.
-    const isTrap = mail.security === 'encrypted' && !isMine && elsewhere.length > 0
-    const answerTo = isMine ? mail.to : mail.replyTo.length && !isTrap ? mail.replyTo : mail.from
     const all = Boolean(c.req.query('all'))
-    const to = distinct([...answerTo, ...(all && !isMine ? mail.to.filter((each) => !own(each)) : [])])
-    const cc = all
-      ? distinct(
-          mail.cc.filter((each) => !own(each)),
-          to,
-        )
-      : []
-    const quoted = quotable(c, mail)
-    const text =
-      quoted === null
-        ? ''
-        : `\n\n${words.wrote(dateOf(c, message), whoOf(mail))}\n${quoted.trimEnd().replace(/^/gm, '> ')}\n`
+    const { to, cc, unheeded, subject, quote, isSecret, leftOut } = replyTo(answerable(c, read), {
+      own: user.address,
+      all,
+      kind,
+    })
+    const text = quote
+      ? `\n\n${words.wrote(dateOf(c, message), whoOf(mail))}\n${quoted(quote).trimEnd().replace(/^/gm, '> ')}\n`
+      : ''
     const fields = { to: to.map(written).join(', '), cc: cc.map(written).join(', ') }
-    const isSecret = isSecretMail(mail)
     const start = isSecret ? { protection: 'both' as const } : await startOf(c, fields)
+    const shown = unheeded.slice(0, 5).map(({ address }) => wholeAddress(address))
     return compose(
       c,
       {
         ...blank,
         ...fields,
-        // The subject as it travelled, not a protected one: a reply must not carry that outside.
-        subject: `Re: ${bare(message.subject, /^\s*((re|aw|sv|antw|返信)(\[\d+\])?\s*[:：]\s*)+/i)}`,
+        subject,
         text,
         protection: start.protection,
         thread: threadOf(mail),
         re: id,
         isSecret,
       },
-      [
-        start.why,
-        isTrap &&
-          words.replyTo(
-            elsewhere
-              .slice(0, 5)
-              .map(({ address }) => wholeAddress(address))
-              .join(', '),
-          ),
-        leftOut(c, mail),
-      ]
+      [start.why, shown.length > 0 && words.replyTo(shown.join(', ')), leftOut && words.leftOut[leftOut]]
         .filter(Boolean)
         .join(' '),
     )
@@ -444,34 +423,28 @@ export const composePages = (needs: Needs, windows: KeyWindows) => {
 
   const forward = async (c: PageContext, id: number): Promise<Response> => {
     const words = wordsOf(c)
-    const { message, mail } = await sourceOf(c, id)
-    const quoted = quotable(c, mail)
+    const read = await sourceOf(c, id)
+    const { message, mail } = read
+    const source = answerable(c, read)
+    const { subject, quote, isSecret, leftOut } = forwardOf(source)
     const head = [
       [words.from, mail.from.map(written).join(', ')],
       [words.date, dateOf(c, message)],
       [words.to, mail.to.map(written).join(', ')],
       [words.subject, oneLine(message.subject, 300)],
-    ]
-    const text = `\n\n${words.forwarded}\n${head.map(([name, value]) => `${name}: ${value}`).join('\n')}\n\n${quoted}`
-    // What lies in an attached mail goes with it.
-    const isWithin = (part: string) => mail.attachments.some((other) => part.startsWith(`${other.id}.`))
-    const files =
-      quoted === null
-        ? []
-        : mail.attachments
-            .filter((part) => !isWithin(part.id))
-            .map(({ id: part, ...named }) => ({ ...named, message: id, part }))
+    ].map(([name, value]) => `${name}: ${value}`)
+    const files = forwardedFiles(source, mail.attachments)
     return compose(
       c,
       {
         ...blank,
-        subject: `Fwd: ${bare(message.subject, /^\s*((fwd?|wg|転送)\s*[:：]\s*)+/i)}`,
-        text: quoted === null ? '' : text,
-        protection: isSecretMail(mail) ? 'both' : 'auto',
-        isSecret: isSecretMail(mail),
-        files,
+        subject,
+        text: quote ? `\n\n${words.forwarded}\n${head.join('\n')}\n\n${quoted(quote)}` : '',
+        protection: isSecret ? 'both' : 'auto',
+        isSecret,
+        files: files.map(({ id: part, ...named }) => ({ ...named, message: id, part })),
       },
-      leftOut(c, mail),
+      leftOut ? words.leftOut[leftOut] : undefined,
     )
   }
 
@@ -761,22 +734,9 @@ const openLetter = async ({ parkedForms }: Parking, userId: number, ticket: stri
 
 const isSigned = (text: string) => /^-----BEGIN PGP SIGNED MESSAGE-----\s*$/m.test(text)
 
-const isMessageId = (text: string) => /^<[^\s<>]{1,250}>$/.test(text)
-
-/** The thread's message ids (RFC 5322 §3.6.4); of a long one, the first and the newest. */
-const threadOf = (mail: Mail): string[] => {
-  const ids = [...mail.references, ...(mail.messageId ? [mail.messageId] : [])].filter(isMessageId)
-  return ids.length > 10 ? [ids[0]!, ...ids.slice(-9)] : ids
-}
-
-const bare = (subject: string, prefix: RegExp) => oneLine(subject, 500).replace(prefix, '')
-
-const distinct = (addresses: Address[], without: Address[] = []): Address[] => {
-  const seen = new Set(without.map(({ address }) => address.toLowerCase()))
-  return addresses.filter(
-    ({ address }) => address && !seen.has(address.toLowerCase()) && seen.add(address.toLowerCase()),
-  )
-}
+/** A stranger's words, and whether there are more of them. */
+const quoted = ({ text, isCut }: { text: string; isCut: boolean }) =>
+  isCut ? `${readable(text)}\n[...]` : readable(text)
 
 /** As it is typed into an address field; a name with specials is quoted (RFC 5322 §3.2.4). */
 const written = ({ name, address }: Address): string => {

@@ -1,4 +1,5 @@
 /** What the pages say, in English. The names of buttons, links, fields and headings are the contract that scripts and checks rely on. */
+import type { LeftOut } from '../../server/contract/answering.ts'
 import { delayInWords, type Obstacle } from '../../server/ground/reasons.ts'
 import type { Refusal } from '../../server/ground/refusal.ts'
 import type { FolderKind } from '../../server/mail/mailboxes.ts'
@@ -402,9 +403,11 @@ export const en = {
   attached: (names: string) => `Attached: ${names}.`,
   cameBack: 'Here is what you wrote.',
   lostForm: 'What you wrote was kept for an hour, and that is over.',
-  notQuoted: 'An encrypted mail that is not open is not quoted.',
-  partNotQuoted: 'A part that was opened alone is not quoted, nor the mail around it.',
-  partsNotQuoted: 'What is encrypted in the mail and opens alone is not quoted.',
+  leftOut: {
+    unopened: 'An encrypted mail that is not open is not quoted.',
+    part: 'A part that was opened alone is not quoted, nor the mail around it.',
+    'closed-parts': 'What is encrypted in the mail and opens alone is not quoted.',
+  } satisfies Record<LeftOut, string>,
   wrote: (date: string, who: string) => `On ${date}, ${who} wrote:`,
   forwarded: '---- Forwarded mail ----',
 
