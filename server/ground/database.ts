@@ -212,7 +212,7 @@ export const stops = sqliteTable(
   (table) => [index('stops_user').on(table.userId)],
 )
 
-// ---- owner: passkeys.ts
+// ---- owner: credentials.ts
 
 export const passkeys = sqliteTable(
   'passkeys',
@@ -239,12 +239,16 @@ export const passkeys = sqliteTable(
   (table) => [primaryKey({ columns: [table.id, table.userId] }), index('passkeys_user').on(table.userId)],
 )
 
-/** Challenges that were answered: no row is written for one that is given out (passkeys.ts). */
+// ---- owner: challenges.ts
+
+/** Challenges that were answered: no row is written for one that is given out. */
 export const spentChallenges = sqliteTable('spent_challenges', {
   /** SHA-256 of the challenge. */
   hash: bytes('hash').primaryKey(),
   expiresAt: integer('expires_at').notNull(),
 })
+
+// ---- owner: registration.ts
 
 /** A passkey that was made in this session, and is not registered before its PRF was evaluated twice. */
 export const pendingPasskeys = sqliteTable('pending_passkeys', {

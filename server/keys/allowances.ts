@@ -21,7 +21,8 @@ import type { Opens } from '../locked/vault/slots.ts'
 import type { Ledger, LedgerEntry } from '../people/ledger.ts'
 import type { Session, Sessions } from '../people/sessions.ts'
 import { byPassphrase, type Keyrings } from './keyrings.ts'
-import type { Asserted, Passkeys } from './passkeys.ts'
+import type { Passkeys } from './passkeys.ts'
+import type { Asserted } from './prf.ts'
 
 export type Scope = 'read' | 'sign'
 

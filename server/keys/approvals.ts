@@ -17,7 +17,8 @@ import type { Ledger } from '../people/ledger.ts'
 import type { Session, Sessions } from '../people/sessions.ts'
 import type { User } from '../people/users.ts'
 import type { Allowances, Scope } from './allowances.ts'
-import type { Passkeys, Proof } from './passkeys.ts'
+import type { Proof } from './assertions.ts'
+import type { Passkeys } from './passkeys.ts'
 
 export type ApprovalState = 'pending' | 'granted' | 'denied' | 'expired'
 

@@ -9,11 +9,12 @@
 import { createHmac } from 'node:crypto'
 import type { Clock } from '../ground/clock.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
+import type { Descriptor } from './webauthn.ts'
 
 export type Decoy = {
   /** A credential id, base64url. */
   id: string
-  transports: string[]
+  transports: Descriptor['transports']
 }
 
 const hourMs = 60 * 60_000
@@ -21,9 +22,18 @@ const dayMs = 24 * hourMs
 /** Local time at which people's days begin, and how long they are. */
 const morningMs = 7 * hourMs
 const wakingMs = 16 * hourMs
+/** More than these hardly anybody has: for so many the work is the same, whether somebody has them or nobody does. */
+const usualMost = 8
 
 /** How authenticators say that they are reached, in alphabetical order; of the last nothing is known. */
-const usual = [['hybrid', 'internal'], ['internal'], ['nfc', 'usb'], ['usb'], ['ble', 'nfc', 'usb'], []]
+const usual: Descriptor['transports'][] = [
+  ['hybrid', 'internal'],
+  ['internal'],
+  ['nfc', 'usb'],
+  ['usb'],
+  ['ble', 'nfc', 'usb'],
+  [],
+]
 
 /**
  * What authenticators name their passkeys like: octets of the id, and how many in 256 are so and reached in each of
@@ -48,7 +58,7 @@ const makes = [
  * How a passkey is said to be reached to whoever has not logged in: the least of what is usual that has all its ways
  * in it. Where there is none nothing is said, and the browser tries every way it knows.
  */
-export const usualTransports = (transports: string[]): string[] => {
+const usualTransports = (transports: Descriptor['transports']): Descriptor['transports'] => {
   const fits = usual.filter((ways) => transports.every((way) => ways.includes(way)))
   return fits.toSorted((a, b) => a.length - b.length)[0] ?? []
 }
@@ -60,6 +70,23 @@ export class Decoys {
   constructor(secret: ServerSecret, clock: Clock) {
     this.#key = secret.derive('decoys')
     this.#clock = clock
+  }
+
+  /**
+   * What options name for an address: its own passkeys, or ones that look like some. The work is the same for both: as
+   * many passkeys and salts are made, whether or not they are seen, and each has a salt, whether or not it opens anything.
+   *
+   * @param own of the address; none where there is no user
+   * @param salts of those that open the key, by credential id
+   */
+  byConstantWork(address: string, own: Decoy[], salts: Map<string, string>): (Decoy & { salt: string })[] {
+    const { list, seen } = this.of(address, usualMost)
+    return [...own, ...list]
+      .slice(0, Math.max(usualMost, own.length))
+      .map((one) => ({ ...one, salt: this.salt(address, one.id) }))
+      .map(({ salt, ...one }) => ({ ...one, salt: salts.get(one.id) ?? salt }))
+      .slice(0, own.length || seen)
+      .map(({ transports, ...one }) => ({ ...one, transports: usualTransports(transports) }))
   }
 
   /**

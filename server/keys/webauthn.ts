@@ -1,7 +1,7 @@
 /**
  * What WebAuthn asks of the one who relies on it (Level 3, §7.1 and §7.2), without memory: an answer of a browser
  * and what was expected go in, what is known of the passkey comes out. Challenges, owners and counters are kept by
- * passkeys.ts.
+ * challenges.ts and credentials.ts.
  *
  * SimpleWebAuthn verifies in the order of the standard. Added here: no cross-origin use at all (the library lets it
  * pass where there is no topOrigin), user verification always, three algorithms only, and no attestation by
@@ -9,6 +9,9 @@
  */
 import {
   type AuthenticationResponseJSON,
+  type AuthenticatorTransport,
+  generateAuthenticationOptions,
+  type PublicKeyCredentialRequestOptionsJSON,
   type RegistrationResponseJSON,
   verifyAuthenticationResponse,
   verifyRegistrationResponse,
@@ -25,6 +28,13 @@ export const algorithms = [-8, -7, -257]
 
 /** The relying party: the public origin; its RP ID is the host name. */
 export type RelyingParty = { origin: string }
+
+export type Descriptor = { id: string; transports: AuthenticatorTransport[] }
+/** A passkey that is asked for; `salt` is what its PRF evaluates first. */
+export type Wanted = Descriptor & { salt: string | null }
+
+/** Within the time that WebAuthn §15.1 recommends where the user is verified. */
+export const challengeLifeMs = 5 * 60_000
 
 export type Attested = {
   /** The credential id, base64url. */
@@ -70,10 +80,46 @@ export type Assertion = z.infer<typeof assertionShape>
 export type Attestation = z.infer<typeof attestationShape>
 
 /** @throws Refusal `bad-request` if it is not an assertion's JSON */
-export const parseAssertion = (text: string): Assertion => parse(assertionShape, text)
+export const parseAssertion = (text: string): Assertion => parsed(assertionShape, text)
 
 /** @throws Refusal `bad-request` if it is not an attestation's JSON */
-export const parseAttestation = (value: unknown): Attestation => parsed(attestationShape.safeParse(value))
+export const parseAttestation = (value: unknown): Attestation => checked(attestationShape, value)
+
+export const rpIdOf = ({ origin }: RelyingParty) => new URL(origin).hostname
+
+export const descriptorOf = ({ id, transports }: { id: string; transports: string }): Descriptor => ({
+  id,
+  transports: JSON.parse(transports) as AuthenticatorTransport[],
+})
+
+/**
+ * Options of a get(), as JSON.
+ *
+ * @param list null where any passkey of this site will do
+ */
+export const requestOptions = async (
+  site: RelyingParty,
+  challenge: { octets: Uint8Array<ArrayBuffer>; nextSalt: string },
+  list: Wanted[] | null,
+): Promise<string> => {
+  const options = await generateAuthenticationOptions({
+    rpID: rpIdOf(site),
+    challenge: challenge.octets,
+    timeout: challengeLifeMs,
+    userVerification: 'required',
+    ...(list ? { allowCredentials: list.map(({ id, transports }) => ({ id, transports })) } : {}),
+  })
+  const salted = (list ?? []).flatMap(({ id, salt }) =>
+    salt ? [[id, { first: salt, second: challenge.nextSalt }]] : [],
+  )
+  return withPrf(options, list ? { evalByCredential: Object.fromEntries(salted) } : null)
+}
+
+/** As JSON; the library knows nothing of PRF. */
+export const withPrf = (options: object, prf: object | null): string => {
+  const { extensions } = options as PublicKeyCredentialRequestOptionsJSON
+  return JSON.stringify(prf ? { ...options, extensions: { ...extensions, prf } } : options)
+}
 
 /** The challenge that an answer says it answers. */
 export const challengeOf = (answer: Assertion | Attestation): Buffer => {
@@ -98,7 +144,7 @@ export const verifiedAttestation = async (
       response: { ...attestation, clientExtensionResults: {} } as RegistrationResponseJSON,
       expectedChallenge: Buffer.from(expected.challenge).toString('base64url'),
       expectedOrigin: expected.origin,
-      expectedRPID: new URL(expected.origin).hostname,
+      expectedRPID: rpIdOf(expected),
       requireUserVerification: true,
       supportedAlgorithmIDs: algorithms,
     })
@@ -133,7 +179,7 @@ export const verifiedAssertion = async (
       response: { ...assertion, clientExtensionResults: {} } as AuthenticationResponseJSON,
       expectedChallenge: Buffer.from(expected.challenge).toString('base64url'),
       expectedOrigin: expected.origin,
-      expectedRPID: new URL(expected.origin).hostname,
+      expectedRPID: rpIdOf(expected),
       requireUserVerification: true,
       credential: {
         id: expected.credential.id,
@@ -185,17 +231,20 @@ const orRefusal = async <T>(verify: () => Promise<T>): Promise<T> => {
 
 const refused = (cause: unknown) => new Refusal('passkey-refused', { cause })
 
-const parse = <S extends z.ZodType>(shape: S, text: string): z.output<S> => {
+/** What a browser sent as JSON. @throws Refusal `bad-request` */
+export const parsed = <S extends z.ZodType>(shape: S, text: string): z.output<S> => {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
     json = undefined
   }
-  return parsed(shape.safeParse(json))
+  return checked(shape, json)
 }
 
-const parsed = <T>(result: z.ZodSafeParseResult<T>): T => {
+/** What a browser sent. @throws Refusal `bad-request` */
+export const checked = <S extends z.ZodType>(shape: S, value: unknown): z.output<S> => {
+  const result = shape.safeParse(value)
   if (result.success) return result.data
   throw new Refusal('passkey-unreadable')
 }

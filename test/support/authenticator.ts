@@ -17,7 +17,7 @@ import type {
   PublicKeyCredentialCreationOptionsJSON,
   PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server'
-import type { Asserted } from '../../server/keys/passkeys.ts'
+import type { Asserted } from '../../server/keys/prf.ts'
 
 export type Bent = {
   /** User verification flag; it verifies unless told otherwise. */

@@ -5,7 +5,7 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { type RefusalCode, refusalOf } from '../../server/ground/refusal.ts'
-import type { Opens } from '../../server/keys/passkeys.ts'
+import type { Opens } from '../../server/locked/vault/slots.ts'
 import type { ParkedForms } from '../../server/people/parked-forms.ts'
 import type { Users } from '../../server/people/users.ts'
 import { Button, Field, Form, Hidden, Links } from '../forms.tsx'

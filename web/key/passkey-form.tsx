@@ -5,7 +5,8 @@
 import type { Child } from 'hono/jsx'
 import type { Form as Fields, Visit } from '../../server/doors/visit.ts'
 import type { Config } from '../../server/ground/config.ts'
-import type { Passkeys, Proof } from '../../server/keys/passkeys.ts'
+import type { Proof } from '../../server/keys/assertions.ts'
+import type { Passkeys } from '../../server/keys/passkeys.ts'
 import { Form } from '../forms.tsx'
 import type { Words } from '../words.ts'
 

@@ -5,7 +5,7 @@
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
 import { refusalOf } from '../../server/ground/refusal.ts'
-import type { Passkey } from '../../server/keys/passkeys.ts'
+import type { Passkey } from '../../server/keys/credentials.ts'
 import type { Session } from '../../server/people/sessions.ts'
 import { Button, Field, Form } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'

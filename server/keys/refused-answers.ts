@@ -1,0 +1,91 @@
+/**
+ * Answers of passkeys that were refused: of a session a few are looked at, then none for a while, and of one user as many
+ * stand on the ledger as its owner can read. Whoever has the password has sessions without end.
+ */
+import { RateLimiterSQLite } from 'rate-limiter-flexible'
+import type { Database } from '../ground/database.ts'
+import { Refusal } from '../ground/refusal.ts'
+import type { Ledger } from '../people/ledger.ts'
+import type { Session } from '../people/sessions.ts'
+
+/** So many refused answers one session may give in this time: each is a row of the ledger. */
+const refusedLimit = 10
+const refusedWindowS = 15 * 60
+/** So many of them one user's ledger takes in this time. */
+const notedLimit = 30
+const notedWindowS = 60 * 60
+
+export class RefusedAnswers {
+  readonly #ledger: Ledger
+  /** Of each session, or before it of each user. */
+  readonly #refused: RateLimiterSQLite
+  /** Of each user, those that are on the ledger. */
+  readonly #noted: RateLimiterSQLite
+
+  constructor({ db, ledger }: { db: Database; ledger: Ledger }) {
+    this.#ledger = ledger
+    const limiter = (keyPrefix: string, points: number, duration: number) =>
+      new RateLimiterSQLite({
+        storeClient: db.$client,
+        storeType: 'better-sqlite3',
+        tableName: 'rate_limits',
+        tableCreated: true,
+        keyPrefix,
+        points,
+        duration,
+      })
+    this.#refused = limiter('refused passkey', refusedLimit, refusedWindowS)
+    this.#noted = limiter('noted passkey', notedLimit, notedWindowS)
+  }
+
+  /**
+   * Looks at a session's answer; of refused ones there may be a few, then none is looked at or noted for a while.
+   *
+   * @param note told of a refusal that counts
+   * @throws Refusal `slow-down`, and as the work does
+   */
+  async limited<T>(
+    session: Session,
+    work: () => Promise<T>,
+    note?: (refusal: Refusal) => Promise<void>,
+  ): Promise<T> {
+    const before = await this.#refused.get(session.id)
+    if (before && before.consumedPoints >= refusedLimit) throw tooManyRefused(before.msBeforeNext)
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'wrong-passkey') throw error
+      // What is sent twice is no try: a page that sends again must not keep its own passkey out.
+      const isTry = error.detail.reason !== 'sent-twice'
+      // Asked again, as many may have been looked at together.
+      if (isTry && !(await this.mayRefuse(session.id))) throw tooManyRefused(refusedWindowS * 1000)
+      await note?.(error)
+      throw error
+    }
+  }
+
+  /** Counts a refusal. @param key a session's id, or what stands for a user before the log-in */
+  async mayRefuse(key: string): Promise<boolean> {
+    return (await this.#refused.penalty(key, 1)).consumedPoints <= refusedLimit
+  }
+
+  /** On the ledger, unless its owner has read the like often enough of late. */
+  async note({ user, terminal, address }: Pick<Session, 'user' | 'terminal' | 'address'>, refusal: Refusal) {
+    if ((await this.#noted.penalty(user.id, 1)).consumedPoints > notedLimit) return
+    // A copy is told apart from what a person does wrong.
+    const reason = /^passkey-/.test(refusal.detail.reason ?? '') ? refusal.detail.reason : refusal.code
+    this.#ledger.append({
+      userId: user.id,
+      event: 'refused',
+      terminal,
+      address,
+      method: 'passkey',
+      reason,
+    })
+  }
+}
+
+const tooManyRefused = (waitMs: number) => {
+  const waitS = Math.max(1, Math.ceil(waitMs / 1000))
+  return new Refusal('passkeys-refused-often', { values: { waitS }, detail: { retry_after_s: waitS } })
+}
