@@ -11,6 +11,7 @@ import { startWebServer } from './doors/web-server.ts'
 import { type Clock, clockFault, steadyClock } from './ground/clock.ts'
 import { type Config, localOrigin } from './ground/config.ts'
 import { databaseFile, newestStoredTime, openDatabase } from './ground/database.ts'
+import { sweepEveryMs } from './ground/limits.ts'
 import { type Epoch, openEpoch, openServerSecret } from './ground/server-secret.ts'
 import { type ServingLock, tryExclusive, tryShared } from './ground/serving-lock.ts'
 import { Turnstile } from './ground/turnstile.ts'
@@ -49,8 +50,6 @@ export type Running = {
   smtp: { host: string; port: number }
   close(): Promise<void>
 }
-
-const sweepEveryMs = 30_000
 
 /**
  * Opens data folder, secrets, database and services.

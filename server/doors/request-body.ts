@@ -3,11 +3,8 @@
  * of each user one, and they are worked on one after the other.
  */
 import type { IncomingMessage } from 'node:http'
-import { largeBodies as limits, tinyChunks } from '../ground/limits.ts'
+import { blockOctets, largeBodies as limits, tinyChunks } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
-
-/** Chunks are as small as the sender likes, and a million of one octet each are a heap: they are put together. */
-const blockOctets = 256 * 1024
 
 export class Bodies {
   /** The large ones, in the order in which they came. */
@@ -114,7 +111,7 @@ export class Bodies {
         begin(large, 'reading')
     }
     const isWaiting = all.some(({ state }) => state === 'waiting')
-    if (isWaiting) this.#watching ??= setInterval(() => this.#dropSlow(), 1000).unref()
+    if (isWaiting) this.#watching ??= setInterval(() => this.#dropSlow(), limits.watchMs).unref()
     else {
       clearInterval(this.#watching)
       this.#watching = undefined

@@ -1,4 +1,6 @@
 /** Unix milliseconds that never run backwards. */
+import { storedAheadMs } from './limits.ts'
+
 export type Clock = () => number
 
 /**
@@ -17,9 +19,6 @@ export const steadyClock = (newestStored: number): Clock => {
   }
 }
 
-/** More than clocks differ by, and less than anybody notices otherwise. */
-const aheadMs = 60_000
-
 /**
  * What is wrong if the newest stored time lies ahead: a clock was once wrong, and as time never runs backwards here, it
  * stands still until the world has caught up.
@@ -27,7 +26,7 @@ const aheadMs = 60_000
  * @returns a sentence, or null if nothing is wrong
  */
 export const clockFault = (newestStored: number, now: number): string | null =>
-  newestStored - now <= aheadMs
+  newestStored - now <= storedAheadMs
     ? null
     : `Clock: the newest time stored is ${new Date(newestStored).toISOString()}, ahead of this machine's ${new Date(now).toISOString()}. ` +
       'If the machine is right, stop the server and run wafer check --mend-clock.'

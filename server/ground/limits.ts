@@ -1,4 +1,7 @@
-/** Numbers that bound what one user, one letter or one request may take of what all share. */
+/**
+ * Numbers that bound what one user, one letter, one request or one hostile mail may take of what all share: each is
+ * written here, once, and nowhere else in the server.
+ */
 
 /** How long it is known what became of a letter, for a page that is sent once more. */
 export const letterMemoryMs = 30 * 24 * 60 * 60_000
@@ -43,6 +46,7 @@ export const largeBodies = {
   /** Who is slower than this after so many seconds gives way to who waits: a letter of 25 MiB takes a quarter of an hour. */
   octetsPerS: 32 * 1024,
   graceS: 10,
+  watchMs: 1_000,
   /** For how long anybody waits for the others before, in milliseconds. */
   waitMs: 5 * 60_000,
 }
@@ -87,7 +91,7 @@ export const letterFormLimit = 36 * 1024 * 1024
 /** Octets of a form that are read to its end, though they are too many, so that its sender reads an answer. */
 export const drainedLimit = 1024 * 1024 * 1024
 
-/** How long a form that another page interrupted is kept. */
+/** How long a form that another page interrupted is kept; and an ended session's token known to have been its user's. */
 export const parkedFormMs = 60 * 60_000
 /** Of one user: parked forms and files of forms, their octets, and beyond these what is left for text alone. */
 export const parkedFormLimit = 500
@@ -95,3 +99,196 @@ export const parkedOctetsLimit = 128 * 1024 * 1024
 export const parkedOctetsReserve = 16 * 1024 * 1024
 /** A file is sealed and stored in pieces of so many octets: others have their turn between two. */
 export const parkedPieceOctets = 1024 * 1024
+
+/** Octets of a chunk of a body: a million of one octet each would be a heap, so they are put together. */
+export const blockOctets = 256 * 1024
+
+// ---- the server as a whole
+
+/**
+ * Wrong guesses at one user's secret by one address, by all addresses, and by one address at all users' secrets; in a
+ * row: since the last right one. `duration` in seconds.
+ */
+export const guessLimits = {
+  pair: { points: 5, duration: 15 * 60 },
+  pairInRow: { points: 100, duration: 30 * 24 * 60 * 60 },
+  user: { points: 15, duration: 10 * 60 },
+  userInRow: { points: 100, duration: 30 * 24 * 60 * 60 },
+  address: { points: 60, duration: 15 * 60 },
+} as const
+/** How long a network is known from which a user came with the right secret, in seconds. */
+export const knownNetworkS = 30 * 24 * 60 * 60
+
+/** How often what has expired is tidied away, in milliseconds. */
+export const sweepEveryMs = 30_000
+/** How far the newest stored time may lie ahead: more than clocks differ by, less than anybody notices otherwise. */
+export const storedAheadMs = 60_000
+/** A contact is noted at least so often, in milliseconds; not every request is worth a durable write. */
+export const contactNoteMs = 30_000
+/** So many lines more than there are users before the file of the ledger's ends is written anew. */
+export const ledgerEndsSlack = 10_000
+
+/** The child processes, each of them. */
+export const childLimits = {
+  /** Less than the five seconds within which it has to be gone when another process of the server locked the key. */
+  idleMs: 4_000,
+  ageMs: 60_000,
+  taskMs: 20_000,
+  /** Of all, and of those without keys for each kind of their work. */
+  processes: 12,
+  keylessAtOnce: 2,
+  /** CPU seconds in a life. */
+  cpuS: 120,
+  /** An idle process has 1.4 GiB reserved. */
+  addressSpaceKiB: 3 * 1024 * 1024,
+  heapMiB: 384,
+}
+
+// ---- mail as it is kept, comes in and goes out
+
+/** Octets of one mail, whatever way it comes, and of what one is compressed to. */
+export const mailOctetsLimit = 25 * 1024 * 1024
+/** How long octets are kept that no message and no queue refers to: somebody may be about to. */
+export const contentLeaseMs = 60 * 60_000
+/** Rows that are deleted in one turn of the event loop. */
+export const deletedAtOnce = { contents: 100, messages: 500 }
+/** What lists show of a mail, in characters; an address that `partiesCharacters` cuts is left out. */
+export const listedLimits = {
+  subjectCharacters: 2_000,
+  senderCharacters: 1_000,
+  recipientsCharacters: 4_000,
+  nameCharacters: 200,
+  partiesCharacters: 500,
+}
+/** Messages in which one finds whom a user knows, and addresses that are suggested. */
+export const acquaintances = { sent: 2_000, received: 1_000, suggested: 10 }
+/** Addresses in a key of somebody else. */
+export const addressesOfKey = 20
+/** Of wrong addresses, as many as anybody would correct by hand, and as much of each as an address can be. */
+export const wrongAddressesNamed = 20
+export const addressCharacters = 254
+
+/** Postfix's defaults, but for the size. */
+export const smtpLimits = {
+  messageOctets: mailOctetsLimit,
+  recipients: 1000,
+  connectionsPerClient: 50,
+  connections: 200,
+  /** More Received fields than this: the mail goes round in circles. */
+  hops: 50,
+  commandOctets: 2048,
+  /** Replies of 4xx and 5xx before the connection is closed. */
+  errors: 20,
+  /** Recipients that do not exist, of one network in this time. More, and nobody is named to it, whoever exists. */
+  unknownRecipients: 30,
+  unknownRecipientsMs: 15 * 60_000,
+  /** NOOP, RSET, VRFY and HELP without a mail. */
+  junkCommands: 100,
+  idleMs: 300_000,
+  /** All of a mail's data must be here after this time, however lively it drips in. */
+  dataMs: 10 * 60_000,
+  /** Octets of mails that are being received at one time, over all connections. */
+  octetsAtOnce: 96 * 1024 * 1024,
+  /** What a network may send in a minute: octets, and copies, of which a mail is one for each recipient. */
+  octetsPerMinute: 200 * 1024 * 1024,
+  copiesPerMinute: 1200,
+  /** Mails that have grown larger than `largeOctets`, at one time, from one address. */
+  largePerClient: 2,
+  largeOctets: 1_000_000,
+  /** Who has sent less than `stallOctets` for so long gives way when memory runs short. */
+  stallMs: 10_000,
+  stallOctets: 64 * 1024,
+  /** Of a mail's beginning, searched for trace fields: a mail may consist of a header only. */
+  headerOctets: 1_000_000,
+  /** How long the connections have to end when the server stops. */
+  closeMs: 5_000,
+}
+
+/** The queue of outgoing mail. */
+export const queueLimits = {
+  /** How long a mail waits after its first try, its second, and so on; the last of them from then on. */
+  backOffMs: [60_000, 120_000, 5 * 60_000, 15 * 60_000, 30 * 60_000, 60 * 60_000, 120 * 60_000, 240 * 60_000],
+  /** When it is tried again what could not be put into a mailbox of ours at once. */
+  soonMs: 60_000,
+  giveUpMs: 3 * 24 * 60 * 60_000,
+  /** How long a process keeps a row for itself; longer than it may take to send it. */
+  claimMs: 15 * 60_000,
+  sendMs: 10 * 60_000,
+  connectMs: 30_000,
+  /** Mails that a process sends at one time. */
+  lanes: 3,
+  /** How often it is looked at, and never more often than: other processes put mail into it too. */
+  pollMs: 10_000,
+  shortestPollMs: 1_000,
+  /** How long mails that are on their way have to arrive when the server stops. */
+  graceMs: 5_000,
+  /** Of what the relay answered. */
+  answerCharacters: 400,
+}
+/** Of a mail's header, in a report that it could not be delivered. */
+export const reportedHeaderOctets = 64 * 1024
+/** Files of mail that a command reads: octets of what is read as one line, and searched for the end of a header. */
+export const mailFileLimits = { lineOctets: 64 * 1024, headerOctets: 100 * 1024 }
+
+// ---- what is read of a hostile mail, in a child process
+
+/** At the beginning of something, by which it is told what it is. */
+export const beginningOctets = 1_000
+export const headerLimits = {
+  octets: 4 * 1024 * 1024,
+  /** Of one field: a long list of recipients leaves the others whole; as Postfix. */
+  fieldOctets: 100 * 1024,
+  fields: 20_000,
+  /** Of all fields of one name. */
+  addresses: 1_000,
+  /** Colons, of which each may begin a group of addresses. */
+  groups: 1_000,
+  /** Of the From that a verdict names. */
+  soleAddressOctets: 1_000,
+}
+export const fileNameOctets = 2_000
+export const treeLimits = {
+  depth: 100,
+  parts: 1_000,
+  delimiters: 20_000,
+  /** RFC 2046 §5.1.1 allows 70. */
+  boundaryCharacters: 1_000,
+  /** Searched for delimiters, of all nested multiparts together. */
+  scannedOctets: 512 * 1024 * 1024,
+  /** Of attached messages in a transfer encoding, all together. */
+  unwrappedOctets: 64 * 1024 * 1024,
+}
+export const htmlLimits = {
+  tags: 50_000,
+  depth: 500,
+  tableDepth: 50,
+  /** As deep, and with as many children of one node, as it becomes text. */
+  convertedDepth: 200,
+  childNodes: 20_000,
+  /** Within which it says its charset. */
+  declarationOctets: 2_048,
+}
+/** Characters of text, and of HTML, that are given out. */
+export const shownTextLimit = 1_000_000
+/** Of a part that repeats the protected header fields for old programs. */
+export const legacyDisplayOctets = 64 * 1024
+/** Layers of encryption and signature around one another. */
+export const protectionDepthLimit = 5
+/** Of a part that could be the version of an encrypted mail. */
+export const versionPartOctets = 10_000
+export const openpgpLimits = {
+  packets: 10_000,
+  /** Of one packet whose length is partial. */
+  chunks: 1_000_000,
+  /** Keys that a message is encrypted to, of which each is tried. */
+  recipients: 32,
+  signatures: 20,
+  armorHeaders: 100,
+  cleartextOctets: 4 * 1024 * 1024,
+  /** Argon2 of a key or message of somebody else takes 2 to the power of so many KiB. */
+  argon2MemoryExponent: 16,
+  /** Some programs' keys of 2048 bits have one less. */
+  fewestRsaBits: 2_047,
+}
+/** By how much the date of a mail may differ from that of its signature. */
+export const dateToleranceMs = 60 * 60_000

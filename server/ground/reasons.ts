@@ -1,8 +1,8 @@
 /**
- * Why a mail waits, and every reason for which something is refused: the code that programs go by, and the English sentence that pages, API,
- * terminal and scripts say. Pages in another language have a table of their own with the same reasons
- * (web/words/refusals-ja.ts), which does not compile until it is complete. A sentence says what happened and what to
- * do; no secrets, no internals. Decisions go by reason or code, never by wording.
+ * Why a mail waits, and every reason for which something is refused: the code that programs go by, and the English
+ * sentence that pages, API, terminal and scripts say. Pages in another language have a table of their own with the same
+ * reasons (web/words/refusals-ja.ts), which does not compile until it is complete. A sentence says what happened and
+ * what to do; no secrets, no internals. Decisions go by reason or code, never by wording.
  */
 
 /** HTTP status of each refusal; the code is the last word of the RFC 9457 problem type. */

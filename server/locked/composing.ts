@@ -4,7 +4,7 @@
  */
 import addressparser from 'nodemailer/lib/addressparser/index.js'
 import MailComposer from 'nodemailer/lib/mail-composer/index.js'
-import { recipientLimit } from '../ground/limits.ts'
+import { addressCharacters, recipientLimit, wrongAddressesNamed } from '../ground/limits.ts'
 import { mailAddress } from '../ground/mail-address.ts'
 import { Refusal } from '../ground/refusal.ts'
 
@@ -75,7 +75,7 @@ export const parseRecipients = (typed: Typed, mode: 'strict' | 'as typed' = 'str
     const found = new Map<string, Mailbox>()
     for (const { name, address } of addressparser(text.replace(/[\r\n]+/g, ' '), { flatten: true })) {
       const one = mailboxOf(name, address)
-      if (!one) bad.push((address || name).slice(0, namedLength))
+      if (!one) bad.push((address || name).slice(0, addressCharacters))
       const kept = one ?? (mode === 'as typed' ? { name: '', address: address || name } : null)
       if (kept && !found.has(kept.address)) found.set(kept.address, kept)
     }
@@ -84,18 +84,14 @@ export const parseRecipients = (typed: Typed, mode: 'strict' | 'as typed' = 'str
   const [to, cc, bcc] = [field(typed.to), field(typed.cc), field(typed.bcc)]
   if (bad.length > 0 && mode === 'strict')
     throw new Refusal('addresses-malformed', {
-      values: { addresses: bad.slice(0, namedLimit) },
-      detail: { addresses: bad.slice(0, namedLimit) },
+      values: { addresses: bad.slice(0, wrongAddressesNamed) },
+      detail: { addresses: bad.slice(0, wrongAddressesNamed) },
     })
   const all = [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))]
   if (all.length > recipientLimit && mode === 'strict')
     throw new Refusal('recipients-many', { values: { limit: recipientLimit, named: all.length } })
   return { to, cc, bcc, all }
 }
-
-/** Of wrong addresses, as many as anybody would correct by hand, and as much of each as an address can be. */
-const namedLimit = 20
-const namedLength = 254
 
 const mailboxOf = (name: string, address: string): Mailbox | null => {
   try {

@@ -7,7 +7,13 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
-import { waitingLimit, waitingLimitOfStrangers, waitingLimitOfUser, waitMs } from '../ground/limits.ts'
+import {
+  childLimits,
+  waitingLimit,
+  waitingLimitOfStrangers,
+  waitingLimitOfUser,
+  waitMs,
+} from '../ground/limits.ts'
 import { type Piecewise, receiveInPieces, sendInPieces } from '../ground/pieces.ts'
 import { root } from '../ground/places.ts'
 import { Refusal } from '../ground/refusal.ts'
@@ -16,16 +22,8 @@ import type { Answer, Operations, Request } from './child.ts'
 type Task<O extends keyof Operations> = Parameters<Operations[O]>[0]
 type Result<O extends keyof Operations> = Awaited<ReturnType<Operations[O]>>
 
-/** Less than the five seconds within which it has to be gone when another process of the server locked the key. */
-const idleLimitMs = 4_000
-const ageLimitMs = 60_000
-const taskLimitMs = 20_000
-const processLimit = 12
-/** Of the processes without keys, for each kind of their work. */
-const keylessAtOnce = 2
-
 /** No core dump; CPU seconds in a life; address space in KiB, of which an idle process has 1.4 GiB reserved. */
-const limits = 'ulimit -c 0; ulimit -t 120; ulimit -v 3145728; exec "$0" "$@"'
+const limits = `ulimit -c 0; ulimit -t ${childLimits.cpuS}; ulimit -v ${childLimits.addressSpaceKiB}; exec "$0" "$@"`
 /** Beside this file in the bundle; tests run this file from its source. */
 const program = join(root, 'dist', 'child.js')
 
@@ -34,7 +32,7 @@ const nodeOptions = [
   '--permission',
   `--allow-fs-read=${program}`,
   '--disable-sigusr1',
-  '--max-old-space-size=384',
+  `--max-old-space-size=${childLimits.heapMiB}`,
   '--no-warnings',
 ]
 
@@ -173,8 +171,8 @@ export class CryptoPool {
     const own = [...this.#children].filter((child) => child.owner === owner && !child.ended)
     const free = own.find((child) => !child.busy)
     if (free) return free
-    if (own.length >= (typeof owner === 'number' ? 1 : keylessAtOnce)) return null
-    if (this.#children.size >= processLimit) {
+    if (own.length >= (typeof owner === 'number' ? 1 : childLimits.keylessAtOnce)) return null
+    if (this.#children.size >= childLimits.processes) {
       const idle = [...this.#children].find((child) => !child.busy)
       if (!idle) return null
       idle.end()
@@ -243,7 +241,7 @@ class Child {
     const timer = setTimeout(() => {
       this.#waiting.get(id)?.reject(new Refusal('took-too-long'))
       this.end()
-    }, taskLimitMs)
+    }, childLimits.taskMs)
     try {
       return await new Promise((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject })
@@ -259,8 +257,8 @@ class Child {
   free() {
     this.busy = false
     this.#process.channel?.unref()
-    if (performance.now() - this.#bornMs >= ageLimitMs) this.end()
-    else this.#idle = setTimeout(() => this.end(), idleLimitMs).unref()
+    if (performance.now() - this.#bornMs >= childLimits.ageMs) this.end()
+    else this.#idle = setTimeout(() => this.end(), childLimits.idleMs).unref()
   }
 
   end() {

@@ -1,6 +1,7 @@
 /**
  * Whom a user knows, for the completion of addresses: whom they wrote to, who wrote to them, whose key they accepted.
  */
+import { acquaintances } from '../ground/limits.ts'
 import type { Mailbox } from '../locked/composing.ts'
 import { mailAddress, type User } from '../people/users.ts'
 import type { Correspondents } from './correspondents.ts'
@@ -34,9 +35,9 @@ export class Acquaintances {
       if (!one.name && name.toLowerCase() !== address) one.name = name
       known.set(address, one)
     }
-    for (const { recipients } of await mailboxes.newestParties(user.id, 'sent', 2000))
+    for (const { recipients } of await mailboxes.newestParties(user.id, 'sent', acquaintances.sent))
       for (const each of shownMailboxes(recipients)) note(each, 'written')
-    for (const { sender } of await mailboxes.newestParties(user.id, 'inbox', 1000)) {
+    for (const { sender } of await mailboxes.newestParties(user.id, 'inbox', acquaintances.received)) {
       const one = shownMailbox(sender)
       if (one) note(one, 'received')
     }
@@ -47,7 +48,7 @@ export class Acquaintances {
       .sort((a, b) => b.written - a.written || b.received - a.received)
       .concat({ name: user.name, address: user.address, written: 0, received: 0, named: 0 })
       .filter(beginsWith(typed))
-      .slice(0, 10)
+      .slice(0, acquaintances.suggested)
     const { keys } = await correspondents.keysFor(
       user.id,
       best.map(({ address }) => address),

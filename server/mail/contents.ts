@@ -10,11 +10,9 @@ import { setImmediate as others } from 'node:timers/promises'
 import { and, asc, eq, inArray, lte, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { contentPieces, contents, type Database, immediate } from '../ground/database.ts'
-import { storedPieceOctets } from '../ground/limits.ts'
+import { contentLeaseMs, deletedAtOnce, storedPieceOctets } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { writeTurn } from '../ground/write-turn.ts'
-
-const leaseMs = 60 * 60_000
 
 export class Contents {
   readonly #db: Database
@@ -32,7 +30,7 @@ export class Contents {
     await writeTurn(this.#db)
     const { id } = this.#db
       .insert(contents)
-      .values({ leasedUntil: this.#clock() + leaseMs })
+      .values({ leasedUntil: this.#clock() + contentLeaseMs })
       .returning({ id: contents.id })
       .get()
     try {
@@ -107,7 +105,7 @@ export class Contents {
         .select({ id: contents.id })
         .from(contents)
         .where(over)
-        .limit(sweptAtOnce)
+        .limit(deletedAtOnce.contents)
         .all()
         .map(({ id }) => id)
       if (ids.length === 0) return false
@@ -119,7 +117,7 @@ export class Contents {
         })
         .from(contentPieces)
         .where(inArray(contentPieces.contentId, ids))
-        .limit(sweptAtOnce)
+        .limit(deletedAtOnce.contents)
         .all()
       let octets = 0
       for (const { contentId, place, size } of pieces) {
@@ -128,7 +126,7 @@ export class Contents {
         const which = and(eq(contentPieces.contentId, contentId), eq(contentPieces.place, place))
         tx.delete(contentPieces).where(which).run()
       }
-      if (pieces.length < sweptAtOnce) tx.delete(contents).where(inArray(contents.id, ids)).run()
+      if (pieces.length < deletedAtOnce.contents) tx.delete(contents).where(inArray(contents.id, ids)).run()
       return true
     }, immediate)
   }
@@ -138,9 +136,6 @@ export class Contents {
     await this.#sweeping
   }
 }
-
-/** Rows that are deleted in one turn. */
-const sweptAtOnce = 100
 
 const unreferenced = eq(contents.references, 0)
 

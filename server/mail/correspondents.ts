@@ -7,6 +7,7 @@ import { and, desc, eq } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { correspondents, type Database } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
+import { addressesOfKey } from '../ground/limits.ts'
 import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { isNamed, type Keyrings } from '../keys/keyrings.ts'
@@ -37,7 +38,6 @@ export type Unreachable = {
   until: number | null
 }
 
-const addressLimit = 20
 /** An address that a page shows whole and as it is. */
 const isReadable = (address: string) => address.length <= 254 && !/[\s\p{C}]/u.test(address)
 
@@ -118,9 +118,9 @@ export class Correspondents {
         addresses: key.addresses.filter(isReadable),
         canEncrypt: obstacle(key.uses.encrypt, this.#clock()) === null,
       }))
-    const keys = usable.filter(({ addresses }) => addresses.length <= addressLimit)
+    const keys = usable.filter(({ addresses }) => addresses.length <= addressesOfKey)
     if (usable.length > 0 && keys.length === 0)
-      throw new Refusal('key-of-many-addresses', { values: { limit: addressLimit } })
+      throw new Refusal('key-of-many-addresses', { values: { limit: addressesOfKey } })
     if (keys.length === 0) throw new Refusal('no-public-key')
     return keys
   }

@@ -8,6 +8,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import iconv from 'iconv-lite'
+import { beginningOctets, mailFileLimits, mailOctetsLimit } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { dateOf, decodeHeader } from '../locked/reader/headers.ts'
 
@@ -24,8 +25,6 @@ export type Marks = { seen: boolean; flagged: boolean; answered: boolean; delete
 export type FiledMail = Marks & { octets: Buffer; arrivedAt: number }
 /** A mail that is not taken, in a sentence that names it; the others of its file are. */
 export type Skipped = { skipped: string }
-
-const sizeLimit = 25 * 1024 * 1024 // as of mail that comes in by SMTP
 
 /**
  * The mail files that a path stands for: itself, or those of a Maildir in order of their names, which begin with
@@ -84,7 +83,7 @@ export async function* mailsIn(file: MailFile): AsyncGenerator<FiledMail | Skipp
         yield 'skipped' in mail ? mail : filed(mail.octets, mail.arrivedAt ?? mtimeMs)
       return
     }
-    const read = await readAtMost(handle, sizeLimit)
+    const read = await readAtMost(handle, mailOctetsLimit)
     if (read === null) throw tooLarge(file.path)
     const octets = read.subarray(beginningOf(read))
     if (!beginsHeader(octets)) throw notMail(file.path)
@@ -158,7 +157,7 @@ async function* mailsInMbox(
     if (!mail) throw notMail(path)
     mail.size += piece.length
     // Of one that is too large the beginning is kept, to name it.
-    if (mail.size <= sizeLimit) mail.pieces.push(piece)
+    if (mail.size <= mailOctetsLimit) mail.pieces.push(piece)
     else mail.pieces.length = Math.min(mail.pieces.length, 100)
   }
   for await (const line of lines(handle)) {
@@ -194,7 +193,7 @@ const closed = (
   path: string,
 ): { octets: Buffer; arrivedAt: number | null } | Skipped => {
   const octets = Buffer.concat(pieces)
-  if (size > sizeLimit) {
+  if (size > mailOctetsLimit) {
     const field = fieldsOf(octets)
     const subject = decodeHeader(field('subject') ?? '').slice(0, 100)
     const from = decodeHeader(field('from') ?? '').slice(0, 100)
@@ -218,7 +217,7 @@ async function* lines(handle: FileHandle): AsyncGenerator<Buffer> {
       at = end + 1
     }
     rest = octets.subarray(at)
-    if (rest.length < 65_536) continue
+    if (rest.length < mailFileLimits.lineOctets) continue
     yield rest
     rest = Buffer.alloc(0)
   }
@@ -245,7 +244,7 @@ const kindOf = async (path: string): Promise<MailFile['kind']> => {
   try {
     const file = await openPlain(path)
     try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(1000), 0, 1000, 0)
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(beginningOctets), 0, beginningOctets, 0)
       start = buffer.subarray(0, bytesRead)
     } finally {
       await file.close()
@@ -259,21 +258,22 @@ const kindOf = async (path: string): Promise<MailFile['kind']> => {
 
 /** Behind a byte order mark and empty lines. */
 const beginningOf = (octets: Buffer) =>
-  /^(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*/.exec(octets.toString('latin1', 0, 1000))![0].length
+  /^(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*/.exec(octets.toString('latin1', 0, beginningOctets))![0].length
 
 /** Whether a header field begins here (RFC 5322 §2.2; blanks before the colon are obsolete, but read), and no address of the Web. */
-const beginsHeader = (octets: Buffer) => /^[!-9;-~]+[ \t]*:(?!\/\/)/.test(octets.toString('latin1', 0, 1000))
+const beginsHeader = (octets: Buffer) =>
+  /^[!-9;-~]+[ \t]*:(?!\/\/)/.test(octets.toString('latin1', 0, beginningOctets))
 
 /** A field that mail begins with: prose has its colons too. */
 const beginsKnownField = (octets: Buffer) =>
   /^(from|to|cc|bcc|subject|date|sender|reply-to|message-id|return-path|received|delivered-to|envelope-to|mime-version|content-[a-z-]+|status|lines|dkim-signature|authentication-results|arc-[a-z-]+|list-[a-z-]+|x-[a-z0-9-]+)[ \t]*:(?!\/\/)/i.test(
-    octets.toString('latin1', 0, 1000),
+    octets.toString('latin1', 0, beginningOctets),
   )
 
 /** The fields of a mail's header by name, the first of each. */
 const fieldsOf = (octets: Buffer) => {
-  const end = octets.toString('latin1', 0, 102_400).search(/\r?\n\r?\n/)
-  const header = octets.toString('latin1', 0, end < 0 ? 102_400 : end)
+  const end = octets.toString('latin1', 0, mailFileLimits.headerOctets).search(/\r?\n\r?\n/)
+  const header = octets.toString('latin1', 0, end < 0 ? mailFileLimits.headerOctets : end)
   return (name: string) =>
     header.match(new RegExp(`(?:^|\\n)${name}[ \\t]*:([^\\n]*(?:\\n[ \\t][^\\n]*)*)`, 'i'))?.[1]
 }

@@ -8,6 +8,7 @@ import { and, asc, desc, eq, getTableColumns, inArray, type SQL, sql } from 'dri
 import type { Clock } from '../ground/clock.ts'
 import { type Database, folders, immediate, messages } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
+import { deletedAtOnce, listedLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { writeTurn } from '../ground/write-turn.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
@@ -349,7 +350,7 @@ export class Mailboxes {
       .select({ id: messages.id })
       .from(messages)
       .where(eq(messages.folderId, id))
-      .limit(deletedAtOnce)
+      .limit(deletedAtOnce.messages)
     let count = 0
     for (let more = 1; more > 0; count += more) {
       more = this.#db.delete(messages).where(inArray(messages.id, some)).run().changes
@@ -409,7 +410,7 @@ export class Mailboxes {
     return this.#db
       .select({
         sender: messages.sender,
-        recipients: sql<string>`substr(${messages.recipients}, 1, ${partiesLength})`,
+        recipients: sql<string>`substr(${messages.recipients}, 1, ${listedLimits.partiesCharacters})`,
       })
       .from(messages)
       .where(eq(messages.folderId, this.#fixed(userId, kind).id))
@@ -419,7 +420,9 @@ export class Mailboxes {
       .map(({ sender, recipients }) => ({
         sender,
         recipients:
-          recipients.length < partiesLength ? recipients : recipients.slice(0, recipients.lastIndexOf(', ')),
+          recipients.length < listedLimits.partiesCharacters
+            ? recipients
+            : recipients.slice(0, recipients.lastIndexOf(', ')),
       }))
   }
 
@@ -572,12 +575,6 @@ const rowOf = (
   security,
   sentAs: marks.sentAs ?? null,
 })
-
-/** Characters; the address that this cuts is left out. */
-const partiesLength = 500
-
-/** Messages that are deleted in one turn. */
-const deletedAtOnce = 500
 
 const unreadable: Row = {
   from: [],

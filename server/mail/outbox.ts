@@ -20,6 +20,7 @@ import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { type Database, immediate, outbox } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
+import { queueLimits } from '../ground/limits.ts'
 import type { Delay } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { writeTurn } from '../ground/write-turn.ts'
@@ -67,17 +68,8 @@ type Outcome = { address: string } & (
   | { state: 'failed'; why: Failure; status: string }
 )
 
-const minuteMs = 60_000
-const backOffMinutes = [1, 2, 5, 15, 30, 60, 120, 240]
-const giveUpMs = 3 * 24 * 60 * minuteMs
-/** How long a process keeps a row for itself; longer than it may take to send it. */
-const claimMs = 15 * minuteMs
-const sendMs = 10 * minuteMs
-const lanes = 3
 const mailboxFull: Delay = { kind: 'mailbox-full' }
 const mailboxUnwritable = (codes: string[]): Delay => ({ kind: 'mailbox-unwritable', codes })
-/** Other processes put mail into the same queue. */
-const pollMs = 10_000
 
 export class Outbox {
   readonly #db: Database
@@ -175,7 +167,7 @@ export class Outbox {
       this.#quota.require(mail.userId, size)
       const now = this.#clock()
       const tried = {
-        nextAt: now + minuteMs,
+        nextAt: now + queueLimits.soonMs,
         attempts: 1,
         lastError: deliver ? mailboxFull : mailboxUnwritable([]),
       }
@@ -351,7 +343,7 @@ export class Outbox {
    * Begins no further mail and lets those that are on their way arrive; what does not in time stays in the queue. A mail
    * that is broken off between its end and the relay's 250 would be sent twice. Safe to call twice.
    */
-  async close(graceMs = 5000): Promise<void> {
+  async close(graceMs = queueLimits.graceMs): Promise<void> {
     this.#started = false
     this.#closing = true
     clearTimeout(this.#timer)
@@ -363,7 +355,7 @@ export class Outbox {
   /** Sends all that is due now; resolves when each was delivered, given back or put off. */
   tick(): Promise<void> {
     this.#running = this.#running.then(async () => {
-      await Promise.all(Array.from({ length: lanes }, () => this.#work()))
+      await Promise.all(Array.from({ length: queueLimits.lanes }, () => this.#work()))
     })
     return this.#running
   }
@@ -379,17 +371,17 @@ export class Outbox {
   }
 
   #untilNextMs() {
-    if (!this.#started) return pollMs
+    if (!this.#started) return queueLimits.pollMs
     try {
       const next =
         this.#db
           .select({ at: min(outbox.nextAt) })
           .from(outbox)
           .get()?.at ?? Number.POSITIVE_INFINITY
-      return Math.min(Math.max(next - this.#clock(), 1000), pollMs)
+      return Math.min(Math.max(next - this.#clock(), queueLimits.shortestPollMs), queueLimits.pollMs)
     } catch (error) {
       this.#log.error({ codes: codesOf(error) }, 'the queue of outgoing mail cannot be read')
-      return pollMs
+      return queueLimits.pollMs
     }
   }
 
@@ -435,7 +427,7 @@ export class Outbox {
       this.#db.delete(outbox).where(mine).run()
       await this.#contents.sweep()
     } else {
-      const waitMs = (backOffMinutes[row.attempts - 1] ?? backOffMinutes.at(-1)!) * minuteMs
+      const waitMs = queueLimits.backOffMs[row.attempts - 1] ?? queueLimits.backOffMs.at(-1)!
       const recipients = JSON.stringify(left.map(({ address }) => address))
       this.#db
         .update(outbox)
@@ -458,7 +450,7 @@ export class Outbox {
 
   /** What is put off too long has failed (RFC 3463: 4.4.7, delivery time expired). */
   #final(row: Row, outcome: Outcome): Outcome {
-    if (outcome.state !== 'later' || this.#clock() - row.createdAt < giveUpMs) return outcome
+    if (outcome.state !== 'later' || this.#clock() - row.createdAt < queueLimits.giveUpMs) return outcome
     return { address: outcome.address, state: 'failed', why: outcome.why, status: '4.4.7' }
   }
 
@@ -502,7 +494,7 @@ export class Outbox {
     if (!relay) return recipients.map((address) => ({ address, state: 'later', why: { kind: 'no-relay' } }))
     let rejected: SMTPError[]
     try {
-      const signal = AbortSignal.any([this.#breakOff.signal, AbortSignal.timeout(sendMs)])
+      const signal = AbortSignal.any([this.#breakOff.signal, AbortSignal.timeout(queueLimits.sendMs)])
       rejected = await sendThrough(relay, this.#config.hostname, { ...row, recipients }, signal)
     } catch (thrown) {
       const error = thrown as SMTPError
@@ -530,7 +522,7 @@ export class Outbox {
       )
       const contentId = await this.#contents.keep(report)
       const size = report.length
-      const nextAt = this.#clock() + minuteMs
+      const nextAt = this.#clock() + queueLimits.soonMs
       this.#enqueue({ userId: null, sender: '', recipients: [row.sender], contentId, size, nextAt })
     }
   }
@@ -563,7 +555,7 @@ export class Outbox {
 
 /** A row becomes that of the one who sends it. */
 const claimed = (now: number) => ({
-  nextAt: now + claimMs,
+  nextAt: now + queueLimits.claimMs,
   attempts: sql`${outbox.attempts} + 1`,
   lastError: null,
 })

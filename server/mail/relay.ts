@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { setImmediate as others } from 'node:timers/promises'
 import SMTPConnection, { type SMTPError } from 'nodemailer/lib/smtp-connection'
 import { isLoopback } from '../ground/config.ts'
-import { storedPieceOctets } from '../ground/limits.ts'
+import { queueLimits, storedPieceOctets } from '../ground/limits.ts'
 import type { Delay } from '../ground/reasons.ts'
 
 /**
@@ -28,7 +28,7 @@ export const sendThrough = async (
     requireTLS: !secure && !isLoopback(host),
     ignoreTLS: isLoopback(host),
     name: hostname,
-    connectionTimeout: 30_000,
+    connectionTimeout: queueLimits.connectMs,
     logger: false,
   })
   const { promise, resolve, reject } = Promise.withResolvers<SMTPError[]>()
@@ -145,4 +145,4 @@ const printable = (text: string) =>
   text
     .replace(/[^\x20-\x7e]+/g, ' ')
     .trim()
-    .slice(0, 400)
+    .slice(0, queueLimits.answerCharacters)

@@ -1,5 +1,6 @@
 /** Reports on mail that could not be delivered, for its sender. */
 import { randomUUID } from 'node:crypto'
+import { reportedHeaderOctets } from '../ground/limits.ts'
 import { type Delay, delayInWords } from '../ground/reasons.ts'
 
 /** Why a recipient will not get a mail; what was put off too long failed for the reason of its last delay. */
@@ -71,8 +72,8 @@ const failureInWords = (failure: Failure): string => {
 /** The header with its last CRLF; what is unreasonably long is cut after a line. */
 const headerOf = (octets: Buffer) => {
   const end = octets.indexOf('\r\n\r\n')
-  if (end !== -1 && end < 65_536) return octets.subarray(0, end + 2)
-  return octets.subarray(0, Math.max(0, octets.lastIndexOf('\r\n', 65_536) + 2))
+  if (end !== -1 && end < reportedHeaderOctets) return octets.subarray(0, end + 2)
+  return octets.subarray(0, Math.max(0, octets.lastIndexOf('\r\n', reportedHeaderOctets) + 2))
 }
 
 /** RFC 3464 §2.3.2; letters beyond ASCII as in RFC 6533 §3. */

@@ -21,6 +21,7 @@ import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
+import { smtpLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { Turnstile } from '../ground/turnstile.ts'
 import { network } from '../people/guesses.ts'
@@ -43,38 +44,6 @@ type Services = {
   log: Logger
   /** Other limits than the ones of `smtpLimits`. */
   limits?: Partial<typeof smtpLimits>
-}
-
-/** Postfix's defaults, but for the size. */
-export const smtpLimits = {
-  messageOctets: 25 * 1024 * 1024,
-  recipients: 1000,
-  connectionsPerClient: 50,
-  connections: 200,
-  /** More Received fields than this: the mail goes round in circles. */
-  hops: 50,
-  commandOctets: 2048,
-  /** Replies of 4xx and 5xx before the connection is closed. */
-  errors: 20,
-  /** Recipients that do not exist, of one network in this time. More, and nobody is named to it, whoever exists. */
-  unknownRecipients: 30,
-  unknownRecipientsMs: 15 * 60_000,
-  /** NOOP, RSET, VRFY and HELP without a mail. */
-  junkCommands: 100,
-  idleMs: 300_000,
-  /** All of a mail's data must be here after this time, however lively it drips in. */
-  dataMs: 10 * 60_000,
-  /** Octets of mails that are being received at one time, over all connections. */
-  octetsAtOnce: 96 * 1024 * 1024,
-  /** What a network may send in a minute: octets, and copies, of which a mail is one for each recipient. */
-  octetsPerMinute: 200 * 1024 * 1024,
-  copiesPerMinute: 1200,
-  /** Mails that have grown larger than `largeOctets`, at one time, from one address. */
-  largePerClient: 2,
-  largeOctets: 1_000_000,
-  /** Who has sent less than `stallOctets` for so long gives way when memory runs short. */
-  stallMs: 10_000,
-  stallOctets: 65_536,
 }
 
 /** @throws Error with one sentence if the port or the socket cannot be opened */
@@ -229,7 +198,7 @@ class Reception {
       maxClients: this.#limits.connections,
       maxCommandLength: this.#limits.commandOctets,
       socketTimeout: this.#limits.idleMs,
-      closeTimeout: 5000,
+      closeTimeout: smtpLimits.closeMs,
       onMailFrom: (_sender, session, callback) => {
         this.#recipients.set(session, [])
         this.#requireRate(session).then(
@@ -465,12 +434,9 @@ const hasBareLineEnd = (octets: Buffer, before = 0) => {
 const CR = 0x0d
 const LF = 0x0a
 
-/** Trace fields stand at the front; a mail may consist of a header only. */
-const headerLimit = 1_000_000
-
 const hopsOf = (octets: Buffer) => {
-  const end = octets.subarray(0, headerLimit).indexOf('\r\n\r\n')
-  const header = octets.toString('latin1', 0, end === -1 ? headerLimit : end)
+  const end = octets.subarray(0, smtpLimits.headerOctets).indexOf('\r\n\r\n')
+  const header = octets.toString('latin1', 0, end === -1 ? smtpLimits.headerOctets : end)
   return header.match(/^received[ \t]*:/gim)?.length ?? 0
 }
 

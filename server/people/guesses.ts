@@ -11,21 +11,13 @@ import { isIPv6 } from 'node:net'
 import { lt, sql } from 'drizzle-orm'
 import { RateLimiterSQLite } from 'rate-limiter-flexible'
 import { type Database, rateLimits } from '../ground/database.ts'
-import { chosenSecretCharacters } from '../ground/limits.ts'
+import { chosenSecretCharacters, guessLimits, knownNetworkS } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 
 export type Guessed = { what: (typeof guessable)[number]; user: string; address: string }
 export const guessable = ['password', 'passphrase', 'recovery code'] as const
 
-const dayS = 24 * 60 * 60
-const limits = {
-  pair: { points: 5, duration: 15 * 60 },
-  pairInRow: { points: 100, duration: 30 * dayS },
-  user: { points: 15, duration: 10 * 60 },
-  userInRow: { points: 100, duration: 30 * dayS },
-  address: { points: 60, duration: 15 * 60 },
-} as const
-type Limit = keyof typeof limits
+type Limit = keyof typeof guessLimits
 
 /**
  * Whether a password or passphrase that somebody chooses now is too easily guessed; what opens something already may be
@@ -51,17 +43,17 @@ export class Guesses {
         keyPrefix,
         ...limit,
       })
-    const names = Object.keys(limits) as Limit[]
-    const limiters = names.map((name) => [name, limiter(name, limits[name])])
+    const names = Object.keys(guessLimits) as Limit[]
+    const limiters = names.map((name) => [name, limiter(name, guessLimits[name])])
     this.#limiters = Object.fromEntries(limiters) as Record<Limit, RateLimiterSQLite>
-    this.#known = limiter('known', { points: 1, duration: 30 * dayS })
+    this.#known = limiter('known', { points: 1, duration: knownNetworkS })
   }
 
   /** @throws Refusal `slow-down` when no further guess is looked at now */
   async admit(guess: Guessed): Promise<void> {
     for (const [name, key] of await this.#counters(guess)) {
       const count = await this.#limiters[name].get(key)
-      if (!count || count.consumedPoints < limits[name].points) continue
+      if (!count || count.consumedPoints < guessLimits[name].points) continue
       if (name === 'userInRow' || name === 'pairInRow')
         throw new Refusal('guessed-in-row', { values: { what: guess.what } })
       const waitS = Math.max(1, Math.ceil(count.msBeforeNext / 1000))
@@ -79,7 +71,7 @@ export class Guesses {
     const keys = keysOf(guess)
     // Not among the counters of a known network, where strangers' failures do not count.
     await this.#limiters.userInRow.delete(keys.user)
-    await this.#known.set(keys.pair, 1, 30 * dayS)
+    await this.#known.set(keys.pair, 1, knownNetworkS)
   }
 
   /** The owner came by what nobody guesses, a passkey: whatever was guessed before is no longer in a row. */
@@ -98,7 +90,7 @@ export class Guesses {
   forgive(user: string, at: readonly Guessed['what'][]) {
     for (const what of at) {
       const { user: key } = keysOf({ what, user, address: '' })
-      for (const name of Object.keys(limits)) {
+      for (const name of Object.keys(guessLimits)) {
         const prefix = `${name}:${key}`
         this.#db
           .delete(rateLimits)

@@ -12,6 +12,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { and, asc, desc, eq, isNotNull, isNull, lt } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { type Database, immediate, keyrings, keySlots, ledger, ledgerHeads } from '../ground/database.ts'
+import { ledgerEndsSlack } from '../ground/limits.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 import type { LedgerEnd, LedgerEnds } from './ledger-ends.ts'
 
@@ -31,9 +32,6 @@ export type LedgerEvent = LedgerEntry & { id: number; at: number }
  * machine has seen, so that it was cut off, or the whole database is of an older time; or it was emptied.
  */
 export type LedgerFault = 'changed' | 'older' | 'emptied'
-
-/** So many lines more than there are users before the file of ends is written anew. */
-const endsSlack = 10_000
 
 export class Ledger {
   readonly #db: Database
@@ -153,7 +151,7 @@ export class Ledger {
     this.#unnoted.clear()
     for (const [userId, end] of next) this.#noted.set(userId, end)
     this.#linesNoted += next.length
-    if (this.#linesNoted < endsSlack + this.#noted.size) return
+    if (this.#linesNoted < ledgerEndsSlack + this.#noted.size) return
     this.#linesNoted = 0
     // Within a transaction: who is being removed by another process is noted before or after.
     this.#db.transaction(() => this.#ends?.replace(this.#ends.read()), immediate)

@@ -8,6 +8,7 @@ import { and, asc, eq, gt, isNull, lte, ne, or, type SQL, sql } from 'drizzle-or
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { allowances, type Database, immediate, sessionEnds, sessions, users } from '../ground/database.ts'
+import { contactNoteMs, parkedFormMs } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { isWritable, writeTurn } from '../ground/write-turn.ts'
 import type { Ledger } from './ledger.ts'
@@ -36,9 +37,6 @@ export type LogIn = {
   requireStands: () => void
 }
 export type SessionEnd = 'logout' | 'expired' | 'ended'
-
-/** How long an ended session's token is still known to have been its user's: as long as a parked form lives. */
-const rememberEndMs = 60 * 60_000
 
 export class Sessions {
   readonly #db: Database
@@ -119,7 +117,11 @@ export class Sessions {
     const now = this.#clock()
     const { id, contactAt, heartbeatMs } = found.session
     // Not every request is worth a durable write: a tenth of the idle time is near enough.
-    const nearEnoughMs = Math.min(this.#config.sessionIdleMs / 10, 30_000, (heartbeatMs ?? 90_000) / 3)
+    const nearEnoughMs = Math.min(
+      this.#config.sessionIdleMs / 10,
+      contactNoteMs,
+      (heartbeatMs ?? Infinity) / 3,
+    )
     // Another process may write for seconds: a contact that changes nothing else can be noted with the next one.
     const isLate = heartbeatMs !== null && now - contactAt >= heartbeatMs
     if (isLate) await writeTurn(this.#db)
@@ -235,7 +237,7 @@ export class Sessions {
     this.#endWhere(expired, 'expired').tell()
     this.#db
       .delete(sessionEnds)
-      .where(lte(sessionEnds.endedAt, now - rememberEndMs))
+      .where(lte(sessionEnds.endedAt, now - parkedFormMs))
       .run()
   }
 

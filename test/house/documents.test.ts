@@ -23,7 +23,6 @@ import { promisify } from 'node:util'
 import { chromium, type Page } from 'playwright-core'
 import { readConfig } from '../../server/ground/config.ts'
 import * as limits from '../../server/ground/limits.ts'
-import { smtpLimits } from '../../server/mail/smtp-in.ts'
 import { readKeymap } from '../../tui/full/keymap.ts'
 import { scratch, TextBrowser, until } from '../support/browsers.ts'
 import { Gpg } from '../support/gpg.ts'
@@ -696,7 +695,7 @@ test('docs/operate.md: the limits in the table are those of the program', () => 
   const mib = (octets: number) => `${octets / 1024 / 1024} MiB`
   const many = (count: number) => count.toLocaleString('en-US')
   const minutes = (ms: number) => (ms < 60_000 ? `${ms / 1000} seconds` : `${ms / 60_000} minutes`)
-  const { connections } = limits
+  const { connections, smtpLimits } = limits
   const rows = {
     'a mail that comes in': mib(smtpLimits.messageOctets),
     'a letter with its files': mib(limits.letterFormLimit),

@@ -2,11 +2,9 @@
  * ASCII armor as it comes in mail (RFC 9580 §6.2, §7): read natively, and tolerant of what mailers do to it, such as a
  * no-break space in the separator line.
  */
+import { beginningOctets, openpgpLimits } from '../../ground/limits.ts'
 import { latin1 } from './charsets.ts'
 import { kindOf } from './openpgp-packets.ts'
-
-const armorHeaderLimit = 100
-const cleartextLimit = 4 * 1024 * 1024
 
 export type Armored = {
   /** `MESSAGE`, `SIGNED MESSAGE`, `SIGNATURE`, `PUBLIC KEY BLOCK`, `PRIVATE KEY BLOCK` */
@@ -66,7 +64,7 @@ const cleartext = (text: string, after: number) => {
   const tail = plainBlock(text, 'SIGNATURE', text.indexOf('\n', found.index) + 1 || text.length)
   if (!tail) return broken
   const result = { ...broken, end: tail.end, octets: tail.octets }
-  if (found.index - after > cleartextLimit) return result
+  if (found.index - after > openpgpLimits.cleartextOctets) return result
   const lines = text.slice(after, found.index).split('\n')
   lines.pop()
   // Only Hash may stand here (§7.1): with NotDashEscaped and the like, what is hashed is not what is read.
@@ -98,7 +96,7 @@ const armorBody = (text: string) => {
     if (!isBlank(line) && !header) break // no separator line at all: data begins here
     at = end + 1
     if (!header) break
-    if (++count <= armorHeaderLimit) headers[header[1]!.toLowerCase()] = header[2]!.trimEnd()
+    if (++count <= openpgpLimits.armorHeaders) headers[header[1]!.toLowerCase()] = header[2]!.trimEnd()
   }
   return { headers, at }
 }
@@ -122,7 +120,8 @@ const lineEnd = (text: string, from: number) => {
   return end < 0 ? text.length : end + 1
 }
 
-export const isArmored = (octets: Uint8Array) => /^\s*-----BEGIN PGP /.test(latin1(octets.subarray(0, 1000)))
+export const isArmored = (octets: Uint8Array) =>
+  /^\s*-----BEGIN PGP /.test(latin1(octets.subarray(0, beginningOctets)))
 
 /** What the octets of a file are, armored or not. */
 export const armoredKind = (octets: Uint8Array): ReturnType<typeof kindOf> | 'cleartext' => {

@@ -5,6 +5,7 @@
  * eight-bit form of the same set.
  */
 import iconv from 'iconv-lite'
+import { beginningOctets } from '../../ground/limits.ts'
 
 const names: Record<string, string> = {
   utf8: 'utf-8',
@@ -95,7 +96,7 @@ const utf16ByMark = (octets: Uint8Array) => {
 const looksBigEndian = (octets: Uint8Array) => {
   let high = 0
   let low = 0
-  for (let i = 0; i + 1 < Math.min(octets.length, 1000); i += 2) {
+  for (let i = 0; i + 1 < Math.min(octets.length, beginningOctets); i += 2) {
     if (octets[i] === 0) high++
     if (octets[i + 1] === 0) low++
   }

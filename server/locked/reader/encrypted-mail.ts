@@ -10,7 +10,7 @@
  * the one From address is a user id of the accepted key that made it, and the dates agree. Good cryptography alone says
  * nothing about the mail around it.
  */
-import { letterFormLimit } from '../../ground/limits.ts'
+import { letterFormLimit, shownTextLimit } from '../../ground/limits.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import type { OpenKeys } from '../open-keys.ts'
 import { isArmored } from './armored-blocks.ts'
@@ -20,7 +20,7 @@ import { type Address, addressesOf, decodeHeader, fieldOf, messageIds } from './
 import { type Isolated, isolatedOf } from './isolated.ts'
 import { openWithin, within } from './opening.ts'
 import { effectiveFields } from './protected-headers.ts'
-import { type Part, plainText, type Rendering, render, restIsElsewhere, textLimit } from './rendering.ts'
+import { type Part, plainText, type Rendering, render, restIsElsewhere } from './rendering.ts'
 import { type Security, securityOf, shapeOf } from './shapes.ts'
 import { type Certificate, checkMessage, readCertificates, type Signature } from './signatures.ts'
 import { contentOf, type Entity, parseMail, partById } from './tree.ts'
@@ -162,11 +162,11 @@ const assemble = (message: Entity, seen: Seen, setting: Setting): Mail => {
 
 /** No page walks more than this, whatever was sent. */
 const shownOf = ({ text, html, attachments, isCut }: Rendering) => {
-  const isLong = isCut || text.length > textLimit
+  const isLong = isCut || text.length > shownTextLimit
   const end = isLong ? `\n\n${restIsElsewhere}\n` : ''
   return {
-    text: isLong ? cut(text, textLimit - end.length) + end : text,
-    html: html !== null && html.length > textLimit ? null : html,
+    text: isLong ? cut(text, shownTextLimit - end.length) + end : text,
+    html: html !== null && html.length > shownTextLimit ? null : html,
     attachments,
   }
 }

@@ -1,14 +1,9 @@
 /** Header fields (RFC 5322): cut from the octets, and read as people and programs want them. */
 
 import { addressParser } from 'postal-mime'
+import { headerLimits } from '../../ground/limits.ts'
 import { decodeText } from './charsets.ts'
 import { decodeBase64, decodeQuotedPrintable } from './transfer-encodings.ts'
-
-const headerLimit = 4 * 1024 * 1024 // octets of all fields together
-const fieldLimit = 102_400 // octets of one field: a long list of recipients leaves the others whole; as Postfix
-const fieldCountLimit = 20_000
-const addressLimit = 1000 // of all fields of one name
-const groupLimit = 1000 // colons, of which each may begin a group of addresses
 
 /** A header field; the value is unfolded, otherwise as it came, one character an octet. */
 export type Field = { name: string; value: string }
@@ -24,7 +19,7 @@ export const splitHeader = (octets: Uint8Array): { fields: Field[]; body: Uint8A
     end = buffer.indexOf(10, end + 1)
   const bodyAt = end < 0 ? octets.length : end + (buffer[end + 1] === 10 ? 2 : 3)
   if (end < 0) end = octets.length
-  const text = buffer.toString('latin1', 0, Math.min(end + 1, headerLimit))
+  const text = buffer.toString('latin1', 0, Math.min(end + 1, headerLimits.octets))
   const lines = text.split('\n')
   // A part that starts with something else than a field has no header: its first line must not vanish.
   if (!/^[!-9;-~]+[ \t]*:/.test(lines[0]!) && !/^[ \t\r]*$/.test(lines[0]!))
@@ -34,14 +29,14 @@ export const splitHeader = (octets: Uint8Array): { fields: Field[]; body: Uint8A
     const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw
     const last = fields.at(-1)
     if (/^[ \t]/.test(line)) {
-      if (last && last.value.length <= fieldLimit) last.value += line
+      if (last && last.value.length <= headerLimits.fieldOctets) last.value += line
       continue
     }
-    if (fields.length >= fieldCountLimit) break
+    if (fields.length >= headerLimits.fields) break
     const field = /^([!-9;-~]+)[ \t]*:(.*)$/s.exec(line)
     if (field) fields.push({ name: field[1]!.toLowerCase(), value: field[2]! })
   }
-  for (const field of fields) field.value = withinLimit(field.value, fieldLimit).trim()
+  for (const field of fields) field.value = withinLimit(field.value, headerLimits.fieldOctets).trim()
   return { fields, body: octets.subarray(bodyAt) }
 }
 
@@ -110,15 +105,15 @@ const runOctets = (encoding: string, texts: string[]): Uint8Array => {
 export const addressesOf = (fields: Field[], name: string): Address[] =>
   addressLists(fields, name)
     .flatMap((list) => addressParser(decodeRaw(list), { flatten: true }))
-    .slice(0, addressLimit)
+    .slice(0, headerLimits.addresses)
     .map(({ name, address }) => ({ name: decodeHeader(name), address: oneLine(address ?? '') }))
     .filter(({ name, address }) => name || address)
 
 /** The values of the fields of that name, together no longer than one may be: the parser is not made for more. */
 const addressLists = (fields: Field[], name: string): string[] => {
   const lists: string[] = []
-  let rest = fieldLimit
-  let groups = groupLimit
+  let rest = headerLimits.fieldOctets
+  let groups = headerLimits.groups
   for (const { value } of fields.filter((field) => field.name === name)) {
     const list = withinLimit(value, Math.min(rest, placeOf(':', groups, value)))
     if (list) lists.push(list)
@@ -158,7 +153,7 @@ export const claimedAddresses = (from: Address[]): string[] =>
  */
 export const soleAddress = (fields: Field[], name: string): string | null => {
   const values = fields.filter((field) => field.name === name)
-  if (values.length !== 1 || values[0]!.value.length > 1000) return null
+  if (values.length !== 1 || values[0]!.value.length > headerLimits.soleAddressOctets) return null
   const found = mailboxForm.exec(decodeRaw(values[0]!.value).trim())
   if (!found) return null
   const address = (found[1] ?? found[2]!).replace(/^"(.*)"@/, '$1@').toLowerCase()

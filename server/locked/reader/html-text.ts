@@ -6,10 +6,8 @@
  * Attackers write this input: what would take long is shown without its tags.
  */
 import { convert, type FormatCallback, type HtmlToTextOptions } from 'html-to-text'
+import { htmlLimits } from '../../ground/limits.ts'
 
-const tagLimit = 50_000
-const depthLimit = 500
-const tableDepthLimit = 50
 /** Characters: of a row, one cell may be longer than this, or it is no row of data. */
 const shortCell = 60
 const betweenCells = '   '
@@ -23,14 +21,14 @@ const isHeavy = (html: string) => {
   let tables = 0
   let count = 0
   for (let found = tag.exec(html); found; found = tag.exec(html)) {
-    if (++count > tagLimit) return true
+    if (++count > htmlLimits.tags) return true
     const step = found[1] ? -1 : 1
     if (/^table$/i.test(found[2]!)) tables = Math.max(0, tables + step)
     // Those that close each other or hold nothing do not nest.
     if (/^(p|li|d[td]|t[rdh]|tbody|thead|option|br|hr|img|input|meta|link|col|area|wbr)$/i.test(found[2]!))
       continue
     depth = Math.max(0, depth + step)
-    if (depth > depthLimit || tables > tableDepthLimit) return true
+    if (depth > htmlLimits.depth || tables > htmlLimits.tableDepth) return true
   }
   return false
 }
@@ -129,7 +127,7 @@ const hidden = [
 
 const options = (skipped: string[]): HtmlToTextOptions => ({
   wordwrap: false,
-  limits: { maxDepth: 200, maxChildNodes: 20_000, ellipsis: '…' },
+  limits: { maxDepth: htmlLimits.convertedDepth, maxChildNodes: htmlLimits.childNodes, ellipsis: '…' },
   formatters: { rows: table, picture },
   selectors: [
     ...['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map((selector) => ({ selector, options: { uppercase: false } })),

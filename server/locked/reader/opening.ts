@@ -1,6 +1,7 @@
 /** Opening what is encrypted in a mail: its root by the decrypt gate, or one part of it alone. */
 
 import type { Message } from 'openpgp'
+import { protectionDepthLimit } from '../../ground/limits.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import type { OpenKeys } from '../open-keys.ts'
 import { armoredBlocks } from './armored-blocks.ts'
@@ -19,7 +20,6 @@ type ClosedPart = { octets: Uint8Array | null; message: Entity; isWhole: boolean
 
 /** In the id of an isolated part, between what is opened first and what lies in it: `~2` lies in the opened root. */
 export const within = '~'
-const depthLimit = 5
 
 type Opened = {
   root: Entity
@@ -36,7 +36,7 @@ type Opened = {
 export const openWithin = async (root: Entity, path: string, keys: OpenKeys): Promise<Opened> => {
   const [first = '', ...inner] = path.split(within)
   let opened = await openClosed(closedOf(root, first), keys)
-  for (const part of inner.slice(0, depthLimit)) {
+  for (const part of inner.slice(0, protectionDepthLimit)) {
     const closed = closedOf(opened.root, part || '0')
     const next = await openClosed(closed, keys)
     // A header of its own has only a message; above any other part stands that of the mail around it.

@@ -8,10 +8,9 @@
 
 import { createDecipheriv, hkdfSync } from 'node:crypto'
 import { enums, type LiteralDataPacket, type Message, readMessage, type SignaturePacket } from 'openpgp'
+import { openpgpLimits } from '../../ground/limits.ts'
 import type { SessionKey } from '../open-keys.ts'
 import { ignored, type Packet, packets } from './openpgp-packets.ts'
-
-const recipientLimit = 32
 
 export type Encrypted = {
   /** The message with at most 32 recipient packets, those that name one of our keys first; for OpenKeys.unwrap. */
@@ -39,7 +38,7 @@ export const encryptedMessage = (octets: Uint8Array, ids: Set<string>): Encrypte
   const possible = keys.filter((packet) => packet.tag === 1 && isTried(packet.body))
   const ours = possible.filter(({ body }) => ids.has(recipientOf(body)))
   const recipients = [...ours, ...possible.filter(({ body }) => recipientOf(body) === anybody)]
-  const tried = recipients.slice(0, recipientLimit)
+  const tried = recipients.slice(0, openpgpLimits.recipients)
   const forUnwrap = Buffer.concat([...tried, data].map((packet) => octets.subarray(packet.start, packet.end)))
   return { forUnwrap, isOurs: ours.length > 0, recipients: recipients.length, data }
 }

@@ -3,21 +3,20 @@
  * everything that came from outside.
  */
 import { type AlgorithmInfo, config, enums } from 'openpgp'
+import { mailOctetsLimit, openpgpLimits } from '../../ground/limits.ts'
 
 // Settings of the library for everything that came from outside; a bomb or a guess costs a bounded amount.
-config.maxDecompressedMessageSize = 25 * 1024 * 1024
-config.maxArgon2MemoryExponent = 16
+config.maxDecompressedMessageSize = mailOctetsLimit
+config.maxArgon2MemoryExponent = openpgpLimits.argon2MemoryExponent
 config.allowUnauthenticatedMessages = false
 config.allowUnauthenticatedStream = false
 config.ignoreMalformedPackets = false
-config.minRSABits = 2047
+config.minRSABits = openpgpLimits.fewestRsaBits
 
 /** For tests with old sample keys only: many published samples are signed with RSA of 1024 bits. */
 export const allowShortRsaKeys = (bits: number) => {
   config.minRSABits = bits
 }
-
-const packetLimit = 10_000
 
 export type Packet = { tag: number; body: Uint8Array; start: number; end: number }
 
@@ -42,7 +41,7 @@ export const packets = (octets: Uint8Array): Packet[] => {
     const start = at
     const first = octets[at++]!
     if (!(first & 0x80)) throw new Error('broken packet: no packet header')
-    if (list.length >= packetLimit) throw new Error('too many packets')
+    if (list.length >= openpgpLimits.packets) throw new Error('too many packets')
     if (!(first & 0x40)) {
       const tag = (first >> 2) & 15
       const kind = first & 3
@@ -67,7 +66,7 @@ export const packets = (octets: Uint8Array): Packet[] => {
         const size = 2 ** (one & 31)
         if (!dataPackets.has(tag) || (!pieces.length && size < 512))
           throw new Error('broken packet: partial length')
-        if (++chunks > 1_000_000) throw new Error('too many packets')
+        if (++chunks > openpgpLimits.chunks) throw new Error('too many packets')
         pieces.push(take(size))
         continue
       }

@@ -1,4 +1,5 @@
 /** Parameters of header fields, such as the charset of Content-Type (RFC 2045 §5.1, RFC 2231). */
+import { fileNameOctets } from '../../ground/limits.ts'
 import { cut, decodeText } from './charsets.ts'
 import { decodeHeader } from './headers.ts'
 
@@ -88,7 +89,7 @@ const decodeExtended = (pieces: { text: string; encoded: boolean }[]) => {
 
 /** A name for people and for Content-Disposition; never a path, whatever the sender wrote. */
 export const fileNameOf = (raw: string) => {
-  const given = decodeHeader(raw.slice(0, 2000))
+  const given = decodeHeader(raw.slice(0, fileNameOctets))
   const isWindowsPath = /^([a-z]:|\\)\\/i.test(given)
   const own = isWindowsPath ? given.slice(given.lastIndexOf('\\') + 1) : given
   const name = own.replace(/[\\/:\p{Cc}\p{Cf}]/gu, '_')

@@ -1,15 +1,13 @@
 /** What a reader sees of an entity: its text, its HTML, and the list of its attachments. */
+import { htmlLimits, legacyDisplayOctets, shownTextLimit, treeLimits } from '../../ground/limits.ts'
 import { armoredKind } from './armored-blocks.ts'
 import { cut, decodeText, isUtf7, latin1 } from './charsets.ts'
 import { decodeHeader, fieldOf } from './headers.ts'
 import { htmlToText } from './html-text.ts'
 import { encryptedShape } from './shapes.ts'
-import { contentOf, type Entity, partLimit } from './tree.ts'
+import { contentOf, type Entity } from './tree.ts'
 
-/** Characters of text, and of HTML, that are given out. */
-export const textLimit = 1_000_000
-const decodeLimit = 4 * textLimit // octets that can make so many characters
-const legacyDisplayLimit = 65_536
+const decodeLimit = 4 * shownTextLimit // octets that can make so many characters
 
 /** Last line of a text that is longer than what is shown. */
 export const restIsElsewhere =
@@ -43,12 +41,12 @@ export const render = (root: Entity, payload: Entity | null = null): Rendering =
   const renderer = new Renderer(payload)
   const pieces = renderer.piecesOf(root)
   const { attachments } = renderer
-  const spending: Spending = { html: textLimit, isCut: attachments.length > partLimit }
+  const spending: Spending = { html: shownTextLimit, isCut: attachments.length > treeLimits.parts }
   const text = textOf(pieces, spending)
   return {
     text,
     html: htmlOf(pieces),
-    attachments: attachments.slice(0, partLimit),
+    attachments: attachments.slice(0, treeLimits.parts),
     isCut: spending.isCut,
   }
 }
@@ -57,14 +55,14 @@ const textOf = (pieces: Piece[], spending: Spending): string => {
   const texts: string[] = []
   let length = 0
   for (const piece of pieces) {
-    if (length > textLimit) break
+    if (length > shownTextLimit) break
     const text = piece.text(spending).trimEnd()
     if (!text) continue
     length += text.length + (texts.length ? 2 : 0)
     texts.push(text)
   }
-  if (length > textLimit) spending.isCut = true
-  return cut(texts.join('\n\n'), textLimit)
+  if (length > shownTextLimit) spending.isCut = true
+  return cut(texts.join('\n\n'), shownTextLimit)
 }
 
 /** The HTML whole or not at all: a part of a page is another page. */
@@ -76,7 +74,7 @@ const htmlOf = (pieces: Piece[]): string | null => {
     const part = html ?? asHtml(text({ html: 0, isCut: false }))
     length += part.length + (parts.length ? 1 : 0)
     parts.push(part)
-    if (length > textLimit) return null
+    if (length > shownTextLimit) return null
   }
   return parts.join('\n')
 }
@@ -249,7 +247,9 @@ const unflow = (text: string, deleteSpace: boolean) => {
 
 const decodedHtml = (entity: Entity): string => {
   const octets = shownOctets(contentOf(entity))
-  const declared = /<meta[^>]{1,500}charset=["']?([\w-]+)/i.exec(latin1(octets.subarray(0, 2048)))?.[1]
+  const declared = /<meta[^>]{1,500}charset=["']?([\w-]+)/i.exec(
+    latin1(octets.subarray(0, htmlLimits.declarationOctets)),
+  )?.[1]
   const charset = entity.parameters.get('charset') ?? declared
   return decodeText(octets, isUtf7(charset) ? undefined : charset)
 }
@@ -274,7 +274,7 @@ const isLegacyDisplay = (payload: Entity, part: Entity) =>
   part.parameters.get('protected-headers')?.toLowerCase() === 'v1' &&
   /^text\/(plain|rfc822-headers)$/.test(part.type) &&
   part.disposition !== 'attachment' &&
-  contentOf(part).length <= legacyDisplayLimit &&
+  contentOf(part).length <= legacyDisplayOctets &&
   latin1(contentOf(part))
     .split('\n')
     .every((line) =>
@@ -285,7 +285,7 @@ const isLegacyDisplay = (payload: Entity, part: Entity) =>
 
 /** RFC 9788 §5.2.3: without the div of that class, which holds no other and stands at the beginning. */
 const withoutLegacyDisplay = (html: string) => {
-  const head = html.slice(0, legacyDisplayLimit)
+  const head = html.slice(0, legacyDisplayOctets)
   const tag = /<div\s([^<>]*)>/gi
   for (let found = tag.exec(head); found; found = tag.exec(head)) {
     const attribute = /(?:^|\s)class\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))/i.exec(found[1]!)

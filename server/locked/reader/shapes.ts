@@ -1,4 +1,5 @@
 /** How a mail is secured, by its structure alone (RFC 3156; inline blocks). */
+import { versionPartOctets } from '../../ground/limits.ts'
 import { armoredBlocks, armoredKind } from './armored-blocks.ts'
 import { latin1 } from './charsets.ts'
 import { kindOf } from './openpgp-packets.ts'
@@ -95,7 +96,7 @@ const exchangeData = (root: Entity): Entity | null => {
 const isEmptyText = (entity: Entity) => {
   if (entity.children.length || !/^text\/(plain|html)$/.test(entity.type)) return false
   const content = contentOf(entity)
-  if (content.length > 10_000) return false
+  if (content.length > versionPartOctets) return false
   const text = latin1(content)
   if (entity.type === 'text/plain') return !text.trim()
   return !text

@@ -9,12 +9,10 @@ import {
   readSignature,
   type SignaturePacket,
 } from 'openpgp'
-import { clockAheadMs } from '../../ground/limits.ts'
+import { clockAheadMs, openpgpLimits } from '../../ground/limits.ts'
 import { addressesOfKey, beforeRevocation, chain, readCertificate } from './certificates.ts'
 import { literalAndSignatures } from './openpgp-messages.ts'
 import { kindOf, packets } from './openpgp-packets.ts'
-
-const signatureLimit = 20
 
 export type Signature = {
   status: 'none' | 'valid' | 'invalid' | 'unknown-key' | 'expired' | 'mismatch'
@@ -108,7 +106,7 @@ const checkSignatures = async (
   detached: boolean,
 ): Promise<Check> => {
   let best = noSignature
-  for (const signature of signatures.slice(0, signatureLimit)) {
+  for (const signature of signatures.slice(0, openpgpLimits.signatures)) {
     // Only signatures over documents (RFC 9580 §5.2.1); one over a key says nothing about a mail.
     const type = signature.signatureType as number | null
     if (type !== enums.signature.binary && type !== enums.signature.text) continue

@@ -1,5 +1,5 @@
 /** What a list shows of a mail, and what the index of its words gets. */
-import { searchTextOctets } from '../../ground/limits.ts'
+import { listedLimits, searchTextOctets } from '../../ground/limits.ts'
 import { indexed } from '../search-words.ts'
 import { cut } from './charsets.ts'
 import {
@@ -53,15 +53,15 @@ export const summarize = async (octets: Uint8Array): Promise<Summary> => {
     const { fields } = splitHeader(withoutMboxLine(octets))
     // A name may be as long as its sender likes; it is cut, so that the address behind it is not.
     const show = ({ name, address }: Address) =>
-      name && address ? `${cut(name, 200)} <${address}>` : name || address
-    summary.subject = cut(decodeHeader(fieldOf(fields, 'subject') ?? ''), 2000)
+      name && address ? `${cut(name, listedLimits.nameCharacters)} <${address}>` : name || address
+    summary.subject = cut(decodeHeader(fieldOf(fields, 'subject') ?? ''), listedLimits.subjectCharacters)
     summary.sentAt = dateOf(fieldOf(fields, 'date'))
     summary.messageId = messageIds(fieldOf(fields, 'message-id'))[0] ?? null
     const from = addressesOf(fields, 'from')
     summary.from = claimedAddresses(from.slice(0, 100)).slice(0, 100)
-    summary.sender = cut(from.map(show).join(', '), 1000)
+    summary.sender = cut(from.map(show).join(', '), listedLimits.senderCharacters)
     const recipients = ['to', 'cc'].flatMap((name) => addressesOf(fields, name))
-    summary.recipients = cut(recipients.map(show).join(', '), 4000)
+    summary.recipients = cut(recipients.map(show).join(', '), listedLimits.recipientsCharacters)
     const root = parseMail(octets)
     summary.security = securityOf(shapeOf(root))
     if (summary.security === 'encrypted') return summary

@@ -6,19 +6,12 @@
  * Nothing here throws on mail. What cannot be understood is shown as it came; what exceeds a limit stays one opaque
  * part. Attackers write this input: limits are on nesting, parts, header size and scanned delimiters.
  */
+import { treeLimits } from '../../ground/limits.ts'
 import { isArmored } from './armored-blocks.ts'
 import { latin1 } from './charsets.ts'
 import { type Field, fieldOf, splitHeader } from './headers.ts'
 import { fileNameOf, type Parameters, parseParameters } from './parameters.ts'
 import { decodeBase64, decodeQuotedPrintable, uuFilesOf } from './transfer-encodings.ts'
-
-const nestingLimit = 100
-export const partLimit = 1000
-
-const delimiterLimit = 20_000
-const boundaryLimit = 1000 // RFC 2046 §5.1.1 allows 70
-const scanLimit = 512 * 1024 * 1024 // octets searched for delimiters, of all nested multiparts together
-const unwrapLimit = 64 * 1024 * 1024 // octets of attached messages in a transfer encoding, all together
 
 export type Entity = {
   /** Path of the parts from the root: '2', '1.2'. A root that is a multipart has ''; one without parts '1'. */
@@ -132,7 +125,7 @@ const parseEntity = (
     fileName: fileNameOf(disposition.parameters.get('filename') || content.parameters.get('name') || ''),
     children: [],
   }
-  if (depth >= nestingLimit || budget.parts >= partLimit)
+  if (depth >= treeLimits.depth || budget.parts >= treeLimits.parts)
     return entity.type.startsWith('multipart/') ? asFile(entity) : entity
   if (entity.type.startsWith('multipart/')) {
     const pieces = splitParts(body, content.parameters.get('boundary') ?? '', budget)
@@ -151,7 +144,7 @@ const parseEntity = (
   } else if (entity.type === 'message/rfc822' || entity.type === 'message/global') {
     // RFC 2045 §6.4 forbids to encode these; who does it a hundred times wants the memory.
     if (isEncoded(entity)) budget.unwrapped += body.length
-    if (budget.unwrapped > unwrapLimit) return entity
+    if (budget.unwrapped > treeLimits.unwrappedOctets) return entity
     budget.parts++
     const inner = withoutMboxLine(contentOf(entity))
     const child = parseEntity(inner, `${entity.id}.1`, depth + 1, 'text/plain', budget)
@@ -182,7 +175,7 @@ const withUuFiles = (entity: Entity, budget: Budget): Entity => {
   }
   if (isEncoded(entity) ? !isCandidate(contentOf(entity)) : !isCandidate(entity.body)) return entity
   const content = contentOf(entity)
-  const files = uuFilesOf(content).slice(0, partLimit - budget.parts)
+  const files = uuFilesOf(content).slice(0, treeLimits.parts - budget.parts)
   if (!files.length) return entity
   budget.parts += files.length
   const texts: Uint8Array[] = []
@@ -223,14 +216,19 @@ const asFile = (entity: Entity): Entity => ({
 const splitParts = (body: Uint8Array, named: string, budget: Budget): Uint8Array[] => {
   const boundary = named.trimEnd() // RFC 2046 §5.1.1: never a blank at its end
   budget.scanned += body.length
-  if (!boundary || boundary.length > boundaryLimit || budget.scanned > scanLimit) return []
+  if (
+    !boundary ||
+    boundary.length > treeLimits.boundaryCharacters ||
+    budget.scanned > treeLimits.scannedOctets
+  )
+    return []
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   const delimiter = Buffer.from(`--${boundary}`, 'latin1')
   const pieces: Uint8Array[] = []
   let from = -1
   let at = buffer.indexOf(delimiter)
   for (; at >= 0; at = buffer.indexOf(delimiter, at + delimiter.length)) {
-    if (++budget.delimiters > delimiterLimit || budget.parts + pieces.length >= partLimit) break
+    if (++budget.delimiters > treeLimits.delimiters || budget.parts + pieces.length >= treeLimits.parts) break
     if (at > 0 && buffer[at - 1] !== 10) continue
     // The whole line must be the delimiter (RFC 2046 §5.1.1), or "--a" would end the parts of "--ab".
     const lineEnd = buffer.indexOf(10, at)

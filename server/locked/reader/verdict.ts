@@ -1,9 +1,8 @@
 /** What is said of a mail's signature: the seal, or why there is none. */
+import { dateToleranceMs } from '../../ground/limits.ts'
 import type { Seen } from './coverage.ts'
 import { dateOf, type Field, soleAddress } from './headers.ts'
 import type { Check, Signature } from './signatures.ts'
-
-const dateToleranceMs = 3_600_000
 
 export const verdict = (check: Check, seen: Seen, fields: Field[], wasFrom: string | null): Signature => {
   const from = soleAddress(fields, 'from')

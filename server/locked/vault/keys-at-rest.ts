@@ -1,6 +1,7 @@
 /** Secret keys at rest, wrapped under their keyring's DEK, and what they can be used for. */
 
 import * as openpgp from 'openpgp'
+import { openpgpLimits } from '../../ground/limits.ts'
 import type { OwnUses } from '../key-uses.ts'
 import {
   merged,
@@ -120,7 +121,7 @@ export const settings: openpgp.PartialConfig = {
   showVersion: false,
   showComment: false,
   aeadProtect: false,
-  maxArgon2MemoryExponent: 16,
+  maxArgon2MemoryExponent: openpgpLimits.argon2MemoryExponent,
   allowMissingKeyFlags: false,
-  minRSABits: 2047,
+  minRSABits: openpgpLimits.fewestRsaBits,
 }
