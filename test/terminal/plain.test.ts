@@ -572,6 +572,41 @@ test('P39: the session ends while a letter is written: one logs in again and goe
   assert.match(await person.does(password, prompt), /You are logged in again[\s\S]*On its way to bob/)
 })
 
+test('What is answered may be deleted meanwhile: the answer is kept and sent all the same', async (t) => {
+  const server = await ready(t)
+  await server.deliver(ann, plainMail('Gone soon', 'Hello.', `Bob <${bob}>`))
+  const person = new Person(t, server, { user: ann })
+  await person.logsIn()
+  const letter = /^Letter to [^\n]*> $/m
+  await person.does('1', prompt)
+  await person.does('reply', 'two dots')
+  await person.does('Hi\n.', letter)
+  const elsewhere = await server.terminal(ann)
+  const [mail] = (await elsewhere.get('/folders/Inbox/messages')).body.messages
+  await elsewhere.delete(`/messages/${mail.id}`)
+  await elsewhere.delete(`/messages/${mail.id}`)
+  assert.match(await person.does('save', letter), /^Saved in Drafts\.$/m)
+  assert.match(await person.does('send', prompt), /^On its way to Bob <bob@wafer\.test>\./m)
+})
+
+test('Where the server is not reached at sending, one hears that nothing was sent, and the letter is here', async (t) => {
+  const server = await ready(t)
+  const person = new Person(t, server, { user: ann })
+  await person.logsIn()
+  const letter = /^Letter to [^\n]*> $/m
+  await person.does(`compose ${bob}`, 'Cc (Enter for none): ')
+  await person.does('', 'Subject: ')
+  await person.does('Storm', 'two dots')
+  await person.does('Wind.\n.', letter)
+  await server.stop()
+  // The connection that was there breaks off, and none comes again.
+  await person.does('show', 'nothing answers there.')
+  await person.hears(letter)
+  const heard = await person.does('send', letter)
+  assert.match(heard, /^Nothing was sent; the letter is still here\.$/m)
+  assert.doesNotMatch(heard, /is not known/)
+})
+
 test('what was typed is in Drafts when the terminal goes away in the middle of a letter', async (t) => {
   const server = await ready(t)
   for (const end of ['SIGHUP', 'end of input'] as const) {

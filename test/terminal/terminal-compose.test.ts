@@ -11,7 +11,8 @@ import { render } from 'ink-testing-library'
 import { createMessage, encrypt, readKey } from 'openpgp'
 import { createElement } from 'react'
 import { Frame } from '../../tui/full/frame.tsx'
-import { keepDue, openCompose } from '../../tui/full/screens/compose.ts'
+import { openCompose } from '../../tui/full/screens/begin-letter.ts'
+import { keepDue } from '../../tui/full/screens/keep-letter.ts'
 import type { Size } from '../../tui/full/terminal.ts'
 import { attributes, Desk } from '../support/desk.ts'
 import { password, type Terminal, type World, world } from '../support/world.ts'
@@ -224,6 +225,17 @@ test('Why a letter cannot be encrypted is said before and at sending; a wrong ad
   ours.press('ctrl-x')
   await ours.sees('This is not a mail address: nonsense.', /more/)
   assert.deepEqual(await list(terminal, 'Sent'), [])
+})
+
+test('A letter to nobody’s address is shown with the cursor in the field that holds it, whatever the sentence says', async (t) => {
+  const { ours } = await begin(t)
+  await compose(ours, { to: bob, subject: 'Hi', text: 'x' })
+  ours.press('alt-c')
+  ours.type(`Ben <ben@wafer.test>, ${carl}`)
+  ours.press('ctrl-x')
+  await ours.sees('There is no mailbox ben@wafer.test.', /^Cc: .*ben@wafer\.test/m)
+  await ours.sees(/^\| Will be: .*There is no mailbox/m)
+  assert.match(ours.here(), /^Cc: /)
 })
 
 test('C8 S1450-S1510: the text comes back signed after the unlock window, with nothing typed lost; cancelled, it is as it was', async (t) => {
@@ -533,6 +545,13 @@ test('Quitting from the window for the key asks over the letter; at the log-in, 
     if (!isThis) await terminal.delete(`/terminals/${id}`)
   void ours.app.contact()
   await ours.sees('Your session has ended.')
+  await sleep(400)
+  ours.press('ctrl-c')
+  await ours.sees('is not kept as a draft. Log in, and it will be')
+  // Whoever tries to log in again means to stay: what is lost by leaving is said once more.
+  ours.type('wrong')
+  ours.press('enter')
+  await ours.sees('User ID or password is wrong.')
   await sleep(400)
   ours.press('ctrl-c')
   await ours.sees('is not kept as a draft. Log in, and it will be')

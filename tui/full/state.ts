@@ -89,8 +89,8 @@ export type ComposeScreen = {
   keptAt: number | null
   /** The text as it came back signed. */
   signed: string | null
-  /** What is wrong with the addresses. */
-  problem: string
+  /** What is wrong with the addresses, and with which. */
+  problem: { said: string; addresses: string[] } | null
   /** Doubts that the person had and set aside. */
   asked: string[]
   /** It is being sent or signed, or lies in the editor: keys wait. */

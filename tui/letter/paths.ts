@@ -81,6 +81,16 @@ const commonStart = (names: string[]): string => {
   return common
 }
 
+/** Of a mail, all together; the server takes no more than that in base64. */
+const attachmentLimit = 20 * 1024 * 1024
+
+/** Octets that a letter with these attachments has still room for. */
+export const roomBeside = (attachments: Attachment[]): number =>
+  Math.max(
+    0,
+    attachments.reduce((left, { octets }) => left - octets.length, attachmentLimit),
+  )
+
 /**
  * The file as it is attached.
  *

@@ -4,11 +4,12 @@
  * lost with the terminal; where the session ends, one logs in again and the same letter goes on.
  */
 
-import { byRecipients, doubtsAbout, isSigned, type Letter, toApi } from '../letter/letter.ts'
-import { attachmentFrom } from '../letter/paths.ts'
+import { holdS, isEmpty, Keeper, type Upkeep, whetherItLeft } from '../letter/keeper.ts'
+import { byRecipients, doubtsAbout, isSigned, type Letter } from '../letter/letter.ts'
+import { attachmentFrom, roomBeside } from '../letter/paths.ts'
 import { harmless } from '../text/text.ts'
 import { type Client, Problem, type Sent, Unreachable } from '../wire/client.ts'
-import { Abandoned, type Command, commandIn, counted, type Dialogue, helpOn } from './dialogue.ts'
+import { Abandoned, type Command, commandIn, counted, type Dialogue, helpOn, row } from './dialogue.ts'
 
 /** What a letter needs of the client around it. */
 export type Desk = {
@@ -36,28 +37,32 @@ export type Desk = {
   edit(text: string, saved: (text: string) => void): Promise<string | null>
 }
 
-/** Time in which a letter can be taken back. */
-const holdS = 15
-/** Of a mail, all together; the server takes no more than that in base64. */
-const attachmentLimit = 20 * 1024 * 1024
-
 export class LetterTalk {
   readonly letter: Letter
+  readonly keeper: Keeper
   readonly #desk: Desk
-  #isChanged = false
-  /** One after the other, so that no draft is made beside the one that it takes the place of. */
-  #keeping: Promise<unknown> = Promise.resolve()
-  #isOver = false
+  #changedAt: number | null
   #signed: string | null = null
   /** Doubts that were put to the writer, who may send it all the same. */
   #asked: string[] = []
   #recipients: { address: string; key: boolean }[] = []
+  #sent: Sent | null = null
+  #isDone = false
 
   constructor(desk: Desk, letter: Letter) {
     this.#desk = desk
     this.letter = { ...letter }
-    this.#isChanged = letter.draft === null && (letter.text !== '' || letter.to !== '')
+    this.#changedAt = letter.draft === null && (letter.text !== '' || letter.to !== '') ? Date.now() : null
     if (isSigned(letter.text)) this.#signed = letter.text
+    const sheet = {
+      letter: () => this.letter,
+      changedAt: () => this.#changedAt,
+      write: ({ changedAt = this.#changedAt, keptAt: _, ...letter }: Upkeep) => {
+        this.#changedAt = changedAt
+        Object.assign(this.letter, letter)
+      },
+    }
+    this.keeper = new Keeper(desk.client, sheet, Date.now)
   }
 
   /**
@@ -88,40 +93,16 @@ export class LetterTalk {
     return this.#commands()
   }
 
-  /** Keeps it as a draft if it changed. @returns whether it lies in Drafts, as it is now */
-  async keep(): Promise<boolean> {
-    const before = this.#keeping
-    const now = (async () => {
-      await before.catch(() => undefined)
-      if (this.#isOver || !this.#isChanged) return
-      this.#isChanged = false
-      try {
-        const { id } = await this.#desk.client.send({ ...toApi(this.letter), draft: true })
-        this.letter.draft = id
-      } catch (error) {
-        this.#isChanged = true
-        throw error
-      }
-    })()
-    this.#keeping = now
-    await now
-    return this.letter.draft !== null
-  }
-
-  get isEmpty(): boolean {
-    const { to, cc, bcc, subject, text, attachments } = this.letter
-    return `${to}${cc}${bcc}${subject}${text}`.trim() === '' && attachments.length === 0
-  }
-
+  /** Nothing of it would be lost with the terminal. */
   get isKept(): boolean {
-    return this.#isOver || !this.#isChanged || this.isEmpty
+    return !this.keeper.isUnsaved || isEmpty(this.letter)
   }
 
   // ---- fields
 
   #set(change: Partial<Letter>) {
     Object.assign(this.letter, change)
-    this.#isChanged = true
+    this.#changedAt = this.keeper.changed()
     this.#asked = []
   }
 
@@ -224,18 +205,8 @@ export class LetterTalk {
 
   async #commands(): Promise<Sent | null> {
     const { talk } = this.#desk
-    let sent: Sent | null = null
-    let isDone = false
-    const table = this.#table({
-      sent: (answer) => {
-        sent = answer
-        isDone = true
-      },
-      done: () => {
-        isDone = true
-      },
-    })
-    while (!isDone)
+    const table = this.#table()
+    while (!this.#isDone)
       try {
         await this.#desk.tidings()
         const line = await talk.ask(this.#prompt())
@@ -251,8 +222,8 @@ export class LetterTalk {
           talk.say('The letter is here; type quit to keep it as a draft and leave it.')
         else this.#desk.complain(error)
       }
-    this.#isOver = true
-    return sent
+    this.keeper.leave()
+    return this.#sent
   }
 
   #prompt() {
@@ -286,141 +257,77 @@ export class LetterTalk {
       : `${way} Everybody has a key: type encrypt to encrypt it.`
   }
 
-  #table(out: { sent(answer: Sent): void; done(): void }): Command[] {
-    const { talk } = this.#desk
-    const address = (field: 'to' | 'cc' | 'bcc') => async (rest: string) => {
-      await this.#addresses(field, rest === '' ? undefined : rest)
-      talk.say(this.#protection())
-    }
-    const protect = (change: Partial<Letter>) => async () => {
-      this.#set({ ...change, isChosen: true })
-      await this.#lookUp()
-      talk.say(this.#protection())
-    }
-    return [
-      {
-        words: 'send',
-        usage: '',
-        does: `sends it; for ${holdS} seconds undo takes it back`,
-        run: () => this.#send(out.sent),
-      },
-      { words: 'show', usage: '', does: 'reads out the letter', run: () => this.#show() },
-      { words: 'more', usage: '', does: 'reads on', run: () => this.#desk.more() },
-      { words: 'to', usage: 'ADDRESSES', does: 'sets whom it goes to', run: address('to') },
-      { words: 'cc', usage: 'ADDRESSES', does: 'sets who gets a copy', run: address('cc') },
-      {
-        words: 'bcc',
-        usage: 'ADDRESSES',
-        does: 'sets who gets a copy that the others do not see',
-        run: address('bcc'),
-      },
-      {
-        words: 'subject',
-        usage: 'TEXT',
-        does: 'sets the subject',
-        run: async (rest) => this.#set({ subject: rest || (await talk.ask('Subject: ')) }),
-      },
-      { words: 'text', usage: '', does: 'types text, before what is quoted', run: () => this.#typeText() },
-      {
-        words: 'append',
-        usage: '',
-        does: 'types text at the end',
-        run: async () => {
-          const before = this.letter.text.trimEnd()
-          this.letter.text = ''
-          try {
-            await this.#typeText()
-          } finally {
-            this.#set({ text: before === '' ? this.letter.text : `${before}\n${this.letter.text}` })
-          }
-        },
-      },
-      {
-        words: 'edit e',
-        usage: '',
-        does: 'opens the text in your editor ($VISUAL or $EDITOR)',
-        run: async () => {
-          const text = await this.#desk.edit(this.letter.text, (saved) => this.#set({ text: saved }))
-          if (text === null) return
-          this.#set({ text })
-          talk.say(`The letter has ${counted(text.trimEnd().split('\n').length, 'line')} now.`)
-        },
-      },
-      { words: 'attach a', usage: 'FILE', does: 'attaches a file', run: (rest) => this.#attach(rest) },
-      {
-        words: 'detach',
-        usage: 'NUMBER',
-        does: 'takes an attachment away',
-        run: (rest) => this.#detach(rest),
-      },
-      {
-        words: 'attachments v',
-        usage: '',
-        does: 'lists what is attached',
-        run: () => this.#listAttachments(),
-      },
-      {
-        words: 'encrypt',
-        usage: '',
-        does: 'encrypts and signs it when it leaves',
-        run: protect({ encrypt: true, sign: true }),
-      },
-      {
-        words: 'encrypt-only',
-        usage: '',
-        does: 'encrypts it and does not sign it',
-        run: protect({ encrypt: true, sign: false }),
-      },
-      {
-        words: 'signed',
-        usage: '',
-        does: 'signs it, with its attachments, when it leaves',
-        run: protect({ encrypt: false, sign: true }),
-      },
-      {
-        words: 'plain',
-        usage: '',
-        does: 'neither encrypts nor signs it',
-        run: protect({ encrypt: false, sign: false }),
-      },
-      {
-        words: 'sign S',
-        usage: '',
-        does: 'brings the text back signed, to be seen before it is sent',
-        run: () => this.#sign(),
-      },
-      {
-        words: 'save',
-        usage: '',
-        does: 'keeps it in Drafts, and goes on',
-        run: async () => {
-          this.#isChanged = true
-          await this.#desk.calling(() => this.keep())
-          talk.say('Saved in Drafts.')
-        },
-      },
-      {
-        words: 'quit q later',
-        usage: '',
-        does: 'keeps it in Drafts, and leaves it',
-        run: async () => {
-          if (!this.isEmpty) await this.#desk.calling(() => this.keep())
-          talk.say(this.letter.draft === null ? 'There was nothing to keep.' : 'The letter is in Drafts.')
-          out.done()
-        },
-      },
-      { words: 'discard', usage: '', does: 'throws it away', run: () => this.#discard(out.done) },
-      { words: 'unlock z', usage: '', does: 'opens the key', run: () => this.#desk.unlock() },
-      { words: 'lock', usage: '', does: 'locks the key', run: () => this.#desk.lock() },
-      {
-        words: 'help ?',
-        usage: 'WORD',
-        does: 'lists the commands that have to do with a word, or all',
-        run: (rest) => {
-          for (const line of helpOn(this.#table(out), rest)) talk.say(line)
-        },
-      },
+  #table(): Command[] {
+    const [plain, signed] = [
+      { encrypt: false, sign: false },
+      { encrypt: false, sign: true },
     ]
+    const [encrypt, encryptOnly] = [
+      { encrypt: true, sign: true },
+      { encrypt: true, sign: false },
+    ]
+    return [
+      row('send', '', `sends it; for ${holdS} seconds undo takes it back`, () => this.#send()),
+      row('show', '', 'reads out the letter', () => this.#show()),
+      row('more', '', 'reads on', () => this.#desk.more()),
+      row('to', 'ADDRESSES', 'sets whom it goes to', (rest) => this.#address('to', rest)),
+      row('cc', 'ADDRESSES', 'sets who gets a copy', (rest) => this.#address('cc', rest)),
+      row('bcc', 'ADDRESSES', 'sets who gets a copy that the others do not see', (rest) =>
+        this.#address('bcc', rest),
+      ),
+      row('subject', 'TEXT', 'sets the subject', (rest) => this.#subject(rest)),
+      row('text', '', 'types text, before what is quoted', () => this.#typeText()),
+      row('append', '', 'types text at the end', () => this.#append()),
+      row('edit e', '', 'opens the text in your editor ($VISUAL or $EDITOR)', () => this.#edit()),
+      row('attach a', 'FILE', 'attaches a file', (rest) => this.#attach(rest)),
+      row('detach', 'NUMBER', 'takes an attachment away', (rest) => this.#detach(rest)),
+      row('attachments v', '', 'lists what is attached', () => this.#listAttachments()),
+      row('encrypt', '', 'encrypts and signs it when it leaves', () => this.#protect(encrypt)),
+      row('encrypt-only', '', 'encrypts it and does not sign it', () => this.#protect(encryptOnly)),
+      row('signed', '', 'signs it, with its attachments, when it leaves', () => this.#protect(signed)),
+      row('plain', '', 'neither encrypts nor signs it', () => this.#protect(plain)),
+      row('sign S', '', 'brings the text back signed, to be seen before it is sent', () => this.#sign()),
+      row('save', '', 'keeps it in Drafts, and goes on', () => this.#save()),
+      row('quit q later', '', 'keeps it in Drafts, and leaves it', () => this.#quit()),
+      row('discard', '', 'throws it away', () => this.#discard()),
+      row('unlock z', '', 'opens the key', () => this.#desk.unlock()),
+      row('lock', '', 'locks the key', () => this.#desk.lock()),
+      row('help ?', 'WORD', 'lists the commands that have to do with a word, or all', (rest) => {
+        for (const line of helpOn(this.#table(), rest)) this.#desk.talk.say(line)
+      }),
+    ]
+  }
+
+  async #address(field: 'to' | 'cc' | 'bcc', rest: string) {
+    await this.#addresses(field, rest === '' ? undefined : rest)
+    this.#desk.talk.say(this.#protection())
+  }
+
+  async #subject(rest: string) {
+    this.#set({ subject: rest || (await this.#desk.talk.ask('Subject: ')) })
+  }
+
+  async #append() {
+    const before = this.letter.text.trimEnd()
+    this.letter.text = ''
+    try {
+      await this.#typeText()
+    } finally {
+      this.#set({ text: before === '' ? this.letter.text : `${before}\n${this.letter.text}` })
+    }
+  }
+
+  async #edit() {
+    const text = await this.#desk.edit(this.letter.text, (saved) => this.#set({ text: saved }))
+    if (text === null) return
+    this.#set({ text })
+    this.#desk.talk.say(`The letter has ${counted(text.trimEnd().split('\n').length, 'line')} now.`)
+  }
+
+  async #protect(how: { encrypt: boolean; sign: boolean }) {
+    this.#set({ ...how, isChosen: true })
+    await this.#lookUp()
+    this.#desk.talk.say(this.#protection())
   }
 
   #show() {
@@ -439,8 +346,7 @@ export class LetterTalk {
     const { talk } = this.#desk
     const wanted = path || (await talk.ask('File: ')).trim()
     if (wanted === '') return
-    const room = this.letter.attachments.reduce((left, { octets }) => left - octets.length, attachmentLimit)
-    const found = await attachmentFrom(wanted, Math.max(0, room))
+    const found = await attachmentFrom(wanted, roomBeside(this.letter.attachments))
     if ('failed' in found) return talk.say(harmless(found.failed))
     const { attachment } = found
     this.#set({ attachments: [...this.letter.attachments, attachment] })
@@ -462,7 +368,7 @@ export class LetterTalk {
       talk.say(`Attachment ${place + 1}: ${harmless(name)}, ${sizeInWords(octets.length)}`)
   }
 
-  // ---- sign, send, discard
+  // ---- sign, send, keep, discard
 
   /** S1450-S1510: the text comes back signed, and nothing typed is lost on the way to the key. */
   async #sign() {
@@ -480,8 +386,8 @@ export class LetterTalk {
     talk.text(signed)
   }
 
-  async #send(sent: (answer: Sent) => void) {
-    const { talk, client } = this.#desk
+  async #send() {
+    const { talk } = this.#desk
     if (!this.letter.isChosen && this.#recipients.length === 0) {
       await this.#lookUp()
       const { to, cc, bcc } = this.letter
@@ -497,20 +403,8 @@ export class LetterTalk {
       return talk.say('Type send again if you mean it.')
     }
     const use = { verb: 'send', about: 'To sign this letter', scope: 'sign' } as const
-    await this.#keeping.catch(() => undefined)
     try {
-      const answer = await this.#desk.withKey(use, () => {
-        // From here on no draft is made behind it.
-        const work = this.#keeping
-          .catch(() => undefined)
-          .then(() => client.send({ ...toApi(this.letter), hold_s: holdS }))
-          .then((answer) => {
-            this.#isOver = true
-            return answer
-          })
-        this.#keeping = work
-        return work
-      })
+      const answer = await this.#desk.withKey(use, () => this.keeper.send())
       if (answer === null) return
       const to = [this.letter.to, this.letter.cc, this.letter.bcc].filter(Boolean).map(harmless).join(', ')
       talk.say(
@@ -518,32 +412,37 @@ export class LetterTalk {
           ? `Sent to ${to}.`
           : `On its way to ${to}. It leaves in ${holdS} seconds; until then undo takes it back.`,
       )
-      sent(answer)
+      this.#sent = answer
+      this.#isDone = true
     } catch (error) {
-      if (error instanceof Problem && error.draft !== undefined) {
-        this.letter.draft = error.draft
-        this.#isChanged = false
-      }
-      if (error instanceof Unreachable)
-        talk.say(
-          'Whether the letter left is not known: look into Sent before you send it again. It is still here.',
-        )
+      if (error instanceof Unreachable) talk.say(whetherItLeft(error))
       this.#desk.complain(error)
       if (error instanceof Problem && error.code === 'no-key-for')
         talk.say('Type plain to send it unencrypted, or take these recipients out.')
     }
   }
 
-  async #discard(done: () => void) {
-    const { talk, client } = this.#desk
-    if (!this.isEmpty && !isYes(await talk.ask('Throw the letter away? Type yes or no: ')))
+  async #save() {
+    this.#changedAt = this.keeper.changed()
+    await this.keeper.keep((work) => this.#desk.calling(work))
+    this.#desk.talk.say('Saved in Drafts.')
+  }
+
+  async #quit() {
+    if (!isEmpty(this.letter)) await this.keeper.keep((work) => this.#desk.calling(work))
+    this.#desk.talk.say(
+      this.letter.draft === null ? 'There was nothing to keep.' : 'The letter is in Drafts.',
+    )
+    this.#isDone = true
+  }
+
+  async #discard() {
+    const { talk } = this.#desk
+    if (!isEmpty(this.letter) && !isYes(await talk.ask('Throw the letter away? Type yes or no: ')))
       return talk.say('The letter is kept.')
-    await this.#keeping.catch(() => undefined)
-    this.#isOver = true
-    const { draft } = this.letter
-    if (draft !== null) await this.#desk.calling(() => client.remove(draft))
+    const draft = await this.#desk.calling(() => this.keeper.discard())
     talk.say(draft === null ? 'Thrown away.' : 'Thrown away; the draft of it is in the Trash.')
-    done()
+    this.#isDone = true
   }
 }
 

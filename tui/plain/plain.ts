@@ -60,6 +60,8 @@ export type PlainOptions = {
 }
 
 const contactEveryMs = 15_000
+/** Whether a letter is to be kept. */
+const keepCheckEveryMs = 1000
 const undoMs = 60_000
 const pageSize = 10
 /** The end does not wait longer for the server. */
@@ -72,6 +74,11 @@ const farewellMs = 5000
  *   128 and the signal's number after a signal
  */
 export const runPlain = (options: PlainOptions): Promise<number> => new Plain(options).run()
+
+/** What fails while nothing was asked for shows at the next prompt. @throws what is a fault of ours */
+const atTheNextPrompt = (error: unknown): void => {
+  if (!(error instanceof Problem || error instanceof Unreachable || error instanceof Untrusted)) throw error
+}
 
 type Use = { verb: string; about: string; scope: 'read' | 'sign' }
 /** Where the server does not say who it is. */
@@ -118,6 +125,7 @@ class Plain implements MailDesk {
 
   async run(): Promise<number> {
     const contact = setInterval(() => void this.#contact(), contactEveryMs)
+    const keeping = setInterval(() => void this.#keepDue(), keepCheckEveryMs)
     const ended = this.talk.ended.then((signal) => ({ signal }))
     const spoken = this.#speak().then((code) => ({ code }))
     spoken.catch(() => undefined) // where a signal was first
@@ -131,6 +139,7 @@ class Plain implements MailDesk {
       throw error
     } finally {
       clearInterval(contact)
+      clearInterval(keeping)
       this.talk.close()
       this.client.close()
     }
@@ -174,7 +183,7 @@ class Plain implements MailDesk {
     const keep = async () => {
       if (!letter || letter.isKept) return
       try {
-        await letter.keep()
+        await letter.keeper.keep()
         this.talk.say('The letter that you were writing is in Drafts.')
       } catch (error) {
         if (!(error instanceof Problem || error instanceof Unreachable)) throw error
@@ -251,7 +260,7 @@ class Plain implements MailDesk {
     this.talk.say(error.message)
   }
 
-  /** Tells the server that this terminal is there, and keeps what is being typed; says nothing. */
+  /** Tells the server that this terminal is there; says nothing. */
   async #contact() {
     if (this.client.token === null) return
     try {
@@ -259,12 +268,16 @@ class Plain implements MailDesk {
       this.#session = await this.client.session()
       // That it is over is told at the next prompt.
       if (key !== null && key === this.#key && !this.#session.allowance) this.#mail.forgetPlaintext()
-      await this.#letter?.keep()
     } catch (error) {
-      // It shows at the next prompt.
-      if (!(error instanceof Problem || error instanceof Unreachable || error instanceof Untrusted))
-        throw error
+      atTheNextPrompt(error)
     }
+  }
+
+  /** Keeps what is being typed, once it has waited long enough; says nothing. */
+  async #keepDue() {
+    const keeper = this.#letter?.keeper
+    if (!keeper?.isDue || this.client.token === null) return
+    await keeper.keep().catch(atTheNextPrompt)
   }
 
   async tidings(): Promise<void> {
@@ -640,11 +653,10 @@ class Plain implements MailDesk {
     this.#letter = null
     this.#pressed = null
     if (!sent || sent.held_until === null) return
-    const { id } = sent
     this.#undo = {
       untilMs: Date.now() + undoMs,
       run: async () => {
-        const { id: draft } = await this.client.recall(id)
+        const draft = await talk.keeper.recall()
         this.#undo = null
         this.talk.say('The letter did not leave: it is yours again.')
         await this.converse({ ...talk.letter, draft }, [])

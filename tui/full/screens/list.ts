@@ -11,7 +11,7 @@ import type { Stage } from '../stage.ts'
 import type { ListScreen, State } from '../state.ts'
 import type { Size } from '../terminal.ts'
 import { archive, flag, move, remove, unread } from './acts.ts'
-import { forward, reply } from './compose.ts'
+import { forward, reply } from './begin-letter.ts'
 import { openMessage } from './message.ts'
 
 type Own = ListScreen & { id: number }

@@ -14,7 +14,7 @@ import type { ListScreen, MessageScreen, State } from '../state.ts'
 import type { Size } from '../terminal.ts'
 import { archive, flag, move, remove } from './acts.ts'
 import { openAttachments } from './attachments.ts'
-import { forward, openDraft, reply } from './compose.ts'
+import { forward, openDraft, reply } from './begin-letter.ts'
 import { foreign, fromSender } from './text.ts'
 
 type Own = MessageScreen & { id: number }
