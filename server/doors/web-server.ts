@@ -19,7 +19,7 @@ import { join } from 'node:path'
 import { getRequestListener, type HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { deleteCookie, setCookie } from 'hono/cookie'
-import { style } from '../../web/frame.tsx'
+import { style } from '../../web/document.tsx'
 import { notEncrypted, type PageEnv, pages } from '../../web/pages.tsx'
 import { isLocalName, isLoopback, localOrigin } from '../ground/config.ts'
 import {
