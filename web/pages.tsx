@@ -15,6 +15,7 @@ import { unlockPages } from './key/unlock.tsx'
 import { keyWindows } from './key/windows.tsx'
 import { composePages } from './mail/compose.tsx'
 import { correspondentPages } from './mail/correspondents.tsx'
+import { folderPages } from './mail/folders.tsx'
 import { mailboxPages } from './mail/mailbox.tsx'
 import { messagePages } from './mail/message.tsx'
 import { queuePages } from './mail/queue.tsx'
@@ -27,6 +28,7 @@ type NeedsOf<Factory extends (needs: never, ...rest: never[]) => unknown> = Para
 type Needs = NeedsOf<typeof loginPages> &
   NeedsOf<typeof setupPages> &
   NeedsOf<typeof mailboxPages> &
+  NeedsOf<typeof folderPages> &
   NeedsOf<typeof messagePages> &
   NeedsOf<typeof composePages> &
   NeedsOf<typeof unlockPages> &
@@ -46,6 +48,7 @@ export const pages = (needs: Needs) => {
     .route('/', login.app)
     .route('/', setupPages(needs))
     .route('/', mailboxPages(needs))
+    .route('/', folderPages(needs))
     .route('/', messagePages(needs, windows))
     .route('/', compose.app)
     .route('/', unlockPages(needs, windows, compose, approval.askPhone))

@@ -243,8 +243,8 @@ export const en = {
   legend: 'N new, F flagged, A answered, @ attachment, E encrypted, S signed, O only claims to be from here',
   noMail: 'No mail here.',
   nothingFound: 'Nothing found.',
-  found: (folder: string, count: number, more: boolean) =>
-    `${folder}: ${more ? `more than ${count}` : count || 'nothing'} found`,
+  found: (folder: string, { count, hasMore }: { count: number; hasMore: boolean }) =>
+    `${folder}: ${hasMore ? `more than ${count}` : count || 'nothing'} found`,
   notSearched: 'Only this folder is searched, and in it not the text of encrypted mail.',
   noSubject: '(no subject)',
   nobody: '(nobody)',
@@ -308,7 +308,8 @@ export const en = {
       'Denied. The terminal that asked is logged out, and nothing was opened. Whoever asked knows your password: change it under More, Passphrase.',
   },
   /** @param isWaiting it has not left for all of them */
-  sent: (to: string, isWaiting: boolean) => `${isWaiting ? 'On its way' : 'Sent'}${to && ` to ${to}`}.`,
+  sent: (to: string, { isWaiting }: { isWaiting: boolean }) =>
+    `${isWaiting ? 'On its way' : 'Sent'}${to && ` to ${to}`}.`,
 
   // folders and more
   moreTitle: 'Folders and more',
@@ -516,8 +517,8 @@ export const en = {
     `${address} is a user of this server: this key will not count for that address.`,
   cannotEncrypt: 'This key cannot be used to encrypt.',
   noEncryption: (why: Obstacle) => `Nothing can be encrypted to it: ${obstacles[why]}.`,
-  revoked: (at: string, hard: boolean) =>
-    `Revoked ${at}: ${hard ? 'no signature by it counts any more' : 'later signatures by it do not count'}, and nothing is encrypted to it.`,
+  revoked: (at: string, { isHard }: { isHard: boolean }) =>
+    `Revoked ${at}: ${isHard ? 'no signature by it counts any more' : 'later signatures by it do not count'}, and nothing is encrypted to it.`,
   isRevokedNow: (which: string) => `Revoked by its owner, which is noted now: ${which}`,
   ownKeyState: ({ decrypt, sign, encrypt }: OwnKeyState) =>
     [

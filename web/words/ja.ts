@@ -201,8 +201,8 @@ export const ja: Words = {
   legend: 'N 未読、F 旗、A 返信済み、@ 添付、E 暗号、S 署名、O ここを名乗る外部のメール',
   noMail: 'メールはありません。',
   nothingFound: '見つかりません。',
-  found: (folder, count, more) =>
-    `${folder}: ${count ? `${count}件${more ? '以上' : ''}見つかりました` : '見つかりません'}`,
+  found: (folder, { count, hasMore }) =>
+    `${folder}: ${count ? `${count}件${hasMore ? '以上' : ''}見つかりました` : '見つかりません'}`,
   notSearched: 'このフォルダーだけを検索し、暗号メールの本文は検索しません。',
   noSubject: '(件名なし)',
   nobody: '(差出人なし)',
@@ -265,7 +265,7 @@ export const ja: Words = {
     denied: () =>
       '拒否しました。求めた端末をログアウトさせました。何も開かれていません。相手はあなたのパスワードを知っています。「その他」の「パスフレーズ」で変えてください。',
   },
-  sent: (to, isWaiting) => `${isWaiting ? '送信中です' : '送信しました'}${to && `: ${to}`}。`,
+  sent: (to, { isWaiting }) => `${isWaiting ? '送信中です' : '送信しました'}${to && `: ${to}`}。`,
   moreTitle: 'フォルダーとその他',
   newFolder: '新しいフォルダー',
   create: '作る',
@@ -428,8 +428,8 @@ export const ja: Words = {
   isOwnUser: (address) => `${address}はこのサーバーの利用者です。この鍵はそのアドレスには使われません。`,
   cannotEncrypt: 'この鍵では暗号化できません。',
   noEncryption: (why) => `この鍵には暗号化できません(${japaneseObstacles[why]})。`,
-  revoked: (at, hard) =>
-    `${at}に失効。${hard ? 'この鍵の署名はすべて無効です。' : '以後の署名は無効です。'}この鍵には暗号化しません。`,
+  revoked: (at, { isHard }) =>
+    `${at}に失効。${isHard ? 'この鍵の署名はすべて無効です。' : '以後の署名は無効です。'}この鍵には暗号化しません。`,
   isRevokedNow: (which) => `持ち主が失効させた鍵です。記録しました: ${which}`,
   ownKeyState: ({ decrypt, sign, encrypt }) =>
     [
