@@ -4,249 +4,306 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import type { Language, Visit } from '../../server/doors/visit.ts'
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
 import type { Part } from '../../server/locked/reader/rendering.ts'
 import type { Signature } from '../../server/locked/reader/signatures.ts'
 import type { Mailboxes } from '../../server/mail/mailboxes.ts'
 import type { Reading, ReadMessage } from '../../server/mail/reading.ts'
+import type { Session } from '../../server/people/sessions.ts'
 import type { KeyHere } from '../document.tsx'
 import { Button, Form, Links, Paragraphs } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
 import { type KeyWindows, unseen, type Wanted, wantedPath } from '../key/windows.tsx'
-import { dayOf, grouped, moment, oneLine, personIn, readable, sizeOf, wholeAddress } from '../text.ts'
+import { dayOf, grouped, moment, oneLine, personIn, sizeOf, wholeAddress } from '../text.ts'
 import { didOf, idOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 import type { Words } from '../words.ts'
+import { placeOfFolder } from './folders.tsx'
+import { pageOf, type TextPage } from './text-pages.ts'
 
 type Needs = FrameNeeds & { mailboxes: Mailboxes; reading: Reading }
 
-/** Octets of text on one page, as they travel: the whole stays within a first flight of packets. */
-const textLimit = 8_000
 const namedLimit = 20
 
 type View = ReadMessage & { status?: Child } & ({ as: 'came' | 'opened' } | { as: 'part'; part: string })
 
-export const messagePages = (needs: Needs, windows: KeyWindows) => {
-  const { mailboxes, reading } = needs
-
-  const page = (c: PageContext, view: View) => {
-    const words = wordsOf(c)
-    const visit = c.get('visit')
-    const { message, folder, mail } = view
-    const { id } = message
-    const path = view.as === 'came' ? `/m/${id}` : `/m/${id}/open`
-    const within = view.as === 'part' ? encodeURIComponent(view.part) : ''
-    const o = view.as === 'opened' ? '&o=1' : ''
-    const shown = pageOf(mail.text, idOf(c.req.query('p')))
-    const subject = view.as === 'came' ? message.subject : (mail.headers.subject ?? message.subject)
-    const did = view.status ?? didOf(c)
-    const hasKeys = mail.attachments.some(mayBeKey)
-    // To this user alone, as most mail is: not worth a line of a small screen.
-    const [only, another] = [...mail.to, ...mail.cc]
-    const isForOne = only?.address.toLowerCase() === sessionOf(c).user.address && !another
-    // Of an opened mail the text comes first: on a small screen it is what is seen.
-    const KeyLinks = ({ isOpen, signs }: KeyHere) => (
-      <Links
-        links={[
-          <a
-            href={isOpen ? unseen(`/m/${id}/open`, needs.clock()) : `/m/${id}/open`}
-            class={isOpen ? 'k' : undefined}
-          >
-            {words.decrypt}
-            {isOpen && words.keyOpen}
-          </a>,
-          <a href="/c?sign=1" class={signs ? 'k' : undefined}>
-            {words.sign}
-            {signs && words.keyOpen}
-          </a>,
-          view.as === 'part' && <a href={`/m/${id}`}>{words.backToMail}</a>,
-        ]}
-      />
+export const messagePages = (needs: Needs, windows: KeyWindows) =>
+  new Hono<PageEnv>()
+    .get('/m/:id{\\d+}', async (c) =>
+      showMessage(c, needs, { ...(await needs.reading.read(sessionOf(c), messageIdOf(c))), as: 'came' }),
     )
-    return show(c, needs, {
-      title: oneLine(subject, 300) || words.noSubject,
-      current: folder.kind === 'user' || folder.kind === 'trash' ? undefined : folder.kind,
-      status: did && <p>{did}</p>,
-      body: ({ key }) => (
+    .post('/m/:id{\\d+}', (c) => act(c, needs))
+    .get('/m/:id{\\d+}/open', (c) => open(c, needs, windows))
+    .get('/m/:id{\\d+}/a/:part', (c) => attachment(c, needs, windows))
+    .get('/m/:id{\\d+}/raw', (c) => source(c, needs))
+
+const messageIdOf = (c: PageContext): number => idOf(c.req.param('id'))
+
+const act = async (c: PageContext, { mailboxes }: Needs) => {
+  const { user } = sessionOf(c)
+  const id = messageIdOf(c)
+  const { folderId } = await mailboxes.message(user.id, id)
+  const list = `/f/${folderId}`
+  switch (c.get('visit').form.get('a')) {
+    case 'delete': {
+      const { deleted } = await mailboxes.remove(user.id, [id])
+      return c.redirect(
+        deleted ? `${list}?ok=deleted.1` : `${list}?ok=trashed.1&u=${id}&was=${folderId}`,
+        303,
+      )
+    }
+    case 'unread':
+      await mailboxes.mark(user.id, [id], { seen: false })
+      return c.redirect(`${list}?ok=unread.1`, 303)
+    case 'flag':
+      await mailboxes.mark(user.id, [id], { flagged: true })
+      return c.redirect(`/m/${id}?ok=flag.1`, 303)
+    case 'unflag':
+      await mailboxes.mark(user.id, [id], { flagged: false })
+      return c.redirect(`/m/${id}?ok=unflag.1`, 303)
+    default:
+      return c.redirect(`/m/${id}`, 303)
+  }
+}
+
+/** Press Decrypt: the text, or the unlock window itself. */
+const open = async (c: PageContext, needs: Needs, windows: KeyWindows) => {
+  const { mailboxes, reading } = needs
+  const session = sessionOf(c)
+  const id = messageIdOf(c)
+  const part = c.req.query('part')
+  const { security } = await mailboxes.message(session.user.id, id)
+  if (security !== 'encrypted' && part === undefined) {
+    const instead = await insteadOfOpening(session, id, reading)
+    if (instead) return c.redirect(instead, 303)
+  }
+  try {
+    const opened = await reading.open(session, c.get('visit').keyToken, id, part)
+    return showMessage(c, needs, {
+      ...opened,
+      ...(part === undefined ? { as: 'opened' } : { as: 'part', part }),
+    })
+  } catch (error) {
+    const { refusal, window } = await windowFor(c, needs, windows, error)
+    if (window) return window
+    if (refusal.code !== 'cannot-decrypt' && refusal.code !== 'not-encrypted') throw error
+    const read = await reading.read(session, id)
+    return showMessage(c, needs, { ...read, as: 'came', status: sentenceOf(c, refusal) })
+  }
+}
+
+/** Where to go with a mail that has nothing at its root to open: no passphrase is asked for it. */
+const insteadOfOpening = async (session: Session, id: number, reading: Reading): Promise<string | null> => {
+  const { mail } = await reading.read(session, id)
+  const [only, another] = mail.isolated
+  if (another) return `/m/${id}?ok=parts`
+  if (only) return `/m/${id}/open?part=${encodeURIComponent(only.id)}`
+  // The row of a mail that came long ago may not know what it is.
+  return mail.security === 'encrypted' ? null : `/m/${id}?ok=not-encrypted`
+}
+
+/** What comes from a stranger is nothing that a browser runs. */
+const inert = { 'Content-Security-Policy': "default-src 'none';sandbox" }
+
+const attachment = async (c: PageContext, needs: Needs, windows: KeyWindows) => {
+  const { keyToken } = c.get('visit')
+  const [part, within] = [c.req.param('part') ?? '', c.req.query('in')]
+  try {
+    const found = await needs.reading.attachment(sessionOf(c), keyToken, messageIdOf(c), part, within)
+    return c.body(new Uint8Array(found.octets), 200, {
+      'Content-Type': harmless(found.type),
+      'Content-Disposition': asAttachment(found.name),
+      ...inert,
+    })
+  } catch (error) {
+    const { window } = await windowFor(c, needs, windows, error)
+    if (!window) throw error
+    return window
+  }
+}
+
+const source = async (c: PageContext, { mailboxes }: Needs) => {
+  const octets = await mailboxes.octets(sessionOf(c).user.id, messageIdOf(c))
+  return c.body(new Uint8Array(octets), 200, { 'Content-Type': 'text/plain', ...inert })
+}
+
+/** The screen for a use of the key that was refused. */
+const windowFor = async (c: PageContext, { mailboxes }: Needs, windows: KeyWindows, error: unknown) => {
+  const refusal = refusalOf(error)
+  if (!refusal) throw error
+  const id = messageIdOf(c)
+  const message = await mailboxes.message(sessionOf(c).user.id, id)
+  const wanted: Wanted = {
+    next: wantedPath(c),
+    back: `/m/${id}`,
+    park: '',
+    verb: 'decrypt',
+    reason: wordsOf(c).useToOpen,
+    about: oneLine(message.subject),
+  }
+  return { refusal, window: windows.forRefusal(c, refusal, wanted) }
+}
+
+const showMessage = (c: PageContext, needs: Needs, view: View) => {
+  const words = wordsOf(c)
+  const visit = c.get('visit')
+  const { message, folder, mail } = view
+  const subject = view.as === 'came' ? message.subject : (mail.headers.subject ?? message.subject)
+  const did = view.status ?? didOf(c)
+  const text = pageOf(mail.text, idOf(c.req.query('p')))
+  return show(c, needs, {
+    title: oneLine(subject, 300) || words.noSubject,
+    current: placeOfFolder(folder),
+    status: did && <p>{did}</p>,
+    body: ({ key }) => {
+      const keyLinks = <KeyLinks words={words} view={view} keyHere={key} now={needs.clock()} />
+      return (
         <>
-          {view.as === 'came' && <KeyLinks {...key} />}
-          <Verdict c={c} view={view} />
-          <p>
-            <Named words={words} label={words.from} people={mail.from} />
-            {!isForOne && <Named words={words} label={words.to} people={mail.to} />}
-            <Named words={words} label={words.cc} people={mail.cc} />
-            {words.date}: {moment(visit.language, message.sentAt ?? message.arrivedAt)}
-          </p>
-          <Paragraphs text={shown.text} />
-          {(shown.page > 1 || shown.hasMore) && (
-            <Links
-              links={[
-                words.page(shown.page),
-                shown.hasMore && (
-                  <a href={`${path}?p=${shown.page + 1}${within && `&part=${within}`}`}>{words.moreText}</a>
-                ),
-              ]}
-            />
-          )}
-          {mail.attachments.length > 0 && (
-            <>
-              <p>{words.attachments}:</p>
-              <ul>
-                {mail.attachments.map((part) => (
-                  <li>
-                    <a
-                      href={`/m/${id}/a/${encodeURIComponent(part.id)}${within && `?in=${within}`}`}
-                      download
-                    >
-                      {oneLine(part.name || part.type)}
-                    </a>{' '}
-                    {sizeOf(part.size)}
-                  </li>
-                ))}
-              </ul>
-            </>
-          )}
-          {view.as !== 'came' && <KeyLinks {...key} />}
-          {mail.isolated.map((part) => (
-            <p>
-              {words.encryptedPart} {oneLine(part.name)}:{' '}
-              <a href={`/m/${id}/open?part=${encodeURIComponent(part.id)}`}>{words.openAlone}</a>
-            </p>
-          ))}
-          {view.as === 'part' && (
-            <Links
-              links={[
-                <a href={`/c?re=${id}&alone=1`}>{words.reply}</a>,
-                <a href={`/c?re=${id}&all=1&alone=1`}>{words.replyAll}</a>,
-              ]}
-            />
-          )}
-          {view.as !== 'part' && (
-            <Form visit={visit} action={`/m/${id}`}>
-              <Links
-                links={[
-                  <a href={`/c?re=${id}${o}`}>{words.reply}</a>,
-                  <a href={`/c?re=${id}&all=1${o}`}>{words.replyAll}</a>,
-                  <a href={`/c?fw=${id}${o}`}>{words.forward}</a>,
-                  hasKeys && <a href={`/m/${id}/keys${o && '?o=1'}`}>{words.offeredKeys}</a>,
-                  <a href={`/m/${id}/raw`} type="text/plain">
-                    {words.source}
-                  </a>,
-                ]}
-              />
-              <p>
-                <Button a="delete">{words.delete}</Button> <Button a="unread">{words.unread}</Button>{' '}
-                {message.flagged ? (
-                  <Button a="unflag">{words.unflag}</Button>
-                ) : (
-                  <Button a="flag">{words.flag}</Button>
-                )}
-              </p>
-            </Form>
+          {view.as === 'came' && keyLinks}
+          <Verdict words={words} language={visit.language} view={view} />
+          <Head words={words} language={visit.language} view={view} user={sessionOf(c).user.address} />
+          <Text words={words} view={view} shown={text} />
+          <Attachments words={words} view={view} />
+          {/* Of an opened mail the text comes first: on a small screen it is what is seen. */}
+          {view.as !== 'came' && keyLinks}
+          <EncryptedParts words={words} view={view} />
+          {view.as === 'part' ? (
+            <PartAnswers words={words} view={view} />
+          ) : (
+            <Verbs words={words} visit={visit} view={view} />
           )}
         </>
-      ),
-    })
-  }
+      )
+    },
+  })
+}
 
-  /** The screen for a use of the key that was refused. */
-  const windowFor = async (c: PageContext, error: unknown, id: number) => {
-    const refusal = refusalOf(error)
-    if (!refusal) throw error
-    const message = await mailboxes.message(sessionOf(c).user.id, id)
-    const wanted: Wanted = {
-      next: wantedPath(c),
-      back: `/m/${id}`,
-      park: '',
-      verb: 'decrypt',
-      reason: wordsOf(c).useToOpen,
-      about: oneLine(message.subject),
-    }
-    return { refusal, window: windows.forRefusal(c, refusal, wanted) }
-  }
+type Said = { words: Words; view: View }
 
-  return new Hono<PageEnv>()
-    .get('/m/:id{\\d+}', async (c) =>
-      page(c, { ...(await reading.read(sessionOf(c), idOf(c.req.param('id')))), as: 'came' }),
-    )
-    .post('/m/:id{\\d+}', async (c) => {
-      const { user } = sessionOf(c)
-      const id = idOf(c.req.param('id'))
-      const { folderId } = await mailboxes.message(user.id, id)
-      const { form } = c.get('visit')
-      const list = `/f/${folderId}`
-      switch (form.get('a')) {
-        case 'delete': {
-          const { deleted } = await mailboxes.remove(user.id, [id])
-          return c.redirect(
-            deleted ? `${list}?ok=deleted.1` : `${list}?ok=trashed.1&u=${id}&was=${folderId}`,
-            303,
-          )
-        }
-        case 'unread':
-          await mailboxes.mark(user.id, [id], { seen: false })
-          return c.redirect(`${list}?ok=unread.1`, 303)
-        case 'flag':
-          await mailboxes.mark(user.id, [id], { flagged: true })
-          return c.redirect(`/m/${id}?ok=flag.1`, 303)
-        case 'unflag':
-          await mailboxes.mark(user.id, [id], { flagged: false })
-          return c.redirect(`/m/${id}?ok=unflag.1`, 303)
-      }
-      return c.redirect(`/m/${id}`, 303)
-    })
-    .get('/m/:id{\\d+}/open', async (c) => {
-      const session = sessionOf(c)
-      const id = idOf(c.req.param('id'))
-      const part = c.req.query('part')
-      const { security } = await mailboxes.message(session.user.id, id)
-      if (security !== 'encrypted' && part === undefined) {
-        // Nothing at the root to open: no passphrase is asked for it.
-        const read = await reading.read(session, id)
-        const [only, another] = read.mail.isolated
-        if (another) return c.redirect(`/m/${id}?ok=parts`, 303)
-        if (only) return c.redirect(`/m/${id}/open?part=${encodeURIComponent(only.id)}`, 303)
-        // The row of a mail that came long ago may not know what it is.
-        if (read.mail.security !== 'encrypted') return c.redirect(`/m/${id}?ok=not-encrypted`, 303)
-      }
-      try {
-        const opened = await reading.open(session, c.get('visit').keyToken, id, part)
-        return page(c, part === undefined ? { ...opened, as: 'opened' } : { ...opened, as: 'part', part })
-      } catch (error) {
-        const { refusal, window } = await windowFor(c, error, id)
-        if (window) return window
-        if (refusal.code !== 'cannot-decrypt' && refusal.code !== 'not-encrypted') throw error
-        return page(c, { ...(await reading.read(session, id)), as: 'came', status: sentenceOf(c, refusal) })
-      }
-    })
-    .get('/m/:id{\\d+}/a/:part', async (c) => {
-      const id = idOf(c.req.param('id'))
-      try {
-        const found = await reading.attachment(
-          sessionOf(c),
-          c.get('visit').keyToken,
-          id,
-          c.req.param('part'),
-          c.req.query('in'),
-        )
-        return c.body(new Uint8Array(found.octets), 200, {
-          'Content-Type': harmless(found.type),
-          'Content-Disposition': asAttachment(found.name),
-          'Content-Security-Policy': "default-src 'none';sandbox",
-        })
-      } catch (error) {
-        const { window } = await windowFor(c, error, id)
-        if (!window) throw error
-        return window
-      }
-    })
-    .get('/m/:id{\\d+}/raw', async (c) => {
-      const octets = await mailboxes.octets(sessionOf(c).user.id, idOf(c.req.param('id')))
-      return c.body(new Uint8Array(octets), 200, {
-        'Content-Type': 'text/plain',
-        'Content-Security-Policy': "default-src 'none';sandbox",
-      })
-    })
+const KeyLinks = ({ words, view, keyHere, now }: Said & { keyHere: KeyHere; now: number }) => {
+  const { isOpen, signs } = keyHere
+  const path = `/m/${view.message.id}/open`
+  return (
+    <Links
+      links={[
+        <a href={isOpen ? unseen(path, now) : path} class={isOpen ? 'k' : undefined}>
+          {words.decrypt}
+          {isOpen && words.keyOpen}
+        </a>,
+        <a href="/c?sign=1" class={signs ? 'k' : undefined}>
+          {words.sign}
+          {signs && words.keyOpen}
+        </a>,
+        view.as === 'part' && <a href={`/m/${view.message.id}`}>{words.backToMail}</a>,
+      ]}
+    />
+  )
+}
+
+/** @param user the reader's address */
+const Head = ({ words, language, view, user }: Said & { language: Language; user: string }) => {
+  const { mail, message } = view
+  // To this user alone, as most mail is: not worth a line of a small screen.
+  const [only, another] = [...mail.to, ...mail.cc]
+  const isForOne = only?.address.toLowerCase() === user && !another
+  return (
+    <p>
+      <Named words={words} label={words.from} people={mail.from} />
+      {!isForOne && <Named words={words} label={words.to} people={mail.to} />}
+      <Named words={words} label={words.cc} people={mail.cc} />
+      {words.date}: {moment(language, message.sentAt ?? message.arrivedAt)}
+    </p>
+  )
+}
+
+const Text = ({ words, view, shown }: Said & { shown: TextPage }) => {
+  const { id } = view.message
+  const path = view.as === 'came' ? `/m/${id}` : `/m/${id}/open`
+  const next = `${path}?p=${shown.page + 1}${view.as === 'part' ? `&part=${encodeURIComponent(view.part)}` : ''}`
+  return (
+    <>
+      <Paragraphs text={shown.text} />
+      {(shown.page > 1 || shown.hasMore) && (
+        <Links links={[words.page(shown.page), shown.hasMore && <a href={next}>{words.moreText}</a>]} />
+      )}
+    </>
+  )
+}
+
+const Attachments = ({ words, view }: Said) => {
+  const { message, mail } = view
+  const within = view.as === 'part' ? `?in=${encodeURIComponent(view.part)}` : ''
+  return mail.attachments.length === 0 ? null : (
+    <>
+      <p>{words.attachments}:</p>
+      <ul>
+        {mail.attachments.map((part) => (
+          <li>
+            <a href={`/m/${message.id}/a/${encodeURIComponent(part.id)}${within}`} download>
+              {oneLine(part.name || part.type)}
+            </a>{' '}
+            {sizeOf(part.size)}
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+/** The parts that open only in a view of their own. */
+const EncryptedParts = ({ words, view: { message, mail } }: Said) => (
+  <>
+    {mail.isolated.map((part) => (
+      <p>
+        {words.encryptedPart} {oneLine(part.name)}:{' '}
+        <a href={`/m/${message.id}/open?part=${encodeURIComponent(part.id)}`}>{words.openAlone}</a>
+      </p>
+    ))}
+  </>
+)
+
+/** Answers to a part that was opened alone: they quote nothing of it. */
+const PartAnswers = ({ words, view: { message } }: Said) => (
+  <Links
+    links={[
+      <a href={`/c?re=${message.id}&alone=1`}>{words.reply}</a>,
+      <a href={`/c?re=${message.id}&all=1&alone=1`}>{words.replyAll}</a>,
+    ]}
+  />
+)
+
+/** Answers to the mail, and what may be done with it. */
+const Verbs = ({ words, visit, view }: Said & { visit: Visit }) => {
+  const { message, mail } = view
+  const { id } = message
+  const isOpened = view.as === 'opened'
+  const o = isOpened ? '&o=1' : ''
+  return (
+    <Form visit={visit} action={`/m/${id}`}>
+      <Links
+        links={[
+          <a href={`/c?re=${id}${o}`}>{words.reply}</a>,
+          <a href={`/c?re=${id}&all=1${o}`}>{words.replyAll}</a>,
+          <a href={`/c?fw=${id}${o}`}>{words.forward}</a>,
+          mail.attachments.some(mayBeKey) && (
+            <a href={`/m/${id}/keys${isOpened ? '?o=1' : ''}`}>{words.offeredKeys}</a>
+          ),
+          <a href={`/m/${id}/raw`} type="text/plain">
+            {words.source}
+          </a>,
+        ]}
+      />
+      <p>
+        <Button a="delete">{words.delete}</Button> <Button a="unread">{words.unread}</Button>{' '}
+        {message.flagged ? (
+          <Button a="unflag">{words.unflag}</Button>
+        ) : (
+          <Button a="flag">{words.flag}</Button>
+        )}
+      </p>
+    </Form>
+  )
 }
 
 /** A file that a key may lie in. */
@@ -267,8 +324,7 @@ const Named = ({ words, label, people }: { words: Words; label: string; people: 
   )
 
 /** What we know of the mail, in words and never by a picture; the sender can write nothing here. */
-const Verdict = ({ c, view }: { c: PageContext; view: View }) => {
-  const words = wordsOf(c)
+const Verdict = ({ words, language, view }: Said & { language: Language }) => {
   const { mail } = view
   // The copy lies encrypted to the user whatever went out; where that was encrypted, it is the letter itself.
   const { sentAs } = view.message
@@ -281,7 +337,7 @@ const Verdict = ({ c, view }: { c: PageContext; view: View }) => {
     view.as === 'opened' && (left ? words.copyWasKept : words.inEncrypted),
     // Encrypted is easily taken for known to be from somebody.
     view.as !== 'came' && !left && mail.signature.status === 'none' && words.verdict.none,
-    ...signedBy(c, mail.signature),
+    ...signedBy(words, language, mail.signature),
   ].filter(Boolean)
   return sentences.length ? <p class="s">{sentences.join(' ')}</p> : null
 }
@@ -292,9 +348,8 @@ const localSender = (from: { address: string }[]) => {
   return /^[\w.+-]{1,64}@[\w.-]{1,100}$/.test(address) ? address : null
 }
 
-const signedBy = (c: PageContext, { status, key, by, at, reason }: Signature): string[] => {
-  const { verdict } = wordsOf(c)
-  const { language } = c.get('visit')
+const signedBy = ({ verdict }: Words, language: Language, signature: Signature): string[] => {
+  const { status, key, by, at, reason } = signature
   // The last 64 bits tell accepted keys apart; the whole fingerprint stands on the page of keys.
   const [who, which] = [by ? wholeAddress(by) : '?', key ? grouped(key.slice(-16)) : '?']
   if (status === 'none') return []
@@ -303,45 +358,6 @@ const signedBy = (c: PageContext, { status, key, by, at, reason }: Signature): s
   if (status === 'unknown-key') return [verdict['unknown-key'](which)]
   return [verdict[status], oneLine(reason, 300)]
 }
-
-/**
- * One page of a text, or the last if there are not so many. The text is walked no further than the page's end: a
- * sender may write as much as they like.
- */
-const pageOf = (text: string, wanted: number): { text: string; page: number; hasMore: boolean } => {
-  const all = readable(text).trimEnd()
-  let start = 0
-  for (let page = 1; ; page += 1) {
-    const end = pageEnd(all, start)
-    if (page >= wanted || end === all.length)
-      return { text: all.slice(start, end), page, hasMore: end < all.length }
-    start = end
-  }
-}
-
-/** Where a page ends: at the end of a line, or within one that is longer than half a page by itself. */
-const pageEnd = (text: string, start: number): number => {
-  let size = 0
-  let lineEnd = 0
-  let lineEndSize = 0
-  for (let at = start; at < text.length; at += 1) {
-    const character = text[at]!
-    size += sizes[character] ?? (character < '\x80' ? 1 : character < '\u0800' ? 2 : 3)
-    if (size > textLimit) {
-      if (lineEndSize > textLimit / 2) return lineEnd
-      return isHighSurrogate(text, at - 1) ? at - 1 : at
-    }
-    if (character !== '\n') continue
-    lineEnd = at + 1
-    lineEndSize = size
-  }
-  return text.length
-}
-
-/** Octets of a character as it is escaped; a line's end becomes a line break, two of them a paragraph. */
-const sizes: Record<string, number> = { '&': 5, '<': 4, '>': 4, '"': 6, "'": 5, '\n': 6 }
-
-const isHighSurrogate = (text: string, at: number) => (text.charCodeAt(at) & 0xfc00) === 0xd800
 
 /** Nothing that a browser would run or lay out, whatever the sender calls it. */
 const harmless = (type: string) =>
