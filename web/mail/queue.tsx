@@ -15,69 +15,78 @@ const rows = 10
 /** Addresses that are named of one mail. */
 const named = 10
 
-export const queuePages = (needs: Needs) => {
-  const { outbox, letters, clock } = needs
+export const queuePages = (needs: Needs) =>
+  new Hono<PageEnv>().get('/q', (c) => showQueue(c, needs, didOf(c))).post('/q', (c) => changeQueue(c, needs))
 
-  const list = async (c: PageContext, status?: string) => {
-    const visit = c.get('visit')
-    const words = wordsOf(c)
-    const before = idOf(c.req.query('before')) || null
-    const found = await outbox.waiting(sessionOf(c).user.id, { before, limit: rows + 1 })
-    const mails = found.slice(0, rows)
-    const when = (at: number) => nearTime(visit.language, at, clock())
-    return show(c, needs, {
-      title: words.queue,
-      current: 'more',
-      status: status && <p>{status}</p>,
-      body: () => (
-        <>
-          <p>{mails.length === 0 ? words.queueEmpty : words.queueWhat}</p>
-          <ul>
-            {mails.map((mail) => (
-              <li>
-                <Form visit={visit} action="/q">
-                  <Hidden name="id" value={mail.id} />
-                  <b>{recipientsIn(words, mail)}</b>
-                  {words.period}
-                  {stateIn(words, mail, when)}{' '}
-                  {mail.state !== 'sending' && (
-                    <>
-                      <Button a="retry">{words.tryNow}</Button>{' '}
-                      <Button a="drop">{mail.state === 'held' ? words.takeBack : words.giveUp}</Button>
-                    </>
-                  )}
-                </Form>
-              </li>
-            ))}
-          </ul>
-          <Links
-            links={[found.length > rows && <a href={`/q?before=${mails.at(-1)!.id}`}>{words.older}</a>]}
-          />
-        </>
-      ),
-    })
-  }
+const showQueue = async (c: PageContext, needs: Needs, status?: string) => {
+  const visit = c.get('visit')
+  const words = wordsOf(c)
+  const before = idOf(c.req.query('before')) || null
+  const found = await needs.outbox.waiting(sessionOf(c).user.id, { before, limit: rows + 1 })
+  const mails = found.slice(0, rows)
+  const when = (at: number) => nearTime(visit.language, at, needs.clock())
+  return show(c, needs, {
+    title: words.queue,
+    current: 'more',
+    status: status && <p>{status}</p>,
+    body: () => (
+      <>
+        <p>{mails.length === 0 ? words.queueEmpty : words.queueWhat}</p>
+        <ul>
+          {mails.map((mail) => (
+            <li>
+              <Form visit={visit} action="/q">
+                <WaitingMail words={words} mail={mail} when={when} />
+              </Form>
+            </li>
+          ))}
+        </ul>
+        <Links links={[found.length > rows && <a href={`/q?before=${mails.at(-1)!.id}`}>{words.older}</a>]} />
+      </>
+    ),
+  })
+}
 
-  return new Hono<PageEnv>()
-    .get('/q', (c) => list(c, didOf(c)))
-    .post('/q', async (c) => {
-      const session = sessionOf(c)
-      const { form } = c.get('visit')
-      const id = idOf(form.get('id'))
-      try {
-        if (form.get('a') === 'retry') {
-          await outbox.retry(session.user.id, id)
-          return c.redirect('/q?ok=retried', 303)
-        }
-        if (form.get('a') !== 'drop') return c.redirect('/q', 303)
-        const { id: draft } = await letters.giveUp(session, id)
+const changeQueue = async (c: PageContext, needs: Needs) => {
+  const session = sessionOf(c)
+  const { form } = c.get('visit')
+  const id = idOf(form.get('id'))
+  try {
+    switch (form.get('a')) {
+      case 'retry':
+        await needs.outbox.retry(session.user.id, id)
+        return c.redirect('/q?ok=retried', 303)
+      case 'drop': {
+        const { id: draft } = await needs.letters.giveUp(session, id)
         return c.redirect(`/q?ok=${draft === null ? 'given-up' : 'taken-back'}`, 303)
-      } catch (error) {
-        const refusal = refusalOf(error)
-        if (!refusal) throw error
-        return list(c, sentenceOf(c, refusal))
       }
-    })
+      default:
+        return c.redirect('/q', 303)
+    }
+  } catch (error) {
+    const refusal = refusalOf(error)
+    if (!refusal) throw error
+    return showQueue(c, needs, sentenceOf(c, refusal))
+  }
+}
+
+/** @param when says a moment, near now */
+const WaitingMail = (props: { words: Words; mail: Waiting; when: (at: number) => string }) => {
+  const { words, mail, when } = props
+  return (
+    <>
+      <Hidden name="id" value={mail.id} />
+      <b>{recipientsIn(words, mail)}</b>
+      {words.period}
+      {stateIn(words, mail, when)}{' '}
+      {mail.state !== 'sending' && (
+        <>
+          <Button a="retry">{words.tryNow}</Button>{' '}
+          <Button a="drop">{mail.state === 'held' ? words.takeBack : words.giveUp}</Button>
+        </>
+      )}
+    </>
+  )
 }
 
 const recipientsIn = (words: Words, { to }: Waiting): string => {
