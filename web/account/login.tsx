@@ -14,7 +14,7 @@ import { type FrameNeeds, show } from '../frame.tsx'
 import { assertedOf, PasskeyForm, type PasskeyNeeds } from '../key/passkey-form.tsx'
 import { lockKey } from '../key/unlock.tsx'
 import type { UseOfKey } from '../key/windows.tsx'
-import { parkedLetterOf } from '../mail/compose.tsx'
+import { parkedLetterOf } from '../mail/compose-form.ts'
 import { ownPath, type PageContext, type PageEnv, pathOf, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
 
 type Needs = FrameNeeds & PasskeyNeeds & { parkedForms: ParkedForms; users: Users }
