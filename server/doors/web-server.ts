@@ -1,5 +1,5 @@
 /**
- * The web server: who asks, over what, and whether they may; then a page (web/) or an API route (api.ts); then the
+ * The web server: who asks, over what, and whether they may; then a page (web/) or an API route (api/); then the
  * answer, with refusals turned into pages or problem documents in this one place.
  *
  * Pages are asked for by browsers without JavaScript, so a form proves where it comes from by a token in it; Origin
@@ -34,7 +34,7 @@ import { lockedRefusal } from '../ground/write-turn.ts'
 import { parseForm } from '../locked/form-bodies.ts'
 import type { Session } from '../people/sessions.ts'
 import type { Services } from '../services.ts'
-import { api, clearSiteData } from './api.ts'
+import { api, clearSiteData } from './api/api.ts'
 import { Connections } from './connections.ts'
 import type { Form, Language, Visit } from './visit.ts'
 

@@ -1,6 +1,6 @@
 /**
  * An expected no: what a person or a program is told when something may not be done. Thrown anywhere, it becomes
- * an answer in one place (web-server.ts for pages, api.ts for the API, cli.ts for commands).
+ * an answer in one place (web-server.ts for pages, api/api.ts for the API, cli.ts for commands).
  */
 import { type Reason, type RefusalCode, reasons, refusalStatus, said, type ValuesOf } from './reasons.ts'
 

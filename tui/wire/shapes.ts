@@ -1,6 +1,6 @@
 /** What the JSON API answers and takes, typed from the server's routes. */
 import type { ExtractSchema } from 'hono/types'
-import type { Api } from '../../server/doors/api.ts'
+import type { Api } from '../../server/doors/api/api.ts'
 
 type Routes = ExtractSchema<Api>
 type Answers<Path extends keyof Routes, Method extends string> = Routes[Path] extends {
