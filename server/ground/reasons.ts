@@ -4,37 +4,7 @@
  * reasons (web/words/refusals-ja.ts), which does not compile until it is complete. A sentence says what happened and
  * what to do; no secrets, no internals. Decisions go by reason or code, never by wording.
  */
-
-/** HTTP status of each refusal; the code is the last word of the RFC 9457 problem type. */
-export const refusalStatus = {
-  'bad-request': 400,
-  unconfirmed: 400,
-  'bad-credentials': 401,
-  'no-session': 401,
-  forbidden: 403,
-  'allowance-required': 403,
-  'wrong-passphrase': 403,
-  'wrong-passkey': 403,
-  'wrong-code': 403,
-  'not-encrypted': 403,
-  'not-found': 404,
-  exists: 409,
-  'key-in-use': 409,
-  'too-late': 409,
-  'too-large': 413,
-  misdirected: 421,
-  'cannot-decrypt': 422,
-  'no-key-for': 422,
-  'no-relay': 422,
-  'bad-address': 422,
-  'bad-key': 422,
-  'slow-down': 429,
-  failed: 500,
-  busy: 503,
-  'over-quota': 507, // RFC 4918 §11.5
-} as const satisfies Record<string, number>
-
-export type RefusalCode = keyof typeof refusalStatus
+import type { RefusalCode } from './refusal-codes.ts'
 
 /**
  * Why a key cannot be used for something: it has no part for it, has expired, was revoked, is too weak, or the secret

@@ -2,9 +2,8 @@
  * An expected no: what a person or a program is told when something may not be done. Thrown anywhere, it becomes
  * an answer in one place (web-server.ts for pages, api/api.ts for the API, cli.ts for commands).
  */
-import { type Reason, type RefusalCode, reasons, refusalStatus, said, type ValuesOf } from './reasons.ts'
-
-export { type RefusalCode, refusalStatus } from './reasons.ts'
+import { type Reason, reasons, said, type ValuesOf } from './reasons.ts'
+import { type RefusalCode, refusalStatus } from './refusal-codes.ts'
 
 /**
  * What the holder of a key looks like to the one who is refused. Times are Unix milliseconds; `grant` names this very

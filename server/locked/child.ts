@@ -3,9 +3,10 @@
  * time, and ends with its parent. What it may be asked for is this table, nothing else.
  */
 
+import type { Call } from '../contract/requests.ts'
 import { type Piecewise, receiveInPieces, sendInPieces } from '../ground/pieces.ts'
 import { Refusal, type ToldRefusal } from '../ground/refusal.ts'
-import { type Call, parseBody } from './api-bodies.ts'
+import { parseBody } from './api-bodies.ts'
 import { compose, parseRecipients, type Typed } from './composing.ts'
 import { parseForm } from './form-bodies.ts'
 import * as encryptedMail from './reader/encrypted-mail.ts'

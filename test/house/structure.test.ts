@@ -58,12 +58,12 @@ test('The test of the arrows sees arrows', () => {
 /** What each room of the server may use. The files that lie beside the rooms use all of them, and `main` opens them. */
 const rooms: Record<string, string[]> = {
   ground: [],
-  contract: [],
+  contract: ['ground'],
   people: ['ground'],
-  locked: ['ground'],
+  locked: ['contract', 'ground'],
   keys: ['people', 'locked', 'ground'],
   mail: ['keys', 'people', 'locked', 'ground'],
-  doors: ['mail', 'keys', 'people', 'locked', 'ground'],
+  doors: ['mail', 'keys', 'people', 'locked', 'contract', 'ground'],
 }
 const roomOf = (file: string) => file.match(/^server\/(\w+)\//)?.[1]
 
@@ -116,11 +116,26 @@ test('Pages and terminal client import the server by type only, but for the cont
   )
 })
 
-test('The contract leads nowhere: what pages and terminal client load of it is all that they load', () => {
+test('The contract leads nowhere but to the limits and the codes of what is refused, and its clients do not load the limits', () => {
+  const beneath = imports.filter(({ from, to }) => roomOf(from) === 'contract' && roomOf(to) !== 'contract')
   assert.deepEqual(
-    imports.filter(({ from, to }) => roomOf(from) === 'contract' && roomOf(to) !== 'contract'),
-    [],
+    beneath.map(({ from, to }) => `${from} > ${to}`).sort(),
+    [
+      'server/contract/problems.ts > server/ground/refusal-codes.ts',
+      'server/contract/requests.ts > server/ground/limits.ts',
+      'server/contract/requests.ts > zod',
+    ],
   )
+  const parsing = values.filter(({ to }) => to === 'server/contract/requests.ts').map(({ from }) => from)
+  assert.deepEqual(parsing, ['server/locked/api-bodies.ts'])
+})
+
+test('The terminal client knows the server by its contract alone, by type too', () => {
+  const beyond = imports.filter(
+    ({ from, to }) =>
+      from.startsWith('tui/') && to.startsWith('server/') && !to.startsWith('server/contract/'),
+  )
+  assert.deepEqual(beyond, [])
 })
 
 test('A page says what it needs, and knows nothing of all that the server makes', () => {

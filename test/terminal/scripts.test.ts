@@ -906,7 +906,7 @@ test('Where nothing answers, it is said so, and HTTPS to a plain port is no trus
 
 // ---- what it loads
 
-test('The client for scripts loads neither Ink nor React nor anything of the server', async () => {
+test('The client for scripts loads neither Ink nor React, and of the server the contract alone', async () => {
   const { metafile } = await build({
     entryPoints: [join(root, 'tui', 'scripts.ts')],
     absWorkingDir: root,
@@ -918,7 +918,9 @@ test('The client for scripts loads neither Ink nor React nor anything of the ser
   })
   const inputs = Object.keys(metafile.inputs)
   assert.ok(inputs.includes('tui/wire/client.ts'))
-  const others = inputs.filter((file) => !/^(tui\/|node_modules\/get-east-asian-width\/)/.test(file))
+  const own =
+    /^(tui\/|server\/contract\/|server\/ground\/refusal-codes\.ts$|node_modules\/get-east-asian-width\/)/
+  const others = inputs.filter((file) => !own.test(file))
   assert.deepEqual(others, [])
   const cli = readFileSync(program, 'utf8')
   const imported = [...cli.matchAll(/^import .* from "([^"]+)"|^import "([^"]+)"/gm)].map(

@@ -1,5 +1,5 @@
 /**
- * The JSON API as the terminal client speaks it, typed from the server's routes. One request after the other goes over
+ * The JSON API as the terminal client speaks it, in the shapes of server/contract/. One request after the other goes over
  * connections that are kept; nothing is sent before the other end has shown that it may be trusted (S1040): over TLS
  * with a certificate of a known authority, of one that was named, or with the fingerprint that was given; in plain
  * HTTP only to this machine.
@@ -11,69 +11,50 @@ import { readFileSync } from 'node:fs'
 import type http from 'node:http'
 import type { Socket } from 'node:net'
 import type tls from 'node:tls'
+import * as answers from '../../server/contract/answers.ts'
+import type { Check } from '../../server/contract/checks.ts'
+import { type ProblemCode, type ProblemDetails, problemIn } from '../../server/contract/problems.ts'
+import type { Asked } from '../../server/contract/requests.ts'
 import { harmless } from '../text/text.ts'
-import * as answers from './answers.ts'
-import { type Check, isRecord } from './answers.ts'
-import type {
-  Allowance,
-  Approval,
-  ApprovalState,
-  Correspondent,
-  Folder,
-  Holder,
-  Key,
-  KnownAddress,
-  Letter,
-  LogPage,
-  NewSession,
-  Offered,
-  Page,
-  Passkey,
-  QueuePage,
-  Recipient,
-  SessionView,
-} from './shapes.ts'
 
-export type * from './shapes.ts'
+export type * from '../../server/contract/answers.ts'
+export type Letter = Asked<'letter'>
+/** Who has the key, as a refusal says. */
+export type Holder = NonNullable<ProblemDetails['by']>
 
-/** The server's no: an RFC 9457 problem document. The message is its title, a sentence. */
+/** The server's no. The message is its title, a sentence. */
 export class Problem extends Error {
   override name = 'Problem'
   readonly status: number
-  /** The last word of the problem's type, such as `key-in-use`. */
-  readonly code: string
-  readonly methods?: string[]
-  readonly by?: Holder
-  readonly addresses?: string[]
-  readonly retry_after_s?: number
-  readonly draft?: number
-  readonly reason?: string
-  readonly parts?: string[]
+  /** Null for one that this client does not know. */
+  readonly code: ProblemCode | null
+  readonly methods: ProblemDetails['methods']
+  readonly by: ProblemDetails['by']
+  readonly addresses: ProblemDetails['addresses']
+  readonly draft: ProblemDetails['draft']
+  readonly reason: ProblemDetails['reason']
+  readonly parts: ProblemDetails['parts']
+  readonly retry_after_s: number | undefined
 
-  constructor(status: number, document: Record<string, unknown>, retryAfter?: string) {
-    super(harmless(String(document.title)))
+  constructor(
+    status: number,
+    { code, title, details }: NonNullable<ReturnType<typeof problemIn>>,
+    retryAfter = '',
+  ) {
+    super(harmless(title))
     this.status = status
-    this.code = /[\w-]*$/.exec(String(document.type).slice(-60))![0]
-    const { methods, by, addresses, draft, reason, parts } = document
-    if (isTexts(methods)) this.methods = methods
-    if (isTexts(addresses)) this.addresses = addresses
-    if (isTexts(parts)) this.parts = parts
-    if (typeof draft === 'number') this.draft = draft
-    if (typeof reason === 'string') this.reason = reason
-    if (/^\d{1,6}$/.test(retryAfter ?? '')) this.retry_after_s = Number(retryAfter)
-    if (isRecord(by)) {
-      const { grant, terminal, since, last_used } = by
-      this.by = {
-        ...(typeof grant === 'string' ? { grant } : {}),
-        terminal: String(terminal),
-        since: String(since),
-        last_used: String(last_used),
-      }
-    }
+    this.code = code
+    this.methods = details.methods
+    this.by = details.by
+    this.addresses = details.addresses
+    this.draft = details.draft
+    this.reason = details.reason
+    this.parts = details.parts
+    this.retry_after_s = /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : undefined
   }
 }
 
-export const isProblem = (error: unknown, code: string): error is Problem =>
+export const isProblem = (error: unknown, code: ProblemCode): error is Problem =>
   error instanceof Problem && error.code === code
 
 /** No answer, or none of a Wafer server. Whether a call that changes something took effect is then not known. */
@@ -171,10 +152,16 @@ export class Client {
   // ---- sessions
 
   /** @throws Problem `bad-credentials`, `slow-down` */
-  async logIn(user: string, password: string, terminal: string, heartbeat_s?: number): Promise<NewSession> {
+  async logIn(
+    user: string,
+    password: string,
+    terminal: string,
+    heartbeat_s?: number,
+  ): Promise<answers.NewSession> {
     this.token = null
     this.keyToken = null
-    const asked = { user, password, terminal, ...(heartbeat_s === undefined ? {} : { heartbeat_s }) }
+    const beat = heartbeat_s === undefined ? {} : { heartbeat_s }
+    const asked = { user, password, terminal, ...beat } satisfies Asked<'session'>
     const session = await this.#json('POST', '/session', asked, answers.newSession)
     this.token = session.token
     this.user = session.user
@@ -182,7 +169,7 @@ export class Client {
   }
 
   /** Also remembers how far the ledger goes; `ledger.complete` is false once if what was remembered is missing. */
-  async session(): Promise<SessionView> {
+  async session(): Promise<answers.SessionView> {
     const memory = this.ledgerMemory
     const { origin } = this.server
     const seen = this.user === null ? null : (memory?.mark(origin, this.user) ?? null)
@@ -209,19 +196,19 @@ export class Client {
 
   // ---- mail
 
-  async folders(): Promise<Folder[]> {
+  async folders(): Promise<answers.Folder[]> {
     return (await this.#json('GET', '/folders', undefined, answers.folders)).folders
   }
 
   createFolder(name: string) {
-    return this.#json('POST', '/folders', { name }, answers.newFolder)
+    return this.#json('POST', '/folders', { name } satisfies Asked<'folder'>, answers.newFolder)
   }
 
   /** @param options.offset position from the newest; not together with `before`, which is a page's `next` */
   messages(
     folder: string,
     options: { limit?: number; before?: string | null; offset?: number; q?: string | null } = {},
-  ): Promise<Page> {
+  ): Promise<answers.Page> {
     const query = queryOf(options)
     const path = `/folders/${encodeURIComponent(folder)}/messages${query}`
     return this.#json('GET', path, undefined, answers.page)
@@ -233,7 +220,7 @@ export class Client {
 
   /** @throws Problem `allowance-required`, `key-in-use`, `cannot-decrypt` */
   decrypt(id: number, part?: string) {
-    const asked = part === undefined ? {} : { part }
+    const asked: Asked<'decrypt'> = part === undefined ? {} : { part }
     return this.#json('POST', `/messages/${id}/decrypt`, asked, answers.opened)
   }
 
@@ -251,8 +238,9 @@ export class Client {
   }
 
   /** All or none. @returns how many were changed */
-  async mark(ids: number[], marks: { seen?: boolean; flagged?: boolean; folder?: string }): Promise<number> {
-    return (await this.#json('PATCH', '/messages', { ids, ...marks }, answers.changed)).changed
+  async mark(ids: number[], marks: Asked<'marks'>): Promise<number> {
+    const asked = { ids, ...marks } satisfies Asked<'manyMarks'>
+    return (await this.#json('PATCH', '/messages', asked, answers.changed)).changed
   }
 
   async remove(id: number): Promise<void> {
@@ -270,7 +258,7 @@ export class Client {
   }
 
   /** What was sent and has not left yet, newest first. @param before a page's `next` */
-  queue(before?: string | null, limit?: number): Promise<QueuePage> {
+  queue(before?: string | null, limit?: number): Promise<answers.QueuePage> {
     return this.#json('GET', `/queue${queryOf({ before, limit })}`, undefined, answers.queue)
   }
 
@@ -285,14 +273,15 @@ export class Client {
   }
 
   async sign(text: string): Promise<string> {
-    return (await this.#json('POST', '/sign', { text }, answers.signed)).signed
+    return (await this.#json('POST', '/sign', { text } satisfies Asked<'sign'>, answers.signed)).signed
   }
 
   // ---- the key
 
   /** @throws Problem `wrong-passphrase`, `key-in-use`, `slow-down` */
-  async unlock(passphrase: string): Promise<Allowance> {
-    const allowance = await this.#json('POST', '/allowance', { passphrase }, answers.allowance)
+  async unlock(passphrase: string): Promise<answers.Allowance> {
+    const asked = { passphrase } satisfies Asked<'passphrase'>
+    const allowance = await this.#json('POST', '/allowance', asked, answers.allowance)
     this.keyToken = allowance.key_token
     this.#askedToken = null
     return allowance
@@ -310,62 +299,66 @@ export class Client {
    * @throws Problem `key-in-use` with the present holder if it is another by now; `slow-down`
    */
   async stop({ grant }: Holder): Promise<void> {
-    await this.#call('POST', '/allowance/stop', { confirm: true, of: grant })
+    await this.#call('POST', '/allowance/stop', { confirm: true, of: grant } satisfies Asked<'stop'>)
   }
 
   /** @throws Problem `key-in-use`, `slow-down` */
-  async askApproval(scope: 'read' | 'sign'): Promise<Approval> {
-    const approval = await this.#json('POST', '/approval', { scope }, answers.approval)
+  async askApproval(scope: Asked<'approval'>['scope']): Promise<answers.Approval> {
+    const asked = { scope } satisfies Asked<'approval'>
+    const approval = await this.#json('POST', '/approval', asked, answers.approval)
     this.#askedToken = approval.key_token
     return approval
   }
 
   /** Once it is `granted` this client has the key. */
-  async approval(): Promise<ApprovalState> {
+  async approval(): Promise<answers.ApprovalState['state']> {
     const { state } = await this.#json('GET', '/approval', undefined, answers.approvalState)
     if (state === 'granted' && this.#askedToken !== null) this.keyToken = this.#askedToken
     if (state !== 'pending') this.#askedToken = null
     return state
   }
 
-  async keys(): Promise<Key[]> {
+  async keys(): Promise<answers.Key[]> {
     return (await this.#json('GET', '/keys', undefined, answers.keys)).keys
   }
 
-  async passkeys(): Promise<Passkey[]> {
+  async passkeys(): Promise<answers.Passkey[]> {
     return (await this.#json('GET', '/passkeys', undefined, answers.passkeys)).passkeys
   }
 
   /** @param before a page's `next` */
-  log(before?: string | null, limit?: number): Promise<LogPage> {
+  log(before?: string | null, limit?: number): Promise<answers.LogPage> {
     return this.#json('GET', `/log${queryOf({ before, limit })}`, undefined, answers.log)
   }
 
   // ---- correspondents
 
   /** At most ten, the likeliest first. */
-  async addresses(q: string): Promise<KnownAddress[]> {
+  async addresses(q: string): Promise<answers.KnownAddress[]> {
     return (await this.#json('GET', `/addresses${queryOf({ q })}`, undefined, answers.knownAddresses))
       .addresses
   }
 
   /** Whether there is a key for each. @throws Problem `bad-address` */
-  async recipients(letter: { to?: string; cc?: string; bcc?: string }): Promise<Recipient[]> {
+  async recipients(letter: Asked<'recipients'>): Promise<answers.Recipient[]> {
     const { to = '', cc = '', bcc = '' } = letter
-    return (await this.#json('POST', '/recipients', { to, cc, bcc }, answers.recipients)).recipients
+    const asked = { to, cc, bcc } satisfies Asked<'recipients'>
+    return (await this.#json('POST', '/recipients', asked, answers.recipients)).recipients
   }
 
-  async correspondents(): Promise<Correspondent[]> {
+  async correspondents(): Promise<answers.Correspondent[]> {
     return (await this.#json('GET', '/correspondents', undefined, answers.correspondents)).correspondents
   }
 
   /** The keys in an armored block, shown before one of them is accepted, and those that it revoked. */
-  async offeredKeys(armored: string): Promise<Offered> {
-    return this.#json('POST', '/correspondents', { armored }, answers.offered)
+  async offeredKeys(armored: string): Promise<answers.Offered> {
+    const asked = { armored } satisfies Asked<'correspondent'>
+    return this.#json('POST', '/correspondents', asked, answers.offered)
   }
 
   async acceptKey(armored: string, fingerprint: string): Promise<void> {
-    await this.#call('POST', '/correspondents', { armored, accept: fingerprint })
+    const asked = { armored, accept: fingerprint } satisfies Asked<'correspondent'>
+    await this.#call('POST', '/correspondents', asked)
   }
 
   async forgetKey(fingerprint: string): Promise<void> {
@@ -396,9 +389,8 @@ export class Client {
     const octets = body === undefined ? null : Buffer.from(JSON.stringify(body))
     const answer = await this.#exchange(method, path, octets)
     if (answer.status >= 200 && answer.status < 300) return answer
-    const document = jsonOf(answer.octets, answer.headers)
-    if (isRecord(document) && typeof document.type === 'string' && typeof document.title === 'string')
-      throw new Problem(answer.status, document, answer.headers['retry-after'])
+    const problem = problemIn(jsonOf(answer.octets, answer.headers))
+    if (problem) throw new Problem(answer.status, problem, answer.headers['retry-after'])
     if (answer.status === 426 && this.server.protocol === 'http:')
       throw new Untrusted(this.server.host, 'this server speaks TLS; use https://')
     throw this.#noWaferServer()
@@ -646,6 +638,3 @@ const decoded = (text: string) => {
     return text
   }
 }
-
-const isTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((each) => typeof each === 'string')

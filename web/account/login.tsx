@@ -4,7 +4,8 @@
  */
 import { Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import { type RefusalCode, refusalOf } from '../../server/ground/refusal.ts'
+import { refusalOf } from '../../server/ground/refusal.ts'
+import type { RefusalCode } from '../../server/ground/refusal-codes.ts'
 import type { Opens } from '../../server/locked/vault/slots.ts'
 import type { ParkedForms } from '../../server/people/parked-forms.ts'
 import type { Users } from '../../server/people/users.ts'

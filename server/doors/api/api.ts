@@ -5,12 +5,14 @@
 
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
+import { problemType } from '../../contract/problems.ts'
+import type { Body, Call } from '../../contract/requests.ts'
 import { parsedHereOctets } from '../../ground/limits.ts'
 import { delayInWords } from '../../ground/reasons.ts'
-import { type Holder, Refusal, type RefusalCode, refusalOf } from '../../ground/refusal.ts'
+import { type Holder, Refusal, refusalOf } from '../../ground/refusal.ts'
 import { lockedRefusal } from '../../ground/write-turn.ts'
 import type { Allowance } from '../../keys/allowances.ts'
-import { type Body, type Call, octetLimitOf, parseBody } from '../../locked/api-bodies.ts'
+import { octetLimitOf, parseBody } from '../../locked/api-bodies.ts'
 import { stateOf } from '../../locked/key-uses.ts'
 import type { Mail } from '../../locked/reader/encrypted-mail.ts'
 import type { Address } from '../../locked/reader/headers.ts'
@@ -463,15 +465,12 @@ export const api = (services: Services, ask: (c: Context) => Promise<Asker>) => 
     })
 }
 
-/** The type of the API, for typed clients. */
-export type Api = ReturnType<typeof api>
-
 /** RFC 9457; `type` ends in the refusal's code. */
 const problem = (refusal: Refusal): Response => {
   const { by, retry_after_s, ...rest } = refusal.detail
   const headers: Record<string, string> = { 'Content-Type': 'application/problem+json' }
   if (retry_after_s) headers['Retry-After'] = String(retry_after_s)
-  const type = `urn:wafer:problem:${refusal.code satisfies RefusalCode}`
+  const type = problemType(refusal.code)
   const document = {
     type,
     title: refusal.message,

@@ -94,7 +94,7 @@ export const dropLetters = (app: Stage) => {
 
 /** Expected failures as values; what leads to a window or to the log-in is thrown on. */
 export const failureOf = (error: unknown): Problem | Unreachable => {
-  const leadsOn = ['no-session', 'allowance-required', 'key-in-use']
+  const leadsOn: Problem['code'][] = ['no-session', 'allowance-required', 'key-in-use']
   if (error instanceof Unreachable || (error instanceof Problem && !leadsOn.includes(error.code)))
     return error
   throw error

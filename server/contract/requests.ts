@@ -1,0 +1,87 @@
+/**
+ * What the calls of the API take, each member bounded. The server alone parses with these (server/locked/api-bodies.ts);
+ * a client takes their types.
+ */
+import { z } from 'zod'
+import { addressFieldLimit, attachmentLimit, letterTextLimit } from '../ground/limits.ts'
+
+/** Characters of what names something: a file, its type, a message. */
+const namedLimit = 1000
+
+/** The message of an issue that is about size. */
+export const tooLarge = 'too large'
+
+/** A field as typed, or a list of addresses. */
+const addresses = z
+  .union([z.string(), z.array(z.string()).transform((list) => list.join(', '))])
+  .refine((field) => field.length <= addressFieldLimit, tooLarge)
+  .default('')
+
+/** Both alphabets (RFC 4648 §4, §5). A pattern would take long over 30 MB; the decoder leaves out what is neither. */
+const base64 = z.string().transform((text, context) => {
+  const digits = text.length - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0)
+  const octets = Buffer.from(text, 'base64')
+  if (digits % 4 !== 1 && octets.length === Math.floor((digits * 3) / 4)) return new Uint8Array(octets)
+  context.addIssue('is not base64')
+  return z.NEVER
+})
+
+const marks = z.strictObject({ seen: z.boolean(), flagged: z.boolean(), folder: z.string() })
+
+export const requests = {
+  session: z.strictObject({
+    user: z.string().max(254),
+    password: z.string().max(1024),
+    terminal: z.string().max(200).optional(),
+    /** The terminal makes contact at least twice in this time, or loses the key. */
+    heartbeat_s: z.number().int().min(5).max(900).optional(),
+  }),
+  folder: z.strictObject({ name: z.string() }),
+  marks: marks.partial(),
+  manyMarks: marks.partial().extend({ ids: z.array(z.number().int().min(1)).max(1000) }),
+  decrypt: z.strictObject({ part: z.string().optional() }),
+  passphrase: z.strictObject({ passphrase: z.string().max(1024) }),
+  approval: z.strictObject({ scope: z.enum(['read', 'sign']) }),
+  /** `of`: the `grant` of the holder that was shown, so that no other one is stopped. */
+  stop: z.strictObject({ confirm: z.literal(true).optional(), of: z.string().max(64).optional() }),
+  sign: z.strictObject({ text: z.string() }),
+  letter: z.strictObject({
+    to: addresses,
+    cc: addresses,
+    bcc: addresses,
+    subject: z.string().max(letterTextLimit, tooLarge).default(''),
+    text: z.string().max(letterTextLimit, tooLarge).default(''),
+    attachments: z
+      .array(
+        z.strictObject({
+          name: z.string().max(namedLimit, tooLarge),
+          type: z
+            .string()
+            .max(namedLimit, tooLarge)
+            .regex(/^[\w.+-]+\/[\w.+-]+$/)
+            .default('application/octet-stream'),
+          /** Base64; `data` is taken too. */
+          content: base64.optional(),
+          data: base64.optional(),
+        }),
+      )
+      .max(attachmentLimit, tooLarge)
+      .default([]),
+    /** One of this user's messages, or a Message-ID. */
+    in_reply_to: z.union([z.number().int(), z.string().max(namedLimit)]).nullish(),
+    sign: z.boolean().default(false),
+    encrypt: z.boolean().default(false),
+    draft: z.boolean().default(false),
+    hold_s: z.number().int().min(0).max(3600).default(0),
+    /** The draft that it takes the place of. */
+    replaces: z.number().int().nullish(),
+  }),
+  recipients: z.strictObject({ to: addresses, cc: addresses, bcc: addresses }),
+  correspondent: z.strictObject({ armored: z.string(), accept: z.string().optional() }),
+}
+
+export type Call = keyof typeof requests
+/** A body as a client writes it. */
+export type Asked<C extends Call> = z.input<(typeof requests)[C]>
+/** A body as it was parsed: addresses are one field, base64 is octets, what was left out is there. */
+export type Body<C extends Call> = z.output<(typeof requests)[C]>
