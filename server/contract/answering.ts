@@ -3,7 +3,9 @@
  * along, and what it leaves out. The same for pages and terminal client, which hand in the mail as it lies before its
  * reader; the words around it, and how a stranger's words are made harmless, are theirs.
  */
-export type Address = { name: string; address: string }
+import type { Folder, Message } from './answers.ts'
+
+export type Address = Message['from'][number]
 
 /** A mail that is answered or passed on. */
 export type Source = {
@@ -52,7 +54,7 @@ const quoteLimit = 20_000
  */
 export const replyTo = (
   source: Source,
-  { own, all, kind }: { own: string; all: boolean; kind: 'inbox' | 'sent' | 'drafts' | 'trash' | 'user' },
+  { own, all, kind }: { own: string; all: boolean; kind: Folder['kind'] },
 ): Reply => {
   const isOwn = ({ address }: Address) => address.toLowerCase() === own.toLowerCase()
   const others = (list: Address[]) => list.filter((each) => !isOwn(each))
