@@ -300,7 +300,13 @@ const mended = (config: Config, db: Database, secret: ServerSecret, now: number)
     const ledger = new Ledger({ db, secret, clock: () => now })
     const terminal = 'wafer check --mend-clock'
     for (const { id: userId } of db.select({ id: users.id }).from(users).all())
-      ledger.append({ userId, event: 'used', terminal, address: 'this server', reason: 'clock-mended' })
+      ledger.append({
+        userId,
+        event: 'used',
+        terminal,
+        address: 'this server',
+        reason: { kind: 'clock-mended' },
+      })
     return 'Clock: mended. Whoever was logged in at the wrong time logs in again.'
   } finally {
     lock.release()

@@ -300,6 +300,12 @@ export const approvals = sqliteTable(
 
 // ---- owner: ledger.ts
 
+export const ledgerEvents = ['granted', 'used', 'refused', 'ended', 'stopped'] as const
+export type LedgerEventName = (typeof ledgerEvents)[number]
+/** How the key was opened, or what was shown. */
+export const ledgerMethods = ['passphrase', 'passkey', 'approval', 'recovery', 'password'] as const
+export type LedgerMethod = (typeof ledgerMethods)[number]
+
 export const ledger = sqliteTable(
   'ledger',
   {
@@ -308,11 +314,11 @@ export const ledger = sqliteTable(
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
     at: integer('at').notNull(),
-    event: text('event', { enum: ['granted', 'used', 'refused', 'ended', 'stopped'] }).notNull(),
+    event: text('event', { enum: ledgerEvents }).notNull(),
     terminal: text('terminal').notNull(),
     address: text('address').notNull(),
-    method: text('method'),
-    /** Why an allowance ended, or why it was refused. */
+    method: text('method', { enum: ledgerMethods }),
+    /** Why: ledger-reasons.ts. */
     reason: text('reason'),
     messageId: integer('message_id'),
     /** HMAC over this row and the row before it of the same user. */

@@ -19,6 +19,7 @@ import type { CryptoPool, Turn } from '../locked/crypto-pool.ts'
 import type { Opening } from '../locked/vault/secret-keys.ts'
 import type { Opens } from '../locked/vault/slots.ts'
 import type { Ledger, LedgerEntry } from '../people/ledger.ts'
+import type { ReasonOf } from '../people/ledger-reasons.ts'
 import type { Session, Sessions } from '../people/sessions.ts'
 import { byPassphrase, type Keyrings } from './keyrings.ts'
 import type { Passkeys } from './passkeys.ts'
@@ -42,6 +43,7 @@ export type KeyState =
   | { state: 'elsewhere'; by: Holder }
 
 type Row = typeof allowances.$inferSelect
+type OpenedReason = ReasonOf<'opened' | 'opened-by-passkey' | 'opened-by-approval'>
 type SessionRow = typeof sessions.$inferSelect
 
 /** An allowance that may come to be: what the DEK is to be sealed to, and what the seal is bound to. */
@@ -151,7 +153,8 @@ export class Allowances {
     const opens =
       'response' in asserted ? await this.#passkeys.opensBy(session, asserted, 'unlock') : asserted
     const name = await this.#passkeys.nameOf(session.user.id, opens)
-    const reason = name === null ? 'sign' : `sign, by passkey ${name}`
+    const reason: OpenedReason =
+      name === null ? { kind: 'opened', scope: 'sign' } : { kind: 'opened-by-passkey', scope: 'sign', name }
     return this.#keyrings.guarded(session, opens, (turn) =>
       this.#grant(session, opens, 'passkey', { turn, lockCount, reason }),
     )
@@ -193,7 +196,7 @@ export class Allowances {
       const grant = { ...waiting, sealedDek, method: 'approval', scope } as const
       this.#insert(session, lockCount, grant, [approved.settle, settle], {
         maxMs,
-        reason: `${scope}, approved on ${by.terminal}`,
+        reason: { kind: 'opened-by-approval', scope, terminal: by.terminal },
       })
     })
   }
@@ -202,7 +205,7 @@ export class Allowances {
     session: Session,
     opens: Opens,
     method: 'passphrase' | 'passkey',
-    { turn, lockCount, reason }: { turn: Turn; lockCount: number; reason?: string },
+    { turn, lockCount, reason }: { turn: Turn; lockCount: number; reason?: OpenedReason },
   ) {
     const { keyToken, waiting } = await this.prepare(session)
     const binding = this.#binding(session.user.id, session.id, waiting.id)
@@ -254,7 +257,7 @@ export class Allowances {
       this.#note(session, {
         event: 'used',
         method: row.method,
-        reason: what.scope,
+        reason: { kind: what.scope === 'read' ? 'decrypted' : 'signed' },
         messageId: what.messageId ?? null,
       })
     }, immediate)
@@ -272,7 +275,7 @@ export class Allowances {
       this.#sessions.countLock(session)
       this.onWaitOver(session.id)
       const row = tx.delete(allowances).where(eq(allowances.sessionId, session.id)).returning().get()
-      if (row) this.#note(session, { event: 'ended', method: row.method, reason: 'locked' })
+      if (row) this.#note(session, { event: 'ended', method: row.method, reason: { kind: 'locked' } })
       return row
     }, immediate)
     if (ended) this.#pool.endFor(session.user.id)
@@ -300,14 +303,14 @@ export class Allowances {
         const { method } = holder.row
         this.onWaitOver(session.id)
         tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
-        this.#note(session, { event: 'ended', method, reason: 'locked' })
+        this.#note(session, { event: 'ended', method, reason: { kind: 'locked' } })
         return true
       }
       this.#refuseTooManyStops(userId)
       // Where nobody holds it too: it may have kept the owner from unlocking.
       tx.insert(stops).values({ userId, sessionId: session.id, stoppedAt: this.#clock() }).run()
       if (!holder) {
-        this.#note(session, { event: 'stopped', reason: 'not-held' })
+        this.#note(session, { event: 'stopped', reason: { kind: 'not-held' } })
         return false
       }
       const { method } = holder.row
@@ -316,7 +319,7 @@ export class Allowances {
       this.#note(session, {
         event: 'stopped',
         method,
-        reason: `was held by ${holder.terminal}`,
+        reason: { kind: 'held-elsewhere', terminal: holder.terminal },
       })
       tx.update(sessions)
         .set({
@@ -406,7 +409,10 @@ export class Allowances {
     lockCount: number,
     grant: Pick<Row, 'id' | 'publicHalf' | 'sealedDek' | 'method' | 'scope'>,
     settle: (() => void)[],
-    { maxMs = Number.POSITIVE_INFINITY, reason = grant.scope as string } = {},
+    {
+      maxMs = Number.POSITIVE_INFINITY,
+      reason = { kind: 'opened', scope: grant.scope },
+    }: { maxMs?: number; reason?: OpenedReason } = {},
   ): Row {
     const endsAt = this.#clock() + Math.min(maxMs, this.#config.allowanceMaxMs)
     const now = this.#clock()
@@ -561,7 +567,7 @@ export class Allowances {
       terminal,
       address,
       method,
-      reason: this.#endReason(row, session) ?? 'expired',
+      reason: { kind: this.#endReason(row, session) ?? 'expired' },
     })
   }
 }

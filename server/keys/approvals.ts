@@ -14,6 +14,7 @@ import { approvals, type Database, immediate, sessions } from '../ground/databas
 import { Refusal } from '../ground/refusal.ts'
 import type { Epoch, ServerSecret } from '../ground/server-secret.ts'
 import type { Ledger } from '../people/ledger.ts'
+import type { LedgerReason } from '../people/ledger-reasons.ts'
 import type { Session, Sessions } from '../people/sessions.ts'
 import type { User } from '../people/users.ts'
 import type { Allowances, Scope } from './allowances.ts'
@@ -241,7 +242,7 @@ export class Approvals {
     const tell = this.#db.transaction((tx) => {
       const { sessionId } = this.#answerableRow(phone.user.id, id)
       tx.update(approvals).set({ state: 'denied' }).where(eq(approvals.id, id)).run()
-      this.#note(phone, `denied on ${phone.terminal}`)
+      this.#note(phone, { kind: 'approval-denied', terminal: phone.terminal })
       return this.#sessions.endOne(sessionId!)
     }, immediate)
     tell()
@@ -311,7 +312,7 @@ export class Approvals {
       const wrongCodes = row.wrongCodes + 1
       const state = wrongCodes >= wrongCodeLimit ? 'denied' : 'pending'
       tx.update(approvals).set({ wrongCodes, state }).where(eq(approvals.id, id)).run()
-      this.#note(phone, 'wrong-code')
+      this.#note(phone, { kind: 'wrong-code' })
       return { row, left: wrongCodeLimit - wrongCodes }
     }, immediate)
     if (looked.left === null) return looked.row
@@ -319,7 +320,7 @@ export class Approvals {
     throw new Refusal('code-wrong', { values: { left: looked.left } })
   }
 
-  #note({ user, terminal, address }: Session, reason: string) {
+  #note({ user, terminal, address }: Session, reason: LedgerReason) {
     this.#ledger.append({
       userId: user.id,
       event: 'refused',

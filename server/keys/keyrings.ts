@@ -31,6 +31,7 @@ import type {
 } from '../locked/vault/slots.ts'
 import { type Guessed, type Guesses, isTooShort } from '../people/guesses.ts'
 import type { Ledger } from '../people/ledger.ts'
+import type { ReasonOf } from '../people/ledger-reasons.ts'
 import type { Session, Sessions } from '../people/sessions.ts'
 import type { User } from '../people/users.ts'
 
@@ -80,13 +81,10 @@ const own = {
   uses: keyPairs.uses,
 }
 
-/** What the ledger calls a change of what opens a key; a passkey with its name. */
-type SlotChange =
-  | 'passphrase-changed'
-  | 'recovered'
-  | 'recovery-code-replaced'
-  | `passkey-added ${string}`
-  | `passkey-removed ${string}`
+/** What the ledger says of a change of what opens a key. */
+type SlotChange = ReasonOf<
+  'passphrase-changed' | 'recovered' | 'recovery-code-replaced' | 'passkey-added' | 'passkey-removed'
+>
 
 export class Keyrings {
   readonly #db: Database
@@ -351,14 +349,14 @@ export class Keyrings {
    */
   async guarded<T>(session: Session, opens: Opens, work: (turn: Turn) => Promise<T>): Promise<T> {
     const method = methodOf(opens)
-    const note = (reason: string) =>
+    const note = (kind: 'wrong-passphrase' | 'wrong-passkey' | 'wrong-recovery-code') =>
       this.#ledger.append({
         userId: session.user.id,
         event: 'refused',
         terminal: session.terminal,
         address: session.address,
         method,
-        reason,
+        reason: { kind },
       })
     if (method === 'passkey')
       return work((run) => run()).catch((error: unknown) => {
@@ -431,7 +429,7 @@ export class Keyrings {
    * @throws Refusal `bad-request` for a short one, `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`
    */
   async changePassphrase(session: Session, opens: Opens, passphrase: string): Promise<void> {
-    const { settle } = await this.#change(session, opens, 'passphrase-changed', (keyring) => ({
+    const { settle } = await this.#change(session, opens, { kind: 'passphrase-changed' }, (keyring) => ({
       remove: idsOf(keyring, 'passphrase'),
       add: [this.#passphraseSlot(passphrase)],
     }))
@@ -449,7 +447,7 @@ export class Keyrings {
     const { settle, recoveryCode } = await this.#change(
       session,
       { kind: 'recovery', code },
-      'recovered',
+      { kind: 'recovered' },
       (keyring) => ({
         remove: [...idsOf(keyring, 'passphrase'), ...idsOf(keyring, 'recovery')],
         add: [this.#passphraseSlot(passphrase), { kind: 'recovery', share: this.#newSlot() }],
@@ -470,7 +468,7 @@ export class Keyrings {
     const { settle, recoveryCode } = await this.#change(
       session,
       opens,
-      'recovery-code-replaced',
+      { kind: 'recovery-code-replaced' },
       (keyring) => ({
         remove: idsOf(keyring, 'recovery'),
         add: [{ kind: 'recovery', share: this.#newSlot() }],

@@ -97,7 +97,7 @@ export class Passkeys {
     const slot = (await this.#keyrings.passkeySlots(userId)).get(id)
     const opens = await this.prove(session, proof)
     const change = slot ? { remove: slot.slotId } : null
-    const reason = `passkey-removed ${row.name}` as const
+    const reason = { kind: 'passkey-removed', name: row.name } as const
     const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change, reason)
     const tell = this.#db.transaction(() => {
       settle()

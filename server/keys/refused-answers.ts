@@ -73,14 +73,15 @@ export class RefusedAnswers {
   async note({ user, terminal, address }: Pick<Session, 'user' | 'terminal' | 'address'>, refusal: Refusal) {
     if ((await this.#noted.penalty(user.id, 1)).consumedPoints > notedLimit) return
     // A copy is told apart from what a person does wrong.
-    const reason = /^passkey-/.test(refusal.detail.reason ?? '') ? refusal.detail.reason : refusal.code
+    const { reason: why } = refusal.detail
+    const kind = why === 'passkey-counter' || why === 'passkey-backup' ? why : 'wrong-passkey'
     this.#ledger.append({
       userId: user.id,
       event: 'refused',
       terminal,
       address,
       method: 'passkey',
-      reason,
+      reason: { kind },
     })
   }
 }

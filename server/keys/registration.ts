@@ -167,7 +167,7 @@ export class Registration {
     const next = { salt: nextSalt, publicKey: decoded(prf?.next ?? '') }
     const add = kind && (kind === 'prf' ? { kind, credential, next } : { kind, credential })
     const name = label(input.name)
-    const reason = `passkey-added ${name}` as const
+    const reason = { kind: 'passkey-added', name } as const
     const { settle } = await this.#keyrings.changePasskeySlot(session, opens, add && { add }, reason)
     const row = {
       ...pending,

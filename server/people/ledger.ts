@@ -11,21 +11,32 @@
 import { timingSafeEqual } from 'node:crypto'
 import { and, asc, desc, eq, isNotNull, isNull, lt } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { type Database, immediate, keyrings, keySlots, ledger, ledgerHeads } from '../ground/database.ts'
+import {
+  type Database,
+  immediate,
+  keyrings,
+  keySlots,
+  type LedgerEventName,
+  type LedgerMethod,
+  ledger,
+  ledgerHeads,
+} from '../ground/database.ts'
 import { ledgerEndsSlack } from '../ground/limits.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 import type { LedgerEnd, LedgerEnds } from './ledger-ends.ts'
+import { type LedgerReason, readReason, storedReason } from './ledger-reasons.ts'
 
 export type LedgerEntry = {
   userId: number
-  event: 'granted' | 'used' | 'refused' | 'ended' | 'stopped'
+  event: LedgerEventName
   terminal: string
   address: string
-  method?: string | null
-  reason?: string | null
+  method?: LedgerMethod | null
+  reason?: LedgerReason | null
   messageId?: number | null
 }
-export type LedgerEvent = LedgerEntry & { id: number; at: number }
+export type LedgerEvent = Required<LedgerEntry> & { id: number; at: number }
+type Stored = Omit<typeof ledger.$inferSelect, 'id' | 'mac'>
 
 /**
  * What is wrong with a ledger: rows were changed, put in or taken out; or it has not got the newest row that this
@@ -90,7 +101,7 @@ export class Ledger {
         terminal: entry.terminal,
         address: entry.address,
         method: entry.method ?? null,
-        reason: entry.reason ?? null,
+        reason: entry.reason ? storedReason(entry.reason) : null,
         messageId: entry.messageId ?? null,
       }
       const count = (head?.count ?? 0) + 1
@@ -230,6 +241,10 @@ export class Ledger {
       .orderBy(desc(ledger.id))
       .limit(limit)
       .all()
+      .map(({ mac: _, reason, ...row }) => ({
+        ...row,
+        reason: reason === null ? null : readReason(row.event, reason),
+      }))
   }
 
   /** By user id, what is wrong with the user's ledger; those that are sound are not in it. */
@@ -298,7 +313,7 @@ export class Ledger {
     return chains.size + begun.length === 0 ? null : false
   }
 
-  #rowMac(row: Omit<LedgerEvent, 'id'>, count: number, before: Uint8Array | null): Uint8Array {
+  #rowMac(row: Stored, count: number, before: Uint8Array | null): Uint8Array {
     const { userId, at, event, terminal, address, method, reason, messageId } = row
     const previous = before ? Buffer.from(before).toString('hex') : ''
     return this.#secret.mac(

@@ -251,7 +251,8 @@ export class Sessions {
         .all()
       for (const { session, method } of found) {
         const { userId, terminal, address, tokenHash } = session
-        if (method) this.#ledger.append({ userId, event: 'ended', terminal, address, method, reason })
+        if (method)
+          this.#ledger.append({ userId, event: 'ended', terminal, address, method, reason: { kind: reason } })
         tx.insert(sessionEnds)
           .values({ tokenHash, userId, reason, endedAt: this.#clock() })
           .onConflictDoNothing()

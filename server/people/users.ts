@@ -141,7 +141,7 @@ export class Users {
   }
 
   #noteChange({ id: userId }: User, { terminal, address }: Pick<Session, 'terminal' | 'address'>) {
-    const reason = 'password-changed'
+    const reason = { kind: 'password-changed' } as const
     this.#ledger.append({ userId, event: 'used', terminal, address, method: 'password', reason })
   }
 

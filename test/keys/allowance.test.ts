@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { openServices, serve } from '../../server/main.ts'
+import { reasonText } from '../../server/people/ledger-reasons.ts'
 import { passphrase, password, problem, type Terminal, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -352,7 +353,7 @@ test('S2080: a stop is for the unlock as well that is on its way, whoever holds 
   assert.deepEqual(await allowances.state(session), { state: 'locked' })
 
   const reasons = (await server.services.ledger.list(user.id, null, 9)).map(
-    ({ event, reason }) => `${event} ${reason}`,
+    ({ event, reason }) => `${event} ${reason && reasonText(reason)}`,
   )
   assert.deepEqual(reasons, [
     'stopped was held by desk',

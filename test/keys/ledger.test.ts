@@ -15,6 +15,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { backup, check, restore } from '../../server/backup.ts'
 import { databaseFile } from '../../server/ground/database.ts'
+import { openServerSecret } from '../../server/ground/server-secret.ts'
+import type { LedgerEntry } from '../../server/people/ledger.ts'
 import { ledgerEndsFile } from '../../server/people/ledger-ends.ts'
 import { ledgerOlder } from '../../tui/text/words.ts'
 import { Client, type LedgerMemory } from '../../tui/wire/client.ts'
@@ -224,10 +226,8 @@ test('The full client shows that entries of the key log are missing', async (t) 
   await desk.sees(ledgerOlder.slice(0, 60))
 })
 
-test('Pages remember the ledger for each user of a browser, and say on each page that entries are missing until one goes on', async (t) => {
-  const { server, user, terminal } = await used(t)
-  const cut = endOf(server, user.id)
-  await useKey(terminal)
+/** Pages as a browser without script sees them. */
+const pagesOf = (server: World) => {
   const jar = new Map<string, string>()
   const go = async (path: string, form?: Record<string, string>) => {
     const response = await fetch(`${server.url}${path}`, {
@@ -248,6 +248,14 @@ test('Pages remember the ledger for each user of a browser, and say on each page
     const t = token(await go('/login'))
     await go('/login', { t, user: whose, pass: password })
   }
+  return { jar, go, token, logIn }
+}
+
+test('Pages remember the ledger for each user of a browser, and say on each page that entries are missing until one goes on', async (t) => {
+  const { server, user, terminal } = await used(t)
+  const cut = endOf(server, user.id)
+  await useKey(terminal)
+  const { jar, go, token, logIn } = pagesOf(server)
   const missing = /Entries that this browser has seen are missing/
   await logIn(ann)
   assert.doesNotMatch(await go('/f/inbox'), missing)
@@ -280,4 +288,180 @@ test('A file of ends that cannot be written keeps nobody from the key; it is wri
   await useKey(terminal)
   server.services.ledger.noteEnds()
   assert.deepEqual(await ofLedger(server), sound)
+})
+
+/** Rows as released versions wrote them, in English words: event, method and reason; what pages say of them. */
+const releasedRows: [string, string | null, string, english: string, japanese: string][] = [
+  ['granted', 'passphrase', 'sign', 'Opened| by passphrase', '開いた| パスフレーズで'],
+  [
+    'granted',
+    'passkey',
+    'sign, by passkey my, by passkey',
+    'Opened| by passkey “my, by passkey”',
+    '開いた| パスキー「my, by passkey」で',
+  ],
+  [
+    'granted',
+    'approval',
+    'read, approved on the phone',
+    'Opened, for reading only|: approved on the phone',
+    '読むためだけに開いた|: the phoneで承認',
+  ],
+  ['granted', 'approval', 'sign, approved on a', 'Opened|: approved on a', '開いた|: aで承認'],
+  ['used', 'passphrase', 'read', 'Decrypted|', '復号した|'],
+  ['used', 'passphrase', 'sign', 'Signed|', '署名した|'],
+  [
+    'used',
+    'recovery',
+    'recovered',
+    'New passphrase, by recovery code|',
+    '回復コードで新しいパスフレーズにした|',
+  ],
+  ['used', 'passphrase', 'passkey-added', 'Passkey added|', 'パスキーを追加した|'],
+  [
+    'used',
+    'passphrase',
+    'passkey-added <i>',
+    'Passkey added|: “&lt;i&gt;”',
+    'パスキーを追加した|: 「&lt;i&gt;」',
+  ],
+  ['used', 'passkey', 'passkey-removed a b', 'Passkey removed|: “a b”', 'パスキーを削除した|: 「a b」'],
+  ['used', null, 'clock-mended', 'The server’s clock was mended|', 'サーバーの時計を直した|'],
+  ['refused', 'recovery', 'wrong-recovery-code', 'Refused|: wrong recovery code', '断った|: 回復コード違い'],
+  ['refused', 'approval', 'denied on phone', 'Refused|: denied on phone', '断った|: phoneで拒否'],
+  [
+    'refused',
+    'passkey',
+    'passkey-backup',
+    'Refused|: passkey not accepted: it says now that it can be copied',
+    '断った|: パスキー不承認(複製の可否が変わった)',
+  ],
+  ['ended', 'passphrase', 'locked', 'Closed|: locked by you', '閉じた|: 自分で閉じた'],
+  ['ended', 'passphrase', 'ended', 'Closed|: logged out from elsewhere', '閉じた|: 他からログアウト'],
+  [
+    'stopped',
+    'passkey',
+    'was held by desk',
+    'Stopped|: it was open at desk',
+    '停止した|: deskで使用中だった',
+  ],
+  [
+    'stopped',
+    null,
+    'not-held',
+    'Stopped|: the key was open nowhere',
+    '停止した|: 鍵はどこでも開いていなかった',
+  ],
+  ['used', null, 'of no version', 'Used|: of no version', '使った|: of no version'],
+]
+
+test('Rows that released versions wrote in words still fit the chain, and are said as before in pages and API', async (t) => {
+  const server = await world(t)
+  const user = await server.addUser(ann)
+  const { $client: db } = server.services.db
+  const secret = openServerSecret(server.config.data, false)
+  let before = ''
+  const write = db.transaction((rows: typeof releasedRows) => {
+    for (const [place, [event, method, reason]] of rows.entries()) {
+      const values = [
+        user.id,
+        1_700_000_000_000 + place,
+        event,
+        'old terminal',
+        '127.0.0.1',
+        method,
+        reason,
+        null,
+      ]
+      const mac = secret.mac('ledger', JSON.stringify([before, place + 1, ...values]))
+      before = mac.toString('hex')
+      const { lastInsertRowid } = db
+        .prepare(
+          `INSERT INTO ledger (user_id, at, event, terminal, address, method, reason, message_id, mac)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        )
+        .run(...values, mac)
+      const head = secret.mac('ledger-head', JSON.stringify([user.id, place + 1, before]))
+      db.prepare('UPDATE ledger_heads SET last_id = ?, count = ?, mac = ? WHERE user_id = ?').run(
+        lastInsertRowid,
+        place + 1,
+        head,
+        user.id,
+      )
+    }
+  })
+  write(releasedRows)
+  assert.deepEqual(await ofLedger(server), sound)
+  const { jar, go, logIn } = pagesOf(server)
+  await logIn(ann)
+  const said = async () => {
+    return [...(await go('/log')).matchAll(/: <b>([^<]*)<\/b>([^<]*?)[.。]\s*old terminal \(/g)]
+      .map(([, did, how]) => `${did}|${how}`)
+      .reverse()
+  }
+  assert.deepEqual(
+    await said(),
+    releasedRows.map(([, , , english]) => english),
+  )
+  jar.set('lang', 'ja')
+  assert.deepEqual(
+    await said(),
+    releasedRows.map(([, , , , japanese]) => japanese),
+  )
+  const terminal = await server.terminal(ann)
+  const events = async () =>
+    (await terminal.get('/log?limit=500')).body.events.map(
+      ({ event, method = null, reason }: Record<string, string | null>) => [event, method, reason],
+    )
+  const released = releasedRows.map(([event, method, reason]) => [event, method, reason]).reverse()
+  assert.deepEqual(await events(), released)
+  // What is written now goes on from them, and reads alike.
+  await useKey(terminal)
+  assert.deepEqual(await ofLedger(server), sound)
+  assert.deepEqual(await events(), [
+    ['ended', 'passphrase', 'locked'],
+    ['granted', 'passphrase', 'sign'],
+    ...released,
+  ])
+})
+
+test('A reason is kept typed, with what it names: a name that reads like words of the log is only a name', async (t) => {
+  const server = await world(t)
+  const user = await server.addUser(ann)
+  const { ledger, db } = server.services
+  const at = { userId: user.id, terminal: 'desk', address: '127.0.0.1' }
+  const name = 'sign, approved on phone'
+  const rows: LedgerEntry[] = [
+    { ...at, event: 'stopped', method: 'passkey', reason: { kind: 'held-elsewhere', terminal: name } },
+    {
+      ...at,
+      event: 'granted',
+      method: 'passkey',
+      reason: { kind: 'opened-by-passkey', scope: 'sign', name },
+    },
+    { ...at, event: 'used', method: 'passkey', reason: { kind: 'passkey-added', name: '{"v":1}' } },
+  ]
+  for (const row of rows) ledger.append(row)
+  assert.deepEqual(
+    (await ledger.list(user.id, null, 9)).map(({ reason }) => reason).reverse(),
+    rows.map(({ reason }) => reason),
+  )
+  assert.equal(
+    db.$client.prepare('SELECT reason FROM ledger ORDER BY id LIMIT 1').pluck().get(),
+    `{"v":1,"kind":"held-elsewhere","terminal":"${name}"}`,
+  )
+  const told = (await (await server.terminal(ann)).get('/log')).body.events
+  assert.deepEqual(
+    told.map(({ reason }: { reason: string }) => reason),
+    ['passkey-added {"v":1}', `sign, by passkey ${name}`, `was held by ${name}`],
+  )
+  const { go, logIn } = pagesOf(server)
+  await logIn(ann)
+  const page = await go('/log')
+  for (const said of [`Stopped</b>: it was open at ${name}.`, `Opened</b> by passkey “${name}”.`])
+    assert.ok(page.includes(said), said)
+  // One that somebody edited in the database, or that a version wrote that we do not know, is shown as it is.
+  db.$client.exec(`UPDATE ledger SET reason = '{"v":9,"kind":"opened"}'`)
+  assert.match(await go('/log'), /Stopped<\/b>: \{&quot;v&quot;:9/)
+  assert.match((await ofLedger(server)).join(), /^false/)
 })

@@ -800,7 +800,7 @@ test('D5: of two changes of the slot table from the same state one is written, t
       session,
       opensByPassphrase(passphrase),
       { add: { kind: 'held', credential } },
-      `passkey-added ${credential}`,
+      { kind: 'passkey-added', name: credential },
     )
   const [one, two] = [await change('one'), await change('two')]
   one.settle()
@@ -1799,6 +1799,6 @@ test('a session that ended during the work changes nothing of what opens the key
   const [newest] = await ledger.list(user.id, null, 1)
   assert.deepEqual(
     [newest?.event, newest?.reason, newest?.method],
-    ['used', 'passphrase-changed', 'passphrase'],
+    ['used', { kind: 'passphrase-changed' }, 'passphrase'],
   )
 })

@@ -1,11 +1,13 @@
 /** Where the user is logged in, and every use of the key: to see what one did not do oneself, and to end it. */
 import { Hono } from 'hono'
+import type { LedgerEvent } from '../../server/people/ledger.ts'
+import type { LedgerReason, ReasonOf } from '../../server/people/ledger-reasons.ts'
 import type { Session } from '../../server/people/sessions.ts'
 import { Button, Form, Hidden, Links } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
 import { moment, oneLine, shortDate } from '../text.ts'
 import { didOf, idOf, type PageEnv, sessionOf, wordsOf } from '../visit.ts'
-import type { Words } from '../words.ts'
+import type { LedgerSaid, Words } from '../words.ts'
 
 type Needs = FrameNeeds
 
@@ -89,17 +91,13 @@ export const terminalPages = (needs: Needs) => {
               </Form>
             )}
             <ul>
-              {events.slice(0, rows).map(({ at, event, method, reason, messageId, terminal, address }) => (
+              {events.slice(0, rows).map((entry) => (
                 <li>
-                  {moment(language, at)}: <b>{eventOf(words, event, reason)}</b>
-                  {event === 'granted' &&
-                    method &&
-                    !(reason && partsOf(reason)) &&
-                    ` ${words.openedBy[method] ?? method}`}
-                  {reason && because(words, event, reason)}
+                  {moment(language, entry.at)}: <b>{didIn(words, entry)}</b>
+                  {howIn(words, entry)}
                   {words.period}
-                  {terminal} ({address})
-                  {messageId !== null && <> {<a href={`/m/${messageId}`}>{words.mail}</a>}</>}
+                  {entry.terminal} ({entry.address})
+                  {entry.messageId !== null && <> {<a href={`/m/${entry.messageId}`}>{words.mail}</a>}</>}
                 </li>
               ))}
             </ul>
@@ -116,24 +114,30 @@ export const terminalPages = (needs: Needs) => {
     })
 }
 
-/** A reason as the ledger keeps it: what it is for, what was done, at which other terminal or with which passkey. */
-const partsOf = (reason: string) => {
-  const [, scope, did, name] =
-    reason.match(
-      /^(?:(read|sign), )?(approved on|denied on|was held by|by passkey|passkey-added|passkey-removed) (.*)$/s,
-    ) ?? []
-  return did === undefined ? null : { scope, did, name: name ?? '' }
+/** What happened. */
+const didIn = (words: Words, { event, reason }: LedgerEvent): string =>
+  saidOf(words, reason).did ?? words.events[event]
+
+/** By what, and why. */
+const howIn = (words: Words, { event, method, reason }: LedgerEvent): string => {
+  const { by, why } = saidOf(words, reason)
+  const isApproval = reason?.kind === 'opened-by-approval' // which says more than that it was one
+  const opened = event === 'granted' && method && method !== 'password' && !isApproval
+  const how = by ?? (opened ? words.openedBy[method] : '')
+  return `${how && ` ${how}`}${why ? `: ${why}` : ''}`
 }
 
-const eventOf = (words: Words, event: string, reason?: string | null): string | undefined => {
-  const parts = reason ? partsOf(reason) : null
-  return words.events[`${event} ${parts?.scope ?? parts?.did ?? reason}`] ?? words.events[event]
-}
+const saidOf = (words: Words, reason: LedgerReason | null): LedgerSaid =>
+  reason ? said(words.ledgerReasons, onOneLine(reason)) : {}
 
-/** Why, unless the event has a name of its own for it. */
-const because = (words: Words, event: string, reason: string): string => {
-  const parts = partsOf(reason)
-  if (parts)
-    return `${parts.did === 'by passkey' ? '' : ':'} ${words.reasonsWith[parts.did]?.(oneLine(parts.name)) ?? reason}`
-  return words.events[`${event} ${reason}`] ? '' : `: ${words.reasons[reason] ?? reason}`
+const said = <K extends LedgerReason['kind']>(
+  table: { [Each in K]: (reason: ReasonOf<Each>) => LedgerSaid },
+  reason: ReasonOf<K>,
+): LedgerSaid => table[reason.kind](reason)
+
+/** Names come from whoever registered a passkey or logged in. */
+const onOneLine = (reason: LedgerReason): LedgerReason => {
+  if ('terminal' in reason) return { ...reason, terminal: oneLine(reason.terminal) }
+  if ('name' in reason && reason.name !== null) return { ...reason, name: oneLine(reason.name) }
+  return reason.kind === 'unknown' ? { ...reason, text: oneLine(reason.text) } : reason
 }

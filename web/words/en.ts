@@ -1,8 +1,10 @@
 /** What the pages say, in English. The names of buttons, links, fields and headings are the contract that scripts and checks rely on. */
 import type { LeftOut } from '../../server/contract/answering.ts'
+import type { LedgerEventName, LedgerMethod } from '../../server/ground/database.ts'
 import { delayInWords, type Obstacle } from '../../server/ground/reasons.ts'
 import type { Refusal } from '../../server/ground/refusal.ts'
 import type { FolderKind } from '../../server/mail/mailboxes.ts'
+import type { LedgerReason, ReasonOf } from '../../server/people/ledger-reasons.ts'
 
 type OwnKeyState = Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
 
@@ -14,6 +16,48 @@ const obstacles: Record<Obstacle, string> = {
   'no-part': 'it has no part for that',
   missing: 'the secret for it is not here',
   card: 'the secret for it is on a card',
+}
+
+/** Of an entry in the key log: what happened, where the reason has words of its own for it, how it was done, and why. */
+export type LedgerSaid = { did?: string; by?: string; why?: string }
+export type LedgerWords = { [K in LedgerReason['kind']]: (reason: ReasonOf<K>) => LedgerSaid }
+
+const openedFor = { read: 'Opened, for reading only', sign: 'Opened' }
+
+const ledgerReasons: LedgerWords = {
+  opened: ({ scope }) => ({ did: openedFor[scope] }),
+  'opened-by-passkey': ({ scope, name }) => ({ did: openedFor[scope], by: `by passkey “${name}”` }),
+  'opened-by-approval': ({ scope, terminal }) => ({
+    did: openedFor[scope],
+    why: `approved on ${terminal}`,
+  }),
+  decrypted: () => ({ did: 'Decrypted' }),
+  signed: () => ({ did: 'Signed' }),
+  'passphrase-changed': () => ({ did: 'Passphrase changed' }),
+  'password-changed': () => ({ did: 'Password changed' }),
+  'clock-mended': () => ({ did: 'The server’s clock was mended' }),
+  recovered: () => ({ did: 'New passphrase, by recovery code' }),
+  'recovery-code-replaced': () => ({ did: 'New recovery code made' }),
+  'passkey-added': ({ name }) => ({ did: 'Passkey added', ...(name !== null && { why: `“${name}”` }) }),
+  'passkey-removed': ({ name }) => ({ did: 'Passkey removed', ...(name !== null && { why: `“${name}”` }) }),
+  'wrong-passphrase': () => ({ why: 'wrong passphrase' }),
+  'wrong-passkey': () => ({ why: 'passkey not accepted' }),
+  'passkey-counter': () => ({ why: 'perhaps a copied passkey: its counter fell back' }),
+  'passkey-backup': () => ({ why: 'passkey not accepted: it says now that it can be copied' }),
+  'wrong-code': () => ({ why: 'wrong code at an approval' }),
+  'wrong-recovery-code': () => ({ why: 'wrong recovery code' }),
+  'approval-denied': ({ terminal }) => ({ why: `denied on ${terminal}` }),
+  locked: () => ({ why: 'locked by you' }),
+  'not-held': () => ({ why: 'the key was open nowhere' }),
+  'held-elsewhere': ({ terminal }) => ({ why: `it was open at ${terminal}` }),
+  idle: () => ({ why: 'not used any more' }),
+  max: () => ({ why: 'its time was over' }),
+  epoch: () => ({ why: 'the server restarted' }),
+  logout: () => ({ why: 'logged out' }),
+  expired: () => ({ why: 'the session ended' }),
+  ended: () => ({ why: 'logged out from elsewhere' }),
+  'contact-lost': () => ({ why: 'the terminal was not heard of any more' }),
+  unknown: ({ text }) => ({ why: text }),
 }
 
 export const en = {
@@ -442,58 +486,22 @@ export const en = {
   ledgerCutMeans:
     'Entries that this browser has seen are missing: the server was put back to an older state, or somebody removed them. Ask who runs it.',
   ledgerForget: 'Go on from this log',
-  /** What happened, for certain reasons in words of its own. */
+  /** What happened; for certain reasons there are words of its own among {@link ledgerReasons}. */
   events: {
     granted: 'Opened',
-    'granted read': 'Opened, for reading only',
-    'granted sign': 'Opened',
     used: 'Used',
-    'used read': 'Decrypted',
-    'used sign': 'Signed',
-    'used passphrase-changed': 'Passphrase changed',
-    'used password-changed': 'Password changed',
-    'used clock-mended': 'The server’s clock was mended',
-    'used recovered': 'New passphrase, by recovery code',
-    'used recovery-code-replaced': 'New recovery code made',
-    'used passkey-added': 'Passkey added',
-    'used passkey-removed': 'Passkey removed',
     refused: 'Refused',
     ended: 'Closed',
     stopped: 'Stopped',
-  } as Record<string, string>,
-  reasons: {
-    'wrong-passphrase': 'wrong passphrase',
-    'wrong-passkey': 'passkey not accepted',
-    'passkey-counter': 'perhaps a copied passkey: its counter fell back',
-    'passkey-backup': 'passkey not accepted: it says now that it can be copied',
-    'wrong-code': 'wrong code at an approval',
-    'wrong-recovery-code': 'wrong recovery code',
-    locked: 'locked by you',
-    'not-held': 'the key was open nowhere',
-    idle: 'not used any more',
-    max: 'its time was over',
-    epoch: 'the server restarted',
-    logout: 'logged out',
-    expired: 'the session ended',
-    ended: 'logged out from elsewhere',
-    'contact-lost': 'the terminal was not heard of any more',
-  } as Record<string, string>,
-  /** Reasons that name another terminal, or a passkey. */
-  reasonsWith: {
-    'approved on': (terminal: string) => `approved on ${terminal}`,
-    'denied on': (terminal: string) => `denied on ${terminal}`,
-    'was held by': (terminal: string) => `it was open at ${terminal}`,
-    'by passkey': (name: string) => `by passkey “${name}”`,
-    'passkey-added': (name: string) => `“${name}”`,
-    'passkey-removed': (name: string) => `“${name}”`,
-  } as Record<string, (name: string) => string>,
+  } satisfies Record<LedgerEventName, string>,
+  ledgerReasons,
   mail: 'mail',
   openedBy: {
     passphrase: 'by passphrase',
     passkey: 'by passkey',
     approval: 'by approval',
     recovery: 'by recovery code',
-  } as Record<string, string>,
+  } satisfies Record<Exclude<LedgerMethod, 'password'>, string>,
 
   // keys
   ownKey: 'Your key',

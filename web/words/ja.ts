@@ -1,7 +1,48 @@
 /** What the pages say, in Japanese. */
 import { said } from '../../server/ground/reasons.ts'
-import type { Words } from './en.ts'
+import type { LedgerWords, Words } from './en.ts'
 import { japaneseObstacles, refusalsInJapanese } from './refusals-ja.ts'
+
+const openedFor = { read: '読むためだけに開いた', sign: '開いた' }
+
+const ledgerReasons: LedgerWords = {
+  opened: ({ scope }) => ({ did: openedFor[scope] }),
+  'opened-by-passkey': ({ scope, name }) => ({ did: openedFor[scope], by: `パスキー「${name}」で` }),
+  'opened-by-approval': ({ scope, terminal }) => ({ did: openedFor[scope], why: `${terminal}で承認` }),
+  decrypted: () => ({ did: '復号した' }),
+  signed: () => ({ did: '署名した' }),
+  'passphrase-changed': () => ({ did: 'パスフレーズを変えた' }),
+  'password-changed': () => ({ did: 'パスワードを変えた' }),
+  'clock-mended': () => ({ did: 'サーバーの時計を直した' }),
+  recovered: () => ({ did: '回復コードで新しいパスフレーズにした' }),
+  'recovery-code-replaced': () => ({ did: '新しい回復コードを作った' }),
+  'passkey-added': ({ name }) => ({
+    did: 'パスキーを追加した',
+    ...(name !== null && { why: `「${name}」` }),
+  }),
+  'passkey-removed': ({ name }) => ({
+    did: 'パスキーを削除した',
+    ...(name !== null && { why: `「${name}」` }),
+  }),
+  'wrong-passphrase': () => ({ why: 'パスフレーズ違い' }),
+  'wrong-passkey': () => ({ why: 'パスキー不承認' }),
+  'passkey-counter': () => ({ why: '複製されたパスキーの疑い(カウンターが戻った)' }),
+  'passkey-backup': () => ({ why: 'パスキー不承認(複製の可否が変わった)' }),
+  'wrong-code': () => ({ why: '承認コード違い' }),
+  'wrong-recovery-code': () => ({ why: '回復コード違い' }),
+  'approval-denied': ({ terminal }) => ({ why: `${terminal}で拒否` }),
+  locked: () => ({ why: '自分で閉じた' }),
+  'not-held': () => ({ why: '鍵はどこでも開いていなかった' }),
+  'held-elsewhere': ({ terminal }) => ({ why: `${terminal}で使用中だった` }),
+  idle: () => ({ why: '使われなかった' }),
+  max: () => ({ why: '時間切れ' }),
+  epoch: () => ({ why: 'サーバー再起動' }),
+  logout: () => ({ why: 'ログアウト' }),
+  expired: () => ({ why: 'セッション終了' }),
+  ended: () => ({ why: '他からログアウト' }),
+  'contact-lost': () => ({ why: '端末との連絡が途絶えた' }),
+  unknown: ({ text }) => ({ why: text }),
+}
 
 export const ja: Words = {
   folder: { inbox: '受信箱', sent: '送信済', drafts: '下書き', trash: 'ごみ箱', user: '' },
@@ -361,47 +402,12 @@ export const ja: Words = {
   ledgerForget: 'この記録から続ける',
   events: {
     granted: '開いた',
-    'granted read': '読むためだけに開いた',
-    'granted sign': '開いた',
     used: '使った',
-    'used read': '復号した',
-    'used sign': '署名した',
-    'used passphrase-changed': 'パスフレーズを変えた',
-    'used password-changed': 'パスワードを変えた',
-    'used clock-mended': 'サーバーの時計を直した',
-    'used recovered': '回復コードで新しいパスフレーズにした',
-    'used recovery-code-replaced': '新しい回復コードを作った',
-    'used passkey-added': 'パスキーを追加した',
-    'used passkey-removed': 'パスキーを削除した',
     refused: '断った',
     ended: '閉じた',
     stopped: '停止した',
   },
-  reasons: {
-    'wrong-passphrase': 'パスフレーズ違い',
-    'wrong-passkey': 'パスキー不承認',
-    'passkey-counter': '複製されたパスキーの疑い(カウンターが戻った)',
-    'passkey-backup': 'パスキー不承認(複製の可否が変わった)',
-    'wrong-code': '承認コード違い',
-    'wrong-recovery-code': '回復コード違い',
-    locked: '自分で閉じた',
-    'not-held': '鍵はどこでも開いていなかった',
-    idle: '使われなかった',
-    max: '時間切れ',
-    epoch: 'サーバー再起動',
-    logout: 'ログアウト',
-    expired: 'セッション終了',
-    ended: '他からログアウト',
-    'contact-lost': '端末との連絡が途絶えた',
-  },
-  reasonsWith: {
-    'approved on': (terminal) => `${terminal}で承認`,
-    'denied on': (terminal) => `${terminal}で拒否`,
-    'was held by': (terminal) => `${terminal}で使用中だった`,
-    'by passkey': (name) => `パスキー「${name}」で`,
-    'passkey-added': (name) => `「${name}」`,
-    'passkey-removed': (name) => `「${name}」`,
-  },
+  ledgerReasons,
   mail: 'メール',
   openedBy: {
     passphrase: 'パスフレーズで',

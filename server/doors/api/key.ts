@@ -18,6 +18,7 @@ import type { Keyrings } from '../../keys/keyrings.ts'
 import type { Passkeys } from '../../keys/passkeys.ts'
 import { stateOf } from '../../locked/key-uses.ts'
 import type { Ledger } from '../../people/ledger.ts'
+import { reasonText } from '../../people/ledger-reasons.ts'
 import type { Session } from '../../people/sessions.ts'
 import { type Border, clearSiteData, holderOf, type LoggedIn, limitOf, time } from './call.ts'
 
@@ -151,7 +152,7 @@ const listUses = async ({ ledger }: KeyNeeds, { c, userId }: LoggedIn) => {
     address,
     ...(method ? { method } : {}),
     ...(messageId ? { message: messageId } : {}),
-    ...(reason ? { reason } : {}),
+    ...(reason ? { reason: reasonText(reason) } : {}),
   }))
   const next = rows.length > limit ? String(rows[limit - 1]!.id) : null
   return c.json({ events, next } satisfies LogPage)
