@@ -30,7 +30,7 @@ import {
   takeBackTimes,
   users,
 } from './ground/database.ts'
-import { Refusal } from './ground/refusal.ts'
+import { Refusal, Unusable } from './ground/refusal.ts'
 import {
   openServerSecret,
   parseServerSecret,
@@ -168,7 +168,7 @@ const examine = async (file: string, copy: string, secret: ServerSecret): Promis
     const damage = damageOf(copy)
     if (damage) throw new Refusal('copy-damaged', { values: { path: file, damage } })
     let ends: [number, LedgerEnd][]
-    const db = openDatabase(copy)
+    const db = openDatabase(copy, { called: file })
     try {
       ends = new Ledger({ db, secret, clock: Date.now }).ends()
       if (ends.length > 0 && (await ledgerOf(db, secret, null)) === 'other secret')
@@ -183,9 +183,8 @@ const examine = async (file: string, copy: string, secret: ServerSecret): Promis
     const code = (error as { code?: string }).code ?? ''
     if (['SQLITE_NOTADB', 'SQLITE_CORRUPT', 'EISDIR'].some((start) => code.startsWith(start)))
       throw new Refusal('copy-no-database', { values: { path: file }, cause: error })
-    // What openDatabase says of the copy is true of the file that it was made from.
-    if (error instanceof Error && error.message.includes(copy))
-      throw new Refusal('copy-unfit', { values: { why: error.message.replaceAll(copy, file) }, cause: error })
+    if (error instanceof Unusable)
+      throw new Refusal('copy-unfit', { values: { why: error.message }, cause: error })
     throw error
   }
 }

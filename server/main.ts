@@ -2,6 +2,7 @@
  * Where the services meet: everything is made here, by constructor, and nowhere else. Commands open the services;
  * `serve` opens what listens as well.
  */
+
 import { accessSync, chmodSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
@@ -12,6 +13,7 @@ import { type Clock, clockFault, steadyClock } from './ground/clock.ts'
 import { type Config, localOrigin } from './ground/config.ts'
 import { databaseFile, newestStoredTime, openDatabase } from './ground/database.ts'
 import { sweepEveryMs } from './ground/limits.ts'
+import { Unusable } from './ground/refusal.ts'
 import { type Epoch, openEpoch, openServerSecret } from './ground/server-secret.ts'
 import { type ServingLock, tryExclusive, tryShared } from './ground/serving-lock.ts'
 import { Turnstile } from './ground/turnstile.ts'
@@ -223,7 +225,7 @@ const sweep = async (services: Services) => {
 const takeLock = (config: Config, epoch: Epoch): ServingLock => {
   const lock = epoch.shared ? tryShared(config.data) : tryExclusive(config.data)
   if (lock) return lock
-  throw new Error(
+  throw new Unusable(
     `Another process serves ${config.data} already. Several may only share it with one WAFER_EPOCH_FILE for all.`,
   )
 }
@@ -234,7 +236,7 @@ const openFolder = (folder: string, create: boolean) => {
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    throw new Error(
+    throw new Unusable(
       missing && !create
         ? `The data folder ${folder} does not exist. Set WAFER_DATA, or start the server once.`
         : `The data folder ${folder} cannot be written. Set WAFER_DATA to one that can.`,

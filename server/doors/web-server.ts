@@ -29,7 +29,7 @@ import {
   connections as limits,
 } from '../ground/limits.ts'
 import { root } from '../ground/places.ts'
-import { Refusal, refusalOf } from '../ground/refusal.ts'
+import { Refusal, refusalOf, Unusable } from '../ground/refusal.ts'
 import { lockedRefusal } from '../ground/write-turn.ts'
 import { parseForm } from '../locked/form-bodies.ts'
 import type { Session } from '../people/sessions.ts'
@@ -104,7 +104,7 @@ const isUpload = ({ url = '', headers }: IncomingMessage) =>
   (headers.cookie !== undefined || headers.authorization !== undefined)
 
 const cannotListen = (host: string, port: number, cause: NodeJS.ErrnoException) =>
-  new Error(
+  new Unusable(
     cause.code === 'EADDRINUSE'
       ? `WAFER_PORT: ${host}:${port} is taken by another program.`
       : `WAFER_HOST, WAFER_PORT: cannot listen on ${host}:${port} (${cause.code}).`,

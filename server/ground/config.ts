@@ -2,12 +2,14 @@
  * The settings: environment variables, and the `.env` file in the data folder where the environment says nothing.
  * An unknown or malformed one stops the start with a line that names it.
  */
+
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
+import { Unusable } from './refusal.ts'
 
 export type Config = {
   /** The folder with everything to keep. */
@@ -156,14 +158,14 @@ export const isLocalName = (hostname: string) =>
 export const readConfig = (environment: Record<string, string | undefined>): Config => {
   const { data, set } = readSettings(environment)
   if (!set.WAFER_TLS_CERT !== !set.WAFER_TLS_KEY)
-    throw new Error('WAFER_TLS_CERT and WAFER_TLS_KEY belong together: set both or neither.')
+    throw new Unusable('WAFER_TLS_CERT and WAFER_TLS_KEY belong together: set both or neither.')
   const tls = set.WAFER_TLS_CERT ? readTls(set.WAFER_TLS_CERT, set.WAFER_TLS_KEY!) : null
   if (!isLoopback(set.WAFER_HOST) && !tls && !set.WAFER_PROXY)
-    throw new Error(
+    throw new Unusable(
       `WAFER_HOST is ${set.WAFER_HOST}, which other machines reach: set WAFER_TLS_CERT and WAFER_TLS_KEY, or WAFER_PROXY.`,
     )
   if (tls && set.WAFER_ORIGIN?.protocol === 'http:')
-    throw new Error('WAFER_ORIGIN begins with http:, but WAFER_TLS_CERT makes this server speak https.')
+    throw new Unusable('WAFER_ORIGIN begins with http:, but WAFER_TLS_CERT makes this server speak https.')
   return {
     data,
     host: set.WAFER_HOST,
@@ -235,8 +237,8 @@ const readSettings = (environment: Record<string, string | undefined>) => {
   const parsed = settings.safeParse({ ...ours(inFile), ...ours(environment) })
   if (parsed.success) return { data, set: parsed.data }
   const issue = parsed.error.issues[0]!
-  if (issue.code === 'unrecognized_keys') throw new Error(`${issue.keys[0]} is not a setting of Wafer.`)
-  throw new Error(
+  if (issue.code === 'unrecognized_keys') throw new Unusable(`${issue.keys[0]} is not a setting of Wafer.`)
+  throw new Unusable(
     `${issue.path[0] as string} ${/^(is|does)/.test(issue.message) ? issue.message : 'is malformed'}.`,
   )
 }
@@ -255,7 +257,7 @@ const idleWithin = (
 ): number => {
   const [idleMs, maxMs] = [set[`${of}_IDLE`], set[`${of}_MAX`]]
   if (idleMs !== undefined && idleMs > maxMs)
-    throw new Error(
+    throw new Unusable(
       `${of}_IDLE is longer than ${of}_MAX (${durationOf(maxMs)}), and would never come to pass.`,
     )
   return idleMs ?? Math.min(usualMs, maxMs)
@@ -267,17 +269,19 @@ const readEnvFile = (file: string): Record<string, string | undefined> => {
     text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '')
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return {}
-    throw new Error(`${file} cannot be read.`, { cause: error })
+    throw new Unusable(`${file} cannot be read.`, { cause: error })
   }
   // The parser passes over such a line in silence.
   const odd = text.split('\n').findIndex((line) => {
     const [, afterName] = line.match(/^\s*(?:export\s+)?WAFER_\w*(.*)$/i) ?? []
     return afterName !== undefined && !/^\s*=/.test(afterName)
   })
-  if (odd >= 0) throw new Error(`Line ${odd + 1} of ${file} is not like WAFER_PORT=8080.`)
+  if (odd >= 0) throw new Unusable(`Line ${odd + 1} of ${file} is not like WAFER_PORT=8080.`)
   const entries = parseEnv(text)
   if (entries.WAFER_DATA !== undefined)
-    throw new Error(`WAFER_DATA stands in ${file}, which is found by it: set it in the environment instead.`)
+    throw new Unusable(
+      `WAFER_DATA stands in ${file}, which is found by it: set it in the environment instead.`,
+    )
   return entries
 }
 
@@ -291,11 +295,11 @@ const readTls = (certFile: string, keyFile: string) => {
       return false // what OpenSSL says of it helps nobody
     }
   }
-  if (!isGood({ cert })) throw new Error(`WAFER_TLS_CERT: ${certFile} does not hold a certificate as PEM.`)
+  if (!isGood({ cert })) throw new Unusable(`WAFER_TLS_CERT: ${certFile} does not hold a certificate as PEM.`)
   if (!isGood({ key }))
-    throw new Error(`WAFER_TLS_KEY: ${keyFile} does not hold a key without a passphrase as PEM.`)
+    throw new Unusable(`WAFER_TLS_KEY: ${keyFile} does not hold a key without a passphrase as PEM.`)
   if (!isGood({ cert, key }))
-    throw new Error(`WAFER_TLS_KEY: the key in ${keyFile} is not that of the certificate in ${certFile}.`)
+    throw new Unusable(`WAFER_TLS_KEY: the key in ${keyFile} is not that of the certificate in ${certFile}.`)
   return { cert, key }
 }
 
@@ -303,6 +307,6 @@ const readPem = (name: string, file: string) => {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new Error(`${name}: ${file} cannot be read.`, { cause: error })
+    throw new Unusable(`${name}: ${file} cannot be read.`, { cause: error })
   }
 }

@@ -2,6 +2,7 @@
  * The embedded database: one SQLite file in the data folder. Each table has one owner module, named here; nobody
  * else writes to it. Times are Unix milliseconds in columns that end in `_at`.
  */
+
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
@@ -21,6 +22,7 @@ import {
 } from 'drizzle-orm/sqlite-core'
 import { root } from './places.ts'
 import type { Delay } from './reasons.ts'
+import { Unusable } from './refusal.ts'
 
 const bytes = customType<{ data: Uint8Array; driverData: Buffer }>({
   dataType: () => 'blob',
@@ -545,11 +547,11 @@ const migrationsFolder = () => join(root, 'migrations')
  * @param file a path, or `:memory:`
  * @throws Error with one sentence if the file is from a newer version or no database; it is left as it was.
  */
-export const openDatabase = (file: string): Database => {
+export const openDatabase = (file: string, { called = file } = {}): Database => {
   const client = new Sqlite(file)
   try {
     client.pragma('busy_timeout = 5000')
-    refuseNewerVersion(client, file)
+    refuseNewerVersion(client, called)
     client.pragma('journal_mode = WAL')
     client.pragma('synchronous = FULL') // an accepted mail is on the disk, not on its way there
     client.pragma('foreign_keys = ON')
@@ -560,7 +562,7 @@ export const openDatabase = (file: string): Database => {
   } catch (error) {
     client.close()
     if (error instanceof Sqlite.SqliteError && error.code === 'SQLITE_NOTADB')
-      throw new Error(`${file} is not a Wafer database; nothing was changed.`, { cause: error })
+      throw new Unusable(`${called} is not a Wafer database; nothing was changed.`, { cause: error })
     throw error
   }
 }
@@ -576,7 +578,9 @@ const refuseNewerVersion = (client: Sqlite.Database, file: string) => {
     at: number | null
   }
   if ((newest.at ?? 0) > known)
-    throw new Error(`${file} was written by a newer version of Wafer; use that version. Nothing was changed.`)
+    throw new Unusable(
+      `${file} was written by a newer version of Wafer; use that version. Nothing was changed.`,
+    )
 }
 
 /** The newest time that any row holds, for a clock that must not run backwards. */

@@ -1,6 +1,6 @@
 /**
  * An expected no: what a person or a program is told when something may not be done. Thrown anywhere, it becomes
- * an answer in one place (web-server.ts for pages, api/api.ts for the API, cli.ts for commands).
+ * an answer in one place (web-server.ts for pages, api/api.ts for the API, commands/failure.ts for commands).
  */
 import { type Reason, reasons, said, type ValuesOf } from './reasons.ts'
 import { type RefusalCode, refusalStatus } from './refusal-codes.ts'
@@ -69,6 +69,14 @@ export class Refusal<R extends Reason = Reason> extends Error {
   get status() {
     return refusalStatus[this.code]
   }
+}
+
+/**
+ * A setting, file, folder or port that whoever runs this has to put right first. The message is one whole sentence for
+ * them: a command says it as it is, where of any other error it says the name alone.
+ */
+export class Unusable extends Error {
+  override name = 'Unusable'
 }
 
 /** The expected no in what was thrown; null for anything else. */

@@ -3,10 +3,12 @@
  * slot's wrapping key) and the epoch secret (in memory, or in a file that several processes share), without which
  * no key token opens anything.
  */
+
 import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { chmodSync, linkSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DhkemX25519HkdfSha256 } from '@hpke/core'
+import { Unusable } from './refusal.ts'
 
 const derive = (secret: Uint8Array, salt: Uint8Array | string, ...info: (string | number)[]): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', secret, salt, JSON.stringify(info), 32))
@@ -41,7 +43,7 @@ export const parseServerSecret = (text: string, file: string): ServerSecret => {
   const [mark, value = ''] = text.trim().split(' ')
   const bytes = Buffer.from(value, 'base64url')
   if (mark !== fileMark || bytes.length !== 32)
-    throw new Error(`${file} does not hold a Wafer server secret.`)
+    throw new Unusable(`${file} does not hold a Wafer server secret.`)
   return new ServerSecret(bytes)
 }
 
@@ -59,7 +61,7 @@ export const openServerSecret = (dataFolder: string, mayCreate: boolean): Server
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
   if (!mayCreate)
-    throw new Error(
+    throw new Unusable(
       `${file} is missing: without it the keys in the database cannot be opened. Put it back from its backup.`,
     )
   const secret = new ServerSecret(randomBytes(32))
@@ -112,7 +114,7 @@ export class Epoch {
  */
 export const openEpoch = (file: string | null): Epoch => {
   if (file === null) return new Epoch(randomBytes(32), false)
-  const no = (what: string) => new Error(`WAFER_EPOCH_FILE: ${file} ${what}`)
+  const no = (what: string) => new Unusable(`WAFER_EPOCH_FILE: ${file} ${what}`)
   const forShell = `'${file.replaceAll("'", "'\\''")}'`
   let secret: Buffer
   let stat: Stats
@@ -123,7 +125,7 @@ export const openEpoch = (file: string | null): Epoch => {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT')
       throw no(`does not exist. Make it once: (umask 077; head -c 32 /dev/urandom > ${forShell}).`)
-    throw new Error(`WAFER_EPOCH_FILE: ${file} cannot be read (${code}).`, { cause })
+    throw new Unusable(`WAFER_EPOCH_FILE: ${file} cannot be read (${code}).`, { cause })
   }
   if (!stat.isFile()) throw no('is not a file.')
   if (process.platform !== 'win32' && stat.mode & 0o077)

@@ -22,7 +22,7 @@ import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { smtpLimits } from '../ground/limits.ts'
-import { Refusal } from '../ground/refusal.ts'
+import { Refusal, Unusable } from '../ground/refusal.ts'
 import { Turnstile } from '../ground/turnstile.ts'
 import { network } from '../people/guesses.ts'
 import type { Quota } from '../people/quota.ts'
@@ -63,7 +63,7 @@ export const startSmtpIn = async (services: Services): Promise<SmtpIn> => {
     await listening(smtp, () => smtp.listen(config.smtpPort, config.smtpHost))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    throw new Error(`Port ${config.smtpPort} on ${config.smtpHost} cannot be opened for mail: ${code}.`, {
+    throw new Unusable(`Port ${config.smtpPort} on ${config.smtpHost} cannot be opened for mail: ${code}.`, {
       cause: error,
     })
   }
@@ -611,8 +611,8 @@ const listening = (server: SMTPServer, listen: () => void) =>
 const listenOnSocket = async (server: SMTPServer, path: string) => {
   if (lstatSync(path, { throwIfNoEntry: false })) {
     if (!lstatSync(path).isSocket())
-      throw new Error(`WAFER_LMTP_SOCKET: ${path} is there already and is not a socket.`)
-    if (await isAnswered(path)) throw new Error(`WAFER_LMTP_SOCKET: another process listens on ${path}.`)
+      throw new Unusable(`WAFER_LMTP_SOCKET: ${path} is there already and is not a socket.`)
+    if (await isAnswered(path)) throw new Unusable(`WAFER_LMTP_SOCKET: another process listens on ${path}.`)
     unlinkSync(path)
   }
   const mask = process.umask(0o177) // the socket is made inside listen(), never open to others for a moment
@@ -624,7 +624,7 @@ const listenOnSocket = async (server: SMTPServer, path: string) => {
     const { code } = error as NodeJS.ErrnoException
     // Of a folder that is not there, the system says that it may not be written.
     const folder = statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()
-    throw new Error(
+    throw new Unusable(
       folder
         ? `WAFER_LMTP_SOCKET: ${path} cannot be opened (${code}).`
         : `WAFER_LMTP_SOCKET: there is no folder ${dirname(path)} to put the socket in. Make it first.`,

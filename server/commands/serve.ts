@@ -1,0 +1,24 @@
+/** The server itself. */
+import { complain, print } from './console.ts'
+
+export async function serve() {
+  const stop = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.on(signal, () => {
+        resolve()
+        setTimeout(() => process.exit(0), 4500).unref() // whatever still hangs: the end takes at most 5 s
+      })
+  })
+  const main = await import('../main.ts')
+  const { noticesOn, readConfig } = await import('../ground/config.ts')
+  const settings = readConfig(process.env)
+  for (const notice of noticesOn(settings)) complain(notice)
+  const running = await main.serve(settings)
+  const { host, port } = running.smtp
+  print(`Wafer listens on ${running.address}`)
+  print(`Mail comes in on smtp://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  if (running.setupLink)
+    print(`There is no user yet. This link makes the first one, once: ${running.setupLink}`)
+  await stop
+  await running.close()
+}

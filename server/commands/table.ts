@@ -1,0 +1,243 @@
+/**
+ * The table of commands: how each is called, what it takes, what it says of itself, and what does it. The rooms beside
+ * this one load what they need when they run.
+ */
+
+import { runScript, runTui, type ScriptName } from './clients.ts'
+import type { Call, Command } from './command.ts'
+import { backUp, checkData, restoreBackup } from './data.ts'
+import { exportKey, generateKey, importKey, listKeys } from './keys.ts'
+import { exportMail, importMail } from './mail.ts'
+import { serve } from './serve.ts'
+import { addUser, listUsers, removeUser, setPassword } from './users.ts'
+
+const passwordIn = { 'password-stdin': 'flag' } as const
+const passphraseIn = { 'passphrase-stdin': 'flag' } as const
+const serverAt = { server: 'value', ca: 'value', fingerprint: 'value' } as const
+const forScripts = (table: typeof scripts): Record<string, Command> =>
+  Object.fromEntries(
+    Object.entries(table).map(([name, row]) => [
+      name,
+      {
+        ...row,
+        usage: `${row.usage} [--json]`.trimStart(),
+        options: { ...row.options, json: 'flag' },
+        run: (call: Call) => runScript(name as ScriptName, call),
+      },
+    ]),
+  )
+
+/** The client for scripts: what each command takes beside --json, and says of itself. */
+const scripts: Record<ScriptName, Omit<Command, 'run'>> = {
+  login: {
+    usage: '--server URL --user U --password-stdin [--ca FILE] [--fingerprint HEX]',
+    does:
+      'Logs in and keeps the session for the commands below. --ca names authorities in a PEM file, --fingerprint ' +
+      'the one certificate (SHA-256) that is accepted.',
+    arguments: [0, 0],
+    options: { ...serverAt, user: 'value', ...passwordIn },
+  },
+  logout: {
+    usage: '',
+    does: 'Ends the session, and locks the key.',
+    arguments: [0, 0],
+    options: {},
+  },
+  status: {
+    usage: '',
+    does: 'Prints who is logged in, until when, and whether the key is open.',
+    arguments: [0, 0],
+    options: {},
+  },
+  folders: {
+    usage: '',
+    does: 'Prints the folders: name, kind, messages, unread ones.',
+    arguments: [0, 0],
+    options: {},
+  },
+  ls: {
+    usage: '[FOLDER] [--limit N]',
+    does: 'Prints the newest messages of a folder (Inbox, 50): number, date, marks, sender, subject.',
+    arguments: [0, 1],
+    options: { limit: 'value' },
+  },
+  read: {
+    usage: 'ID [--part PART]',
+    does: 'Prints a message; an encrypted one, or an encrypted part of one, if the key is open.',
+    arguments: [1, 1],
+    options: { part: 'value' },
+  },
+  search: {
+    usage: 'WORDS... [--folder NAME] [--limit N]',
+    does: 'Prints the newest messages with these words, of all folders; the folder comes last.',
+    arguments: [1, Number.POSITIVE_INFINITY],
+    options: { folder: 'value', limit: 'value' },
+  },
+  send: {
+    usage:
+      '[mailto:... | --to A [--cc A] [--bcc A] [--subject S] [--in-reply-to ID]] [--attach FILE] [--sign] ' +
+      '[--encrypt] [--draft] [--hold SECONDS]',
+    does:
+      'Sends what comes on standard input: the text, where options or a mailto: link say to whom, else a message with ' +
+      'lines such as To: and Subject: before the text. --to, --cc, --bcc and --attach may be repeated. It ' +
+      'leaves as it is asked to: without --encrypt in plain, also where all recipients have keys.',
+    arguments: [0, 1],
+    options: {
+      to: 'values',
+      cc: 'values',
+      bcc: 'values',
+      subject: 'value',
+      'in-reply-to': 'value',
+      attach: 'values',
+      sign: 'flag',
+      encrypt: 'flag',
+      draft: 'flag',
+      hold: 'value',
+    },
+  },
+  queue: {
+    usage: '[retry ID | drop ID]',
+    does:
+      'Lists what was sent and has not left yet: since when, its state, the next try, whom it is to, and why. retry has ' +
+      'one tried at once. drop gives one up: a report says whom it did not reach; one that is held is a draft again.',
+    arguments: [0, 2],
+    options: {},
+  },
+  unlock: {
+    usage: '--passphrase-stdin [--keep] [--take-over]',
+    does:
+      'Opens the key for the commands here until wafer lock. Without $XDG_RUNTIME_DIR only with --keep, for then the ' +
+      'key token lies on a disk. With --take-over it first stops the use of the key by another terminal.',
+    arguments: [0, 0],
+    options: { ...passphraseIn, keep: 'flag', 'take-over': 'flag' },
+  },
+  lock: {
+    usage: '',
+    does: 'Locks the key.',
+    arguments: [0, 0],
+    options: {},
+  },
+  wait: {
+    usage: '[FOLDER] [--timeout 90s]',
+    does: 'Waits for new mail in a folder (Inbox) and prints it as ls does; 1 if none came in time.',
+    arguments: [0, 1],
+    options: { timeout: 'value' },
+  },
+}
+
+/** All commands, in the order in which help lists them. */
+export const commands: Record<string, Command> = {
+  serve: {
+    usage: '',
+    does: 'Serves Web pages, API and SMTP until it is told to end.',
+    arguments: [0, 0],
+    options: {},
+    run: serve,
+  },
+  'user add': {
+    usage: 'ADDRESS [--name NAME] --password-stdin',
+    does: 'Adds a user with that login and mail address.',
+    arguments: [1, 1],
+    options: { name: 'value', ...passwordIn },
+    run: addUser,
+  },
+  'user list': {
+    usage: '',
+    does: 'Prints one address a line, the name after a tab.',
+    arguments: [0, 0],
+    options: {},
+    run: listUsers,
+  },
+  'user remove': {
+    usage: 'ADDRESS',
+    does: 'Removes a user with all mail and keys.',
+    arguments: [1, 1],
+    options: {},
+    run: removeUser,
+  },
+  'user password': {
+    usage: 'ADDRESS --password-stdin',
+    does: 'Sets a new password and ends the sessions that the old one began.',
+    arguments: [1, 1],
+    options: passwordIn,
+    run: setPassword,
+  },
+  'key generate': {
+    usage: 'ADDRESS --passphrase-stdin',
+    does: 'Makes a new OpenPGP key for the user; a first one begins a keyring that this passphrase opens.',
+    arguments: [1, 1],
+    options: passphraseIn,
+    run: generateKey,
+  },
+  'key import': {
+    usage: 'ADDRESS --file KEY.asc --passphrase-stdin',
+    does:
+      'Takes over the secret keys of a file as gpg exports them; a key that is there is brought up to date. ' +
+      'Its passphrase opens the keyring that a first key begins, unless standard input has two lines, as for a ' +
+      'further key: the passphrase of the keyring, then that of the file.',
+    arguments: [1, 1],
+    options: { file: 'value', ...passphraseIn },
+    run: importKey,
+  },
+  'key list': {
+    usage: 'ADDRESS',
+    does: 'Prints the keys, the present one first: fingerprint, algorithm, made, expires, addresses in it, what it cannot do.',
+    arguments: [1, 1],
+    options: {},
+    run: listKeys,
+  },
+  'key export': {
+    usage: 'ADDRESS [--secret --passphrase-stdin]',
+    does:
+      'Prints the public keys, or the secret ones protected with a passphrase of their own: ' +
+      'standard input has two lines, the passphrase of the keyring and that of the copy.',
+    arguments: [1, 1],
+    options: { secret: 'flag', ...passphraseIn },
+    run: exportKey,
+  },
+  'mail import': {
+    usage: 'ADDRESS [--folder NAME] PATH...',
+    does:
+      'Puts mail from .eml files, mbox files and Maildirs into a folder (Inbox if none is named; then subfolders of a ' +
+      'Maildir become folders). What is there already is not doubled; what was marked as deleted goes to the Trash.',
+    arguments: [2, Number.POSITIVE_INFINITY],
+    options: { folder: 'value' },
+    run: importMail,
+  },
+  'mail export': {
+    usage: 'ADDRESS [--folder NAME]',
+    does: 'Prints the mail of a folder, or of all folders, as one mbox (mboxrd).',
+    arguments: [1, 1],
+    options: { folder: 'value' },
+    run: exportMail,
+  },
+  backup: {
+    usage: 'FILE [--secret FILE2]',
+    does: 'Copies the database, also while the server runs, and the server secret to a file to be kept apart.',
+    arguments: [1, 1],
+    options: { secret: 'value' },
+    run: backUp,
+  },
+  restore: {
+    usage: 'FILE [--secret FILE2]',
+    does: 'Puts a backup in the place of the database, which is kept aside. No server may run meanwhile.',
+    arguments: [1, 1],
+    options: { secret: 'value' },
+    run: restoreBackup,
+  },
+  check: {
+    usage: '[--mend-clock]',
+    does: 'Tells whether database, server secret, ledger and clock are sound; with --mend-clock takes back times that are ahead.',
+    arguments: [0, 0],
+    options: { 'mend-clock': 'flag' },
+    run: checkData,
+  },
+  tui: {
+    usage: '[--server URL] [--ca FILE] [--fingerprint HEX] [--plain] [mailto:...]',
+    does: 'The terminal client; with --plain line by line, for screen readers and dumb terminals.',
+    arguments: [0, 1],
+    options: { ...serverAt, plain: 'flag' },
+    run: runTui,
+  },
+  ...forScripts(scripts),
+}
