@@ -77,11 +77,13 @@ export const forwardOf = (source: Source): Answer => ({
   subject: `Fwd: ${source.subject.replace(forwardMarks, '')}`,
 })
 
-/** The attachments that go along when a mail is passed on; what lies in an attached mail goes within it. */
+/** The attachments that go along when a mail is passed on. */
 export const forwardedFiles = <File extends { id: string }>(source: Source, attachments: File[]): File[] =>
-  whyNothing(source) === null
-    ? attachments.filter(({ id }) => !attachments.some((other) => id.startsWith(`${other.id}.`)))
-    : []
+  whyNothing(source) === null ? outermost(attachments) : []
+
+/** Without what lies in an attached mail, which goes within it. */
+export const outermost = <File extends { id: string }>(attachments: File[]): File[] =>
+  attachments.filter(({ id }) => !attachments.some((other) => id.startsWith(`${other.id}.`)))
 
 /** The thread's message ids (RFC 5322 §3.6.4), the one that is answered last; of a long one, the first and the newest. */
 export const threadOf = (mail: { references: string[]; messageId: string | null }): string[] => {

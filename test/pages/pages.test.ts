@@ -584,7 +584,7 @@ test('an encrypted part of a mail that is not encrypted opens alone, and is not 
     mail(
       'Framed',
       `--${boundary}\nContent-Type: text/plain\n\nStrange words around.\n--${boundary}\n${entity.replace(/\r\n/g, '\n')}\n--${boundary}--`,
-      `MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=${boundary}\n`,
+      `Reply-To: eve@evil.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=${boundary}\n`,
     ),
   )
   const lynx = new Browser(made)
@@ -600,9 +600,12 @@ test('an encrypted part of a mail that is not encrypted opens alone, and is not 
   await lynx.follow('Reply')
   assert.equal(lynx.page.value('text').trim(), '', 'neither the part nor the mail around it')
   assert.match(lynx.page.happened, /A part that was opened alone is not quoted/)
+  assert.doesNotMatch(lynx.page.value('to'), /evil/, 'who has read it answers its sender')
+  assert.match(lynx.page.happened, /eve@evil\.example/)
   await lynx.go(alone)
   await lynx.follow('Back to the mail')
   await lynx.follow('Reply')
+  assert.equal(lynx.page.value('to'), 'eve@evil.example')
   assert.match(lynx.page.value('text'), /Strange words/)
   assert.match(lynx.page.happened, /What is encrypted in the mail and opens alone is not quoted/)
   assert.match(lynx.page.html, /<option value="?both"? selected/)
@@ -1266,6 +1269,31 @@ test('the answer to an encrypted mail goes to its sender, not to where a field t
   await lynx.follow('Open')
   await lynx.follow('Reply')
   assert.equal(lynx.page.value('to'), 'list@example.net')
+})
+
+test('a mail that is attached goes along whole, also by way of Drafts: what lies in it is not beside it', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const file = (type: string, name: string, body: string) =>
+    `Content-Type: ${type}\nContent-Disposition: attachment; filename=${name}\n\n${body}`
+  const mixed = (boundary: string, part: string) =>
+    `--${boundary}\nContent-Type: text/plain\n\nsee\n--${boundary}\n${part}\n--${boundary}--\n`
+  const type = (boundary: string) =>
+    `MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=${boundary}\n`
+  const inner = `From: ${bob}\nSubject: Within\n${type('i')}\n${mixed('i', file('text/plain', 'map.txt', 'x'))}`
+  const outer = mixed('o', file('message/rfc822', 'within.eml', inner))
+  await made.deliver(ann, mail('Around', outer, type('o')))
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  await lynx.follow('Around')
+  assert.ok(lynx.page.link('map.txt'), 'each can be had where it is read')
+  await lynx.follow('Forward')
+  const names = () => [...lynx.page.text.matchAll(/Keep (\S+) \(/g)].map(([, name]) => name)
+  assert.deepEqual(names(), ['within.eml'])
+  await lynx.press('Save draft', { to: bob })
+  await lynx.follow('Fwd: Around')
+  await lynx.unlock()
+  assert.deepEqual(names(), ['within.eml'])
 })
 
 test('only a message in Drafts is a draft: saving or sending deletes no other', async (t) => {

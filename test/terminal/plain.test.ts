@@ -462,6 +462,19 @@ const encryptedEntity = (armored: string, boundary: string) =>
 const mixed = (boundary: string, ...parts: string[]) =>
   `Content-Type: multipart/mixed; boundary=${boundary}\n\n--${boundary}\n${parts.join(`\n--${boundary}\n`)}\n--${boundary}--\n`
 
+test('A mail that is attached is passed on whole, and what lies in it not once more beside it', async (t) => {
+  const server = await ready(t)
+  const file = (type: string, name: string, body: string) =>
+    `Content-Type: ${type}\nContent-Disposition: attachment; filename=${name}\n\n${body}`
+  const inner = `Subject: Within\nMIME-Version: 1.0\n${mixed('i', file('text/plain', 'map.txt', 'x'))}`
+  const outer = mixed('o', 'Content-Type: text/plain\n\nsee\n', file('message/rfc822', 'within.eml', inner))
+  await server.deliver(ann, `From: b@example.org\nTo: ${ann}\nSubject: s\nMIME-Version: 1.0\n${outer}`)
+  const person = new Person(t, server, { user: ann })
+  await person.logsIn()
+  assert.match(await person.does('1'), /^2 attachments/m)
+  assert.match(await person.does('forward', 'To: '), /^1 attachment go with it/m)
+})
+
 test('CC: nothing of a part that was opened alone goes into an answer or a forwarded mail', async (t) => {
   const server = await ready(t)
   const secret = mixed(

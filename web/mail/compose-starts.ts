@@ -3,7 +3,14 @@
  * reply (`re`, `all`), a forwarded mail (`fw`), a draft (`d`). Of a mail, `o` says that it was open on the page that
  * this comes from, `alone` that one part of it was. What an answer may contain is in server/contract/answering.ts.
  */
-import { forwardedFiles, forwardOf, replyTo, type Source, threadOf } from '../../server/contract/answering.ts'
+import {
+  forwardedFiles,
+  forwardOf,
+  outermost,
+  replyTo,
+  type Source,
+  threadOf,
+} from '../../server/contract/answering.ts'
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Mail } from '../../server/locked/reader/encrypted-mail.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
@@ -92,7 +99,13 @@ export const draft = async (c: PageContext, { letters }: Needs, id: number): Pro
       bcc,
       subject,
       text,
-      files: attachments.map(({ id: part, name, type, size }) => ({ name, type, size, message: id, part })),
+      files: outermost(attachments).map(({ id: part, name, type, size }) => ({
+        name,
+        type,
+        size,
+        message: id,
+        part,
+      })),
       protection: encrypt ? (sign ? 'both' : 'encrypt') : sign ? 'sign' : 'plain',
       thread: inReplyTo ? [...inReplyTo.references, inReplyTo.messageId] : [],
       draft: id,
