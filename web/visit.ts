@@ -38,5 +38,9 @@ export const pathOf = (c: PageContext): string => {
 export const ownPath = (text: string, fallback: string): string =>
   /^\/[\x21-\x7e]*$/.test(text) && !/\\|\/\//.test(text) ? text : fallback
 
+/** @param parameter name and value, as an address has them */
+export const withParameter = (path: string, parameter: string): string =>
+  `${path}${path.includes('?') ? '&' : '?'}${parameter}`
+
 /** An id from an address; one that is none is nobody's. */
 export const idOf = (text: string | undefined): number => (text && /^\d{1,15}$/.test(text) ? Number(text) : 0)

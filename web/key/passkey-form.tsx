@@ -5,7 +5,6 @@
 import type { Child } from 'hono/jsx'
 import type { Form as Fields, Visit } from '../../server/doors/visit.ts'
 import type { Config } from '../../server/ground/config.ts'
-import type { Proof } from '../../server/keys/assertions.ts'
 import type { Passkeys } from '../../server/keys/passkeys.ts'
 import { Form } from '../forms.tsx'
 import type { Words } from '../words.ts'
@@ -86,18 +85,3 @@ export const assertedOf = (needs: PasskeyNeeds, form: Fields, name: 'asserted' |
   const text = form.get(name)
   return text ? needs.passkeys.asserted(text) : null
 }
-
-/** Nothing was typed where a passphrase was asked for: that is no wrong passphrase, and costs no try. */
-export const isUnproved = (form: Fields): boolean => !form.get('asserted') && form.get('passphrase') === ''
-
-/** Who sends the form proves to be the user: by a passkey, or by the passphrase in it. */
-export const proofOf = (needs: PasskeyNeeds, form: Fields, name?: 'asserted' | 'proof'): Proof => {
-  const asserted = assertedOf(needs, form, name)
-  return asserted ? { asserted } : { passphrase: form.get('passphrase') }
-}
-
-/** The user's passkeys that open the key. */
-export const openingPasskeys = async (needs: PasskeyNeeds, userId: number) =>
-  (await needs.passkeys.list(userId)).filter(
-    ({ slot }) => slot === 'prf' || (slot === 'held' && needs.config.passkeyWithoutPrf !== 'deny'),
-  )
