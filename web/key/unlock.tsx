@@ -1,85 +1,101 @@
 /** What is pressed in the windows of windows.tsx: the key is opened here, or its other use stopped first; and Lock key. */
 import { Hono } from 'hono'
-import { refusalOf } from '../../server/ground/refusal.ts'
+import type { Form as Fields } from '../../server/doors/visit.ts'
+import { type Holder, refusalOf } from '../../server/ground/refusal.ts'
 import type { FrameNeeds } from '../frame.tsx'
-import { type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
+import { type PageContext, type PageEnv, sentenceOf, sessionOf, withParameter, wordsOf } from '../visit.ts'
+import type { Words } from '../words.ts'
+import { askPhone } from './approval.tsx'
 import { assertedOf, type PasskeyNeeds } from './passkey-form.tsx'
-import { type KeyWindows, type UseOfKey, unseen, type Wanted, wantedOf, waysOut } from './windows.tsx'
+import { isUnproved, whyRefused } from './proof.tsx'
+import {
+  confirmWindow,
+  elsewhereWindow,
+  passkeyWindow,
+  type UseOfKey,
+  unlockWindow,
+  unseen,
+  type Wanted,
+  type WaysOut,
+  wantedOf,
+  waysOut,
+} from './windows.tsx'
 
 type Needs = FrameNeeds & PasskeyNeeds
 
-/** @param askPhone begins an approval (approval.tsx) */
-export const unlockPages = (
-  needs: Needs,
-  windows: KeyWindows,
-  letters: UseOfKey,
-  askPhone: (c: PageContext, wanted: Wanted) => Promise<Response>,
-) => {
-  const { allowances } = needs
-  const { goOn, cancel } = waysOut(needs, letters)
-
+export const unlockPages = (needs: Needs, letters: UseOfKey) => {
+  const ways = waysOut(needs, letters)
   return new Hono<PageEnv>()
-    .post('/unlock', async (c) => {
-      const visit = c.get('visit')
-      const session = sessionOf(c)
-      const words = wordsOf(c)
-      const wanted = wantedOf(c)
-      const a = visit.form.get('a')
-      if (a === 'cancel') return cancel(c, wanted)
-      if (a === 'window') return windows.unlockWindow(c, wanted)
-      const asserted = assertedOf(needs, visit.form)
-      const byPasskey = asserted !== null || a === 'passkey'
-      const [passphrase, check] = [visit.form.get('passphrase'), visit.form.get('passphrase2')]
-      let keyToken: string
-      try {
-        if (a === 'phone') return await askPhone(c, wanted)
-        if (byPasskey && !asserted) return await windows.passkeyWindow(c, wanted)
-        if (!asserted && passphrase === '') return windows.unlockWindow(c, wanted, words.typeFirst)
-        if (check !== '' && check !== passphrase)
-          return windows.unlockWindow(c, wanted, words.passphrasesDiffer)
-        ;({ keyToken } = asserted
-          ? await allowances.grantByPasskey(session, asserted)
-          : await allowances.grantByPassphrase(session, passphrase))
-      } catch (error) {
-        const refusal = refusalOf(error)
-        if (!refusal) throw error
-        if (refusal.code === 'key-in-use') return windows.elsewhere(c, wanted, refusal.detail.by!)
-        if (refusal.code === 'no-session') throw error
-        if (refusal.detail.retry_after_s) c.header('Retry-After', String(refusal.detail.retry_after_s))
-        const sentence = refusal.code === 'wrong-passphrase' ? words.passphraseWrong : sentenceOf(c, refusal)
-        return byPasskey
-          ? windows.passkeyWindow(c, wanted, sentence)
-          : windows.unlockWindow(c, wanted, sentence)
-      }
-      return goOn(c, wanted, keyToken)
-    })
-    .post('/stop', async (c) => {
-      const session = sessionOf(c)
-      const wanted = wantedOf(c)
-      const a = c.get('visit').form.get('a')
-      if (a === 'cancel') return cancel(c, wanted)
-      if (a === 'again') {
-        if (wanted.next) return c.redirect(unseen(asking(wanted.next), needs.clock()), 303)
-        const key = await allowances.state(session)
-        return key.state === 'elsewhere'
-          ? windows.confirm(c, wanted, key.by)
-          : windows.unlockWindow(c, wanted)
-      }
-      try {
-        // A form without it shows no holder: nobody is stopped by it.
-        await allowances.stop(session, c.get('visit').form.get('of'))
-      } catch (error) {
-        const refusal = refusalOf(error)
-        const key = await allowances.state(session)
-        if (!refusal || key.state !== 'elsewhere') throw error
-        const isAnother = refusal.code === 'key-in-use'
-        return windows.confirm(c, wanted, key.by, isAnother ? wordsOf(c).stopAnother : sentenceOf(c, refusal))
-      }
-      // Only now, the other use being stopped, the passphrase (P82).
-      return wanted.next
-        ? c.redirect(unseen(wanted.next, needs.clock()), 303)
-        : windows.unlockWindow(c, wanted)
-    })
+    .post('/unlock', (c) => unlock(c, needs, ways))
+    .post('/stop', (c) => stop(c, needs, ways))
+}
+
+const unlock = async (c: PageContext, needs: Needs, ways: WaysOut): Promise<Response> => {
+  const { allowances } = needs
+  const { form } = c.get('visit')
+  const session = sessionOf(c)
+  const wanted = wantedOf(c)
+  const a = form.get('a')
+  if (a === 'cancel') return ways.cancel(c, wanted)
+  if (a === 'window') return unlockWindow(c, needs, wanted)
+  const asserted = assertedOf(needs, form)
+  let keyToken: string
+  try {
+    if (a === 'phone') return await askPhone(c, needs, ways, wanted)
+    if (a === 'passkey' && !asserted) return await passkeyWindow(c, needs, wanted)
+    const mistyped = mistypedIn(form, wordsOf(c))
+    if (mistyped) return await unlockWindow(c, needs, wanted, mistyped)
+    ;({ keyToken } = asserted
+      ? await allowances.grantByPasskey(session, asserted)
+      : await allowances.grantByPassphrase(session, form.get('passphrase')))
+  } catch (error) {
+    const by = holderIn(error)
+    if (by) return elsewhereWindow(c, needs, wanted, by)
+    const window = asserted || a === 'passkey' ? passkeyWindow : unlockWindow
+    return window(c, needs, wanted, whyRefused(c, error, wordsOf(c).passphraseWrong))
+  }
+  return ways.goOn(c, wanted, keyToken)
+}
+
+/** What is wrong with the passphrase as it was typed, before it is tried. */
+const mistypedIn = (form: Fields, words: Words): string | null => {
+  const [passphrase, check] = [form.get('passphrase'), form.get('passphrase2')]
+  if (isUnproved(form)) return words.typeFirst
+  return check !== '' && check !== passphrase ? words.passphrasesDiffer : null
+}
+
+/** Who else holds the key, if that is why it was refused. */
+const holderIn = (error: unknown): Holder | undefined => {
+  const refusal = refusalOf(error)
+  return refusal?.code === 'key-in-use' ? refusal.detail.by : undefined
+}
+
+const stop = async (c: PageContext, needs: Needs, ways: WaysOut): Promise<Response> => {
+  const { allowances, clock } = needs
+  const { form } = c.get('visit')
+  const session = sessionOf(c)
+  const wanted = wantedOf(c)
+  if (form.get('a') === 'cancel') return ways.cancel(c, wanted)
+  if (form.get('a') === 'again') return pressedAgain(c, needs, wanted)
+  try {
+    // A form without it shows no holder: nobody is stopped by it.
+    await allowances.stop(session, form.get('of'))
+  } catch (error) {
+    const refusal = refusalOf(error)
+    const key = await allowances.state(session)
+    if (!refusal || key.state !== 'elsewhere') throw error
+    const said = refusal.code === 'key-in-use' ? wordsOf(c).stopAnother : sentenceOf(c, refusal)
+    return confirmWindow(c, needs, wanted, key.by, said)
+  }
+  // Only now, the other use being stopped, the passphrase (P82).
+  return wanted.next ? c.redirect(unseen(wanted.next, clock()), 303) : unlockWindow(c, needs, wanted)
+}
+
+/** The verb was pressed again, at the key's being in use elsewhere: asked for anew, it leads to the confirmation. */
+const pressedAgain = async (c: PageContext, needs: Needs, wanted: Wanted): Promise<Response> => {
+  if (wanted.next) return c.redirect(unseen(withParameter(wanted.next, 'again=1'), needs.clock()), 303)
+  const key = await needs.allowances.state(sessionOf(c))
+  return key.state === 'elsewhere' ? confirmWindow(c, needs, wanted, key.by) : unlockWindow(c, needs, wanted)
 }
 
 /** Locks the key of this terminal, and keeps a late approval from opening it again. */
@@ -90,6 +106,3 @@ export const lockKey = async ({ approvals, allowances }: FrameNeeds, c: PageCont
   visit.lockKey()
   visit.keyToken = null
 }
-
-/** The same address, pressed again. */
-const asking = (next: string) => `${next}${next.includes('?') ? '&' : '?'}again=1`
