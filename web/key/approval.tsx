@@ -147,7 +147,7 @@ const requests = async (
   const pending = await needs.approvals.pending(session.user)
   const others = pending.filter(({ sessionId }) => sessionId !== session.id)
   const hasPasskey = await needs.passkeys.forUnlock(session.user.id)
-  const about = { visit: c.get('visit'), words, hasPasskey }
+  const asked = { visit: c.get('visit'), words, hasPasskey }
   return show(c, needs, {
     title: words.approvals,
     current: 'more',
@@ -161,54 +161,59 @@ const requests = async (
           </p>
         )}
         {others.map((request) => (
-          <Asked {...about} request={request} code={request.id === typed?.id ? typed.code : undefined} />
+          <Asked {...asked} request={request} code={request.id === typed?.id ? typed.code : undefined} />
         ))}
       </>
     ),
   })
 }
 
-const Asked = (props: {
-  visit: Visit
-  words: Words
-  request: Request
+type About = { visit: Visit; words: Words; request: Request }
+type Ways = {
   hasPasskey: boolean
   /** As it was typed before. */
   code: string | undefined
-}) => {
-  const { visit, words, request, hasPasskey, code } = props
-  return (
-    <>
-      <p>
-        <b>{words.approvalScope[request.scope]}</b>
-        <br />
-        {words.askedBy(request.terminal, request.address, timeOf(visit.language, request.askedAt))}
-      </p>
-      <Form visit={visit} action="/a">
-        <Hidden name="id" value={request.id} />
-        <p>{words.approvalElse}</p>
-        <p>
-          {/* first, and the heavier one; but not focused: a code that is typed blindly must not press it */}
-          <Button a="deny" safe>
-            {words.notMe}
-          </Button>
-        </p>
-      </Form>
-      <Form visit={visit} action="/a">
-        <Hidden name="id" value={request.id} />
-        <p>
-          {words.approvalHow} {hasPasskey && words.approvalOrPasskey}
-        </p>
-        <Field label={words.code} name="code" value={code} complete="off" numeric />
-        <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
-        <p>
-          <Button a="approve">{words.approve}</Button>{' '}
-          {hasPasskey && <Button a="passkey">{words.usePasskey}</Button>}
-        </p>
-      </Form>
-    </>
-  )
 }
+
+const Asked = ({ visit, words, request, ...ways }: About & Ways) => (
+  <>
+    <p>
+      <b>{words.approvalScope[request.scope]}</b>
+      <br />
+      {words.askedBy(request.terminal, request.address, timeOf(visit.language, request.askedAt))}
+    </p>
+    <Deny visit={visit} words={words} request={request} />
+    <Approve visit={visit} words={words} request={request} {...ways} />
+  </>
+)
+
+const Deny = ({ visit, words, request }: About) => (
+  <Form visit={visit} action="/a">
+    <Hidden name="id" value={request.id} />
+    <p>{words.approvalElse}</p>
+    <p>
+      {/* first, and the heavier one; but not focused: a code that is typed blindly must not press it */}
+      <Button a="deny" safe>
+        {words.notMe}
+      </Button>
+    </p>
+  </Form>
+)
+
+const Approve = ({ visit, words, request, hasPasskey, code }: About & Ways) => (
+  <Form visit={visit} action="/a">
+    <Hidden name="id" value={request.id} />
+    <p>
+      {words.approvalHow} {hasPasskey && words.approvalOrPasskey}
+    </p>
+    <Field label={words.code} name="code" value={code} complete="off" numeric />
+    <Field label={words.passphrase} name="passphrase" type="password" complete="off" />
+    <p>
+      <Button a="approve">{words.approve}</Button>{' '}
+      {hasPasskey && <Button a="passkey">{words.usePasskey}</Button>}
+    </p>
+  </Form>
+)
 
 const answer = async (c: PageContext, needs: Needs): Promise<Response> => {
   const { approvals } = needs
