@@ -1,118 +1,153 @@
 /** Where the user is logged in, and every use of the key: to see what one did not do oneself, and to end it. */
 import { Hono } from 'hono'
+import type { Language, Visit } from '../../server/doors/visit.ts'
 import type { LedgerEvent } from '../../server/people/ledger.ts'
 import type { LedgerReason, ReasonOf } from '../../server/people/ledger-reasons.ts'
 import type { Session } from '../../server/people/sessions.ts'
 import { Button, Form, Hidden, Links } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
 import { moment, oneLine, shortDate } from '../text.ts'
-import { didOf, idOf, type PageEnv, sessionOf, wordsOf } from '../visit.ts'
+import { didOf, idOf, type PageContext, type PageEnv, sessionOf, wordsOf } from '../visit.ts'
 import type { LedgerSaid, Words } from '../words.ts'
 
 type Needs = FrameNeeds
 
 const rows = 20
 
-export const terminalPages = (needs: Needs) => {
-  const { sessions, allowances, ledger, clock } = needs
+export const terminalPages = (needs: Needs) =>
+  new Hono<PageEnv>()
+    .get('/t', (c) => terminals(c, needs))
+    .post('/t', (c) => endOne(c, needs))
+    .get('/log', (c) => keyLog(c, needs))
+    .post('/log', (c) => rememberLedger(c, needs))
 
-  return new Hono<PageEnv>()
-    .get('/t', async (c) => {
-      const session = sessionOf(c)
-      const visit = c.get('visit')
-      const words = wordsOf(c)
-      const did = didOf(c)
-      const now = clock()
-      const list = await sessions.list(session.user)
-      const keyed: { each: Session; holds: boolean }[] = []
-      for (const each of list) keyed.push({ each, holds: (await allowances.state(each)).state === 'open' })
-      return show(c, needs, {
-        title: words.terminals,
-        current: 'more',
-        status: did && <p>{did}</p>,
-        body: () => (
-          <ul>
-            {keyed.map(({ each, holds }) => (
-              <li>
-                <Form visit={visit} action="/t">
-                  <b>{each.terminal}</b>
-                  {words.comma}
-                  {each.address}
-                  {words.comma}
-                  {words.since} {shortDate(visit.language, each.createdAt, now)}
-                  {words.comma}
-                  {words.lastSeen} {shortDate(visit.language, each.contactAt, now)}
-                  {holds && (
-                    <b>
-                      {words.comma}
-                      {words.holdsKey}
-                    </b>
-                  )}{' '}
-                  {each.id === session.id ? (
-                    <>({words.thisOne})</>
-                  ) : (
-                    <>
-                      <Hidden name="id" value={each.id} />
-                      <Button a="end">{words.endSession}</Button>
-                    </>
-                  )}
-                </Form>
-              </li>
-            ))}
-          </ul>
-        ),
-      })
-    })
-    .post('/t', async (c) => {
-      const session = sessionOf(c)
-      const id = c.get('visit').form.get('id')
-      if (id !== session.id) await sessions.endOwn(session.user, id)
-      return c.redirect('/t?ok=ended', 303)
-    })
-    .get('/log', async (c) => {
-      const words = wordsOf(c)
-      const visit = c.get('visit')
-      const { language, ledgerMark } = visit
-      const { id: userId } = sessionOf(c).user
-      const isCut = ledgerMark !== null && !(await ledger.has(userId, ledgerMark))
-      const events = await ledger.list(userId, idOf(c.req.query('before')) || null, rows + 1)
-      const older = events.length > rows ? events[rows - 1] : undefined
-      return show(c, needs, {
-        title: words.keyLog,
-        current: 'more',
-        body: () => (
-          <>
-            <p>{words.ledgerOf}</p>
-            {isCut && (
-              <Form visit={visit} action="/log">
-                <p>
-                  {words.ledgerCutMeans} <Button>{words.ledgerForget}</Button>
-                </p>
-              </Form>
-            )}
-            <ul>
-              {events.slice(0, rows).map((entry) => (
-                <li>
-                  {moment(language, entry.at)}: <b>{didIn(words, entry)}</b>
-                  {howIn(words, entry)}
-                  {words.period}
-                  {entry.terminal} ({entry.address})
-                  {entry.messageId !== null && <> {<a href={`/m/${entry.messageId}`}>{words.mail}</a>}</>}
-                </li>
-              ))}
-            </ul>
-            <Links links={[older && <a href={`/log?before=${older.id}`}>{words.older}</a>]} />
-          </>
-        ),
-      })
-    })
-    .post('/log', async (c) => {
-      // From here on the browser remembers the ledger as it is now.
-      const mark = await ledger.markOf(sessionOf(c).user.id)
-      c.get('visit').keepLedgerMark(mark)
-      return c.redirect('/log', 303)
-    })
+// ---- where the user is logged in
+
+const terminals = async (c: PageContext, needs: Needs): Promise<Response> => {
+  const { sessions, allowances, clock } = needs
+  const { user, id } = sessionOf(c)
+  const visit = c.get('visit')
+  const words = wordsOf(c)
+  const did = didOf(c)
+  const now = clock()
+  const all: LoggedIn[] = []
+  for (const session of await sessions.list(user)) {
+    const holdsKey = (await allowances.state(session)).state === 'open'
+    all.push({ session, holdsKey, isThis: session.id === id })
+  }
+  return show(c, needs, {
+    title: words.terminals,
+    current: 'more',
+    status: did && <p>{did}</p>,
+    body: () => (
+      <ul>
+        {all.map((each) => (
+          <Terminal {...each} visit={visit} words={words} now={now} />
+        ))}
+      </ul>
+    ),
+  })
 }
+
+type LoggedIn = {
+  session: Session
+  holdsKey: boolean
+  /** It is the one that asks. */
+  isThis: boolean
+}
+
+const Terminal = (props: LoggedIn & { visit: Visit; words: Words; now: number }) => {
+  const { session, holdsKey, isThis, visit, words, now } = props
+  return (
+    <li>
+      <Form visit={visit} action="/t">
+        <b>{session.terminal}</b>
+        {words.comma}
+        {session.address}
+        {words.comma}
+        {words.since} {shortDate(visit.language, session.createdAt, now)}
+        {words.comma}
+        {words.lastSeen} {shortDate(visit.language, session.contactAt, now)}
+        {holdsKey && (
+          <b>
+            {words.comma}
+            {words.holdsKey}
+          </b>
+        )}{' '}
+        {isThis ? (
+          <>({words.thisOne})</>
+        ) : (
+          <>
+            <Hidden name="id" value={session.id} />
+            <Button a="end">{words.endSession}</Button>
+          </>
+        )}
+      </Form>
+    </li>
+  )
+}
+
+const endOne = async (c: PageContext, { sessions }: Needs): Promise<Response> => {
+  const session = sessionOf(c)
+  const id = c.get('visit').form.get('id')
+  if (id !== session.id) await sessions.endOwn(session.user, id)
+  return c.redirect('/t?ok=ended', 303)
+}
+
+// ---- what the key was used for
+
+const keyLog = async (c: PageContext, needs: Needs): Promise<Response> => {
+  const { ledger } = needs
+  const words = wordsOf(c)
+  const visit = c.get('visit')
+  const { language, ledgerMark } = visit
+  const { id: userId } = sessionOf(c).user
+  const isCut = ledgerMark !== null && !(await ledger.has(userId, ledgerMark))
+  const events = await ledger.list(userId, idOf(c.req.query('before')) || null, rows + 1)
+  const older = events.length > rows ? events[rows - 1] : undefined
+  return show(c, needs, {
+    title: words.keyLog,
+    current: 'more',
+    body: () => (
+      <>
+        <p>{words.ledgerOf}</p>
+        {isCut && <Cut visit={visit} words={words} />}
+        <ul>
+          {events.slice(0, rows).map((entry) => (
+            <Row language={language} words={words} entry={entry} />
+          ))}
+        </ul>
+        <Links links={[older && <a href={`/log?before=${older.id}`}>{words.older}</a>]} />
+      </>
+    ),
+  })
+}
+
+/** The ledger lacks what this browser has seen of it. */
+const Cut = ({ visit, words }: { visit: Visit; words: Words }) => (
+  <Form visit={visit} action="/log">
+    <p>
+      {words.ledgerCutMeans} <Button>{words.ledgerForget}</Button>
+    </p>
+  </Form>
+)
+
+const rememberLedger = async (c: PageContext, { ledger }: Needs): Promise<Response> => {
+  // From here on the browser remembers the ledger as it is now.
+  const mark = await ledger.markOf(sessionOf(c).user.id)
+  c.get('visit').keepLedgerMark(mark)
+  return c.redirect('/log', 303)
+}
+
+const Row = ({ language, words, entry }: { language: Language; words: Words; entry: LedgerEvent }) => (
+  <li>
+    {moment(language, entry.at)}: <b>{didIn(words, entry)}</b>
+    {howIn(words, entry)}
+    {words.period}
+    {entry.terminal} ({entry.address})
+    {entry.messageId !== null && <> {<a href={`/m/${entry.messageId}`}>{words.mail}</a>}</>}
+  </li>
+)
 
 /** What happened. */
 const didIn = (words: Words, { event, reason }: LedgerEvent): string =>
