@@ -7,7 +7,7 @@ import { loginPages } from './account/login.tsx'
 import { setupPages } from './account/setup.tsx'
 import { terminalPages } from './account/terminals.tsx'
 import { style } from './document.tsx'
-import { show } from './frame.tsx'
+import { type FrameNeeds, show } from './frame.tsx'
 import { approvalPages } from './key/approval.tsx'
 import { passkeyPages } from './key/passkeys.tsx'
 import { passphrasePages } from './key/passphrase.tsx'
@@ -57,29 +57,30 @@ export const pages = (needs: Needs) => {
     .route('/', correspondentPages(needs, windows))
     .route('/', terminalPages(needs))
     .route('/', queuePages(needs))
-
   /** An expected no, or an error, that a page let through: what happened and where to go on. */
-  const refused = (c: PageContext, refusal: Refusal): Promise<Response> => {
-    const words = wordsOf(c)
-    const { session } = c.get('visit')
-    return show(
-      c,
-      needs,
-      {
-        title: refusal.code === 'not-found' ? words.missingTitle : words.refusedTitle,
-        body: () => (
-          <>
-            <p>{sentenceOf(c, refusal)}</p>
-            <p>
-              <a href={session ? '/f/inbox' : '/login'}>{words.back}</a>
-            </p>
-          </>
-        ),
-      },
-      refusal.status === 401 ? 403 : refusal.status,
-    )
-  }
+  const refused = (c: PageContext, refusal: Refusal) => showRefusal(c, needs, refusal)
   return { app, interrupted: login.interrupted, letterAgain: compose.letterAgain, refused }
+}
+
+const showRefusal = (c: PageContext, needs: FrameNeeds, refusal: Refusal): Promise<Response> => {
+  const words = wordsOf(c)
+  const { session } = c.get('visit')
+  return show(
+    c,
+    needs,
+    {
+      title: refusal.code === 'not-found' ? words.missingTitle : words.refusedTitle,
+      body: () => (
+        <>
+          <p>{sentenceOf(c, refusal)}</p>
+          <p>
+            <a href={session ? '/f/inbox' : '/login'}>{words.back}</a>
+          </p>
+        </>
+      ),
+    },
+    refusal.status === 401 ? 403 : refusal.status,
+  )
 }
 
 /** S1070: no encrypted communication was established; leads to the encrypted address. */

@@ -147,6 +147,13 @@ test('A page says what it needs, and knows nothing of all that the server makes'
   assert.deepEqual(bags, [])
 })
 
+test('A page is drawn from plain data: all was asked before', () => {
+  const drawing = 'web/document.tsx'
+  const asks = imports.filter(({ from, to }) => from === drawing && /^web\/(frame|visit)\.tsx?$/.test(to))
+  assert.deepEqual(asks, [])
+  assert.doesNotMatch(readFileSync(join(root, drawing), 'utf8'), /\b(?:async|await|needs)\b|\bclock\(/)
+})
+
 test('Only the entry of the web server imports pages', () => {
   const outside = imports.filter(({ from, to }) => from.startsWith('server/') && to.startsWith('web/'))
   assert.deepEqual([...new Set(outside.map(({ from }) => from))], ['server/doors/web-server.ts'])

@@ -33,14 +33,14 @@ export const messagePages = (needs: Needs, windows: KeyWindows) =>
     .get('/m/:id{\\d+}', async (c) =>
       showMessage(c, needs, { ...(await needs.reading.read(sessionOf(c), messageIdOf(c))), as: 'came' }),
     )
-    .post('/m/:id{\\d+}', (c) => act(c, needs))
-    .get('/m/:id{\\d+}/open', (c) => open(c, needs, windows))
-    .get('/m/:id{\\d+}/a/:part', (c) => attachment(c, needs, windows))
-    .get('/m/:id{\\d+}/raw', (c) => source(c, needs))
+    .post('/m/:id{\\d+}', (c) => actOnMessage(c, needs))
+    .get('/m/:id{\\d+}/open', (c) => openMessage(c, needs, windows))
+    .get('/m/:id{\\d+}/a/:part', (c) => sendAttachment(c, needs, windows))
+    .get('/m/:id{\\d+}/raw', (c) => sendSource(c, needs))
 
 const messageIdOf = (c: PageContext): number => idOf(c.req.param('id'))
 
-const act = async (c: PageContext, { mailboxes }: Needs) => {
+const actOnMessage = async (c: PageContext, { mailboxes }: Needs) => {
   const { user } = sessionOf(c)
   const id = messageIdOf(c)
   const { folderId } = await mailboxes.message(user.id, id)
@@ -68,7 +68,7 @@ const act = async (c: PageContext, { mailboxes }: Needs) => {
 }
 
 /** Press Decrypt: the text, or the unlock window itself. */
-const open = async (c: PageContext, needs: Needs, windows: KeyWindows) => {
+const openMessage = async (c: PageContext, needs: Needs, windows: KeyWindows) => {
   const { mailboxes, reading } = needs
   const session = sessionOf(c)
   const id = messageIdOf(c)
@@ -106,7 +106,7 @@ const insteadOfOpening = async (session: Session, id: number, reading: Reading):
 /** What comes from a stranger is nothing that a browser runs. */
 const inert = { 'Content-Security-Policy': "default-src 'none';sandbox" }
 
-const attachment = async (c: PageContext, needs: Needs, windows: KeyWindows) => {
+const sendAttachment = async (c: PageContext, needs: Needs, windows: KeyWindows) => {
   const { keyToken } = c.get('visit')
   const [part, within] = [c.req.param('part') ?? '', c.req.query('in')]
   try {
@@ -123,7 +123,7 @@ const attachment = async (c: PageContext, needs: Needs, windows: KeyWindows) => 
   }
 }
 
-const source = async (c: PageContext, { mailboxes }: Needs) => {
+const sendSource = async (c: PageContext, { mailboxes }: Needs) => {
   const octets = await mailboxes.octets(sessionOf(c).user.id, messageIdOf(c))
   return c.body(new Uint8Array(octets), 200, { 'Content-Type': 'text/plain', ...inert })
 }
