@@ -1,4 +1,5 @@
 /** The server itself. */
+import { endLimitMs } from '../ground/limits.ts'
 import { complain, print } from './console.ts'
 
 export async function serve() {
@@ -6,7 +7,7 @@ export async function serve() {
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.on(signal, () => {
         resolve()
-        setTimeout(() => process.exit(0), 4500).unref() // whatever still hangs: the end takes at most 5 s
+        setTimeout(() => process.exit(0), endLimitMs).unref() // whatever still hangs
       })
   })
   const main = await import('../main.ts')

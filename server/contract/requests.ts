@@ -3,10 +3,16 @@
  * a client takes their types.
  */
 import { z } from 'zod'
-import { addressFieldLimit, attachmentLimit, letterTextLimit } from '../ground/limits.ts'
-
-/** Characters of what names something: a file, its type, a message. */
-const namedLimit = 1000
+import {
+  addressCharacters,
+  addressFieldLimit,
+  attachmentLimit,
+  holdLimitS,
+  letterTextLimit,
+  markedAtOnce,
+  nameCharacters,
+  secretCharacters,
+} from '../ground/limits.ts'
 
 /** The message of an issue that is about size. */
 export const tooLarge = 'too large'
@@ -30,17 +36,17 @@ const marks = z.strictObject({ seen: z.boolean(), flagged: z.boolean(), folder: 
 
 export const requests = {
   session: z.strictObject({
-    user: z.string().max(254),
-    password: z.string().max(1024),
+    user: z.string().max(addressCharacters),
+    password: z.string().max(secretCharacters),
     terminal: z.string().max(200).optional(),
     /** The terminal makes contact at least twice in this time, or loses the key. */
     heartbeat_s: z.number().int().min(5).max(900).optional(),
   }),
   folder: z.strictObject({ name: z.string() }),
   marks: marks.partial(),
-  manyMarks: marks.partial().extend({ ids: z.array(z.number().int().min(1)).max(1000) }),
+  manyMarks: marks.partial().extend({ ids: z.array(z.number().int().min(1)).max(markedAtOnce) }),
   decrypt: z.strictObject({ part: z.string().optional() }),
-  passphrase: z.strictObject({ passphrase: z.string().max(1024) }),
+  passphrase: z.strictObject({ passphrase: z.string().max(secretCharacters) }),
   approval: z.strictObject({ scope: z.enum(['read', 'sign']) }),
   /** `of`: the `grant` of the holder that was shown, so that no other one is stopped. */
   stop: z.strictObject({ confirm: z.literal(true).optional(), of: z.string().max(64).optional() }),
@@ -54,10 +60,10 @@ export const requests = {
     attachments: z
       .array(
         z.strictObject({
-          name: z.string().max(namedLimit, tooLarge),
+          name: z.string().max(nameCharacters, tooLarge),
           type: z
             .string()
-            .max(namedLimit, tooLarge)
+            .max(nameCharacters, tooLarge)
             .regex(/^[\w.+-]+\/[\w.+-]+$/)
             .default('application/octet-stream'),
           /** Base64; `data` is taken too. */
@@ -68,11 +74,11 @@ export const requests = {
       .max(attachmentLimit, tooLarge)
       .default([]),
     /** One of this user's messages, or a Message-ID. */
-    in_reply_to: z.union([z.number().int(), z.string().max(namedLimit)]).nullish(),
+    in_reply_to: z.union([z.number().int(), z.string().max(nameCharacters)]).nullish(),
     sign: z.boolean().default(false),
     encrypt: z.boolean().default(false),
     draft: z.boolean().default(false),
-    hold_s: z.number().int().min(0).max(3600).default(0),
+    hold_s: z.number().int().min(0).max(holdLimitS).default(0),
     /** The draft that it takes the place of. */
     replaces: z.number().int().nullish(),
   }),

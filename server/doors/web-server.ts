@@ -27,6 +27,7 @@ import {
   formParsedHereOctets,
   letterFormLimit,
   connections as limits,
+  pastedKeysLimit,
 } from '../ground/limits.ts'
 import { root } from '../ground/places.ts'
 import { Refusal, refusalOf, Unusable } from '../ground/refusal.ts'
@@ -42,7 +43,7 @@ import type { Form, Language, Visit } from './visit.ts'
 type Env = PageEnv & { Bindings: HttpBindings }
 
 /** A letter with its files; pasted keys; every other form. */
-const bodyLimits = { letter: letterFormLimit, keys: 1024 * 1024, other: formParsedHereOctets }
+const bodyLimits = { letter: letterFormLimit, keys: pastedKeysLimit, other: formParsedHereOctets }
 
 /** Paths that are for everybody; all others need a session. */
 const isPublic = (path: string) =>
@@ -89,14 +90,16 @@ export const startWebServer = async (services: Services): Promise<WebServer> => 
       new Promise((resolve) => {
         front.close(() => resolve())
         main.closeIdleConnections()
-        setTimeout(() => connections.destroy(), 1_000).unref()
+        setTimeout(() => connections.destroy(), limits.endMs).unref()
       }),
   }
 }
 
-/** How long a connection may say nothing at all. */
-const firstByteLimitMs = 10_000
-const serverOptions = { requestTimeout: limits.uploadMs, headersTimeout: 30_000, keepAliveTimeout: 15_000 }
+const serverOptions = {
+  requestTimeout: limits.uploadMs,
+  headersTimeout: limits.headersMs,
+  keepAliveTimeout: limits.keepAliveMs,
+}
 
 /** What may be large, as far as anybody may send it who is not logged in. */
 const isUpload = ({ url = '', headers }: IncomingMessage) =>
@@ -121,7 +124,7 @@ const besidePlainHttp = (tlsServer: Server, site: { origin: string }) => {
   // Neither server listens by itself, and only then does Node watch its time limits.
   for (const server of [tlsServer, plain]) server.emit('listening')
   const front = createNetServer((socket) => {
-    socket.setTimeout(firstByteLimitMs, () => socket.destroy())
+    socket.setTimeout(limits.firstByteMs, () => socket.destroy())
     socket.once('readable', () => {
       socket.setTimeout(0)
       const first = socket.read(1) as Buffer | null

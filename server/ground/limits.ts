@@ -72,10 +72,16 @@ export const connections = {
   inAll: 2_000,
   /** Of one network; a household, or the programs of one machine, have less. */
   ofClient: 200,
+  /** For the first octet, for the header of a request, and between two requests. */
+  firstByteMs: 10_000,
+  headersMs: 30_000,
+  keepAliveMs: 15_000,
   /** For the body of a request. */
   bodyMs: 30_000,
   /** The same, of what may be large, of somebody who is logged in: a letter's files over a slow line. */
   uploadMs: 15 * 60_000,
+  /** For those that are open when the server stops. */
+  endMs: 1_000,
 }
 
 /** The fewest characters of a password or passphrase that somebody chooses. */
@@ -86,8 +92,28 @@ export const formFieldLimit = 500
 export const formTextLimit = letterTextLimit + 4 * addressFieldLimit
 /** Octets of a form that are parsed on the event loop: as much as anybody may send who is not logged in. */
 export const formParsedHereOctets = 64 * 1024
-/** Octets of the form of a letter with its files. */
+/** Octets of a letter of 25 MiB with its files, as a form or in base64 as a call of the API. */
 export const letterFormLimit = 36 * 1024 * 1024
+/** Octets of keys that somebody pastes, into a form or a call. */
+export const pastedKeysLimit = 1024 * 1024
+/** Octets of the bodies of the API's calls. */
+export const callLimits = {
+  octets: {
+    letter: letterFormLimit,
+    sign: letterTextLimit,
+    correspondent: pastedKeysLimit,
+    recipients: addressFieldLimit,
+  },
+  octetsOfOthers: 16 * 1024,
+}
+/** Characters of a password or passphrase as it is given, and of what names something: a file, its type, a message. */
+export const secretCharacters = 1_024
+export const nameCharacters = 1_000
+/** Messages that one call marks, and keys of one pasted text that are shown: more nobody looks at. */
+export const markedAtOnce = 1_000
+export const keysOffered = 20
+/** For how long a letter is held before it leaves, in seconds. */
+export const holdLimitS = 60 * 60
 /** Octets of a form that are read to its end, though they are too many, so that its sender reads an answer. */
 export const drainedLimit = 1024 * 1024 * 1024
 
@@ -142,6 +168,52 @@ export const childLimits = {
   /** An idle process has 1.4 GiB reserved. */
   addressSpaceKiB: 3 * 1024 * 1024,
   heapMiB: 384,
+}
+
+/** Whatever still hangs, the server is gone so long after it was told to end. */
+export const endLimitMs = 4_500
+
+// ---- who may use a key
+
+/**
+ * Stopping another's allowance without unlocking the key after it: at most this often in this time, so that it is no
+ * weapon of somebody who has the log-in alone. A takeover that the key's owner completes does not count.
+ */
+export const stopLimits = { stops: 3, windowMs: 10 * 60_000 }
+/** How often work with a key asks whether the key was taken away by another process, in milliseconds. */
+export const allowanceWatchMs = 1_000
+/** The longest time for which an approval opens the key for reading. */
+export const approvedReadingMs = 15 * 60_000
+export const approvalLimits = {
+  lifeMs: 2 * 60_000,
+  wrongCodes: 3,
+  /** So often may one user's terminals ask in this time without being granted it: who is asked too often agrees to anything. */
+  asked: 3,
+  askedWindowMs: 10 * 60_000,
+}
+export const passkeyLimits = {
+  ofUser: 20,
+  /** WebAuthn L3, credential id. */
+  idOctets: { least: 16, most: 1023 },
+  /** Within the time that WebAuthn §15.1 recommends where the user is verified. */
+  challengeLifeMs: 5 * 60_000,
+  pendingLifeMs: 2 * 60_000,
+  /** So many refused answers one session may give in this time: each is a row of the ledger. */
+  refused: 10,
+  refusedWindowS: 15 * 60,
+  /** So many of them one user's ledger takes in this time. */
+  noted: 30,
+  notedWindowS: 60 * 60,
+  /** How often one network may ask for the options of log-ins, and how often for those of one address. */
+  asked: { network: 120, pair: 30 },
+  askedWindowS: 10 * 60,
+  /** Options for an address come so long after they were asked for: the work for each differs in less. */
+  optionsMs: 10,
+  /** A refused log-in takes at least so long: kinds of keys differ in how soon a signature is known to be none. */
+  refusedLogInMs: 25,
+  /** Of the members of what a browser posts, in base64url. */
+  memberCharacters: 8 * 1024,
+  attestationCharacters: 64 * 1024,
 }
 
 // ---- mail as it is kept, comes in and goes out

@@ -7,11 +7,13 @@
  * Each use reads the row, does its work, and compares the row again in the transaction that writes the ledger,
  * before the result is released: work that outlived its allowance is not handed out.
  */
+
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { and, eq, gt, lte, not, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { allowances, type Database, immediate, sessions, stops } from '../ground/database.ts'
+import { allowanceWatchMs, approvedReadingMs, stopLimits } from '../ground/limits.ts'
 import { type Holder, Refusal } from '../ground/refusal.ts'
 import type { Epoch } from '../ground/server-secret.ts'
 import { writeTurn } from '../ground/write-turn.ts'
@@ -48,17 +50,6 @@ type SessionRow = typeof sessions.$inferSelect
 
 /** An allowance that may come to be: what the DEK is to be sealed to, and what the seal is bound to. */
 export type Waiting = { id: string; publicHalf: Uint8Array }
-
-/**
- * Stopping another's allowance without unlocking the key after it: at most this often in this time, so that it is no
- * weapon of somebody who has the log-in alone. A takeover that the key's owner completes does not count.
- */
-const stopLimit = 3
-const stopWindowMs = 10 * 60_000
-/** How often work with a key asks whether the key was taken away by another process. */
-const watchMs = 1_000
-/** The longest time for which an approval opens the key for reading. */
-const approvedReadingMs = 15 * 60_000
 
 export class Allowances {
   readonly #db: Database
@@ -338,7 +329,7 @@ export class Allowances {
   async sweep(): Promise<void> {
     this.#db
       .delete(stops)
-      .where(lte(stops.stoppedAt, this.#clock() - stopWindowMs))
+      .where(lte(stops.stoppedAt, this.#clock() - stopLimits.windowMs))
       .run()
     const rows = this.#db
       .select({ row: allowances, session: sessions })
@@ -486,7 +477,7 @@ export class Allowances {
         this.#pool.endFor(session.user.id)
       }
     }
-    const watch = setInterval(look, watchMs).unref()
+    const watch = setInterval(look, allowanceWatchMs).unref()
     try {
       return await work()
     } catch (error) {
@@ -522,16 +513,16 @@ export class Allowances {
   }
 
   #refuseTooManyStops(userId: number) {
-    const since = this.#clock() - stopWindowMs
+    const since = this.#clock() - stopLimits.windowMs
     const recent = this.#db
       .select({ at: stops.stoppedAt })
       .from(stops)
       .where(and(eq(stops.userId, userId), gt(stops.stoppedAt, since)))
       .all()
-    if (recent.length < stopLimit) return
+    if (recent.length < stopLimits.stops) return
     const waitS = Math.max(1, Math.ceil((Math.min(...recent.map(({ at }) => at)) - since) / 1000))
     throw new Refusal('stopped-often', {
-      values: { limit: stopLimit, waitS },
+      values: { limit: stopLimits.stops, waitS },
       detail: { retry_after_s: waitS },
     })
   }

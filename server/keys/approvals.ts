@@ -7,10 +7,12 @@
  * digits on the terminal's screen are typed on the phone, so that nobody approves another terminal than the one before
  * them; they are made from the key token, and the row keeps only a MAC of them.
  */
+
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { and, asc, desc, eq, gt, lte, ne, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { approvals, type Database, immediate, sessions } from '../ground/database.ts'
+import { approvalLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Epoch, ServerSecret } from '../ground/server-secret.ts'
 import type { Ledger } from '../people/ledger.ts'
@@ -36,12 +38,6 @@ export type Request = {
 }
 
 type Row = typeof approvals.$inferSelect
-
-const lifeMs = 2 * 60_000
-const wrongCodeLimit = 3
-/** So often may one user's terminals ask in this time without being granted it: who is asked too often agrees to anything. */
-const askLimit = 3
-const askWindowMs = 10 * 60_000
 
 export class Approvals {
   readonly #db: Database
@@ -114,7 +110,7 @@ export class Approvals {
       allowanceId: waiting.id,
       publicHalf: waiting.publicHalf,
       askedAt: now,
-      endsAt: now + lifeMs,
+      endsAt: now + approvalLimits.lifeMs,
     } as const
     this.#db.transaction((tx) => {
       const counted = tx
@@ -123,13 +119,14 @@ export class Approvals {
         .where(
           and(
             eq(approvals.userId, userId),
-            gt(approvals.askedAt, now - askWindowMs),
+            gt(approvals.askedAt, now - approvalLimits.askedWindowMs),
             ne(approvals.state, 'granted'),
           ),
         )
         .orderBy(asc(approvals.askedAt))
         .all()
-      if (counted.length >= askLimit) throw tooOften(counted.at(-askLimit)!.at + askWindowMs - now)
+      if (counted.length >= approvalLimits.asked)
+        throw tooOften(counted.at(-approvalLimits.asked)!.at + approvalLimits.askedWindowMs - now)
       this.#expirePending(session.id)
       tx.insert(approvals).values(row).run()
     }, immediate)
@@ -252,7 +249,7 @@ export class Approvals {
   async sweep(): Promise<void> {
     this.#db
       .delete(approvals)
-      .where(lte(approvals.askedAt, this.#clock() - askWindowMs))
+      .where(lte(approvals.askedAt, this.#clock() - approvalLimits.askedWindowMs))
       .run()
   }
 
@@ -310,10 +307,10 @@ export class Approvals {
       if (digitsOf(code) === '') throw new Refusal('code-missing')
       if (timingSafeEqual(this.#codeMac(id, digitsOf(code)), row.codeMac)) return { row, left: null }
       const wrongCodes = row.wrongCodes + 1
-      const state = wrongCodes >= wrongCodeLimit ? 'denied' : 'pending'
+      const state = wrongCodes >= approvalLimits.wrongCodes ? 'denied' : 'pending'
       tx.update(approvals).set({ wrongCodes, state }).where(eq(approvals.id, id)).run()
       this.#note(phone, { kind: 'wrong-code' })
-      return { row, left: wrongCodeLimit - wrongCodes }
+      return { row, left: approvalLimits.wrongCodes - wrongCodes }
     }, immediate)
     if (looked.left === null) return looked.row
     if (looked.left === 0) throw new Refusal('code-wrong-at-last')
@@ -362,7 +359,7 @@ const aboutOf = ({ id, sessionId, scope, endsAt }: Row, code: string) => [
 const tooOften = (waitMs: number) => {
   const waitS = Math.max(1, Math.ceil(waitMs / 1000))
   return new Refusal('approval-asked-often', {
-    values: { limit: askLimit, waitS },
+    values: { limit: approvalLimits.asked, waitS },
     detail: { retry_after_s: waitS },
   })
 }

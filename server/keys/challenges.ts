@@ -3,14 +3,16 @@
  * for an approval the request, its scope, expiry and code). Nothing is stored for one that is given out, so that asking
  * for many fills nothing; the answer writes the row that makes it count once.
  */
+
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { lte } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { type Database, spentChallenges } from '../ground/database.ts'
+import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 import type { Session } from '../people/sessions.ts'
-import { type Assertion, type Attestation, challengeLifeMs, challengeOf } from './webauthn.ts'
+import { type Assertion, type Attestation, challengeOf } from './webauthn.ts'
 
 /** What a challenge is for. */
 export type Purpose = 'register' | 'check' | 'unlock' | 'login' | 'login+unlock' | 'approve' | 'proof'
@@ -50,7 +52,7 @@ export class Challenges {
   issue(bound: Bound): Challenge {
     const head = Buffer.alloc(headLength)
     randomBytes(nonceLength).copy(head)
-    head.writeUIntBE(this.#clock() + challengeLifeMs, nonceLength, expiryLength)
+    head.writeUIntBE(this.#clock() + passkeyLimits.challengeLifeMs, nonceLength, expiryLength)
     return this.#given(Buffer.concat([head, this.#mac(head, bound)]))
   }
 
@@ -80,7 +82,7 @@ export class Challenges {
   /** The row makes it count once, in all processes; it stays for as long as any challenge could be answered. */
   spend(challenge: Uint8Array) {
     const hash = createHash('sha256').update(challenge).digest()
-    const row = { hash, expiresAt: this.#clock() + challengeLifeMs }
+    const row = { hash, expiresAt: this.#clock() + passkeyLimits.challengeLifeMs }
     if (!this.#db.insert(spentChallenges).values(row).onConflictDoNothing().run().changes)
       throw new Refusal('passkey-sent-twice', { detail: { reason: 'sent-twice' } })
   }

@@ -2,10 +2,12 @@
  * The credential records of WebAuthn (Level 3, §4): which passkeys a user has, what each of them last told of itself,
  * whose an assertion is, and which open the key. The kind of slot that a passkey has is read from the database.
  */
+
 import { and, asc, count, eq, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { type Database, passkeys, users } from '../ground/database.ts'
+import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 import type { User } from '../people/users.ts'
@@ -28,8 +30,6 @@ export type Passkey = {
 }
 
 export type Credential = typeof passkeys.$inferSelect
-
-export const passkeysPerUser = 20
 
 export class Credentials {
   readonly #db: Database
@@ -90,7 +90,7 @@ export class Credentials {
   add(credential: Credential) {
     const own = eq(passkeys.userId, credential.userId)
     const has = this.#db.select({ has: count() }).from(passkeys).where(own).get()?.has ?? 0
-    if (has >= passkeysPerUser) throw tooManyPasskeys()
+    if (has >= passkeyLimits.ofUser) throw tooManyPasskeys()
     if (!this.#db.insert(passkeys).values(credential).onConflictDoNothing().run().changes)
       throw new Refusal('passkey-exists')
   }
@@ -186,7 +186,7 @@ export const label = (name: string) =>
     .trim()
     .slice(0, 60) || 'Passkey'
 
-export const tooManyPasskeys = () => new Refusal('passkeys-many', { values: { limit: passkeysPerUser } })
+export const tooManyPasskeys = () => new Refusal('passkeys-many', { values: { limit: passkeyLimits.ofUser } })
 
 const ownedBy = (userId: number, id: string) => and(eq(passkeys.id, id), eq(passkeys.userId, userId))
 

@@ -2,18 +2,20 @@
  * Log-ins by passkey. Before the log-in nothing tells who exists: options for an address are made by the same work, in
  * the same shape, whether it has passkeys or not (decoys.ts), and so is the refusal of an answer.
  */
+
 import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { and, asc, eq } from 'drizzle-orm'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { type Database, keySlots, passkeys, users } from '../ground/database.ts'
+import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Opens, PrfParams } from '../locked/vault/slots.ts'
 import { type Guesses, network } from '../people/guesses.ts'
 import type { LogIn } from '../people/sessions.ts'
 import type { User } from '../people/users.ts'
 import { before, type Challenges } from './challenges.ts'
-import { type Credential, type Credentials, passkeysPerUser } from './credentials.ts'
+import type { Credential, Credentials } from './credentials.ts'
 import type { Decoys } from './decoys.ts'
 import { type Asserted, opensWith } from './prf.ts'
 import type { RefusedAnswers } from './refused-answers.ts'
@@ -27,14 +29,6 @@ import {
   type Wanted,
 } from './webauthn.ts'
 
-/** How often one network may ask for the options of log-ins, and how often for those of one address. */
-const askedLimits = { network: 120, pair: 30 }
-const askedWindowS = 10 * 60
-/** Options for an address come so long after they were asked for: the work for each differs in less. */
-const optionsMs = 10
-/** A refused log-in takes at least so long: kinds of keys differ in how soon a signature is known to be none. */
-const refusedLogInMs = 25
-
 export class PasskeyLogIns {
   readonly #db: Database
   readonly #site: RelyingParty
@@ -45,8 +39,11 @@ export class PasskeyLogIns {
   readonly #guesses: Guesses
   /** In memory, each process its own: whoever asks without being known writes nothing. */
   readonly #asked = {
-    network: new RateLimiterMemory({ points: askedLimits.network, duration: askedWindowS }),
-    pair: new RateLimiterMemory({ points: askedLimits.pair, duration: askedWindowS }),
+    network: new RateLimiterMemory({
+      points: passkeyLimits.asked.network,
+      duration: passkeyLimits.askedWindowS,
+    }),
+    pair: new RateLimiterMemory({ points: passkeyLimits.asked.pair, duration: passkeyLimits.askedWindowS }),
   }
 
   constructor(options: {
@@ -80,7 +77,7 @@ export class PasskeyLogIns {
     const user = purpose === 'login' ? null : addressIn(who.user ?? '')
     await this.#admit(network(who.address ?? ''), user)
     // The end is settled before the work begins, so that it tells nothing of how long that took.
-    const held = user !== null && pause(optionsMs)
+    const held = user !== null && pause(passkeyLimits.optionsMs)
     const challenge = this.#challenges.issue(bound)
     const options = await requestOptions(this.#site, challenge, user === null ? null : this.#ownOrAlike(user))
     await held
@@ -99,7 +96,7 @@ export class PasskeyLogIns {
     asserted: Asserted,
     pre: { preSession: string; address: string; user?: string },
   ): Promise<LogIn & { opens: Opens | null }> {
-    const refusalAt = performance.now() + refusedLogInMs
+    const refusalAt = performance.now() + passkeyLimits.refusedLogInMs
     try {
       return await this.#loggedIn(asserted, pre)
     } catch (cause) {
@@ -175,7 +172,7 @@ export class PasskeyLogIns {
       .innerJoin(users, eq(users.id, passkeys.userId))
       .where(eq(users.address, address))
       .orderBy(asc(passkeys.createdAt), asc(passkeys.id))
-      .limit(passkeysPerUser)
+      .limit(passkeyLimits.ofUser)
       .all()
     const slots = this.#db
       .select({ params: keySlots.params })

@@ -2,18 +2,13 @@
  * Answers of passkeys that were refused: of a session a few are looked at, then none for a while, and of one user as many
  * stand on the ledger as its owner can read. Whoever has the password has sessions without end.
  */
+
 import { RateLimiterSQLite } from 'rate-limiter-flexible'
 import type { Database } from '../ground/database.ts'
+import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Ledger } from '../people/ledger.ts'
 import type { Session } from '../people/sessions.ts'
-
-/** So many refused answers one session may give in this time: each is a row of the ledger. */
-const refusedLimit = 10
-const refusedWindowS = 15 * 60
-/** So many of them one user's ledger takes in this time. */
-const notedLimit = 30
-const notedWindowS = 60 * 60
 
 export class RefusedAnswers {
   readonly #ledger: Ledger
@@ -34,8 +29,8 @@ export class RefusedAnswers {
         points,
         duration,
       })
-    this.#refused = limiter('refused passkey', refusedLimit, refusedWindowS)
-    this.#noted = limiter('noted passkey', notedLimit, notedWindowS)
+    this.#refused = limiter('refused passkey', passkeyLimits.refused, passkeyLimits.refusedWindowS)
+    this.#noted = limiter('noted passkey', passkeyLimits.noted, passkeyLimits.notedWindowS)
   }
 
   /**
@@ -50,7 +45,7 @@ export class RefusedAnswers {
     note?: (refusal: Refusal) => Promise<void>,
   ): Promise<T> {
     const before = await this.#refused.get(session.id)
-    if (before && before.consumedPoints >= refusedLimit) throw tooManyRefused(before.msBeforeNext)
+    if (before && before.consumedPoints >= passkeyLimits.refused) throw tooManyRefused(before.msBeforeNext)
     try {
       return await work()
     } catch (error) {
@@ -58,7 +53,8 @@ export class RefusedAnswers {
       // What is sent twice is no try: a page that sends again must not keep its own passkey out.
       const isTry = error.detail.reason !== 'sent-twice'
       // Asked again, as many may have been looked at together.
-      if (isTry && !(await this.mayRefuse(session.id))) throw tooManyRefused(refusedWindowS * 1000)
+      if (isTry && !(await this.mayRefuse(session.id)))
+        throw tooManyRefused(passkeyLimits.refusedWindowS * 1000)
       await note?.(error)
       throw error
     }
@@ -66,12 +62,12 @@ export class RefusedAnswers {
 
   /** Counts a refusal. @param key a session's id, or what stands for a user before the log-in */
   async mayRefuse(key: string): Promise<boolean> {
-    return (await this.#refused.penalty(key, 1)).consumedPoints <= refusedLimit
+    return (await this.#refused.penalty(key, 1)).consumedPoints <= passkeyLimits.refused
   }
 
   /** On the ledger, unless its owner has read the like often enough of late. */
   async note({ user, terminal, address }: Pick<Session, 'user' | 'terminal' | 'address'>, refusal: Refusal) {
-    if ((await this.#noted.penalty(user.id, 1)).consumedPoints > notedLimit) return
+    if ((await this.#noted.penalty(user.id, 1)).consumedPoints > passkeyLimits.noted) return
     // A copy is told apart from what a person does wrong.
     const { reason: why } = refusal.detail
     const kind = why === 'passkey-counter' || why === 'passkey-backup' ? why : 'wrong-passkey'

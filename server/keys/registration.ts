@@ -2,6 +2,7 @@
  * How a passkey is registered: create() makes it, and a get() tries it out, so that a slot is made only for one whose
  * PRF gives the same octets again. In between it waits two minutes in a row of its session.
  */
+
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { generateRegistrationOptions } from '@simplewebauthn/server'
 import { and, eq, lte } from 'drizzle-orm'
@@ -9,6 +10,7 @@ import { z } from 'zod'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { type Database, immediate, pendingPasskeys } from '../ground/database.ts'
+import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Session } from '../people/sessions.ts'
 import type { Assertions, Proof } from './assertions.ts'
@@ -17,7 +19,6 @@ import {
   type Credentials,
   label,
   type Passkey,
-  passkeysPerUser,
   refuseCopy,
   tooManyPasskeys,
   toPasskey,
@@ -27,7 +28,6 @@ import { type Asserted, decoded, octets32, prfResultsOf, refuseSpentNext } from 
 import type { RefusedAnswers } from './refused-answers.ts'
 import {
   algorithms,
-  challengeLifeMs,
   descriptorOf,
   parseAssertion,
   parseAttestation,
@@ -41,8 +41,6 @@ import {
 } from './webauthn.ts'
 
 type Pending = typeof pendingPasskeys.$inferSelect
-
-const pendingLifeMs = 2 * 60_000
 
 const attestedShape = z.object({ response: z.unknown(), prfHash: octets32.nullish() })
 
@@ -83,7 +81,7 @@ export class Registration {
   async options(session: Session): Promise<{ options: string }> {
     if (!(await this.#keyrings.present(session.user.id))) throw new Refusal('nothing-to-open')
     const known = this.#credentials.ofUser(session.user.id)
-    if (known.length >= passkeysPerUser) throw tooManyPasskeys()
+    if (known.length >= passkeyLimits.ofUser) throw tooManyPasskeys()
     const { name, address } = session.user
     const challenge = this.#challenges.issue(within(session, 'register'))
     const options = await generateRegistrationOptions({
@@ -93,7 +91,7 @@ export class Registration {
       userID: this.#credentials.userHandle(session.user.id),
       userDisplayName: name || address,
       challenge: challenge.octets,
-      timeout: challengeLifeMs,
+      timeout: passkeyLimits.challengeLifeMs,
       attestationType: 'none',
       excludeCredentials: known.map(descriptorOf),
       authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
@@ -118,9 +116,10 @@ export class Registration {
       return { attested: await verifiedAttestation(made, { ...this.#site, challenge }), salt: nextSalt }
     })
     const { id } = attested
-    // Shorter ones are no random names (WebAuthn L3, credential id: at least 16 octets, at most 1023).
+    // Shorter ones are no random names.
     const idLength = Buffer.from(id, 'base64url').length
-    if (idLength < 16 || idLength > 1023) throw new Refusal('passkey-misnamed')
+    if (idLength < passkeyLimits.idOctets.least || idLength > passkeyLimits.idOctets.most)
+      throw new Refusal('passkey-misnamed')
     // Only of the user's own: what others have is not to be learnt by registering under its name.
     if (this.#credentials.find(session.user.id, id)) throw new Refusal('passkey-exists')
     const row = {
@@ -129,7 +128,7 @@ export class Registration {
       sessionId: session.id,
       salt,
       firstHash: prfHash ? Buffer.from(prfHash, 'base64url') : null,
-      expiresAt: this.#clock() + pendingLifeMs,
+      expiresAt: this.#clock() + passkeyLimits.pendingLifeMs,
     }
     this.#db
       .insert(pendingPasskeys)
@@ -215,7 +214,7 @@ export class Registration {
     const before = pending.firstHash
     if (before && timingSafeEqual(before, hash)) return 'prf'
     const waits = and(eq(pendingPasskeys.sessionId, pending.sessionId), eq(pendingPasskeys.id, pending.id))
-    const expiresAt = this.#clock() + pendingLifeMs
+    const expiresAt = this.#clock() + passkeyLimits.pendingLifeMs
     this.#db.update(pendingPasskeys).set({ firstHash: hash, expiresAt }).where(waits).run()
     throw new Refusal(before ? 'passkey-computes-anew' : 'passkey-computes-after-all')
   }

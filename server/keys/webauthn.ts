@@ -7,6 +7,7 @@
  * pass where there is no topOrigin), user verification always, three algorithms only, and no attestation by
  * certificates (the library would ask the hosts that they name for what was revoked).
  */
+
 import {
   type AuthenticationResponseJSON,
   type AuthenticatorTransport,
@@ -18,6 +19,7 @@ import {
 } from '@simplewebauthn/server'
 import { decodeAttestationObject, isoBase64URL } from '@simplewebauthn/server/helpers'
 import { z } from 'zod'
+import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 
 /**
@@ -33,9 +35,6 @@ export type Descriptor = { id: string; transports: AuthenticatorTransport[] }
 /** A passkey that is asked for; `salt` is what its PRF evaluates first. */
 export type Wanted = Descriptor & { salt: string | null }
 
-/** Within the time that WebAuthn §15.1 recommends where the user is verified. */
-export const challengeLifeMs = 5 * 60_000
-
 export type Attested = {
   /** The credential id, base64url. */
   id: string
@@ -49,7 +48,7 @@ export type Attested = {
 
 export type AssertedState = { counter: number; backupEligible: boolean; backedUp: boolean }
 
-const base64url = z.base64url().max(8192)
+const base64url = z.base64url().max(passkeyLimits.memberCharacters)
 const transports = z.array(z.string().regex(/^[a-z-]{1,20}$/)).max(8)
 
 /** Of what a browser posts, what is looked at; PRF results and all other extension outputs are dropped here. */
@@ -71,7 +70,7 @@ const attestationShape = z.object({
   type: z.literal('public-key'),
   response: z.object({
     clientDataJSON: base64url,
-    attestationObject: z.base64url().max(65_536),
+    attestationObject: z.base64url().max(passkeyLimits.attestationCharacters),
     transports: transports.optional().catch(undefined),
   }),
 })
@@ -105,7 +104,7 @@ export const requestOptions = async (
   const options = await generateAuthenticationOptions({
     rpID: rpIdOf(site),
     challenge: challenge.octets,
-    timeout: challengeLifeMs,
+    timeout: passkeyLimits.challengeLifeMs,
     userVerification: 'required',
     ...(list ? { allowCredentials: list.map(({ id, transports }) => ({ id, transports })) } : {}),
   })

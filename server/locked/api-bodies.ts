@@ -3,17 +3,18 @@
  * (server/contract/requests.ts). Large ones are parsed in a child process, so nothing here asks a service.
  */
 import { type Body, type Call, requests, tooLarge } from '../contract/requests.ts'
-import { attachmentLimit, jsonDepthLimit, jsonValueLimit, recipientLimit } from '../ground/limits.ts'
+import {
+  attachmentLimit,
+  callLimits,
+  jsonDepthLimit,
+  jsonValueLimit,
+  recipientLimit,
+} from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 
-/** In octets: a letter of 25 MiB with its files in base64; a text to be signed; keys; many addresses; every other call. */
-const octetLimits: { [C in Call]?: number } = {
-  letter: 36 * 1024 * 1024,
-  sign: 2 * 1024 * 1024,
-  correspondent: 1024 * 1024,
-  recipients: 256 * 1024,
-}
-export const octetLimitOf = (call: Call): number => octetLimits[call] ?? 16 * 1024
+/** Octets that the body of a call may have. */
+export const octetLimitOf = (call: Call): number =>
+  (callLimits.octets as { [C in Call]?: number })[call] ?? callLimits.octetsOfOthers
 
 /**
  * Parses a JSON body; an absent one counts as empty.

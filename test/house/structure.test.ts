@@ -5,6 +5,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, normalize, relative } from 'node:path'
 import { test } from 'node:test'
+import { parse } from '@babel/parser'
 import { root } from '../support/places.ts'
 
 type Import = { from: string; to: string; typeOnly: boolean; names: string }
@@ -246,6 +247,65 @@ test('The migrations are those of the tables: the next one would be empty', () =
     rmSync(out, { recursive: true, force: true })
   }
 })
+
+/** Where a number is none: units, settings, years, zones of time, digits of a code; and what clients load without the rest. */
+const numbersThatAreNone: [file: string, line: RegExp][] = [
+  ['server/ground/config.ts', /^const unit|is not a port number|port\.default|argon2:/],
+  ['server/ground/reasons.ts', /octets (<|\/) 1024/],
+  ['server/locked/reader/key-files.ts', /keyFileLimit \/ 1024 \/ 1024/],
+  ['server/doors/web-server.ts', /^const yearS/],
+  ['server/contract/answering.ts', /^const quoteLimit/],
+  ['server/keys/decoys.ts', /^const (hour|day)Ms|getTimezoneOffset/],
+  ['server/keys/approvals.ts', /padStart\(6/],
+  ['server/locked/reader/headers.ts', /year|offset \* 60_000/],
+]
+
+test('A limit is written once, in limits.ts: no other file of the server has a large number or one that bounds', () => {
+  const isNumber = (node: Node | undefined): boolean =>
+    node?.type === 'NumericLiteral' ||
+    (node?.type === 'BinaryExpression' && isNumber(node.left) && isNumber(node.right))
+  const strays = serverFiles
+    .filter((file) => file !== 'server/ground/limits.ts')
+    .flatMap((file) => {
+      const source = readFileSync(join(root, file), 'utf8')
+      const lines = new Set<number>()
+      const look = (node: Node, around: Node | null): void => {
+        // Seconds and milliseconds become one another by a thousand.
+        const isUnit = node.value === 1000 && around?.type === 'BinaryExpression' && !isNumber(around)
+        if (
+          node.type === 'NumericLiteral' &&
+          (node.value as number) >= 1000 &&
+          !isUnit &&
+          !node.extra!.raw.startsWith('0x')
+        )
+          lines.add(node.loc.start.line)
+        const name = node.id?.name ?? node.key?.name ?? ''
+        if (/(Limit|Ms|AtOnce|WindowS)$/.test(name) && isNumber(node.init ?? (node.value as Node)))
+          lines.add(node.loc.start.line)
+        for (const inner of Object.values(node).flat())
+          if (typeof (inner as Node | null)?.type === 'string') look(inner as Node, node)
+      }
+      look(parse(source, { sourceType: 'module', plugins: ['typescript'] }).program as unknown as Node, null)
+      return [...lines].map((line) => ({ file, line: source.split('\n')[line - 1]!.trim() }))
+    })
+    .filter(
+      ({ file, line }) => !numbersThatAreNone.some(([where, what]) => where === file && what.test(line)),
+    )
+  assert.deepEqual(strays, [])
+})
+
+/** As much of a syntax tree as is looked at. */
+type Node = {
+  type: string
+  loc: { start: { line: number } }
+  value?: unknown
+  extra?: { raw: string }
+  id?: { name?: string }
+  key?: { name?: string }
+  init?: Node
+  left?: Node
+  right?: Node
+}
 
 /** What comments and the names of tests say: there an S2000 is an id, and not a part of somebody's data. */
 const cited = (source: string): string =>

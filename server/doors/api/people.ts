@@ -1,4 +1,5 @@
 /** Other people's keys: looked at before one is accepted, and those that were. */
+
 import { Hono } from 'hono'
 import type {
   Accepted,
@@ -6,6 +7,7 @@ import type {
   Offered,
   OfferedKey,
 } from '../../contract/answers.ts'
+import { keysOffered } from '../../ground/limits.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import type { Correspondents } from '../../mail/correspondents.ts'
 import { type Border, type LoggedIn, time } from './call.ts'
@@ -19,9 +21,6 @@ export const peopleCalls = (needs: PeopleNeeds, border: Border) => {
     .post('/correspondents', to(lookOrAccept))
     .delete('/correspondents/:fingerprint', to(forget))
 }
-
-/** Of the keys in one text, those that anybody would look at. */
-const offeredLimit = 20
 
 const listCorrespondents = async ({ correspondents }: PeopleNeeds, { c, userId }: LoggedIn) => {
   const list = await correspondents.list(userId)
@@ -40,7 +39,7 @@ const listCorrespondents = async ({ correspondents }: PeopleNeeds, { c, userId }
 const lookOrAccept = async ({ correspondents }: PeopleNeeds, { c, session, userId, body }: LoggedIn) => {
   const { armored, accept } = await body('correspondent')
   const looked = await correspondents.look(session.user, octetsOf(armored))
-  const keys = looked.keys.slice(0, offeredLimit)
+  const keys = looked.keys.slice(0, keysOffered)
   if (accept === undefined) {
     const offered: OfferedKey[] = []
     for (const key of keys)
