@@ -455,28 +455,29 @@ const letterIn = (message: string): Letter => {
   const encoding = fields.get('content-transfer-encoding')?.[0] ?? '8bit'
   if (!/^text\/plain\s*(;|$)/i.test(type) || !/^(7bit|8bit|binary)$/i.test(encoding))
     throw new Failed('Only plain text is sent from standard input; attachments come with --attach FILE.')
-  const addresses = (name: string) => (fields.get(name) ?? []).map((value) => wordsIn(value, true)).join(', ')
+  const addresses = (name: string) =>
+    (fields.get(name) ?? []).map((value) => wordsIn(value, { quoted: true })).join(', ')
   const inReplyTo = /<[^<>\s]+>/.exec(fields.get('in-reply-to')?.[0] ?? '')?.[0] ?? null
   return {
     ...blank,
     to: addresses('to'),
     cc: addresses('cc'),
     bcc: addresses('bcc'),
-    subject: wordsIn(fields.get('subject')?.[0] ?? '', false),
+    subject: wordsIn(fields.get('subject')?.[0] ?? ''),
     text,
     inReplyTo,
   }
 }
 
 /** Encoded words (RFC 2047) as text; in an address list quoted, so that a comma within a name stays within it. */
-const wordsIn = (value: string, isQuoted: boolean): string =>
+const wordsIn = (value: string, { quoted = false } = {}): string =>
   value.replace(/\?=\s+(?==\?)/g, '?=').replace(/(?:=\?[\w.-]+(?:\*[\w-]+)?\?[bq]\?[^?\s]*\?=)+/gi, (run) => {
     try {
       const words = [...run.matchAll(/=\?([\w.-]+)(?:\*[\w-]+)?\?([bq])\?([^?\s]*)\?=/gi)]
       const text = words
         .map(([, charset, encoding, content]) => decoded(charset!, encoding!, content!))
         .join('')
-      return isQuoted ? `"${harmless(text).replace(/["\\]/g, '\\$&')}"` : harmless(text)
+      return quoted ? `"${harmless(text).replace(/["\\]/g, '\\$&')}"` : harmless(text)
     } catch {
       return run // a charset that nobody knows
     }

@@ -108,6 +108,29 @@ test('The full client and the line mode know nothing of each other', () => {
   assert.deepEqual(across, [])
 })
 
+/** A sentence for people compared with another one, or searched for words. That there is none may be asked. */
+const byWording =
+  /(?:\.message|\b(?:problem|sentence))\b\s*(?:[!=]==(?!\s*(?:''|null\b|undefined\b))|\.(?:includes|startsWith|endsWith|match|search|indexOf)\()|\.test\([^()]*\b(?:message|problem|sentence)\)/
+
+test('Nothing in the terminal client is decided by the wording of a sentence', () => {
+  for (const wrong of [
+    'if (top.problem === notKept) leave()',
+    'problem.includes(word)',
+    '/wrong/.test(error.message)',
+  ])
+    assert.match(wrong, byWording)
+  const deciding = readdirSync(join(root, 'tui'), { recursive: true })
+    .map((file) => join('tui', String(file)))
+    .filter((file) => /\.tsx?$/.test(file))
+    .flatMap((file) =>
+      readFileSync(join(root, file), 'utf8')
+        .split('\n')
+        .filter((line) => byWording.test(line))
+        .map((line) => `${file}: ${line.trim()}`),
+    )
+  assert.deepEqual(deciding, [])
+})
+
 test('Pages and terminal client import the server by type only, but for the contract, and what is refused and why', () => {
   const words = ['server/ground/reasons.ts', 'server/ground/refusal.ts']
   assert.deepEqual(

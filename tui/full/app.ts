@@ -32,6 +32,7 @@ import {
   type Action,
   type AnyScreen,
   isWindow,
+  type KeyUse,
   keyLeftMs,
   reduce,
   type Screen,
@@ -272,6 +273,7 @@ export class App implements Stage {
       busy: false,
       again,
       problem: '',
+      isWarned: false,
     }).then((loggedIn) => {
       this.#loggingIn = null
       if (loggedIn === null) throw new GivenUp()
@@ -485,10 +487,9 @@ export class App implements Stage {
   /**
    * Work that uses the key: where it is closed, the windows that open it come first (S1240, S2000), then the work.
    *
-   * @param verb what wants the key: Decrypt, Sign, Send
    * @returns null if it was refused or the windows were left
    */
-  async withKey<T>(use: { verb: string; about: string }, work: () => Promise<T>): Promise<T | null> {
+  async withKey<T>(use: KeyUse, work: () => Promise<T>): Promise<T | null> {
     const from = this.top
     return this.ask(async () => {
       for (;;)
@@ -515,7 +516,7 @@ export class App implements Stage {
   }
 
   /** S2000-S2100: the error, the same again, the confirmation; then the other use is stopped. */
-  async #takeOver(verb: string, holder: Problem['by']): Promise<void> {
+  async #takeOver(verb: KeyUse['verb'], holder: Problem['by']): Promise<void> {
     const by = holder ?? { terminal: 'Another terminal', since: '', last_used: '' }
     if (!(await this.#window<boolean>({ name: 'inUse', verb, by, step: 'error', problem: '', busy: false })))
       throw new GivenUp()
@@ -523,7 +524,7 @@ export class App implements Stage {
   }
 
   /** The unlock window. @returns whether the key is open now */
-  async openKey(use: { verb: string; about: string }, methods?: string[]): Promise<boolean> {
+  async openKey(use: KeyUse, methods?: string[]): Promise<boolean> {
     const opened = await this.#window<boolean>({
       name: 'unlock',
       ...use,
@@ -740,8 +741,8 @@ export class App implements Stage {
     if (unkept.length === 0 || top?.name === 'untrusted') return void this.end()
     if (top?.name === 'login') {
       // Without a session no letter can be kept.
-      if (top.problem === notKept) return void this.end()
-      this.change(top, { problem: notKept })
+      if (top.isWarned) return void this.end()
+      this.change(top, { problem: notKept, isWarned: true })
       return
     }
     if (top && isWindow(top)) {

@@ -10,7 +10,7 @@ import { cells, cut, harmless, pad, wrapped } from '../text/text.ts'
 import type { App } from './app.ts'
 import { fieldView } from './field.ts'
 import { keyName } from './keymap.ts'
-import { type Line, questionRows, type Segment } from './screen.ts'
+import { type Hint, type Line, questionRows, type Segment } from './screen.ts'
 import { keyLeftMs, type State } from './state.ts'
 import type { Press, Size } from './terminal.ts'
 
@@ -120,16 +120,6 @@ const titleLine = (title: string, place: string, { user }: State, columns: numbe
 
 /** The key's state stands here always, and nothing that a sender wrote. */
 const statusLine = (state: State, columns: number): string => {
-  const left = keyLeftMs(state)
-  const seconds = Math.ceil((left ?? 0) / 1000)
-  const held = state.session?.in_use
-  const key = state.isOffline
-    ? 'No connection: key state unknown'
-    : left !== null
-      ? `Key open for ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}${state.key?.scope === 'read' ? ', reading only' : ''}`
-      : held
-        ? `Key in use at ${harmless(held.terminal)}`
-        : 'Key locked'
   const inbox = state.folders.find(({ kind }) => kind === 'inbox')
   const top = state.screens.at(-1)
   const isThere = top?.name === 'list' && top.folder === inbox?.name // its title says it
@@ -138,10 +128,25 @@ const statusLine = (state: State, columns: number): string => {
   const room = columns - 3
   return written([
     {
-      text: `-- ${pad(cut(key, room), Math.max(0, room - cells(waits)))}${waits}`.slice(0, columns * 2),
-      dim: left === null,
+      text: `-- ${pad(cut(keyInWords(state), room), Math.max(0, room - cells(waits)))}${waits}`.slice(
+        0,
+        columns * 2,
+      ),
+      dim: keyLeftMs(state) === null,
     },
   ])
+}
+
+const keyInWords = (state: State): string => {
+  if (state.isOffline) return 'No connection: key state unknown'
+  const left = keyLeftMs(state)
+  if (left !== null) {
+    const seconds = Math.ceil(left / 1000)
+    const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+    return `Key open for ${time}${state.key?.scope === 'read' ? ', reading only' : ''}`
+  }
+  const held = state.session?.in_use
+  return held ? `Key in use at ${harmless(held.terminal)}` : 'Key locked'
 }
 
 const bottomLines = (
@@ -190,14 +195,14 @@ const hintsOf = (app: App, state: State, columns: number): string => {
   if (!top) return ''
   const { context, hints: named } = app.kindOf(top)
   const hints = typeof named === 'function' ? named(top, state) : named
-  const said = (command: string) => {
-    if (command.includes(' ')) return command
-    const binding = app.keymap[context][command] ?? app.keymap.global[command]
-    return binding?.keys[0] ? `${keyName(binding.keys[0])} ${shortly[command] ?? binding.does}` : ''
+  const said = (hint: Hint) => {
+    if (typeof hint !== 'string') return hint.says
+    const binding = app.keymap[context][hint] ?? app.keymap.global[hint]
+    return binding?.keys[0] ? `${keyName(binding.keys[0])} ${shortly[hint] ?? binding.does}` : ''
   }
   const last = hints.includes('help') ? said('help') : ''
   let line = ''
-  for (const hint of hints.filter((command) => command !== 'help').map(said))
+  for (const hint of hints.filter((each) => each !== 'help').map(said))
     if (hint && cells(line) + cells(hint) + cells(last) + 4 <= columns) line += `${hint}  `
   return cut(line + last, columns)
 }
@@ -249,12 +254,18 @@ const named = [
 
 const graphemes = new Intl.Segmenter()
 
+/** Escape is what Alt is sent as, and Shift tells only Tab's two ways apart. */
+const modifierOf = (key: InkKey, special: string): string => {
+  if (key.ctrl) return 'ctrl-'
+  if (key.meta && special !== 'esc') return 'alt-'
+  return key.shift && special === 'tab' ? 'shift-' : ''
+}
+
 /** What was pressed; keys that came fast arrive as one text and are told apart again. */
 const pressesOf = (input: string, key: InkKey): Press[] => {
   const special = named.find(([name]) => key[name])?.[1]
   if (special && !(special === 'esc' && input)) {
-    const name = `${key.ctrl ? 'ctrl-' : key.meta && special !== 'esc' ? 'alt-' : key.shift && special === 'tab' ? 'shift-' : ''}${special}`
-    return [{ name, text: null }]
+    return [{ name: `${modifierOf(key, special)}${special}`, text: null }]
   }
   if (key.ctrl) return input ? [{ name: `ctrl-${input}`, text: null }] : []
   if (key.meta) return input ? [{ name: `alt-${input}`, text: null }] : []

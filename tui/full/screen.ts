@@ -25,6 +25,9 @@ export type Picture = {
   cursor: { x: number; y: number } | null
 }
 
+/** A command, or words that are said as they are. */
+export type Hint = string | { says: string }
+
 export type ScreenKind<S extends Screen> = {
   /** Whose bindings of the keymap hold here. */
   context: Context
@@ -43,8 +46,8 @@ export type ScreenKind<S extends Screen> = {
   paste?(app: Stage, screen: S, text: string): void
   /** What `:` offers here beside the keymap's commands, such as `go FOLDER`. */
   commands?: string[]
-  /** The commands named at the foot of the screen, most wanted first; what has a blank in it is said as it is. */
-  hints: string[] | ((screen: S, state: State) => string[])
+  /** What is named at the foot of the screen, most wanted first. */
+  hints: Hint[] | ((screen: S, state: State) => Hint[])
 }
 
 /** The rows of a question at the foot; null where it does not fit there whole, and so is not asked. */

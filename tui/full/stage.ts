@@ -5,7 +5,7 @@
 import type { Completion } from '../letter/paths.ts'
 import type { Client, Untrusted } from '../wire/client.ts'
 import type { Keymap } from './keymap.ts'
-import type { Action, AnyScreen, Screen, State } from './state.ts'
+import type { Action, AnyScreen, KeyUse, Screen, State } from './state.ts'
 import type { Size } from './terminal.ts'
 
 /** What the surroundings do for the client: the terminal, the editor, the end. */
@@ -66,7 +66,7 @@ export interface Stage {
   /** Asks the server for an act. @returns whether it was done; if not, it is said why */
   does(act: () => Promise<unknown>, busy?: string): Promise<boolean>
   /** Work that uses the key: where it is closed, the windows that open it come first (S1240, S2000), then the work. */
-  withKey<T>(use: { verb: string; about: string }, work: () => Promise<T>): Promise<T | null>
+  withKey<T>(use: KeyUse, work: () => Promise<T>): Promise<T | null>
   /** Hears how things stand with the key, and with the folders. */
   contact(): Promise<void>
   /** Mails were moved here: the counts change without new mail. */

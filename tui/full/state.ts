@@ -27,6 +27,8 @@ export type LoginScreen = {
   /** Whose screens lie under this one; null at the start. */
   again: string | null
   problem: string
+  /** Leaving was tried, and what would be lost by it was said: tried again, it is done. */
+  isWarned: boolean
 }
 
 export type ListScreen = {
@@ -97,10 +99,13 @@ export type ComposeScreen = {
   busy: boolean
 }
 
-/** The windows in which the key is asked for. `verb` is what wants it: Decrypt, Sign, Send. */
+/** What wants the key, and what for. Which window opens, and which key means the same again, hangs on the verb. */
+export type KeyUse = { verb: 'Decrypt' | 'Sign' | 'Send' | 'Unlock'; about: string }
+
+/** The windows in which the key is asked for. */
 export type UnlockScreen = {
   name: 'unlock'
-  verb: string
+  verb: KeyUse['verb']
   about: string
   passphrase: Secret
   choice: 'passphrase' | 'read' | 'sign' | 'cancel'
@@ -110,7 +115,7 @@ export type UnlockScreen = {
 }
 export type InUseScreen = {
   name: 'inUse'
-  verb: string
+  verb: KeyUse['verb']
   by: Holder
   step: 'error' | 'confirm'
   problem: string
@@ -118,7 +123,6 @@ export type InUseScreen = {
 }
 export type ApprovalScreen = {
   name: 'approval'
-  verb: string
   scope: 'read' | 'sign'
   address: string
   code: string

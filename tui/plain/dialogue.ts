@@ -194,12 +194,12 @@ export class Dialogue {
 
   /** @throws Abandoned, EndOfInput */
   ask(question: string): Promise<string> {
-    return this.#answer(question, false)
+    return this.#answer(question, { isSecret: false })
   }
 
   /** The same without any echo, not even of stars. */
   secret(question: string): Promise<string> {
-    return this.#answer(question, true)
+    return this.#answer(question, { isSecret: true })
   }
 
   /** Does something, such as an editor, that has the terminal for itself meanwhile. */
@@ -232,7 +232,7 @@ export class Dialogue {
     // Errors of both streams stay listened to: a terminal that has gone may still say so.
   }
 
-  async #answer(question: string, isSecret: boolean): Promise<string> {
+  async #answer(question: string, { isSecret }: { isSecret: boolean }): Promise<string> {
     if (this.#waiting) throw new Error('expected one question at a time, got a second')
     this.#interrupts = 0
     this.#write(harmless(question))

@@ -101,8 +101,8 @@ export class MailTalk {
       row('more', '', 'reads on in a text; Enter alone does the same', () => this.#desk.more()),
       row('decrypt D', 'NUMBER', 'decrypts the opened mail, or that one', (rest) => this.#decrypt(rest)),
       row('part', 'NUMBER', 'opens an encrypted part of the mail alone', (rest) => this.#openPart(rest)),
-      row('reply r', '', 'answers the opened mail', () => this.#reply(false)),
-      row('replyall R', '', 'answers its sender and all who got it', () => this.#reply(true)),
+      row('reply r', '', 'answers the opened mail', () => this.#reply({ all: false })),
+      row('replyall R', '', 'answers its sender and all who got it', () => this.#reply({ all: true })),
       row('forward f', '', 'passes the opened mail on', () => this.#forward()),
       row('resume', '', 'goes on with the opened draft', () => this.#resume()),
       row('delete d', 'NUMBERS', 'deletes mails, such as 1-3,5; those in the Trash for good', (rest) =>
@@ -544,7 +544,7 @@ export class MailTalk {
 
   // ---- letters about it
 
-  async #reply(all: boolean) {
+  async #reply({ all }: { all: boolean }) {
     const view = this.#current()
     const how = { own: this.#desk.user, all, kind: this.#kindOf(view.folder) }
     const { letter, notes } = replyTo(view, how)

@@ -25,7 +25,6 @@ const quiet = 2 // modules around the code; ISO 18004 wants four, phones read tw
 export const askApproval = async (
   app: Stage,
   from: number,
-  verb: string,
   scope: 'read' | 'sign',
 ): Promise<true | string> => {
   const givenUp = async () => {
@@ -44,7 +43,6 @@ export const askApproval = async (
   const { address, code } = asked
   const end = app.put<true | string>({
     name: 'approval',
-    verb,
     scope,
     address,
     code,

@@ -49,7 +49,7 @@ const lookUpAfterMs = 400
 export const compose: ScreenKind<Own> = {
   context: 'compose',
   hints: ({ focus }) => [
-    ...(isAddresses(focus) ? ['Tab completes'] : []),
+    ...(isAddresses(focus) ? [{ says: 'Tab completes' }] : []),
     ...['send', 'close', 'encrypt', 'sign', 'editor', 'attach', 'help'],
   ],
   title: ({ title }) => title,

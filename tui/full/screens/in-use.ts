@@ -64,7 +64,8 @@ const again = ({ verb }: Own, keymap: Keymap) =>
     Decrypt: keyFor(keymap, 'message', 'decrypt'),
     Sign: keyFor(keymap, 'global', 'sign'),
     Unlock: keyFor(keymap, 'global', 'key'),
-  })[verb] ?? keyName('enter')
+    Send: keyName('enter'),
+  })[verb]
 
 const anotherHasIt =
   'Another terminal has the key by now, so nothing was stopped. Is it this one that you mean?'

@@ -17,6 +17,7 @@ import { openMessage } from './message.ts'
 type Own = ListScreen & { id: number }
 
 const chunk = 100
+const chunkOf = (place: number) => Math.floor(place / chunk) * chunk
 /** As many as one call to the server changes. */
 const mostMarked = 1000
 
@@ -92,7 +93,7 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: Stage, screen
   },
 
   shown(app, screen) {
-    void load(app, screen, Math.floor(screen.cursor / chunk) * chunk, true)
+    void load(app, screen, chunkOf(screen.cursor), { anew: true })
   },
 
   fit(app, screen) {
@@ -251,7 +252,7 @@ const toUnread = async (app: Stage, screen: Own) => {
     while (place < end && known.rows.has(place) && !isUnread(known, place)) place += 1
     if (isUnread(known, place)) return go(app, known, place)
     if (place < end) {
-      await load(app, known, Math.floor(place / chunk) * chunk, false)
+      await load(app, known, chunkOf(place))
       const after = app.current(known)
       if (!after || (!after.rows.has(place) && after.total === known.total)) return
       continue
@@ -278,7 +279,7 @@ const markAll = async (app: Stage, screen: Own) => {
     if (!now || now.marks !== marks) return // something was done with these, or to them
     while (now.rows.has(place)) place += 1
     if (place >= Math.min(now.total ?? Number.POSITIVE_INFINITY, mostMarked)) break
-    await load(app, now, Math.floor(place / chunk) * chunk, false)
+    await load(app, now, chunkOf(place))
     const after = app.current(screen)
     if (!after || after.marks !== marks) return
     mark(after)
@@ -313,20 +314,19 @@ const loadAround = async (app: Stage, screen: Own) => {
     Math.min(first + 2 * rows, (screen.total ?? first + 2 * rows) - 1),
     first - rows,
   ]) {
-    const start = Math.floor(place / chunk) * chunk
-    if (place >= 0 && !screen.rows.has(place)) await load(app, screen, start, false)
+    if (place >= 0 && !screen.rows.has(place)) await load(app, screen, chunkOf(place))
   }
 }
 
 /** Fetches rows; those that are on their way already are waited for. */
-const load = (app: Stage, screen: Own, offset: number, anew: boolean): Promise<void> => {
+const load = (app: Stage, screen: Own, offset: number, how = { anew: false }): Promise<void> => {
   const run = `${screen.id} ${offset} ${wordsOf(screen)}`
-  const begun = loads.get(run) ?? fetchRows(app, screen, offset, anew).finally(() => loads.delete(run))
+  const begun = loads.get(run) ?? fetchRows(app, screen, offset, how).finally(() => loads.delete(run))
   loads.set(run, begun)
   return begun
 }
 
-const fetchRows = async (app: Stage, screen: Own, offset: number, anew: boolean) => {
+const fetchRows = async (app: Stage, screen: Own, offset: number, { anew }: { anew: boolean }) => {
   const known = app.state.folders.find(({ name }) => name === screen.folder)
   const words = wordsOf(screen)
   const page = await app.ask(
@@ -375,7 +375,7 @@ const othersOf = async (app: Stage, screen: Own, words: string): Promise<{ folde
 /** Of a search how many there are shows at its end. */
 const toEnd = async (app: Stage, screen: Own) => {
   for (let now: Own | null = screen; now && now.total === null; now = app.current(now))
-    await load(app, now, now.rows.size, false)
+    await load(app, now, now.rows.size)
   const now = app.current(screen)
   if (now?.total) go(app, now, now.total - 1)
 }
@@ -385,17 +385,7 @@ const toEnd = async (app: Stage, screen: Own) => {
 const rowsOf = (screen: Own, state: State, { columns, rows }: Size): Picture => {
   if (screen.total === 0 || (screen.total === null && screen.rows.size === 0))
     return {
-      lines: [
-        [
-          screen.total === null
-            ? ''
-            : screen.isEmptied
-              ? 'No mail here any more.'
-              : wordsOf(screen)
-                ? 'No mail with these words.'
-                : 'No mail here.',
-        ],
-      ],
+      lines: [[noMailIn(screen)]],
       cursor: { x: 0, y: 0 },
     }
   const first = firstShown(screen, rows)
@@ -417,6 +407,12 @@ const rowsOf = (screen: Own, state: State, { columns, rows }: Size): Picture => 
     return [{ text: `${isHere ? '>' : ' '}${text}`, reverse: isHere, bold: !row.seen }]
   })
   return { lines, cursor: { x: 0, y: screen.cursor - first } }
+}
+
+const noMailIn = (screen: Own): string => {
+  if (screen.total === null) return ''
+  if (screen.isEmptied) return 'No mail here any more.'
+  return wordsOf(screen) ? 'No mail with these words.' : 'No mail here.'
 }
 
 /** Mark, letters of state, who, what about, when: the subject has at least 40 columns of 80. */

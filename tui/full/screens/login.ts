@@ -68,11 +68,12 @@ const logIn = async (app: Stage, screen: Own) => {
   const user = screen.user.text.trim()
   if (user === '' || screen.password.isEmpty)
     return app.change(screen, {
+      isWarned: false,
       focus: user === '' ? 'user' : 'password',
       problem: user === '' ? 'Type your User ID, which is your mail address.' : 'Type your password.',
     })
   const password = screen.password.take()
-  app.change(screen, { busy: true, problem: '' })
+  app.change(screen, { busy: true, problem: '', isWarned: false })
   try {
     const { user: address } = await app.client.logIn(user, password, app.surroundings.terminal, heartbeatS)
     app.close(screen.id, address)

@@ -41,11 +41,11 @@ export const openMessage = (
     problem: '',
   })
   const screen = app.state.screens.find((each) => each.id === id) as Own
-  void load(app, screen, row, how.decrypt)
+  void load(app, screen, row, how)
 }
 
-/** @param decrypts it was asked for, so that a part that opens alone is opened too */
-const load = async (app: Stage, screen: Own, row: Row, decrypts: boolean) => {
+/** @param how.decrypt it was asked for, so that a part that opens alone is opened too */
+const load = async (app: Stage, screen: Own, row: Row, how: { decrypt: boolean }) => {
   const came = await app.ask(() => app.client.message(row.id), 'Reading the mail')
   const now = app.current(screen)
   if (!now) return
@@ -60,7 +60,7 @@ const load = async (app: Stage, screen: Own, row: Row, decrypts: boolean) => {
   }
   // With the key open, what is encrypted as a whole is opened at once.
   const isClosed = came.security === 'encrypted'
-  if (decrypts ? isClosed || came.isolated.length > 0 : isClosed && app.state.key !== null)
+  if (how.decrypt ? isClosed || came.isolated.length > 0 : isClosed && app.state.key !== null)
     await decrypt(app, now, came)
 }
 
@@ -176,17 +176,7 @@ export const message: ScreenKind<Own> = {
       case 'flag':
         return flag(app, [row])
       case 'unread':
-        return void app
-          .does(() => app.client.mark([row.id], { seen: false }))
-          .then((done) => {
-            if (!done) return
-            app.dispatch({
-              type: 'rowsChanged',
-              change: (each) => (each.id === row.id ? { ...each, seen: false } : each),
-            })
-            app.close(screen.id)
-            app.note('Marked as unread.')
-          })
+        return void leaveUnread(app, screen)
       case 'delete':
       case 'archive': {
         app.close(screen.id)
@@ -199,15 +189,9 @@ export const message: ScreenKind<Own> = {
     if (!came) return
     switch (command) {
       case 'decrypt':
-        if (screen.opened && screen.part === null) {
-          const [inner] = screen.opened.isolated
-          return app.note(
-            inner
-              ? `This mail is open; ${keyFor(app.keymap, 'message', 'parts')} lists what is encrypted in it once more.`
-              : 'This mail is open.',
-          )
-        }
-        return void decrypt(app, screen, came)
+        return screen.opened && screen.part === null
+          ? sayOpen(app, screen.opened)
+          : void decrypt(app, screen, came)
       case 'signature':
         return app.change(screen, { signatureDetails: !screen.signatureDetails })
       case 'headers':
@@ -218,22 +202,40 @@ export const message: ScreenKind<Own> = {
           if (now?.came) void decrypt(app, now, now.came, part)
         })
       case 'source':
-        return void app
-          .ask(() => app.client.raw(row.id), 'Reading the source')
-          .then((octets) => {
-            if (!octets) return
-            const text = new TextDecoder('utf-8').decode(octets)
-            app.pushOver(screen.id, {
-              name: 'text',
-              title: 'Source of the mail',
-              intro: fromSender,
-              content: { text },
-              top: 0,
-              isSecret: false,
-            })
-          })
+        return void showSource(app, screen)
     }
   },
+}
+
+const leaveUnread = async (app: Stage, screen: Own) => {
+  const { id } = screen.row
+  if (!(await app.does(() => app.client.mark([id], { seen: false })))) return
+  app.dispatch({ type: 'rowsChanged', change: (each) => (each.id === id ? { ...each, seen: false } : each) })
+  app.close(screen.id)
+  app.note('Marked as unread.')
+}
+
+const sayOpen = (app: Stage, { isolated }: Opened) => {
+  const parts = keyFor(app.keymap, 'message', 'parts')
+  app.note(
+    isolated.length
+      ? `This mail is open; ${parts} lists what is encrypted in it once more.`
+      : 'This mail is open.',
+  )
+}
+
+const showSource = async (app: Stage, screen: Own) => {
+  const octets = await app.ask(() => app.client.raw(screen.row.id), 'Reading the source')
+  if (!octets) return
+  const text = new TextDecoder('utf-8').decode(octets)
+  app.pushOver(screen.id, {
+    name: 'text',
+    title: 'Source of the mail',
+    intro: fromSender,
+    content: { text },
+    top: 0,
+    isSecret: false,
+  })
 }
 
 /** The mail as it is before the reader's eyes. */
@@ -255,7 +257,7 @@ const turn = (app: Stage, screen: Own, by: number) => {
   const folder = list.elsewhere.get(row.id) ?? list.folder
   app.change(screen, { row, place, folder, came: null, opened: null, part: null, top: 0, problem: '' })
   const now = app.current(screen)
-  if (now) void load(app, now, row, false)
+  if (now) void load(app, now, row, { decrypt: false })
 }
 
 // ---- the picture

@@ -18,14 +18,7 @@ export const protectionOf = (
 ): { text: string; isBad: boolean } => {
   const encryptKey = keyFor(keymap, 'compose', 'encrypt')
   const without = recipients.filter(({ key }) => !key).map(({ address }) => address)
-  const isTextSigned = text.lines.some((line) => isSigned(line.text))
-  const signed = letter.sign
-    ? 'signed'
-    : isTextSigned
-      ? 'text signed'
-      : letter.encrypt && !letter.isChosen
-        ? 'not signed (the key is locked)'
-        : 'not signed'
+  const signed = signatureOf({ letter, text })
   const begin = `Will be: ${signed}, ${letter.encrypt ? 'encrypted' : 'NOT encrypted'}`
   if (problem) return { text: `${begin}. ${problem.said}`, isBad: true }
   const isOpen =
@@ -45,6 +38,12 @@ export const protectionOf = (
     text: recipients.length ? `${begin} (${encryptKey}: encrypted, all have keys)` : begin,
     isBad: false,
   }
+}
+
+const signatureOf = ({ letter, text }: Pick<Own, 'letter' | 'text'>): string => {
+  if (letter.sign) return 'signed'
+  if (text.lines.some((line) => isSigned(line.text))) return 'text signed'
+  return letter.encrypt && !letter.isChosen ? 'not signed (the key is locked)' : 'not signed'
 }
 
 export const lookUpSoon = (app: Stage, screen: Own, ms: number) => {

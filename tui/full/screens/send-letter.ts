@@ -9,7 +9,7 @@ import { type Problem, type Sent, Unreachable } from '../../wire/client.ts'
 import { rewritten, textOf } from '../field.ts'
 import { keyFor, keyName } from '../keymap.ts'
 import type { Stage } from '../stage.ts'
-import type { ComposeScreen, Undo } from '../state.ts'
+import type { ComposeScreen, KeyUse, Undo } from '../state.ts'
 import { alter, failureOf, keeperOf, letterOf, openAgain } from './keep-letter.ts'
 import { addressesHold, fieldWith, lookUp, lookUpSoon, protectionOf, wrongIn } from './recipients.ts'
 
@@ -130,7 +130,7 @@ export const signText = async (app: Stage, screen: Own) => {
   if (text.trim() === '') return app.note('There is no text yet that could be signed.')
   if (isSigned(text)) return app.note('The text is signed already.')
   app.change(screen, { busy: true })
-  const use = { verb: 'Sign', about: screen.fields.subject.text }
+  const use: KeyUse = { verb: 'Sign', about: screen.fields.subject.text }
   const signed = await app.withKey(use, () => app.client.sign(text))
   const now = app.current(screen)
   if (!now) return

@@ -90,7 +90,7 @@ const chosen = async (app: Stage, screen: Own) => {
   try {
     if (screen.choice !== 'passphrase') {
       app.change(screen, { busy: true, problem: '' })
-      const opened = await askApproval(app, screen.id, screen.verb, screen.choice)
+      const opened = await askApproval(app, screen.id, screen.choice)
       const now = app.current(screen)
       if (!now) return
       if (opened === true) return app.close(screen.id, true)
