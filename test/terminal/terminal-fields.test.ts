@@ -19,22 +19,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 import { asWritten, completedWith, typingAt } from '../../tui/full/addresses.ts'
+import { edited, emptyField, type Field, field, fieldView, Secret, typed } from '../../tui/full/field.ts'
 import {
-  edited,
   editedText,
-  emptyField,
-  type Field,
-  field,
-  fieldView,
   pastedText,
   rewritten,
-  Secret,
   type TextField,
   textField,
   textOf,
   textView,
-  typed,
-} from '../../tui/full/field.ts'
+} from '../../tui/full/text-field.ts'
 import { edited as editorEdited, editorOf, placeForText } from '../../tui/letter/editor.ts'
 import { attachmentFrom, completions, typeOf } from '../../tui/letter/paths.ts'
 import { cells, harmless } from '../../tui/text/text.ts'

@@ -15,8 +15,9 @@ import type {
   Row,
   SessionView,
 } from '../wire/client.ts'
-import type { Field, Secret, TextField } from './field.ts'
+import type { Field, Secret } from './field.ts'
 import type { Keymap } from './keymap.ts'
+import type { TextField } from './text-field.ts'
 
 export type LoginScreen = {
   name: 'login'

@@ -16,9 +16,10 @@ import {
 } from '../../letter/letter.ts'
 import { harmless } from '../../text/text.ts'
 import type { Row } from '../../wire/client.ts'
-import { field, textField } from '../field.ts'
+import { field } from '../field.ts'
 import type { Stage } from '../stage.ts'
 import type { ComposeScreen } from '../state.ts'
+import { textField } from '../text-field.ts'
 
 export const openCompose = (app: Stage, { mailto, ...begun }: Partial<Letter> & { mailto?: string }) => {
   const linked = mailto === undefined ? blank : fromMailto(mailto)

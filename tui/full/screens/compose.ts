@@ -11,23 +11,13 @@ import { attachmentFrom, completions, roomBeside } from '../../letter/paths.ts'
 import { cut, harmless, wrapped } from '../../text/text.ts'
 import { clockOf, sizeOf } from '../../text/words.ts'
 import { asWritten, completedWith, typingAt } from '../addresses.ts'
-import {
-  edited,
-  editedText,
-  type Field,
-  field,
-  fieldView,
-  pastedText,
-  rewritten,
-  textOf,
-  textView,
-  typed,
-} from '../field.ts'
+import { edited, type Field, field, fieldView, typed } from '../field.ts'
 import type { Keymap } from '../keymap.ts'
 import type { Line, ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'
 import type { ComposeScreen } from '../state.ts'
 import type { Press, Size } from '../terminal.ts'
+import { editedText, pastedText, rewritten, textOf, textView } from '../text-field.ts'
 import { helpRows } from './help.ts'
 import { alter, discard, keep, leave, letterOf } from './keep-letter.ts'
 import { lookUpSoon, protectionOf } from './recipients.ts'

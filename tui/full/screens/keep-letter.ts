@@ -5,9 +5,9 @@
 import { isEmpty, Keeper } from '../../letter/keeper.ts'
 import type { Letter } from '../../letter/letter.ts'
 import { Problem, Unreachable } from '../../wire/client.ts'
-import { textOf } from '../field.ts'
 import type { Stage } from '../stage.ts'
 import type { ComposeScreen } from '../state.ts'
+import { textOf } from '../text-field.ts'
 
 type Own = ComposeScreen & { id: number }
 
