@@ -216,20 +216,15 @@ const changed = (text: TextField, from: Place, to: Place, added: string, kind: S
     cursor = { line: from.line + put.length - 1, offset: snapped(end + tail, end.length) }
   }
   const lines = text.lines.slice(0, from.line).concat(put, text.lines.slice(to.line + 1))
-  const undo = step(text, from, to, put.length, kind, added, cursor)
+  const undo = step(text, { from, to, put: put.length, added, kind, end: cursor })
   return { ...text, lines, cursor, column: null, undo }
 }
 
-const step = (
-  text: TextField,
-  from: Place,
-  to: Place,
-  put: number,
-  kind: Step['kind'],
-  added: string,
-  end: Place,
-): Step => {
-  const { undo, cursor } = text
+/** What was put in place of what stood between two places. */
+type Change = { from: Place; to: Place; put: number; added: string; kind: Step['kind']; end: Place }
+
+const step = ({ undo, cursor, lines }: TextField, change: Change): Step => {
+  const { from, to, put, added, kind, end } = change
   const joins =
     undo !== null &&
     kind !== 'other' &&
@@ -241,15 +236,7 @@ const step = (
     !/^\s/.test(added) // undone by words
   if (joins) return { ...undo, end }
   const depth = (undo?.depth ?? 0) + 1
-  const step = {
-    at: from.line,
-    lines: text.lines.slice(from.line, to.line + 1),
-    put,
-    cursor,
-    kind,
-    end,
-    depth,
-  }
+  const step = { at: from.line, lines: lines.slice(from.line, to.line + 1), put, cursor, kind, end, depth }
   // Cut at twice the depth only, so that most steps copy nothing.
   return {
     ...step,

@@ -15,9 +15,10 @@ import {
 } from '../letter/letter.ts'
 import { fileNameOf } from '../letter/paths.ts'
 import { harmless, wholeAddress } from '../text/text.ts'
-import { fromOutside, grouped } from '../text/words.ts'
+import { grouped } from '../text/words.ts'
 import type { Folder, Row } from '../wire/client.ts'
 import { type Command, counted, row } from './dialogue.ts'
+import { moment, rowInWords, stateOf } from './in-words.ts'
 import { type Desk, isYes, sizeInWords } from './letter.ts'
 
 /** What reading mail needs of the client around it. */
@@ -606,78 +607,4 @@ const numbersIn = (text: string): number[] => {
     for (let number = from; number <= to; number += 1) numbers.add(number)
   }
   return [...numbers]
-}
-
-/** A row of a list: what we know first, then who and what, the time last. */
-const rowInWords = (row: Row, kind: string, folder: string | null): string => {
-  const marks = [
-    row.seen ? '' : 'unread',
-    row.outside ? 'only claims to be from here' : '',
-    row.flagged ? 'flagged' : '',
-    row.answered ? 'answered' : '',
-    row.security === 'plain' ? '' : row.security,
-    row.attachments ? counted(row.attachments, 'attachment') : '',
-    folder === null ? '' : `in ${harmless(folder)}`,
-  ].filter(Boolean)
-  const state = marks.length ? `${marks.join(', ')}. ` : ''
-  const isOurs = kind === 'sent' || kind === 'drafts'
-  const who = isOurs ? `To ${harmless(row.to) || 'nobody'}` : `From ${harmless(row.from) || 'nobody'}`
-  const subject = harmless(row.subject) || '(no subject)'
-  const line = `${state}${who}: ${subject.length > 200 ? `${subject.slice(0, 200)}...` : subject}. ${moment(row.date)}`
-  return capital(line)
-}
-
-/** How a letter left of which this is the copy; null where the copy is what left, and of all other mail. */
-const copyOf = ({ sent_as }: View['came']) => (sent_as === 'encrypted' ? null : sent_as)
-
-const stateOf = ({ came, opened, part }: View): string => {
-  const { signature } = opened ?? came
-  const copy = copyOf(came)
-  const sentences = [
-    came.outside ? fromOutside(came.from) : '',
-    part === null ? '' : 'This is one encrypted part alone, not the mail around it.',
-    copy ? `Sent ${copy === 'plain' ? 'in plain' : 'signed'}.` : '',
-    opened
-      ? copy
-        ? 'This copy is kept encrypted to you.'
-        : 'Was encrypted.'
-      : came.security === 'encrypted'
-        ? copy
-          ? 'This copy is kept encrypted to you, and shown as it lies.'
-          : 'Encrypted. This is the mail as it came.'
-        : '',
-    opened && !copy && signature.status === 'none' ? 'Not signed.' : signatureInWords(signature),
-  ].filter(Boolean)
-  return sentences.join(' ') || 'Neither encrypted nor signed.'
-}
-
-const signatureInWords = ({ status, key, by, at, reason }: View['came']['signature']): string => {
-  const [who, which] = [by ? harmless(by) : '?', key ? grouped(harmless(key.slice(-16))) : '?']
-  switch (status) {
-    case 'none':
-      return ''
-    case 'valid':
-      return `Signed by ${who}${at ? ` on ${moment(at)}` : ''}, accepted key ${which}.`
-    case 'expired':
-      return `Signed with the key ${which} of ${who}, which is expired or revoked: do not rely on it.`
-    case 'unknown-key':
-      return `Signed, but nobody vouches for the key ${which}: you have not accepted it.`
-    case 'invalid':
-      return `The signature is WRONG: this mail was changed, or it was not signed by this key. ${harmless(reason)}`.trim()
-    case 'mismatch':
-      return `Signed, but do NOT rely on it. ${harmless(reason)}`.trim()
-  }
-}
-
-export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)
-
-const months = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')
-
-/** Day and time where the terminal stands; the year where it is another. */
-export const moment = (time: string): string => {
-  const date = new Date(time)
-  if (Number.isNaN(date.getTime())) return 'at an unknown time'
-  const year = date.getFullYear() === new Date().getFullYear() ? '' : ` ${date.getFullYear()}`
-  const [hour, minute] = [date.getHours(), date.getMinutes()].map((number) => String(number).padStart(2, '0'))
-  return `${date.getDate()} ${months[date.getMonth()]}${year}, ${hour}:${minute}`
 }

@@ -7,25 +7,20 @@
  * it carry two words drawn for this run.
  */
 import type { EventEmitter } from 'node:events'
-import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { blank, fromMailto, type Letter } from '../letter/letter.ts'
 import { harmless } from '../text/text.ts'
-import { grouped, ledgerOlder, obstacleWords, stateOfWaiting } from '../text/words.ts'
+import { ledgerOlder } from '../text/words.ts'
 import {
   type Client,
   type Folder,
   isProblem,
-  type LogPage,
   localNote,
-  type OfferedKey,
   Problem,
   type SessionView,
-  type TerminalView,
   Unreachable,
   Untrusted,
-  type WaitingMail,
 } from '../wire/client.ts'
+import { AccountTalk } from './account.ts'
 import {
   Abandoned,
   type Command,
@@ -39,8 +34,9 @@ import {
   type Output,
   row,
 } from './dialogue.ts'
+import { moment } from './in-words.ts'
 import { isYes, LetterTalk } from './letter.ts'
-import { capital, fail, type MailDesk, MailTalk, moment, Wrong } from './mail.ts'
+import { fail, type MailDesk, MailTalk, Wrong } from './mail.ts'
 
 export type PlainOptions = {
   client: Client
@@ -63,7 +59,6 @@ const contactEveryMs = 15_000
 /** Whether a letter is to be kept. */
 const keepCheckEveryMs = 1000
 const undoMs = 60_000
-const pageSize = 10
 /** The end does not wait longer for the server. */
 const farewellMs = 5000
 
@@ -96,6 +91,7 @@ class Plain implements MailDesk {
   #session: SessionView | null = null
   folders: Folder[] = []
   readonly #mail = new MailTalk(this)
+  readonly #account = new AccountTalk(this, this.#mail)
   #letter: LetterTalk | null = null
   #undo: { untilMs: number; run: () => Promise<unknown> } | null = null
   /** What wanted the key when it was in use elsewhere: the same again asks whether to stop that use. */
@@ -105,11 +101,6 @@ class Plain implements MailDesk {
   #stoppedTold = ''
   #newestInInbox: number | null = null
   #inboxCount = ''
-  #terminals: TerminalView[] = []
-  #correspondents: { fingerprint: string }[] = []
-  #logNext: string | null = null
-  #queue: WaitingMail[] = []
-  #queueNext: string | null = null
   #wantsOut = false
   #isLoggedIn = false
 
@@ -212,12 +203,8 @@ class Plain implements MailDesk {
     const { talk, client } = this
     const isKnown = again !== undefined || this.user !== ''
     for (let tries = 0; tries < 3; tries += 1) {
-      const user =
-        isKnown && tries === 0
-          ? this.user
-          : again === undefined
-            ? (await talk.ask('User ID: ')).trim()
-            : again
+      const known = tries === 0 && isKnown ? this.user : again
+      const user = known ?? (await talk.ask('User ID: ')).trim()
       if (user === '') continue
       const password = await talk.secret(`Password of ${harmless(user)}, not shown: `)
       try {
@@ -591,22 +578,7 @@ class Plain implements MailDesk {
       row('z', '', 'locks the key if it is open, else opens it', () =>
         this.#key ? this.lock() : this.unlock('z'),
       ),
-      row('terminals', '', 'lists the terminals that are logged in', () => this.#listTerminals()),
-      row('end', 'NUMBER', 'logs a terminal out', (rest) => this.#endTerminal(rest)),
-      row('keys', '', 'says which keys and passkeys you have', () => this.#keys()),
-      row('log', 'more', 'reads out every use of your key, the newest first', (rest) => this.#keyLog(rest)),
-      row('queue', 'more', 'lists the letters that wait to leave', (rest) => this.#listQueue(rest)),
-      row('retry', 'NUMBER', 'tries a waiting letter now', (rest) => this.#retry(rest)),
-      row('drop', 'NUMBER', 'gives a waiting letter up, or takes back one that is held', (rest) =>
-        this.#drop(rest),
-      ),
-      row('correspondents', '', 'lists the keys of others that you accepted', () =>
-        this.#listCorrespondents(),
-      ),
-      row('accept', 'NUMBER or FILE', 'accepts a key from an attachment or a file', (rest) =>
-        this.#accept(rest),
-      ),
-      row('forget', 'NUMBER', 'removes an accepted key', (rest) => this.#forget(rest)),
+      ...this.#account.commands(),
       row('help ?', 'WORD', 'lists the commands that have to do with a word, or all', (rest) => {
         talk.say('A number alone opens the mail with that number.')
         for (const line of helpOn(this.#table(), rest)) talk.say(line)
@@ -631,6 +603,10 @@ class Plain implements MailDesk {
   }
 
   // ---- letters
+
+  get waiting(): number {
+    return this.#session?.waiting ?? 0
+  }
 
   async #compose(to: string) {
     await this.converse({ ...blank, to }, to ? ['cc', 'subject', 'text'] : ['to', 'cc', 'subject', 'text'])
@@ -679,213 +655,4 @@ class Plain implements MailDesk {
     if (said !== undefined) talk.say(harmless(said))
     return 'text' in result ? result.text : null
   }
-
-  // ---- terminals, keys, log
-
-  async #listTerminals() {
-    this.#terminals = await this.calling(() => this.client.terminals())
-    for (const [place, each] of this.#terminals.entries()) {
-      const marks = [each.this ? 'this terminal' : '', each.holds_key ? 'has the key open' : ''].filter(
-        Boolean,
-      )
-      const state = marks.length ? `${capital(marks.join(', '))}. ` : ''
-      this.talk.say(
-        `${place + 1}. ${state}${harmless(each.terminal)} at ${harmless(each.address)}. Last seen ${moment(each.last_contact)}, since ${moment(each.since)}`,
-      )
-    }
-    this.talk.say('Type end and a number to log one out.')
-  }
-
-  async #endTerminal(text: string) {
-    if (this.#terminals.length === 0) await this.#listTerminals()
-    const found =
-      this.#terminals[Number(text) - 1] ??
-      fail('Which terminal? Type end and its number in the list of terminals.')
-    if (found.this) throw new Wrong('This is the terminal that you sit at: quit logs it out.')
-    await this.calling(() => this.client.endTerminal(found.id))
-    this.#terminals = []
-    this.talk.say(`${harmless(found.terminal)} is logged out.`)
-  }
-
-  async #keys() {
-    const { talk } = this
-    const keys = await this.calling(() => this.client.keys())
-    if (keys.length === 0) talk.say('You have no key yet. The operator of this server can make one for you.')
-    for (const key of keys) {
-      talk.say(`Your key: ${grouped(harmless(key.fingerprint))}`)
-      talk.say(`For: ${key.aliases.map(harmless).join(', ')}`)
-      if (key.state !== '') talk.say(`State: ${harmless(key.state)}`)
-      talk.say(`Kind: ${harmless(key.algorithm)}, opened by ${key.methods.map(harmless).join(', ')}`)
-      talk.say(
-        `Made: ${moment(key.created)}${key.expires ? `, expires ${moment(key.expires)}` : ', does not expire'}`,
-      )
-    }
-    const passkeys = await this.calling(() => this.client.passkeys())
-    if (passkeys.length === 0) talk.say('You have no passkey.')
-    for (const { name, prf, backed_up, created_at, used_at } of passkeys) {
-      const opens = prf ? 'Can keep a secret' : 'Cannot keep a secret'
-      const where = backed_up ? 'copied to other devices' : 'on one device only'
-      talk.say(
-        `Passkey: ${harmless(name)}. ${opens}, ${where}. Added ${moment(created_at)}, ${used_at ? `last used ${moment(used_at)}` : 'not used yet'}`,
-      )
-    }
-  }
-
-  async #keyLog(text: string) {
-    const isMore = text.trim() !== ''
-    if (isMore && this.#logNext === null) throw new Wrong('There is nothing older; type log for the newest.')
-    const page = await this.calling(() => this.client.log(isMore ? this.#logNext : null, pageSize))
-    this.#logNext = page.next
-    if (page.events.length === 0) return this.talk.say('Your key was never used.')
-    for (const event of page.events) this.talk.say(eventInWords(event))
-    if (page.next !== null) this.talk.say('Type log more for what is older.')
-  }
-
-  // ---- letters that wait to leave
-
-  get waiting(): number {
-    return this.#session?.waiting ?? 0
-  }
-
-  async #listQueue(text: string) {
-    const isMore = text.trim() !== ''
-    if (isMore && this.#queueNext === null) throw new Wrong('There are no more; type queue for the newest.')
-    const page = await this.calling(() => this.client.queue(isMore ? this.#queueNext : null, pageSize))
-    // Numbers go on, so that those that were read out keep their meaning.
-    if (!isMore) this.#queue = []
-    const first = this.#queue.length
-    this.#queue.push(...page.queue)
-    this.#queueNext = page.next
-    if (page.queue.length === 0) return this.talk.say('All that you sent has left.')
-    for (const [place, mail] of page.queue.entries())
-      this.talk.say(`${first + place + 1}. ${waitingInWords(mail)}`)
-    this.talk.say('Type retry and a number to try one now, drop and a number to give it up.')
-    if (page.next !== null) this.talk.say('Type queue more for older ones.')
-  }
-
-  #queued(text: string, verb: string): WaitingMail {
-    const place = /^\d{1,6}$/.test(text.trim()) ? Number(text) : 0
-    return this.#queue[place - 1] ?? fail(`Which letter? Type queue, then ${verb} and a number.`)
-  }
-
-  async #retry(text: string) {
-    const { id } = this.#queued(text, 'retry')
-    await this.calling(() => this.client.retry(id))
-    this.talk.say('It is tried now. What has left is not in the queue any more.')
-  }
-
-  async #drop(text: string) {
-    const mail = this.#queued(text, 'drop')
-    const { id: draft } = await this.calling(() => this.client.giveUp(mail.id))
-    this.talk.say(
-      draft === null
-        ? 'Given up. A report in your Inbox says whom it did not reach; the copy stays in Sent.'
-        : 'The letter did not leave: it is in Drafts again.',
-    )
-  }
-
-  async #listCorrespondents() {
-    const list = await this.calling(() => this.client.correspondents())
-    this.#correspondents = list
-    if (list.length === 0)
-      return this.talk.say('None yet. People of this server need none: their keys count as accepted.')
-    for (const [place, { fingerprint, addresses, accepted_at, why }] of list.entries())
-      this.talk.say(
-        `${place + 1}. ${addresses.map(harmless).join(', ')}. Key ${grouped(harmless(fingerprint))}. Accepted ${moment(accepted_at)}${why ? `. Nothing can be encrypted to it: ${obstacleWords[why]}` : ''}`,
-      )
-  }
-
-  async #accept(text: string) {
-    const { talk } = this
-    const wanted = text.trim()
-    if (wanted === '') throw new Wrong('Type accept and the number of an attachment, or a file.')
-    let octets: Uint8Array | undefined
-    if (/^\d{1,4}$/.test(wanted)) octets = (await this.#mail.attachment(wanted, 'accept'))?.octets
-    else
-      octets = await readFile(wanted.replace(/^~(?=\/)/, homedir())).catch((error: NodeJS.ErrnoException) =>
-        fail(`${harmless(wanted)} cannot be read (${error.code}).`),
-      )
-    if (!octets) return
-    const armored = Buffer.from(octets).toString('latin1')
-    const { offered: offers, revoked } = await this.calling(() => this.client.offeredKeys(armored))
-    for (const fingerprint of revoked)
-      talk.say(`Key ${grouped(fingerprint)} was revoked by its owner. This is noted.`)
-    if (offers.length > 1) talk.say(`There are ${offers.length} keys in it; each is asked about.`)
-    for (const [place, offer] of offers.entries()) {
-      if (offers.length > 1) talk.say(`Key ${place + 1} of ${offers.length}.`)
-      for (const line of offerInWords(offer)) talk.say(line)
-      talk.say('Compare the fingerprint with its owner, by telephone or in person, before you accept it.')
-      if (!isYes(await talk.ask('Accept this key? Type yes or no: '))) talk.say('It was not accepted.')
-      else {
-        await this.calling(() => this.client.acceptKey(armored, offer.fingerprint))
-        talk.say('The key is accepted.')
-      }
-    }
-  }
-
-  async #forget(text: string) {
-    const found =
-      this.#correspondents[Number(text) - 1] ??
-      fail('Which key? Type correspondents, then forget and a number.')
-    await this.calling(() => this.client.forgetKey(found.fingerprint))
-    this.#correspondents = []
-    this.talk.say('The key is removed.')
-  }
-}
-
-/** What an offered key is: each address on a line of its own, for a long one must not push another out of hearing. */
-const offerInWords = (offer: OfferedKey): string[] => {
-  const { fingerprint, addresses, names, algorithm, created, expires, can_encrypt, conflicts } = offer
-  return [
-    `Key: ${grouped(fingerprint)}`,
-    ...names.slice(0, 1).map((name) => `Calls itself: ${name}`),
-    `Kind: ${algorithm}, made ${moment(created)}${expires === null ? ', does not expire' : `, expires ${moment(expires)}`}`,
-    addresses.length === 0
-      ? 'It will count for no mail address.'
-      : `It will count for ${counted(addresses.length, 'address', 'addresses')}:`,
-    ...addresses.map((address) => `Address: ${address}`),
-    ...(can_encrypt ? [] : ['Nothing can be encrypted with it.']),
-    ...conflicts.map((conflict) =>
-      conflict.with === 'user'
-        ? `Attention: ${conflict.address} is a user of this server, whose own key is known here.`
-        : `Attention: you have accepted another key for ${conflict.address}. Accept this one only if you know why it is new.`,
-    ),
-  ]
-}
-
-const waitingInWords = (mail: WaitingMail): string => {
-  const { to, since, next_at, why, held, sending } = mail
-  const others = to.length > 10 ? ` and ${to.length - 10} more` : ''
-  const next = held || since === null ? 'Leaves' : 'Next try'
-  return [
-    `To ${to.slice(0, 10).map(harmless).join(', ')}${others}`,
-    capital(stateOfWaiting(mail)) + (why === null ? '' : `: ${harmless(why)}`),
-    ...(since === null ? [] : [`Since ${moment(since)}`]),
-    ...(sending ? [] : [`${next} ${moment(next_at)}`]),
-  ].join('. ')
-}
-
-/** What happened, for certain reasons in words of its own. */
-const events: Record<string, string> = {
-  granted: 'Opened',
-  'granted read': 'Opened, for reading only',
-  'granted sign': 'Opened',
-  used: 'Used',
-  'used read': 'Decrypted',
-  'used sign': 'Signed',
-  refused: 'Refused',
-  ended: 'Closed',
-  stopped: 'Stopped',
-}
-
-const eventInWords = (entry: LogPage['events'][number]): string => {
-  const { at, event, terminal, address, method, message, reason } = entry
-  const own = events[`${event} ${reason}`]
-  const details = [
-    method && `by ${harmless(method)}`,
-    message && `mail ${message}`,
-    own === undefined && reason && harmless(reason).replace(/-/g, ' '),
-  ].filter(Boolean)
-  const what = [own ?? events[event] ?? harmless(event), ...details].join(', ')
-  return `${what}. ${harmless(terminal)} at ${harmless(address)}. ${moment(at)}`
 }
