@@ -77,17 +77,23 @@ export const openServices = async (
   const turnstile = new Turnstile(2, 32)
   const guesses = new Guesses(db)
   const ledger = new Ledger({ db, secret, clock, ends: new LedgerEnds(ledgerEndsFile(config.data)) })
-  const sessions = new Sessions({ db, clock, config, ledger })
+  // What happens to a session is told to what is made after it.
+  const key = {
+    close: (userId: number) => pool.endFor(userId),
+    lose: (sessionId: string) => allowances.endOutOfContact(sessionId),
+  }
+  const sessions = new Sessions({ db, clock, config, ledger, key })
   const users = new Users({ db, clock, guesses, turnstile, sessions, ledger, cost })
   const opened = { db, clock, config, pool, secret, turnstile, guesses, ledger, sessions }
   const keyrings = new Keyrings(opened)
   const site = { origin: config.origin?.origin ?? localOrigin(config.tls !== null, config.port) }
   const passkeys = new Passkeys({ db, clock, config, secret, site, keyrings, sessions, ledger, guesses })
   const epoch = options.epoch ?? openEpoch(null)
-  const held = { db, clock, config, epoch, sessions, keyrings, passkeys, ledger, pool }
-  const allowances = new Allowances(held)
+  const waits = { end: (sessionId: string) => approvals.endWait(sessionId) }
+  const held = { db, clock, config, epoch, sessions, keyrings, passkeys, ledger, pool, waits }
+  const allowances: Allowances = new Allowances(held)
   const asked = { db, clock, secret, epoch, site, sessions, allowances, passkeys, ledger }
-  const approvals = new Approvals(asked)
+  const approvals: Approvals = new Approvals(asked)
   const contents = new Contents({ db, clock })
   const quota = new Quota({ db, config })
   const mailboxes = new Mailboxes({ db, clock, pool, contents, quota })

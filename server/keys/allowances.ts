@@ -51,6 +51,15 @@ type SessionRow = typeof sessions.$inferSelect
 /** An allowance that may come to be: what the DEK is to be sealed to, and what the seal is bound to. */
 export type Waiting = { id: string; publicHalf: Uint8Array }
 
+/** The sessions that wait for an approval. */
+export type Waits = {
+  /**
+   * In the transaction that did it: the session opened the key itself, locked it, or was stopped. An approval that comes
+   * late then undoes none of these.
+   */
+  end(sessionId: string): void
+}
+
 export class Allowances {
   readonly #db: Database
   readonly #clock: Clock
@@ -61,11 +70,7 @@ export class Allowances {
   readonly #passkeys: Passkeys
   readonly #ledger: Ledger
   readonly #pool: CryptoPool
-  /**
-   * Told, in the transaction that did it, which session waits for an approval no longer: it opened the key itself,
-   * locked it, or was stopped. An approval that comes late then undoes none of these.
-   */
-  onWaitOver: (sessionId: string) => void = () => {}
+  readonly #waits: Waits
 
   constructor(options: {
     db: Database
@@ -77,6 +82,7 @@ export class Allowances {
     passkeys: Passkeys
     ledger: Ledger
     pool: CryptoPool
+    waits: Waits
   }) {
     this.#db = options.db
     this.#clock = options.clock
@@ -87,8 +93,7 @@ export class Allowances {
     this.#passkeys = options.passkeys
     this.#ledger = options.ledger
     this.#pool = options.pool
-    this.#sessions.onAllowanceEnd = (userId) => this.#pool.endFor(userId)
-    this.#sessions.onLateContact = (sessionId) => this.#endOutOfContact(sessionId)
+    this.#waits = options.waits
   }
 
   /** Whether this session holds the key, nobody does, or who else. */
@@ -264,7 +269,7 @@ export class Allowances {
   async lock(session: Session): Promise<void> {
     const ended = this.#db.transaction((tx) => {
       this.#sessions.countLock(session)
-      this.onWaitOver(session.id)
+      this.#waits.end(session.id)
       const row = tx.delete(allowances).where(eq(allowances.sessionId, session.id)).returning().get()
       if (row) this.#note(session, { event: 'ended', method: row.method, reason: { kind: 'locked' } })
       return row
@@ -292,7 +297,7 @@ export class Allowances {
       this.#sessions.countStop(session.user)
       if (holder?.row.sessionId === session.id) {
         const { method } = holder.row
-        this.onWaitOver(session.id)
+        this.#waits.end(session.id)
         tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
         this.#note(session, { event: 'ended', method, reason: { kind: 'locked' } })
         return true
@@ -305,7 +310,7 @@ export class Allowances {
         return false
       }
       const { method } = holder.row
-      this.onWaitOver(holder.row.sessionId)
+      this.#waits.end(holder.row.sessionId)
       tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
       this.#note(session, {
         event: 'stopped',
@@ -377,8 +382,8 @@ export class Allowances {
     return heartbeatMs !== null && contactAt + heartbeatMs <= now ? 'contact-lost' : null
   }
 
-  /** Part of the caller's transaction: another process may have noted a contact, and a new grant, before it. */
-  #endOutOfContact(sessionId: string) {
+  /** Of a session whose contact came too late. Part of the caller's transaction: another process may have noted a contact, and a new grant, before it. */
+  endOutOfContact(sessionId: string) {
     const lost = this.#db
       .select({ row: allowances, session: sessions })
       .from(allowances)
@@ -441,7 +446,7 @@ export class Allowances {
       // The one who stopped has shown what opens the key: that was a takeover, not an attack.
       tx.delete(stops).where(eq(stops.sessionId, session.id)).run()
       for (const each of settle) each()
-      if (grant.method !== 'approval') this.onWaitOver(session.id)
+      if (grant.method !== 'approval') this.#waits.end(session.id)
       this.#note(session, { event: 'granted', method: grant.method, reason })
       return tx.select().from(allowances).where(eq(allowances.id, grant.id)).get()!
     }, immediate)

@@ -70,7 +70,6 @@ export class Approvals {
     this.#allowances = options.allowances
     this.#passkeys = options.passkeys
     this.#ledger = options.ledger
-    this.#allowances.onWaitOver = (sessionId) => this.#expirePending(sessionId)
   }
 
   // ---- the terminal that asks
@@ -127,7 +126,7 @@ export class Approvals {
         .all()
       if (counted.length >= approvalLimits.asked)
         throw tooOften(counted.at(-approvalLimits.asked)!.at + approvalLimits.askedWindowMs - now)
-      this.#expirePending(session.id)
+      this.endWait(session.id)
       tx.insert(approvals).values(row).run()
     }, immediate)
     return { id, address: this.#address, code, keyToken, scope, expiresAt: row.endsAt }
@@ -135,7 +134,7 @@ export class Approvals {
 
   /** The session waits no longer. */
   async cancel(session: Session): Promise<void> {
-    this.#expirePending(session.id)
+    this.endWait(session.id)
   }
 
   /** What the session's newest request has come to; null if it never asked. */
@@ -224,7 +223,7 @@ export class Approvals {
     await this.#allowances.grantWaiting(asking, waiting, opens, approved).catch((error: unknown) => {
       if (!(error instanceof Refusal)) throw error
       // The key was locked or stopped while the touch was on its way: nobody else is to touch again for this request.
-      if (error.code === 'allowance-required') this.#expirePending(asking.id)
+      if (error.code === 'allowance-required') this.endWait(asking.id)
       // It is the asking session that ended, not the phone's.
       throw error.code === 'no-session' || error.code === 'allowance-required' ? noSuch() : error
     })
@@ -255,7 +254,8 @@ export class Approvals {
 
   // ---- rows
 
-  #expirePending(sessionId: string) {
+  /** The session waits no longer; synchronous, for the caller's transaction. */
+  endWait(sessionId: string) {
     const own = and(eq(approvals.sessionId, sessionId), eq(approvals.state, 'pending'))
     this.#db.update(approvals).set({ state: 'expired' }).where(own).run()
   }

@@ -59,7 +59,7 @@ export class CryptoPool {
 
   /** Starts the spare process, so that the first task need not wait for one. */
   warmUp() {
-    if (!this.#closed) this.#spare ??= new Child()
+    if (!this.#closed) this.#spare ??= this.#born()
   }
 
   /**
@@ -167,6 +167,13 @@ export class CryptoPool {
     return [...this.#children].some((child) => child.busy && child.owner === owner && child.user === user)
   }
 
+  #born(): Child {
+    return new Child((child) => {
+      this.#children.delete(child)
+      this.#next()
+    })
+  }
+
   #available(owner: Owner): Child | null {
     const own = [...this.#children].filter((child) => child.owner === owner && !child.ended)
     const free = own.find((child) => !child.busy)
@@ -177,14 +184,10 @@ export class CryptoPool {
       if (!idle) return null
       idle.end()
     }
-    const child = this.#spare && !this.#spare.ended ? this.#spare : new Child()
+    const child = this.#spare && !this.#spare.ended ? this.#spare : this.#born()
     this.#spare = null
     child.owner = owner
     this.#children.add(child)
-    child.onEnd = () => {
-      this.#children.delete(child)
-      this.#next()
-    }
     setTimeout(() => this.warmUp(), 50).unref()
     return child
   }
@@ -196,7 +199,7 @@ class Child {
   user: number | null = null
   busy = false
   ended = false
-  onEnd: () => void = () => {}
+  readonly #onEnd: (child: Child) => void
   readonly #process: ChildProcess
   readonly #bornMs = performance.now()
   readonly #waiting = new Map<
@@ -206,7 +209,8 @@ class Child {
   #lastId = 0
   #idle: NodeJS.Timeout | undefined
 
-  constructor() {
+  constructor(onEnd: (child: Child) => void) {
+    this.#onEnd = onEnd
     this.#process = fork(program, {
       execPath: '/bin/sh',
       execArgv: ['-c', limits, process.execPath, ...nodeOptions],
@@ -267,7 +271,7 @@ class Child {
     clearTimeout(this.#idle)
     this.#process.kill('SIGKILL')
     for (const { reject } of this.#waiting.values()) reject(interrupted())
-    this.onEnd()
+    this.#onEnd(this)
   }
 
   #send(id: number, request: Request): Promise<void> {

@@ -36,6 +36,13 @@ export type LogIn = {
    */
   requireStands: () => void
 }
+/** What becomes of the key with what becomes of a session. */
+export type SessionKey = {
+  /** The user's allowance ended with its session, for certain: processes with the key are to end too. */
+  close(userId: number): void
+  /** In the transaction that notes a contact of a session which came too late to keep the key. */
+  lose(sessionId: string): void
+}
 export type SessionEnd = 'logout' | 'expired' | 'ended'
 
 export class Sessions {
@@ -43,16 +50,14 @@ export class Sessions {
   readonly #clock: Clock
   readonly #config: Config
   readonly #ledger: Ledger
-  /** Told whose allowance ended with a session, so that processes with the key end too. */
-  onAllowanceEnd: (userId: number) => void = () => {}
-  /** Called in the transaction that notes a contact which came too late to keep the key. */
-  onLateContact: (sessionId: string) => void = () => {}
+  readonly #key: SessionKey
 
-  constructor(options: { db: Database; clock: Clock; config: Config; ledger: Ledger }) {
+  constructor(options: { db: Database; clock: Clock; config: Config; ledger: Ledger; key: SessionKey }) {
     this.#db = options.db
     this.#clock = options.clock
     this.#config = options.config
     this.#ledger = options.ledger
+    this.#key = options.key
   }
 
   /** The condition under which a session is alive, for every question that depends on one. */
@@ -128,7 +133,7 @@ export class Sessions {
     if (now - contactAt >= nearEnoughMs && (isLate || isWritable(this.#db))) {
       this.#db.transaction((tx) => {
         // What was lost meanwhile must not come to life again by this contact.
-        if (isLate) this.onLateContact(id)
+        if (isLate) this.#key.lose(id)
         tx.update(sessions).set({ contactAt: now }).where(eq(sessions.id, id)).run()
       }, immediate)
       found.session.contactAt = now
@@ -262,7 +267,7 @@ export class Sessions {
       return found
     }, immediate)
     const tell = () => {
-      for (const { session, method } of rows) if (method) this.onAllowanceEnd(session.userId)
+      for (const { session, method } of rows) if (method) this.#key.close(session.userId)
     }
     return { ended: rows.length, tell }
   }

@@ -221,14 +221,15 @@ test('What opens the key changes together with the ends of the other sessions, o
     const holder = await at.server.terminal(ann, 'holder')
     const words = name === 'change' ? passphrase : 'another passphrase'
     assert.equal((await holder.unlock(words)).status, 201, name)
-    const { onAllowanceEnd } = sessions
     const told: boolean[] = []
-    sessions.onAllowanceEnd = (userId) => {
+    const { pool } = at.server.services
+    const endFor = pool.endFor.bind(pool)
+    pool.endFor = (userId) => {
       told.push(at.db.$client.inTransaction)
-      onAllowanceEnd(userId)
+      endFor(userId)
     }
     await work()
-    sessions.onAllowanceEnd = onAllowanceEnd
+    pool.endFor = endFor
     assert.deepEqual(told, [false], name)
     assert.equal((await sessions.list(at.user)).length, 1, name)
     assert.equal(problem(await thief.get('/session')), 'no-session', name)

@@ -46,11 +46,12 @@ const worldWith = async (options: { relay?: string | null; file?: string; quotaO
   const clock = () => time.now
   const secret = new ServerSecret(randomBytes(32))
   const ledger = new Ledger({ db, clock, secret })
+  const key = { close: () => {}, lose: () => {} } // nobody's is opened
   const users = new Users({
     db,
     clock,
     ledger,
-    sessions: new Sessions({ db, clock, ledger, config: readConfig({}) }),
+    sessions: new Sessions({ db, clock, ledger, key, config: readConfig({}) }),
     guesses: new Guesses(db),
     turnstile: new Turnstile(2, 32),
     cost: { memoryKiB: 8, passes: 1 },
