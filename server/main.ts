@@ -73,8 +73,8 @@ export const openServices = async (
   const log = options.log ?? pino({ level: 'silent' })
   const clock = options.clock ?? steadyClock(newestStoredTime(db))
   const cost = config.argon2
-  const pool = new CryptoPool()
   const turnstile = new Turnstile(2, 32)
+  const pool = new CryptoPool(turnstile)
   const guesses = new Guesses(db)
   const ledger = new Ledger({ db, secret, clock, ends: new LedgerEnds(ledgerEndsFile(config.data)) })
   // What happens to a session is told to what is made after it.
@@ -84,7 +84,7 @@ export const openServices = async (
   }
   const sessions = new Sessions({ db, clock, config, ledger, key })
   const users = new Users({ db, clock, guesses, turnstile, sessions, ledger, cost })
-  const opened = { db, clock, config, pool, secret, turnstile, guesses, ledger, sessions }
+  const opened = { db, clock, config, pool, secret, guesses, ledger, sessions }
   const keyrings = new Keyrings(opened)
   const site = { origin: config.origin?.origin ?? localOrigin(config.tls !== null, config.port) }
   const passkeys = new Passkeys({ db, clock, config, secret, site, keyrings, sessions, ledger, guesses })

@@ -17,7 +17,7 @@ import { allowanceWatchMs, approvedReadingMs, stopLimits } from '../ground/limit
 import { type Holder, Refusal } from '../ground/refusal.ts'
 import type { Epoch } from '../ground/server-secret.ts'
 import { writeTurn } from '../ground/write-turn.ts'
-import type { CryptoPool, Turn } from '../locked/crypto-pool.ts'
+import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { Opening } from '../locked/vault/secret-keys.ts'
 import type { Opens } from '../locked/vault/slots.ts'
 import type { Ledger, LedgerEntry } from '../people/ledger.ts'
@@ -127,9 +127,7 @@ export class Allowances {
     const opens = byPassphrase(passphrase)
     this.#refuseOtherHolder(session)
     const lockCount = this.#sessions.lockCount(session)
-    return this.#keyrings.guarded(session, opens, (turn) =>
-      this.#grant(session, opens, 'passphrase', { turn, lockCount }),
-    )
+    return this.#grant(session, opens, 'passphrase', { lockCount })
   }
 
   /**
@@ -151,9 +149,7 @@ export class Allowances {
     const name = await this.#passkeys.nameOf(session.user.id, opens)
     const reason: OpenedReason =
       name === null ? { kind: 'opened', scope: 'sign' } : { kind: 'opened-by-passkey', scope: 'sign', name }
-    return this.#keyrings.guarded(session, opens, (turn) =>
-      this.#grant(session, opens, 'passkey', { turn, lockCount, reason }),
-    )
+    return this.#grant(session, opens, 'passkey', { lockCount, reason })
   }
 
   /** A key token for a session that waits for an approval; it opens nothing before {@link grantWaiting}. */
@@ -182,26 +178,22 @@ export class Allowances {
     opens: Opens,
     approved: { by: Session; scope: Scope; lockCount: number; settle: () => void },
   ): Promise<void> {
-    await this.#keyrings.guarded(approved.by, opens, async (turn) => {
-      const { by, scope, lockCount } = approved
-      this.#refuseOtherHolder(session)
-      const binding = this.#binding(session.user.id, session.id, waiting.id)
-      const seal = { recipient: waiting.publicHalf, binding }
-      const { sealedDek, settle } = await this.#keyrings.unlock(session.user.id, opens, seal, turn)
-      const maxMs = scope === 'read' ? approvedReadingMs : Number.POSITIVE_INFINITY
-      const grant = { ...waiting, sealedDek, method: 'approval', scope } as const
-      this.#insert(session, lockCount, grant, [approved.settle, settle], {
-        maxMs,
-        reason: { kind: 'opened-by-approval', scope, terminal: by.terminal },
-      })
-    })
+    const { by, scope, lockCount } = approved
+    this.#refuseOtherHolder(session)
+    const binding = this.#binding(session.user.id, session.id, waiting.id)
+    const seal = { recipient: waiting.publicHalf, binding }
+    const { sealedDek, settle } = await this.#keyrings.unlock(by, opens, seal)
+    const maxMs = scope === 'read' ? approvedReadingMs : Number.POSITIVE_INFINITY
+    const grant = { ...waiting, sealedDek, method: 'approval', scope } as const
+    const reason = { kind: 'opened-by-approval', scope, terminal: by.terminal } as const
+    this.#insert(session, lockCount, grant, [approved.settle, settle], { maxMs, reason })
   }
 
   async #grant(
     session: Session,
     opens: Opens,
     method: 'passphrase' | 'passkey',
-    { turn, lockCount, reason }: { turn: Turn; lockCount: number; reason?: OpenedReason },
+    { lockCount, reason }: { lockCount: number; reason?: OpenedReason },
   ) {
     const { keyToken, waiting } = await this.prepare(session)
     const binding = this.#binding(session.user.id, session.id, waiting.id)
@@ -209,13 +201,10 @@ export class Allowances {
     const stands = () => {
       if (this.#sessions.lockCount(session) !== lockCount) throw this.#lockedMeanwhile(session)
     }
+    // Others go through while this one waits.
+    const beforeWork = () => this.#refuseOtherHolder(session)
     const { sealedDek, settle } = await this.#watched(session, stands, () =>
-      this.#keyrings.unlock(session.user.id, opens, seal, (run) =>
-        turn(async () => {
-          this.#refuseOtherHolder(session) // others went through while this one waited
-          return run()
-        }),
-      ),
+      this.#keyrings.unlock(session, opens, seal, { beforeWork }),
     )
     const grant = { ...waiting, sealedDek, method, scope: 'sign' } as const
     const row = this.#insert(session, lockCount, grant, [settle], { reason })

@@ -14,9 +14,8 @@ import { chosenSecretCharacters } from '../ground/limits.ts'
 import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
-import type { Turnstile } from '../ground/turnstile.ts'
 import { armor } from '../locked/armor.ts'
-import type { CryptoPool, Turn } from '../locked/crypto-pool.ts'
+import type { CryptoPool, Result, Task } from '../locked/crypto-pool.ts'
 import { hindrance, type OwnUses, obstacle } from '../locked/key-uses.ts'
 import type { KeyPair, SealedKey, StoredPair } from '../locked/vault/keys-at-rest.ts'
 import type { NewKey, RefusedKey } from '../locked/vault/new-keys.ts'
@@ -91,21 +90,16 @@ export class Keyrings {
   readonly #clock: Clock
   readonly #pool: CryptoPool
   readonly #secret: ServerSecret
-  readonly #turnstile: Turnstile
   readonly #guesses: Guesses
   readonly #ledger: Ledger
   readonly #sessions: Sessions
   readonly #config: Config
-
-  /** Argon2 takes memory: it runs when a process stands ready, and few at once. */
-  readonly #turn: Turn = (work) => this.#turnstile.pass(work)
 
   constructor(options: {
     db: Database
     clock: Clock
     pool: CryptoPool
     secret: ServerSecret
-    turnstile: Turnstile
     guesses: Guesses
     ledger: Ledger
     sessions: Sessions
@@ -115,7 +109,6 @@ export class Keyrings {
     this.#clock = options.clock
     this.#pool = options.pool
     this.#secret = options.secret
-    this.#turnstile = options.turnstile
     this.#guesses = options.guesses
     this.#ledger = options.ledger
     this.#sessions = options.sessions
@@ -263,7 +256,7 @@ export class Keyrings {
     const proof = { opens: byPassphrase(passphrase), ...existing }
     const known = this.#pairs(user.id)
     const task = { proof, wanted, known }
-    const { keys, refused } = await this.#pool.run(user.id, 'addKeys', task, { turn: this.#turn })
+    const { keys, refused } = await this.#pool.run(user.id, 'addKeys', task)
     this.#db.transaction(() => this.#store(user.id, keys, known), immediate)
     const isNew = ({ fingerprint }: KeyPair) => !known.some((pair) => pair.fingerprint === fingerprint)
     return {
@@ -318,7 +311,7 @@ export class Keyrings {
       argon2: this.#config.argon2,
       key,
     }
-    const created = await this.#pool.run(user.id, 'createKeyring', task, { turn: this.#turn })
+    const created = await this.#pool.run(user.id, 'createKeyring', task)
     const now = this.#clock()
     this.#db.transaction((tx) => {
       const { userId, id, generation, mac, slots } = created.keyring
@@ -340,67 +333,65 @@ export class Keyrings {
   }
 
   /**
-   * Runs what a person's secret opens, slowly and not too often: wrong ones are counted and put on the ledger, few
-   * run at once. What needs no guessing (a passkey) runs straight away.
+   * Opens the keyring and seals its DEK to a terminal (see allowances.ts, the only caller).
    *
-   * @param work gives `turn` to the pool, where it is asked when a process stands ready: who waits for a process of
-   *   their own takes nobody's place
-   * @throws Refusal `slow-down`, `busy`, and as the work does
+   * @param session whose secret opens it, and whose wrong ones count
+   * @param options.beforeWork asked when it is its turn: throws what has come in between
+   * @returns `settle` is to be called in the transaction that grants: it writes the slot as it is from now on, and
+   *   throws Refusal `busy` if that slot was changed or removed meanwhile
+   * @throws Refusal `wrong-passphrase`, `wrong-passkey`, `slow-down`, `busy`; `not-found` if the user has no key
    */
-  async guarded<T>(session: Session, opens: Opens, work: (turn: Turn) => Promise<T>): Promise<T> {
-    const method = methodOf(opens)
-    const note = (kind: 'wrong-passphrase' | 'wrong-passkey' | 'wrong-recovery-code') =>
-      this.#ledger.append({
-        userId: session.user.id,
-        event: 'refused',
-        terminal: session.terminal,
-        address: session.address,
-        method,
-        reason: { kind },
-      })
-    if (method === 'passkey')
-      return work((run) => run()).catch((error: unknown) => {
-        if (error instanceof Refusal && error.code === 'wrong-passkey') note(error.code)
-        throw error
-      })
-    const what = method === 'recovery' ? 'recovery code' : 'passphrase'
-    const guess = { what, user: session.user.address, address: session.address } as const
-    await this.#guesses.admit(guess)
-    const turn: Turn = (run) =>
-      this.#turn(async () => {
-        await this.#guesses.admit(guess) // others may have failed while this one waited
-        return run()
-      })
+  async unlock(
+    session: Session,
+    opens: Opens,
+    seal: { recipient: Uint8Array; binding: string },
+    options: { beforeWork?: () => void } = {},
+  ): Promise<{ sealedDek: Uint8Array; settle: () => void }> {
+    const proof = { opens, ...this.#existing(session.user.id) }
+    const slot = slotThatOpens(proof)
+    const task = { proof, ...seal }
+    const { sealedDek, changed } = await this.#guarded(session, 'unlock', task, options.beforeWork)
+    return { sealedDek, settle: () => this.#settle(proof.keyring, slot, changed) }
+  }
+
+  /**
+   * Has the child do what a person's secret opens, not too often: wrong ones are counted and put on the ledger. What
+   * needs no guessing (a passkey) is done straight away.
+   */
+  async #guarded<O extends 'unlock' | 'changeSlots'>(
+    session: Session,
+    operation: O,
+    task: Task<O>,
+    beforeWork = () => {},
+  ): Promise<Result<O>> {
+    const guess = guessOf(session, task.proof.opens)
+    if (guess) await this.#guesses.admit(guess)
+    const before = async () => {
+      if (guess) await this.#guesses.admit(guess) // others may have failed while this one waited
+      beforeWork()
+    }
     try {
-      const result = await work(turn)
-      await this.#guesses.right(guess)
+      const result = await this.#pool.run(session.user.id, operation, task, { before })
+      if (guess) await this.#guesses.right(guess)
       return result
     } catch (error) {
-      if (error instanceof Refusal && error.code === 'wrong-passphrase') {
-        await this.#guesses.wrong(guess)
-        note(method === 'recovery' ? 'wrong-recovery-code' : error.code)
-      }
+      if (error instanceof Refusal) await this.#noteWrong(session, task.proof.opens, error)
       throw error
     }
   }
 
-  /**
-   * Opens the keyring and seals its DEK to a terminal (see allowances.ts, the only caller, within {@link guarded}).
-   *
-   * @returns `settle` is to be called in the transaction that grants: it writes the slot as it is from now on, and
-   *   throws Refusal `busy` if that slot was changed or removed meanwhile
-   * @throws Refusal `wrong-passphrase`, `wrong-passkey`; `not-found` if the user has no key
-   */
-  async unlock(
-    userId: number,
-    opens: Opens,
-    seal: { recipient: Uint8Array; binding: string },
-    turn: Turn,
-  ): Promise<{ sealedDek: Uint8Array; settle: () => void }> {
-    const proof = { opens, ...this.#existing(userId) }
-    const slot = slotThatOpens(proof)
-    const { sealedDek, changed } = await this.#pool.run(userId, 'unlock', { proof, ...seal }, { turn })
-    return { sealedDek, settle: () => this.#settle(proof.keyring, slot, changed) }
+  async #noteWrong(session: Session, opens: Opens, { code }: Refusal) {
+    const guess = guessOf(session, opens)
+    if (code !== (guess ? 'wrong-passphrase' : 'wrong-passkey')) return
+    if (guess) await this.#guesses.wrong(guess)
+    this.#ledger.append({
+      userId: session.user.id,
+      event: 'refused',
+      terminal: session.terminal,
+      address: session.address,
+      method: methodOf(opens),
+      reason: { kind: guess?.what === 'recovery code' ? 'wrong-recovery-code' : code },
+    })
   }
 
   /**
@@ -501,9 +492,7 @@ export class Keyrings {
     const proof = { opens, ...this.#existing(userId) }
     const slot = slotThatOpens(proof)
     const task = { proof, change: wanted(proof.keyring) }
-    const { changed, recoveryCode } = await this.guarded(session, opens, (turn) =>
-      this.#pool.run(userId, 'changeSlots', task, { turn }),
-    )
+    const { changed, recoveryCode } = await this.#guarded(session, 'changeSlots', task)
     const { terminal, address } = session
     const method = methodOf(opens)
     const settle = () => {
@@ -573,7 +562,7 @@ export class Keyrings {
     demandLong(copyPassphrase, 'copy-passphrase-short')
     const keys = await this.#sorted(user.id)
     const task = { proof, keys, copyPassphrase: utf8(copyPassphrase) }
-    return this.#pool.run(user.id, 'exportSecret', task, { turn: this.#turn })
+    return this.#pool.run(user.id, 'exportSecret', task)
   }
 
   #newSlot(): SlotSecret {
@@ -641,6 +630,13 @@ export const byPassphrase = (passphrase: string): Opens => ({
 
 /** What a person calls it. */
 const methodOf = ({ kind }: Opens) => (kind === 'prf' || kind === 'held' ? 'passkey' : kind)
+
+/** What wrong ones are counted as; null for what nobody guesses. */
+const guessOf = ({ user, address }: Session, opens: Opens): Guessed | null => {
+  const method = methodOf(opens)
+  if (method === 'passkey') return null
+  return { what: method === 'recovery' ? 'recovery code' : method, user: user.address, address }
+}
 
 const slotThatOpens = ({ opens, keyring }: Proof): { id: string; generation: number } => {
   const slot = keyring.slots.find(({ id, kind }) =>

@@ -17,10 +17,12 @@ import {
 import { type Piecewise, receiveInPieces, sendInPieces } from '../ground/pieces.ts'
 import { root } from '../ground/places.ts'
 import { Refusal } from '../ground/refusal.ts'
+import type { Turnstile } from '../ground/turnstile.ts'
 import type { Answer, Operations, Request } from './child.ts'
+import { isDear } from './dear.ts'
 
-type Task<O extends keyof Operations> = Parameters<Operations[O]>[0]
-type Result<O extends keyof Operations> = Awaited<ReturnType<Operations[O]>>
+export type Task<O extends keyof Operations> = Parameters<Operations[O]>[0]
+export type Result<O extends keyof Operations> = Awaited<ReturnType<Operations[O]>>
 
 /** No core dump; CPU seconds in a life; address space in KiB, of which an idle process has 1.4 GiB reserved. */
 const limits = `ulimit -c 0; ulimit -t ${childLimits.cpuS}; ulimit -v ${childLimits.addressSpaceKiB}; exec "$0" "$@"`
@@ -38,8 +40,6 @@ const nodeOptions = [
 
 /** Whose keys a process may see, or the kind of its work without any: a hostile mail that comes in delays no reader. */
 type Owner = number | 'intake' | 'reading'
-/** When a task's turn comes: for work that costs more than a process. */
-export type Turn = <T>(work: () => Promise<T>) => Promise<T>
 
 type Waiting = {
   owner: Owner
@@ -52,10 +52,16 @@ export class CryptoPool {
   readonly #children = new Set<Child>()
   #spare: Child | null = null
   #closed = false
+  readonly #turnstile: Turnstile
   #queue: Waiting[] = []
   /** When each user that waits was last given a process, in turns. */
   readonly #served = new Map<number | null, number>()
   #turns = 0
+
+  /** @param turnstile through which what is dear (dear.ts) goes, also outside of the pool */
+  constructor(turnstile: Turnstile) {
+    this.#turnstile = turnstile
+  }
 
   /** Starts the spare process, so that the first task need not wait for one. */
   warmUp() {
@@ -68,7 +74,7 @@ export class CryptoPool {
    * @param owner whose keys or secrets are in the task, or the kind of work without any
    * @param task or what fetches it when its turn has come: those that wait should not hold a mail each
    * @param options.user for whom it is, where that is not the owner
-   * @param options.turn lets the task begin when its process stands ready
+   * @param options.before asked when the process stands ready, and it is the turn of what is dear: throws what forbids it
    * @param options.sent called when the process has all of the task: what is large in it need not be held any more
    * @throws Refusal as the operation does; `busy` when too many tasks wait, or this one waited too long; `failed` when the work took too long
    */
@@ -78,14 +84,19 @@ export class CryptoPool {
     task: Task<O> | (() => Promise<Task<O>>),
     {
       user = typeof owner === 'number' ? owner : null,
-      turn = (work) => work(),
+      before = () => {},
       sent = () => {},
-    }: { user?: number | null; turn?: Turn; sent?: () => void } = {},
+    }: { user?: number | null; before?: () => Promise<void> | void; sent?: () => void } = {},
   ): Promise<Result<O>> {
     const child = await this.#childFor(owner, user)
     try {
       const fetched = typeof task === 'function' ? await task() : task
-      return (await turn(() => child.run(operation, fetched, sent))) as Result<O>
+      const work = async () => {
+        await before()
+        return (await child.run(operation, fetched, sent)) as Result<O>
+      }
+      // Who waits for a process of their own takes nobody's place.
+      return await (isDear(operation, fetched) ? this.#turnstile.pass(work) : work())
     } finally {
       child.free()
       this.#next()

@@ -8,6 +8,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import Sqlite from 'better-sqlite3'
+import { Turnstile } from '../../server/ground/turnstile.ts'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
 import { assertUndisturbed, bar, measuredServer, withKey } from '../support/turns.ts'
 import { password, type Terminal } from '../support/world.ts'
@@ -263,7 +264,7 @@ describe('memory: large bodies are taken in turn', () => {
 
 describe('queue: work is done in turn', () => {
   test('whoever asks for much without keys leaves a process to the others', async (t) => {
-    const pool = new CryptoPool()
+    const pool = new CryptoPool(new Turnstile(2, 32))
     t.after(() => pool.close())
     const mail = {
       octets: new Uint8Array(Buffer.from('From: eve@far.example\r\n\r\nhello')),

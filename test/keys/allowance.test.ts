@@ -487,10 +487,7 @@ test('One user’s waiting work delays nobody else’s unlock', async (t) => {
   })
   // Mallory's process is busy, and two unlocks wait for it.
   const busy = pool.run(session.user.id, 'signCleartext', {} as never, {
-    turn: async (work) => {
-      await gate
-      return work()
-    },
+    before: () => gate,
   })
   const waiting = [
     allowances.grantByPassphrase(session, passphrase),

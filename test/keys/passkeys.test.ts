@@ -811,9 +811,7 @@ test('D5: of two changes of the slot table from the same state one is written, t
   // An unlock that began before its slot was taken away grants nothing after it.
   const recipient = Buffer.from(publicKeyOf(Buffer.alloc(32)), 'base64url')
   const unlock = () =>
-    keyrings.unlock(at.user.id, opensByPassphrase(passphrase), { recipient, binding: 'for a test' }, (run) =>
-      run(),
-    )
+    keyrings.unlock(session, opensByPassphrase(passphrase), { recipient, binding: 'for a test' })
   const { settle } = await unlock()
   ;(await change('three')).settle()
   settle() // another slot came, this one stands

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import * as openpgp from 'openpgp'
 import { receiveInPieces } from '../../server/ground/pieces.ts'
+import { Turnstile } from '../../server/ground/turnstile.ts'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
 import type { OpenKeys } from '../../server/locked/open-keys.ts'
 import { armoredBlocks } from '../../server/locked/reader/armored-blocks.ts'
@@ -41,7 +42,7 @@ const nestedParts = (depth: number, each: number) => {
 }
 
 describe('B11: expensive mail is read, and gets its row, within the limits of a child process', () => {
-  const pool = new CryptoPool()
+  const pool = new CryptoPool(new Turnstile(2, 32))
   after(() => pool.close())
   const mails: [string, () => string][] = [
     ['commas in a parameter', () => `Content-Type: text/plain; a=${many(50_000, ', ')}x\r\n\r\nhi`],

@@ -35,7 +35,7 @@ const dayMs = 24 * 60 * minuteMs
 const vector = (name: string) => readFileSync(join(vectors, name), 'utf8')
 const tls = { cert: vector('localhost-cert.pem'), key: vector('localhost-key.pem') }
 
-const pool = new CryptoPool()
+const pool = new CryptoPool(new Turnstile(2, 32))
 after(() => pool.close())
 
 /** A server with Ann and Bob; `far.example` is elsewhere. */

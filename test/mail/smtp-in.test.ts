@@ -45,7 +45,7 @@ const users = new Users({
   turnstile: new Turnstile(2, 32),
   cost: { memoryKiB: 8, passes: 1 },
 })
-const pool = new CryptoPool()
+const pool = new CryptoPool(new Turnstile(2, 32))
 after(() => pool.close())
 const contents = new Contents({ db, clock })
 const quota = new Quota({ db, config: { quotaOctets: 2 ** 31 } })

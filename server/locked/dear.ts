@@ -1,0 +1,27 @@
+/**
+ * Which of the child's operations are dear: they run Argon2, which takes memory, so that few run at once. Nothing is
+ * loaded here; a kind of slot or an operation that is new is thought of by the compiler.
+ */
+import type { Operations } from './child.ts'
+import type { NewSlot, Opens } from './vault/slots.ts'
+
+type Task<O extends keyof Operations> = Parameters<Operations[O]>[0]
+
+const takesMemory: Record<(Opens | NewSlot)['kind'], boolean> = {
+  passphrase: true,
+  prf: false,
+  held: false,
+  recovery: false,
+}
+
+const dear: { [O in keyof Operations]?: (task: Task<O>) => boolean } = {
+  createKeyring: () => true,
+  addKeys: ({ proof }) => takesMemory[proof.opens.kind],
+  exportSecret: ({ proof }) => takesMemory[proof.opens.kind],
+  unlock: ({ proof }) => takesMemory[proof.opens.kind],
+  changeSlots: ({ proof, change }) =>
+    takesMemory[proof.opens.kind] || change.add.some(({ kind }) => takesMemory[kind]),
+}
+
+export const isDear = <O extends keyof Operations>(operation: O, task: Task<O>): boolean =>
+  dear[operation]?.(task) ?? false
