@@ -276,7 +276,7 @@ const numbersThatAreNone: [file: string, line: RegExp][] = [
   ['server/ground/config.ts', /^const unit|is not a port number|port\.default|argon2:/],
   ['server/ground/reasons.ts', /octets (<|\/) 1024/],
   ['server/locked/reader/key-files.ts', /keyFileLimit \/ 1024 \/ 1024/],
-  ['server/doors/web-server.ts', /^const yearS/],
+  ['server/doors/begin-visit.ts', /^const yearS/],
   ['server/contract/answering.ts', /^const quoteLimit/],
   ['server/keys/decoys.ts', /^const (hour|day)Ms|getTimezoneOffset/],
   ['server/keys/approvals.ts', /padStart\(6/],
