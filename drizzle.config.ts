@@ -1,3 +1,9 @@
 import { defineConfig } from 'drizzle-kit'
+import { isPostgres } from './server/ground/store/kit.ts'
 
-export default defineConfig({ dialect: 'sqlite', schema: './server/ground/database.ts', out: './migrations' })
+// `npm run migration` runs it for both engines.
+export default defineConfig({
+  dialect: isPostgres ? 'postgresql' : 'sqlite',
+  schema: './server/ground/store/tables.ts',
+  out: isPostgres ? './migrations/postgres' : './migrations',
+})

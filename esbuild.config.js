@@ -108,7 +108,7 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    external: ['better-sqlite3'],
+    external: ['better-sqlite3', 'pg-native'],
     // A name that no minifier makes up.
     banner: {
       js: "import{createRequire as requireOfNode}from'node:module';const require=requireOfNode(import.meta.url);",

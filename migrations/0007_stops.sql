@@ -1,5 +1,5 @@
 CREATE TABLE `stops` (
-	`id` integer PRIMARY KEY NOT NULL,
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`user_id` integer NOT NULL,
 	`session_id` text NOT NULL,
 	`stopped_at` integer NOT NULL,

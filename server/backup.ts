@@ -22,14 +22,6 @@ import { dirname, join, resolve } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { clockFault } from './ground/clock.ts'
 import type { Config } from './ground/config.ts'
-import {
-  type Database,
-  databaseFile,
-  newestStoredTime,
-  openDatabase,
-  takeBackTimes,
-  users,
-} from './ground/database.ts'
 import { Refusal, Unusable } from './ground/refusal.ts'
 import {
   openServerSecret,
@@ -38,6 +30,9 @@ import {
   serverSecretFile,
 } from './ground/server-secret.ts'
 import { tryExclusive } from './ground/serving-lock.ts'
+import type { Database } from './ground/store/database.ts'
+import { databaseFile, newestStoredTime, openSqlite, takeBackTimes } from './ground/store/open.ts'
+import { users } from './ground/store/tables.ts'
 import { Ledger, type LedgerFault } from './people/ledger.ts'
 import { type LedgerEnd, LedgerEnds, ledgerEndsFile } from './people/ledger-ends.ts'
 
@@ -168,13 +163,13 @@ const examine = async (file: string, copy: string, secret: ServerSecret): Promis
     const damage = damageOf(copy)
     if (damage) throw new Refusal('copy-damaged', { values: { path: file, damage } })
     let ends: [number, LedgerEnd][]
-    const db = openDatabase(copy, { called: file })
+    const db = openSqlite(copy, { called: file })
     try {
-      ends = new Ledger({ db, secret, clock: Date.now }).ends()
+      ends = await new Ledger({ db, secret, clock: Date.now }).ends()
       if (ends.length > 0 && (await ledgerOf(db, secret, null)) === 'other secret')
         throw new Refusal('server-secret-foreign', { values: { path: file } })
     } finally {
-      db.$client.close()
+      await db.close()
     }
     withoutAllowances(copy)
     return ends
@@ -266,40 +261,50 @@ export const check = async (
     note(false, 'Ledger: not checked.')
     return findings
   }
-  const db = openDatabase(file)
+  const db = openSqlite(file)
   try {
     const state = await ledgerOf(db, secret, new LedgerEnds(ledgerEndsFile(config.data)))
-    const others = (statSync(serverSecretFile(config.data)).mode & 0o077) !== 0
-    if (others) note(false, 'Server secret: others may read its file. Give it the mode 0600.')
-    else if (state === 'other secret')
-      note(false, 'Server secret: it is not the one that this database was used with.')
-    else if (state === 'empty') note(true, 'Server secret: present.')
-    else note(true, 'Server secret: present, and the one that this database was used with.')
-    if (state === 'empty') note(true, 'Ledger: empty.')
-    else if (state === 'sound') note(true, 'Ledger: complete and unchanged.')
-    else if (state === 'other secret') note(false, 'Ledger: no entry fits the server secret.')
-    else
-      for (const [fault, whose] of state)
-        note(false, `Ledger: ${faultSentences[fault]}: ${whose.join(', ')}.`)
-    const fault = clockFault(newestStoredTime(db), now)
-    if (fault && mendClock) note(true, mended(config, db, secret, now))
+    findings.push(aboutSecret(config, state), ...aboutLedger(state))
+    const fault = clockFault(await newestStoredTime(db), now)
+    if (fault && mendClock) note(true, await mended(config, db, secret, now))
     else note(!fault, fault ?? 'Clock: not behind what is stored.')
   } finally {
-    db.$client.close()
+    await db.close()
   }
   return findings
 }
 
+const aboutSecret = (config: Config, state: LedgerState): Finding => {
+  const isOpen = (statSync(serverSecretFile(config.data)).mode & 0o077) !== 0
+  if (isOpen)
+    return { sound: false, sentence: 'Server secret: others may read its file. Give it the mode 0600.' }
+  if (state === 'other secret')
+    return { sound: false, sentence: 'Server secret: it is not the one that this database was used with.' }
+  if (state === 'empty') return { sound: true, sentence: 'Server secret: present.' }
+  return { sound: true, sentence: 'Server secret: present, and the one that this database was used with.' }
+}
+
+const aboutLedger = (state: LedgerState): Finding[] => {
+  if (state === 'empty') return [{ sound: true, sentence: 'Ledger: empty.' }]
+  if (state === 'sound') return [{ sound: true, sentence: 'Ledger: complete and unchanged.' }]
+  if (state === 'other secret')
+    return [{ sound: false, sentence: 'Ledger: no entry fits the server secret.' }]
+  return [...state].map(([fault, whose]) => ({
+    sound: false,
+    sentence: `Ledger: ${faultSentences[fault]}: ${whose.join(', ')}.`,
+  }))
+}
+
 /** Takes back the times that are ahead. The ledger goes on from now, with an entry that says so. */
-const mended = (config: Config, db: Database, secret: ServerSecret, now: number): string => {
+const mended = async (config: Config, db: Database, secret: ServerSecret, now: number): Promise<string> => {
   const lock = tryExclusive(config.data)
   if (!lock) throw new Refusal('server-runs', { values: { folder: config.data } })
   try {
-    takeBackTimes(db, now)
+    await takeBackTimes(db, now)
     const ledger = new Ledger({ db, secret, clock: () => now })
     const terminal = 'wafer check --mend-clock'
-    for (const { id: userId } of db.select({ id: users.id }).from(users).all())
-      ledger.append({
+    for (const { id: userId } of await db.select({ id: users.id }).from(users))
+      await ledger.append({
         userId,
         event: 'used',
         terminal,
@@ -319,6 +324,8 @@ const faultSentences: Record<LedgerFault, string> = {
     'the newest entry that this machine has seen is missing, so it was cut off or the database was put back to an older state',
 }
 
+type LedgerState = 'empty' | 'sound' | 'other secret' | Map<LedgerFault, string[]>
+
 /**
  * Whether the ledger's MACs fit, and its ends those that were noted. Where not a single MAC does, it is the secret that
  * is another.
@@ -330,19 +337,13 @@ const ledgerOf = async (
   db: Database,
   secret: ServerSecret,
   ends: LedgerEnds | null,
-): Promise<'empty' | 'sound' | 'other secret' | Map<LedgerFault, string[]>> => {
+): Promise<LedgerState> => {
   const ledger = new Ledger({ db, secret, clock: Date.now, ends })
   const faults = await ledger.faults()
   const known = await ledger.knowsSecret()
   if (faults.size === 0) return known === null ? 'empty' : 'sound'
   if (known === false) return 'other secret'
-  const addresses = new Map(
-    db
-      .select()
-      .from(users)
-      .all()
-      .map(({ id, address }) => [id, address]),
-  )
+  const addresses = new Map((await db.select().from(users)).map(({ id, address }) => [id, address]))
   const whose = new Map<LedgerFault, string[]>()
   for (const [id, fault] of faults)
     whose.set(fault, [...(whose.get(fault) ?? []), addresses.get(id) ?? `user ${id}`])

@@ -11,13 +11,14 @@ import { Bodies } from './doors/request-body.ts'
 import { startWebServer } from './doors/web-server.ts'
 import { type Clock, clockFault, steadyClock } from './ground/clock.ts'
 import { type Config, localOrigin } from './ground/config.ts'
-import { databaseFile, newestStoredTime, openDatabase } from './ground/database.ts'
 import { sweepEveryMs } from './ground/limits.ts'
 import { Unusable } from './ground/refusal.ts'
-import { type Epoch, openEpoch, openServerSecret } from './ground/server-secret.ts'
+import { type Epoch, openEpoch, openServerSecret, type ServerSecret } from './ground/server-secret.ts'
 import { type ServingLock, tryExclusive, tryShared } from './ground/serving-lock.ts'
+import type { Database } from './ground/store/database.ts'
+import { databaseFile, newestStoredTime, openSqlite } from './ground/store/open.ts'
+import { users as userRows } from './ground/store/tables.ts'
 import { Turnstile } from './ground/turnstile.ts'
-import { writeTurn } from './ground/write-turn.ts'
 import { Allowances } from './keys/allowances.ts'
 import { Approvals } from './keys/approvals.ts'
 import { Keyrings } from './keys/keyrings.ts'
@@ -66,94 +67,98 @@ export const openServices = async (
   options: { create?: boolean; clock?: Clock; epoch?: Epoch; log?: Logger } = {},
 ): Promise<Services> => {
   openFolder(config.data, options.create ?? false)
-  const file = databaseFile(config.data)
-  const secret = openServerSecret(config.data, !existsSync(file))
-  const db = openDatabase(file)
-  chmodSync(file, 0o600)
-  const log = options.log ?? pino({ level: 'silent' })
-  const clock = options.clock ?? steadyClock(newestStoredTime(db))
-  const cost = config.argon2
-  const turnstile = new Turnstile(2, 32)
-  const pool = new CryptoPool(turnstile)
-  const guesses = new Guesses(db)
-  const ledger = new Ledger({ db, secret, clock, ends: new LedgerEnds(ledgerEndsFile(config.data)) })
-  // What happens to a session is told to what is made after it.
-  const key = {
-    close: (userId: number) => pool.endFor(userId),
-    lose: (sessionId: string) => allowances.endOutOfContact(sessionId),
-  }
-  const sessions = new Sessions({ db, clock, config, ledger, key })
-  const users = new Users({ db, clock, guesses, turnstile, sessions, ledger, cost })
-  const opened = { db, clock, config, pool, secret, guesses, ledger, sessions }
-  const keyrings = new Keyrings(opened)
+  const { db, secret } = await openState(config)
+  const clock = options.clock ?? steadyClock(await newestStoredTime(db))
   const site = { origin: config.origin?.origin ?? localOrigin(config.tls !== null, config.port) }
-  const passkeys = new Passkeys({ db, clock, config, secret, site, keyrings, sessions, ledger, guesses })
-  const epoch = options.epoch ?? openEpoch(null)
-  const waits = { end: (sessionId: string) => approvals.endWait(sessionId) }
-  const held = { db, clock, config, epoch, sessions, keyrings, passkeys, ledger, pool, waits }
-  const allowances: Allowances = new Allowances(held)
-  const asked = { db, clock, secret, epoch, site, sessions, allowances, passkeys, ledger }
-  const approvals: Approvals = new Approvals(asked)
-  const contents = new Contents({ db, clock })
-  const quota = new Quota({ db, config })
-  const mailboxes = new Mailboxes({ db, clock, pool, contents, quota })
-  const correspondents = new Correspondents({ db, clock, pool, users, keyrings })
-  const acquaintances = new Acquaintances({ correspondents, mailboxes })
-  const reading = new Reading({ mailboxes, correspondents, allowances, pool })
-  const outbox = new Outbox({ db, clock, config, users, mailboxes, contents, quota, log })
-  const numbers = new LetterNumbers({ db, clock, secret })
-  const letters = new Letters({
-    clock,
-    pool,
-    allowances,
-    keyrings,
-    correspondents,
-    mailboxes,
-    reading,
-    outbox,
-    numbers,
-  })
-  const parkedForms = new ParkedForms({ db, clock, secret })
-  const setup = new Setup({ clock, users, keyrings, letters, mailboxes })
+  const log = options.log ?? pino({ level: 'silent' })
+  const ground = { config, site, clock, log, db, secret, epoch: options.epoch ?? openEpoch(null) }
+  const people = openPeople(ground)
+  const keys = openKeys({ ...ground, ...people })
+  const mail = openMail({ ...ground, ...people, ...keys })
+  const setup = new Setup({ clock, ...people, ...keys, ...mail })
+  const { pool, ledger } = people
   return {
-    config,
-    site,
-    clock,
-    log,
-    db,
-    users,
-    keyrings,
-    sessions,
-    allowances,
-    passkeys,
-    approvals,
-    ledger,
-    mailboxes,
-    contents,
-    quota,
-    bodies: new Bodies(),
-    reading,
-    letters,
-    numbers,
-    correspondents,
-    acquaintances,
-    outbox,
-    parkedForms,
-    guesses,
+    ...ground,
+    ...people,
+    ...keys,
+    ...mail,
     setup,
-    pool,
+    bodies: new Bodies(),
     // 96 bits: each is in every form, and bytes count.
     formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 16),
     userTag: (userId) => secret.mac('user-tag', String(userId)).toString('base64url').slice(0, 8),
     isTooShort,
-    writeTurn: () => writeTurn(db),
     close: async () => {
       pool.close()
-      await contents.close()
-      ledger.close()
-      db.$client.close()
+      await mail.contents.close()
+      await ledger.close()
+      await db.close()
     },
   }
+}
+
+/** The database and the secret that its keys are wrapped with, which is made with the first of them. */
+const openState = async (config: Config): Promise<{ db: Database; secret: ServerSecret }> => {
+  if (config.database !== null) {
+    const { openPostgres } = await import('./ground/store/postgres.ts')
+    const db = await openPostgres(config.database)
+    try {
+      const [anybody] = await db.select({ id: userRows.id }).from(userRows).limit(1)
+      return { db, secret: openServerSecret(config.data, anybody === undefined) }
+    } catch (error) {
+      await db.close()
+      throw error
+    }
+  }
+  const file = databaseFile(config.data)
+  const secret = openServerSecret(config.data, !existsSync(file))
+  const db = openSqlite(file)
+  chmodSync(file, 0o600)
+  return { db, secret }
+}
+
+type Ground = Pick<Services, 'config' | 'site' | 'clock' | 'log' | 'db'> & {
+  secret: ServerSecret
+  epoch: Epoch
+}
+
+const openPeople = ({ config, db, clock, secret }: Ground) => {
+  const turnstile = new Turnstile(2, 32)
+  const pool = new CryptoPool(turnstile)
+  const guesses = new Guesses(db)
+  const ledger = new Ledger({ db, secret, clock, ends: new LedgerEnds(ledgerEndsFile(config.data)) })
+  const quota = new Quota({ db, config })
+  const numbers = new LetterNumbers({ db, clock, secret })
+  const parkedForms = new ParkedForms({ db, clock, secret })
+  return { turnstile, pool, guesses, ledger, quota, numbers, parkedForms }
+}
+type People = ReturnType<typeof openPeople>
+
+const openKeys = (made: Ground & People) => {
+  // What happens to a session is told to what is made after it.
+  const key = {
+    close: (userId: number) => made.pool.endFor(userId),
+    lose: async (sessionId: string) => allowances.endOutOfContact(sessionId),
+  }
+  const waits = { end: async (sessionId: string) => approvals.endWait(sessionId) }
+  const sessions = new Sessions({ ...made, key })
+  const users = new Users({ ...made, sessions, cost: made.config.argon2 })
+  const keyrings = new Keyrings({ ...made, sessions })
+  const passkeys = new Passkeys({ ...made, sessions, keyrings })
+  const allowances: Allowances = new Allowances({ ...made, sessions, keyrings, passkeys, waits })
+  const approvals: Approvals = new Approvals({ ...made, sessions, allowances, passkeys })
+  return { sessions, users, keyrings, passkeys, allowances, approvals }
+}
+
+const openMail = (made: Ground & People & ReturnType<typeof openKeys>) => {
+  const contents = new Contents(made)
+  const mailboxes = new Mailboxes({ ...made, contents })
+  const correspondents = new Correspondents(made)
+  const acquaintances = new Acquaintances({ correspondents, mailboxes })
+  const reading = new Reading({ ...made, mailboxes, correspondents })
+  const outbox = new Outbox({ ...made, mailboxes, contents })
+  const letters = new Letters({ ...made, correspondents, mailboxes, reading, outbox })
+  return { contents, mailboxes, correspondents, acquaintances, reading, outbox, letters }
 }
 
 /**
@@ -176,9 +181,7 @@ export const serve = async (
     const log = options.log ?? pino({ level: 'info' }, pino.destination({ dest: 2, sync: true }))
     const services = await openServices(config, { ...options, create: true, epoch, log })
     ends.push(() => services.close())
-    const cut = services.ledger.open()
-    if (cut.length > 0)
-      log.warn({ users: cut }, 'ledgers are older than this machine has seen: see `wafer check`')
+    await warnOfLedgers(services)
     const web = await startWebServer(services)
     ends.push(() => web.close())
     const smtp = await startSmtpIn(services)
@@ -190,8 +193,7 @@ export const serve = async (
     ends.push(() => clearInterval(sweeper))
     await sweep(services)
     const token = await services.setup.begin()
-    const fault = clockFault(newestStoredTime(services.db), Date.now())
-    if (fault) log.warn(fault)
+    await warnOfClock(services)
     log.info(
       { origin: web.address, web: `${config.host}:${web.port}`, smtp: `${config.smtpHost}:${smtp.smtpPort}` },
       'serving',
@@ -211,10 +213,20 @@ export const serve = async (
   }
 }
 
+const warnOfLedgers = async ({ ledger, log }: Services) => {
+  const cut = await ledger.open()
+  if (cut.length > 0)
+    log.warn({ users: cut }, 'ledgers are older than this machine has seen: see `wafer check`')
+}
+
+const warnOfClock = async ({ db, log }: Services) => {
+  const fault = clockFault(await newestStoredTime(db), Date.now())
+  if (fault) log.warn(fault)
+}
+
 const sweep = async (services: Services) => {
   const { allowances, sessions, passkeys, approvals, parkedForms, numbers, guesses, contents, log } = services
   try {
-    await services.writeTurn()
     await allowances.sweep()
     await sessions.sweep()
     await passkeys.sweep()

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { Bodies } from './doors/request-body.ts'
 import type { Clock } from './ground/clock.ts'
 import type { Config } from './ground/config.ts'
-import type { Database } from './ground/database.ts'
+import type { Database } from './ground/store/database.ts'
 import type { Allowances } from './keys/allowances.ts'
 import type { Approvals } from './keys/approvals.ts'
 import type { Keyrings } from './keys/keyrings.ts'
@@ -59,7 +59,5 @@ export type Services = {
   userTag(userId: number): string
   /** Whether a password or passphrase that somebody chooses is refused. */
   isTooShort(secret: string): boolean
-  /** Resolves when no other process writes to the database. @throws Refusal `busy` */
-  writeTurn(): Promise<void>
   close(): Promise<void>
 }

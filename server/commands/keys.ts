@@ -61,19 +61,23 @@ export async function importKey(call: Call) {
         'The passphrase of this file is short, and opens the key here too: please choose a longer one in the pages, under More, Passphrase.',
       )
     for (const { aliases } of added.keys)
-      if (!aliases.includes(user.address))
-        print(
-          `This key does not name ${user.address}: ${aliases.length ? `it is that of ${oneLine(aliases.join(', '))}` : 'it names no address'}. ` +
-            'Others will not encrypt to it for this user, nor take its signatures for theirs.',
-        )
-    if (added.refused.length === 0) return
-    const reasons = added.refused.map(
-      ({ fingerprint, sentence }) => `${fingerprint.toUpperCase()}: ${sentence}`,
-    )
-    const count = added.keys.length + added.refused.length
-    throw new Refusal('keys-not-taken', {
-      values: { refused: added.refused.length, count, why: reasons.join(' ') },
-    })
+      if (!aliases.includes(user.address)) printForeign(aliases, user.address)
+    refuseWhatWas(added)
+  })
+}
+
+const printForeign = (aliases: string[], address: string) =>
+  print(
+    `This key does not name ${address}: ${aliases.length ? `it is that of ${oneLine(aliases.join(', '))}` : 'it names no address'}. ` +
+      'Others will not encrypt to it for this user, nor take its signatures for theirs.',
+  )
+
+/** @throws Refusal if some of the file's keys were not taken */
+const refuseWhatWas = ({ keys, refused }: Added) => {
+  if (refused.length === 0) return
+  const reasons = refused.map(({ fingerprint, sentence }) => `${fingerprint.toUpperCase()}: ${sentence}`)
+  throw new Refusal('keys-not-taken', {
+    values: { refused: refused.length, count: keys.length + refused.length, why: reasons.join(' ') },
   })
 }
 

@@ -13,7 +13,6 @@ import { style } from '../../web/document.tsx'
 import { notEncrypted, type PageEnv, pages } from '../../web/pages.tsx'
 import { isLocalName } from '../ground/config.ts'
 import { Refusal, refusalOf } from '../ground/refusal.ts'
-import { lockedRefusal } from '../ground/write-turn.ts'
 import type { Services } from '../services.ts'
 import { api } from './api/api.ts'
 import { asker, connection, type DoorEnv, isOwnHost } from './asker.ts'
@@ -128,7 +127,6 @@ const routes = (services: Services) => {
       refuseForeignOrigin(c, services, site.origin)
       const user = visit.session?.user.id ?? (await visit.formerUserId())
       visit.form = await readForm(c, services, { limit: bodyLimitFor(c.req.path, visit, user), user })
-      await services.writeTurn()
       if (!fits(visit.form.get('t'), visit.formToken)) {
         if (c.req.path === '/login') visit.form = only(visit.form, ['user', 'next', 'park'])
         else if (c.req.path === '/c' || c.req.path.startsWith('/setup/') || visit.form.get('park'))
@@ -147,7 +145,7 @@ const routes = (services: Services) => {
 
   app.notFound((c) => refused(c, new Refusal('no-page')))
   app.onError((error, c) => {
-    const refusal = refusalOf(error) ?? lockedRefusal(error)
+    const refusal = refusalOf(error)
     if (refusal) return refused(c, refusal)
     log.error(
       { err: { name: error.name, message: error.message, stack: error.stack }, path: c.req.routePath },

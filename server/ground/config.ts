@@ -27,6 +27,8 @@ export type Config = {
   /** Domains that mail is accepted for; null for those of the users. */
   domains: string[] | null
   relay: URL | null
+  /** The PostgreSQL server; null for SQLite in the data folder. Its URL may hold a password. */
+  database: string | null
   /** What a user may take of the disk. */
   quotaOctets: number
   /** Mail from outside that claims an address of this server. */
@@ -69,6 +71,11 @@ const domain = z
     /^(localhost|(?!.{254})[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)+)$/,
     'is not a list of domains such as example.org,example.net',
   )
+
+/** libpq's form; the host may be empty, and stand as a socket's folder among the parameters. */
+const database = z
+  .string()
+  .regex(/^postgres(ql)?:\/\/[^\s/]*\/[^\s/?]+(\?\S*)?$/, 'is not like postgres://user@host/database')
 
 const origin = z.string().transform((text, context) => {
   const url = URL.parse(text)
@@ -132,6 +139,7 @@ const settings = z.strictObject({
     )
     .pipe(z.array(domain).min(1, 'is not a list of domains such as example.org,example.net'))
     .optional(),
+  WAFER_DATABASE: database.optional(),
   WAFER_RELAY: relay.optional(),
   WAFER_QUOTA: size.default(2 * unitOctets.GiB),
   WAFER_LOCAL_FROM_OUTSIDE: z.enum(['show', 'reject'], 'is none of show, reject').default('show'),
@@ -178,6 +186,7 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     lmtpSocket: set.WAFER_LMTP_SOCKET ?? null,
     domains: set.WAFER_DOMAINS ?? null,
     relay: set.WAFER_RELAY ?? null,
+    database: set.WAFER_DATABASE ?? null,
     quotaOctets: set.WAFER_QUOTA,
     localFromOutside: set.WAFER_LOCAL_FROM_OUTSIDE,
     passkeyWithoutPrf: set.WAFER_PASSKEY_WITHOUT_PRF,
@@ -188,6 +197,15 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     allowanceMaxMs: set.WAFER_ALLOWANCE_MAX,
     hostname: set.WAFER_ORIGIN?.hostname ?? 'localhost',
     argon2: { memoryKiB: 64 * 1024, passes: 3 },
+  }
+}
+
+/** Whether these settings name PostgreSQL; what is wrong with them, {@link readConfig} says. */
+export const isPostgresSet = (environment: Record<string, string | undefined>): boolean => {
+  try {
+    return readSettings(environment).set.WAFER_DATABASE !== undefined
+  } catch {
+    return false
   }
 }
 

@@ -35,7 +35,7 @@ export const jsonValueLimit = 10_000
 export const parsedHereOctets = 8 * 1024
 
 /** How long what writes waits while another process does, and how often it looks, in milliseconds. */
-export const writeTurn = { waitMs: 8_000, pollMs: 40 }
+export const lockWait = { waitMs: 8_000, pollMs: 40 }
 
 /** Bodies of requests that are memory worth speaking of. */
 export const largeBodies = {
@@ -364,3 +364,11 @@ export const openpgpLimits = {
 }
 /** By how much the date of a mail may differ from that of its signature. */
 export const dateToleranceMs = 60 * 60_000
+
+/** Connections of one process to PostgreSQL; and for how long it waits for one, or for an answer, in milliseconds. */
+export const postgresPool = { connections: 10, connectMs: 5_000, statementMs: 15_000 }
+
+/** Statements that a connection to SQLite keeps prepared: the same few hundred come again and again. */
+export const preparedStatements = 500
+/** What PostgreSQL's search index holds: places that it counts, places of one word, and letters of a word. */
+export const searchIndex = { places: 16_383, placesOfWord: 255, wordLength: 500 }

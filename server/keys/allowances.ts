@@ -9,14 +9,14 @@
  */
 
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { and, eq, gt, lte, not, sql } from 'drizzle-orm'
+import { and, eq, gt, lte, not, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { allowances, type Database, immediate, sessions, stops } from '../ground/database.ts'
 import { allowanceWatchMs, approvedReadingMs, stopLimits } from '../ground/limits.ts'
 import { type Holder, Refusal } from '../ground/refusal.ts'
 import type { Epoch } from '../ground/server-secret.ts'
-import { writeTurn } from '../ground/write-turn.ts'
+import type { Database } from '../ground/store/database.ts'
+import { allowances, sessions, stops } from '../ground/store/tables.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { Opening } from '../locked/vault/secret-keys.ts'
 import type { Opens } from '../locked/vault/slots.ts'
@@ -57,7 +57,7 @@ export type Waits = {
    * In the transaction that did it: the session opened the key itself, locked it, or was stopped. An approval that comes
    * late then undoes none of these.
    */
-  end(sessionId: string): void
+  end(sessionId: string): Promise<void>
 }
 
 export class Allowances {
@@ -98,18 +98,15 @@ export class Allowances {
 
   /** Whether this session holds the key, nobody does, or who else. */
   async state(session: Session): Promise<KeyState> {
-    const holder = this.#liveHolder(session.user.id)
-    if (!holder) return { state: 'locked' }
-    if (holder.row.sessionId === session.id) return { state: 'open', allowance: toAllowance(holder.row) }
-    return { state: 'elsewhere', by: asHolder(holder) }
+    return stateOf(session, await this.#liveHolder(session.user.id))
   }
 
   /** The same as a terminal sees it: its own allowance counts only with the key token that opens it. */
   async stateFor(session: Session, keyToken: string | null): Promise<KeyState> {
-    const known = await this.state(session)
-    if (known.state !== 'open') return known
-    const row = this.#liveHolder(session.user.id)?.row
-    return row && (await this.#fits(row, session, keyToken)) ? known : { state: 'locked' }
+    const holder = await this.#liveHolder(session.user.id)
+    const known = stateOf(session, holder)
+    if (!holder || known.state !== 'open') return known
+    return (await this.#fits(holder.row, session, keyToken)) ? known : { state: 'locked' }
   }
 
   /**
@@ -125,8 +122,8 @@ export class Allowances {
     passphrase: string,
   ): Promise<{ keyToken: string; allowance: Allowance }> {
     const opens = byPassphrase(passphrase)
-    this.#refuseOtherHolder(session)
-    const lockCount = this.#sessions.lockCount(session)
+    await this.#refuseOtherHolder(session)
+    const lockCount = await this.#sessions.lockCount(session)
     return this.#grant(session, opens, 'passphrase', { lockCount })
   }
 
@@ -142,8 +139,8 @@ export class Allowances {
     session: Session,
     asserted: Asserted | Opens,
   ): Promise<{ keyToken: string; allowance: Allowance }> {
-    this.#refuseOtherHolder(session)
-    const lockCount = this.#sessions.lockCount(session)
+    await this.#refuseOtherHolder(session)
+    const lockCount = await this.#sessions.lockCount(session)
     const opens =
       'response' in asserted ? await this.#passkeys.opensBy(session, asserted, 'unlock') : asserted
     const name = await this.#passkeys.nameOf(session.user.id, opens)
@@ -154,8 +151,8 @@ export class Allowances {
 
   /** A key token for a session that waits for an approval; it opens nothing before {@link grantWaiting}. */
   async prepare(session: Session): Promise<{ keyToken: string; waiting: Waiting }> {
-    this.#refuseOtherHolder(session)
-    if (this.#keyrings.methods(session.user.id).length === 0) throw new Refusal('no-key')
+    await this.#refuseOtherHolder(session)
+    if ((await this.#keyrings.methods(session.user.id)).length === 0) throw new Refusal('no-key')
     const keyToken = randomBytes(32)
     const id = randomBytes(16).toString('base64url')
     const publicHalf = await this.#epoch.publicHalf(keyToken, session.id)
@@ -176,17 +173,17 @@ export class Allowances {
     session: Session,
     waiting: Waiting,
     opens: Opens,
-    approved: { by: Session; scope: Scope; lockCount: number; settle: () => void },
+    approved: { by: Session; scope: Scope; lockCount: number; settle: () => Promise<void> },
   ): Promise<void> {
     const { by, scope, lockCount } = approved
-    this.#refuseOtherHolder(session)
+    await this.#refuseOtherHolder(session)
     const binding = this.#binding(session.user.id, session.id, waiting.id)
     const seal = { recipient: waiting.publicHalf, binding }
     const { sealedDek, settle } = await this.#keyrings.unlock(by, opens, seal)
     const maxMs = scope === 'read' ? approvedReadingMs : Number.POSITIVE_INFINITY
     const grant = { ...waiting, sealedDek, method: 'approval', scope } as const
     const reason = { kind: 'opened-by-approval', scope, terminal: by.terminal } as const
-    this.#insert(session, lockCount, grant, [approved.settle, settle], { maxMs, reason })
+    await this.#insert(session, lockCount, grant, [approved.settle, settle], { maxMs, reason })
   }
 
   async #grant(
@@ -198,8 +195,8 @@ export class Allowances {
     const { keyToken, waiting } = await this.prepare(session)
     const binding = this.#binding(session.user.id, session.id, waiting.id)
     const seal = { recipient: waiting.publicHalf, binding }
-    const stands = () => {
-      if (this.#sessions.lockCount(session) !== lockCount) throw this.#lockedMeanwhile(session)
+    const stands = async () => {
+      if ((await this.#sessions.lockCount(session)) !== lockCount) throw await this.#lockedMeanwhile(session)
     }
     // Others go through while this one waits.
     const beforeWork = () => this.#refuseOtherHolder(session)
@@ -207,7 +204,7 @@ export class Allowances {
       this.#keyrings.unlock(session, opens, seal, { beforeWork }),
     )
     const grant = { ...waiting, sealedDek, method, scope: 'sign' } as const
-    const row = this.#insert(session, lockCount, grant, [settle], { reason })
+    const row = await this.#insert(session, lockCount, grant, [settle], { reason })
     return { keyToken, allowance: toAllowance(row) }
   }
 
@@ -235,17 +232,16 @@ export class Allowances {
       binding: this.#binding(session.user.id, session.id, row.id),
     }
     const result = await this.#watched(session, stands, () => work(opening))
-    await writeTurn(this.#db)
-    this.#db.transaction((tx) => {
-      stands()
-      tx.update(allowances).set({ usedAt: this.#clock() }).where(eq(allowances.id, row.id)).run()
-      this.#note(session, {
+    await this.#db.transaction(session.user.id, async () => {
+      await stands()
+      await this.#db.update(allowances).set({ usedAt: this.#clock() }).where(eq(allowances.id, row.id))
+      await this.#note(session, {
         event: 'used',
         method: row.method,
         reason: { kind: what.scope === 'read' ? 'decrypted' : 'signed' },
         messageId: what.messageId ?? null,
       })
-    }, immediate)
+    })
     return result
   }
 
@@ -256,13 +252,13 @@ export class Allowances {
 
   /** Ends this session's own allowance, if it has one, its wait for an approval, and what is about to open the key. */
   async lock(session: Session): Promise<void> {
-    const ended = this.#db.transaction((tx) => {
-      this.#sessions.countLock(session)
-      this.#waits.end(session.id)
-      const row = tx.delete(allowances).where(eq(allowances.sessionId, session.id)).returning().get()
-      if (row) this.#note(session, { event: 'ended', method: row.method, reason: { kind: 'locked' } })
+    const ended = await this.#db.transaction(session.user.id, async () => {
+      await this.#sessions.countLock(session)
+      await this.#waits.end(session.id)
+      const [row] = await this.#db.delete(allowances).where(eq(allowances.sessionId, session.id)).returning()
+      if (row) await this.#note(session, { event: 'ended', method: row.method, reason: { kind: 'locked' } })
       return row
-    }, immediate)
+    })
     if (ended) this.#pool.endFor(session.user.id)
   }
 
@@ -277,79 +273,71 @@ export class Allowances {
    */
   async stop(session: Session, of?: string): Promise<void> {
     const userId = session.user.id
-    const stopped = this.#db.transaction((tx) => {
-      const holder = this.#liveHolder(userId)
+    const stopped = await this.#db.transaction(userId, async () => {
+      const holder = await this.#liveHolder(userId)
       if (of !== undefined && holder && holder.row.id !== of) {
-        this.#refuseOtherHolder(session)
+        await this.#refuseOtherHolder(session)
         return false // the one that was shown is gone, and the key is open here
       }
-      this.#sessions.countStop(session.user)
+      await this.#sessions.countStop(session.user)
       if (holder?.row.sessionId === session.id) {
         const { method } = holder.row
-        this.#waits.end(session.id)
-        tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
-        this.#note(session, { event: 'ended', method, reason: { kind: 'locked' } })
+        await this.#waits.end(session.id)
+        await this.#db.delete(allowances).where(eq(allowances.id, holder.row.id))
+        await this.#note(session, { event: 'ended', method, reason: { kind: 'locked' } })
         return true
       }
-      this.#refuseTooManyStops(userId)
+      await this.#refuseTooManyStops(userId)
       // Where nobody holds it too: it may have kept the owner from unlocking.
-      tx.insert(stops).values({ userId, sessionId: session.id, stoppedAt: this.#clock() }).run()
+      await this.#db.insert(stops).values({ userId, sessionId: session.id, stoppedAt: this.#clock() })
       if (!holder) {
-        this.#note(session, { event: 'stopped', reason: { kind: 'not-held' } })
+        await this.#note(session, { event: 'stopped', reason: { kind: 'not-held' } })
         return false
       }
       const { method } = holder.row
-      this.#waits.end(holder.row.sessionId)
-      tx.delete(allowances).where(eq(allowances.id, holder.row.id)).run()
-      this.#note(session, {
+      await this.#waits.end(holder.row.sessionId)
+      await this.#db.delete(allowances).where(eq(allowances.id, holder.row.id))
+      await this.#note(session, {
         event: 'stopped',
         method,
         reason: { kind: 'held-elsewhere', terminal: holder.terminal },
       })
-      tx.update(sessions)
+      await this.#db
+        .update(sessions)
         .set({
           stoppedAt: this.#clock(),
           stoppedByTerminal: session.terminal,
           stoppedByAddress: session.address,
         })
         .where(eq(sessions.id, holder.row.sessionId))
-        .run()
       return true
-    }, immediate)
+    })
     if (stopped) this.#pool.endFor(userId)
   }
 
   /** Tidies allowances that have ended by time or epoch, and puts their ends on the ledger; and stops of long ago. */
   async sweep(): Promise<void> {
-    this.#db
-      .delete(stops)
-      .where(lte(stops.stoppedAt, this.#clock() - stopLimits.windowMs))
-      .run()
-    const rows = this.#db
+    await this.#db.delete(stops).where(lte(stops.stoppedAt, this.#clock() - stopLimits.windowMs))
+    const rows = await this.#db
       .select({ row: allowances, session: sessions })
       .from(allowances)
       .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
-      .all()
     for (const { row, session } of rows) {
       if (this.#endReason(row, session) === null) continue
-      this.#db.transaction((tx) => {
-        const gone = tx.delete(allowances).where(eq(allowances.id, row.id)).run().changes
-        if (gone) this.#noteEnd(row, session)
-      }, immediate)
-      this.#pool.endFor(row.userId)
+      const ended = await this.#db.transaction(row.userId, () => this.#endOver(row.id))
+      if (ended) this.#pool.endFor(row.userId)
     }
   }
 
   // ---- the row
 
   /** The live holder: of this epoch, within both its clocks, in a live session whose terminal keeps contact. */
-  #liveHolder(userId: number): { row: Row; terminal: string } | null {
-    const found = this.#db
+  async #liveHolder(userId: number): Promise<{ row: Row; terminal: string } | null> {
+    const [found] = await this.#db
       .select({ row: allowances, terminal: sessions.terminal })
       .from(allowances)
       .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
       .where(and(eq(allowances.userId, userId), this.#live(), this.#sessions.inContact()))
-      .get()
     return found ?? null
   }
 
@@ -371,45 +359,56 @@ export class Allowances {
     return heartbeatMs !== null && contactAt + heartbeatMs <= now ? 'contact-lost' : null
   }
 
+  /** Part of the caller's transaction: what was over may be gone by now, and was noted then. @returns whether it ended now */
+  async #endOver(id: string): Promise<boolean> {
+    const over = await this.#withSession(eq(allowances.id, id))
+    if (!over || this.#endReason(over.row, over.session) === null) return false
+    await this.#end(over)
+    return true
+  }
+
   /** Of a session whose contact came too late. Part of the caller's transaction: another process may have noted a contact, and a new grant, before it. */
-  endOutOfContact(sessionId: string) {
-    const lost = this.#db
+  async endOutOfContact(sessionId: string) {
+    const lost = await this.#withSession(and(eq(sessions.id, sessionId), not(this.#sessions.inContact()))!)
+    if (!lost) return
+    await this.#end(lost)
+    this.#db.afterwards(() => this.#pool.endFor(lost.row.userId))
+  }
+
+  async #withSession(which: SQL): Promise<{ row: Row; session: SessionRow } | null> {
+    const [found] = await this.#db
       .select({ row: allowances, session: sessions })
       .from(allowances)
       .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
-      .where(and(eq(sessions.id, sessionId), not(this.#sessions.inContact())))
-      .get()
-    if (!lost) return
-    this.#db.delete(allowances).where(eq(allowances.id, lost.row.id)).run()
-    this.#noteEnd(lost.row, lost.session)
-    this.#pool.endFor(lost.row.userId)
+      .where(which)
+    return found ?? null
+  }
+
+  async #end({ row, session }: { row: Row; session: SessionRow }) {
+    await this.#db.delete(allowances).where(eq(allowances.id, row.id))
+    await this.#noteEnd(row, session)
   }
 
   /**
    * One statement decides who holds: it writes where the session lives, nothing was locked or stopped since the unlock
    * began, and no other live holder stands.
    */
-  #insert(
+  async #insert(
     session: Session,
     lockCount: number,
     grant: Pick<Row, 'id' | 'publicHalf' | 'sealedDek' | 'method' | 'scope'>,
-    settle: (() => void)[],
+    settle: (() => Promise<void>)[],
     {
       maxMs = Number.POSITIVE_INFINITY,
       reason = { kind: 'opened', scope: grant.scope },
     }: { maxMs?: number; reason?: OpenedReason } = {},
-  ): Row {
-    const endsAt = this.#clock() + Math.min(maxMs, this.#config.allowanceMaxMs)
-    const now = this.#clock()
+  ): Promise<Row> {
     const userId = session.user.id
-    return this.#db.transaction((tx) => {
-      const before = tx
-        .select({ row: allowances, session: sessions })
-        .from(allowances)
-        .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
-        .where(eq(allowances.userId, userId))
-        .get()
-      const granted = tx.all<{ id: string }>(sql`
+    return this.#db.transaction(userId, async () => {
+      const now = this.#clock()
+      const endsAt = now + Math.min(maxMs, this.#config.allowanceMaxMs)
+      const before = await this.#withSession(eq(allowances.userId, userId))
+      const granted = await this.#db.rows<{ id: string }>(sql`
         INSERT INTO ${allowances} (user_id, id, session_id, epoch_id, method, scope, granted_at, used_at, ends_at, public_half, sealed_dek)
         SELECT ${userId}, ${grant.id}, ${sessions.id}, ${this.#epoch.id}, ${grant.method}, ${grant.scope},
           ${now}, ${now}, ${endsAt}, ${Buffer.from(grant.publicHalf)}, ${Buffer.from(grant.sealedDek)}
@@ -419,34 +418,34 @@ export class Allowances {
           id = excluded.id, session_id = excluded.session_id, epoch_id = excluded.epoch_id, method = excluded.method,
           scope = excluded.scope, granted_at = excluded.granted_at, used_at = excluded.used_at,
           ends_at = excluded.ends_at, public_half = excluded.public_half, sealed_dek = excluded.sealed_dek
-        WHERE session_id = excluded.session_id OR NOT (${this.#live()} AND EXISTS (
+        WHERE ${allowances.sessionId} = excluded.session_id OR NOT (${this.#live()} AND EXISTS (
           SELECT 1 FROM ${sessions} WHERE ${sessions.id} = ${allowances.sessionId} AND ${this.#sessions.inContact()}))
         RETURNING id`)
       if (granted.length === 0) {
-        this.#refuseOtherHolder(session)
-        this.#sessions.requireLive(session)
-        throw this.#lockedMeanwhile(session)
+        await this.#refuseOtherHolder(session)
+        await this.#sessions.requireLive(session)
+        throw await this.#lockedMeanwhile(session)
       }
-      if (before && before.session.id !== session.id) this.#noteEnd(before.row, before.session)
-      tx.update(sessions)
+      if (before && before.session.id !== session.id) await this.#noteEnd(before.row, before.session)
+      await this.#db
+        .update(sessions)
         .set({ stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null })
         .where(eq(sessions.id, session.id))
-        .run()
       // The one who stopped has shown what opens the key: that was a takeover, not an attack.
-      tx.delete(stops).where(eq(stops.sessionId, session.id)).run()
-      for (const each of settle) each()
-      if (grant.method !== 'approval') this.#waits.end(session.id)
-      this.#note(session, { event: 'granted', method: grant.method, reason })
-      return tx.select().from(allowances).where(eq(allowances.id, grant.id)).get()!
-    }, immediate)
+      await this.#db.delete(stops).where(eq(stops.sessionId, session.id))
+      for (const each of settle) await each()
+      if (grant.method !== 'approval') await this.#waits.end(session.id)
+      await this.#note(session, { event: 'granted', method: grant.method, reason })
+      const [row] = await this.#db.select().from(allowances).where(eq(allowances.id, grant.id))
+      return row!
+    })
   }
 
   async #held(session: Session, keyToken: string | null, scope: Scope): Promise<Row> {
-    this.#refuseOtherHolder(session)
-    const row = this.#liveHolder(session.user.id)?.row
-    if (!row || row.sessionId !== session.id || !(await this.#fits(row, session, keyToken)))
-      throw this.#allowanceRequired(session)
-    if (scope === 'sign' && row.scope !== 'sign') throw this.#allowanceRequired(session, 'key-reads-only')
+    const row = await this.#ownRow(session)
+    if (!row || !(await this.#fits(row, session, keyToken))) throw await this.#allowanceRequired(session)
+    if (scope === 'sign' && row.scope !== 'sign')
+      throw await this.#allowanceRequired(session, 'key-reads-only')
     return row
   }
 
@@ -463,10 +462,10 @@ export class Allowances {
    * @param stands throws once it was taken
    * @throws as `stands` does, and as the work
    */
-  async #watched<T>(session: Session, stands: () => void, work: () => Promise<T>): Promise<T> {
-    const look = () => {
+  async #watched<T>(session: Session, stands: () => Promise<void>, work: () => Promise<T>): Promise<T> {
+    const look = async () => {
       try {
-        stands()
+        await stands()
       } catch {
         this.#pool.endFor(session.user.id)
       }
@@ -476,43 +475,47 @@ export class Allowances {
       return await work()
     } catch (error) {
       // A process that was ended under the work because the key was taken: say that rather than "interrupted".
-      stands()
+      await stands()
       throw error
     } finally {
       clearInterval(watch)
-      look()
+      await look()
     }
   }
 
   /** The fence: the session lives and holds the very allowance that the work began with. */
-  #require(session: Session, allowanceId: string) {
-    this.#refuseOtherHolder(session)
-    const row = this.#liveHolder(session.user.id)?.row
-    if (row?.id === allowanceId && row.sessionId === session.id) return
-    this.#sessions.requireLive(session)
-    throw this.#lockedMeanwhile(session)
+  async #require(session: Session, allowanceId: string) {
+    const row = await this.#ownRow(session)
+    if (row?.id === allowanceId) return
+    await this.#sessions.requireLive(session)
+    throw await this.#lockedMeanwhile(session)
   }
 
-  #lockedMeanwhile(session: Session): Refusal {
+  async #lockedMeanwhile(session: Session): Promise<Refusal> {
     return this.#allowanceRequired(session, 'locked-meanwhile')
   }
 
-  #refuseOtherHolder(session: Session) {
-    const holder = this.#liveHolder(session.user.id)
-    if (!holder || holder.row.sessionId === session.id) return
+  async #refuseOtherHolder(session: Session) {
+    await this.#ownRow(session)
+  }
+
+  /** The allowance that the session holds; null if nobody holds one. @throws Refusal `key-in-use` if another does */
+  async #ownRow(session: Session): Promise<Row | null> {
+    const holder = await this.#liveHolder(session.user.id)
+    if (!holder) return null
+    if (holder.row.sessionId === session.id) return holder.row
     throw new Refusal('key-in-use', {
       values: { terminal: holder.terminal },
       detail: { by: asHolder(holder) },
     })
   }
 
-  #refuseTooManyStops(userId: number) {
+  async #refuseTooManyStops(userId: number) {
     const since = this.#clock() - stopLimits.windowMs
-    const recent = this.#db
+    const recent = await this.#db
       .select({ at: stops.stoppedAt })
       .from(stops)
       .where(and(eq(stops.userId, userId), gt(stops.stoppedAt, since)))
-      .all()
     if (recent.length < stopLimits.stops) return
     const waitS = Math.max(1, Math.ceil((Math.min(...recent.map(({ at }) => at)) - since) / 1000))
     throw new Refusal('stopped-often', {
@@ -521,12 +524,12 @@ export class Allowances {
     })
   }
 
-  #allowanceRequired(
+  async #allowanceRequired(
     session: Session,
     reason: 'key-closed' | 'key-reads-only' | 'locked-meanwhile' = 'key-closed',
-  ): Refusal {
+  ): Promise<Refusal> {
     return new Refusal(reason, {
-      detail: { methods: this.#keyrings.methods(session.user.id) },
+      detail: { methods: await this.#keyrings.methods(session.user.id) },
     })
   }
 
@@ -534,8 +537,8 @@ export class Allowances {
     return JSON.stringify(['wafer/allowance/v1', userId, sessionId, allowanceId, this.#epoch.id])
   }
 
-  #note(session: Session, entry: Omit<LedgerEntry, 'userId' | 'terminal' | 'address'>) {
-    this.#ledger.append({
+  async #note(session: Session, entry: Omit<LedgerEntry, 'userId' | 'terminal' | 'address'>) {
+    await this.#ledger.append({
       ...entry,
       userId: session.user.id,
       terminal: session.terminal,
@@ -543,10 +546,10 @@ export class Allowances {
     })
   }
 
-  #noteEnd(row: Row, session: SessionRow) {
+  async #noteEnd(row: Row, session: SessionRow) {
     const { userId, method } = row
     const { terminal, address } = session
-    this.#ledger.append({
+    await this.#ledger.append({
       userId,
       event: 'ended',
       terminal,
@@ -564,6 +567,12 @@ const toAllowance = ({ method, scope, grantedAt, usedAt, endsAt }: Row): Allowan
   usedAt,
   endsAt,
 })
+
+const stateOf = (session: Session, holder: { row: Row; terminal: string } | null): KeyState => {
+  if (!holder) return { state: 'locked' }
+  if (holder.row.sessionId === session.id) return { state: 'open', allowance: toAllowance(holder.row) }
+  return { state: 'elsewhere', by: asHolder(holder) }
+}
 
 const asHolder = ({ row, terminal }: { row: Row; terminal: string }): Holder => ({
   grant: row.id,

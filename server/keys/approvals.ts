@@ -9,12 +9,13 @@
  */
 
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import { and, asc, desc, eq, gt, lte, ne, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, lte, ne } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { approvals, type Database, immediate, sessions } from '../ground/database.ts'
 import { approvalLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Epoch, ServerSecret } from '../ground/server-secret.ts'
+import { counted, type Database } from '../ground/store/database.ts'
+import { approvals, sessions } from '../ground/store/tables.ts'
 import type { Ledger } from '../people/ledger.ts'
 import type { LedgerReason } from '../people/ledger-reasons.ts'
 import type { Session, Sessions } from '../people/sessions.ts'
@@ -108,11 +109,10 @@ export class Approvals {
       wrongCodes: 0,
       allowanceId: waiting.id,
       publicHalf: waiting.publicHalf,
-      askedAt: now,
       endsAt: now + approvalLimits.lifeMs,
     } as const
-    this.#db.transaction((tx) => {
-      const counted = tx
+    await this.#db.transaction(userId, async () => {
+      const before = await this.#db
         .select({ at: approvals.askedAt })
         .from(approvals)
         .where(
@@ -123,23 +123,24 @@ export class Approvals {
           ),
         )
         .orderBy(asc(approvals.askedAt))
-        .all()
-      if (counted.length >= approvalLimits.asked)
-        throw tooOften(counted.at(-approvalLimits.asked)!.at + approvalLimits.askedWindowMs - now)
-      this.endWait(session.id)
-      tx.insert(approvals).values(row).run()
-    }, immediate)
+      if (before.length >= approvalLimits.asked)
+        throw tooOften(before.at(-approvalLimits.asked)!.at + approvalLimits.askedWindowMs - now)
+      await this.endWait(session.id)
+      // Of two within a millisecond too, one is the newest.
+      const askedAt = Math.max(now, ((await this.#newest(session))?.askedAt ?? 0) + 1)
+      await this.#db.insert(approvals).values({ ...row, askedAt })
+    })
     return { id, address: this.#address, code, keyToken, scope, expiresAt: row.endsAt }
   }
 
   /** The session waits no longer. */
   async cancel(session: Session): Promise<void> {
-    this.endWait(session.id)
+    await this.endWait(session.id)
   }
 
   /** What the session's newest request has come to; null if it never asked. */
   async state(session: Session): Promise<ApprovalState | null> {
-    const row = this.#newest(session)
+    const row = await this.#newest(session)
     return row && this.#stateOf(row)
   }
 
@@ -155,7 +156,7 @@ export class Approvals {
     expiresAt: number
     state: ApprovalState
   } | null> {
-    const row = this.#newest(session)
+    const row = await this.#newest(session)
     if (!row || keyToken === null) return null
     const code = this.#codeOf(row.id, keyToken)
     if (!timingSafeEqual(this.#codeMac(row.id, code), row.codeMac)) return null
@@ -167,22 +168,21 @@ export class Approvals {
 
   /** The user's requests that can be answered, oldest first. */
   async pending(user: User): Promise<Request[]> {
-    return this.#db
+    const rows = await this.#db
       .select({ row: approvals, session: sessions })
       .from(approvals)
       .innerJoin(sessions, eq(sessions.id, approvals.sessionId))
       .where(and(eq(approvals.userId, user.id), this.#answerable(), this.#sessions.live()))
       .orderBy(asc(approvals.askedAt))
-      .all()
-      .map(({ row, session }) => ({
-        id: row.id,
-        sessionId: session.id,
-        scope: row.scope,
-        terminal: session.terminal,
-        address: session.address,
-        askedAt: row.askedAt,
-        expiresAt: row.endsAt,
-      }))
+    return rows.map(({ row, session }) => ({
+      id: row.id,
+      sessionId: session.id,
+      scope: row.scope,
+      terminal: session.terminal,
+      address: session.address,
+      askedAt: row.askedAt,
+      expiresAt: row.endsAt,
+    }))
   }
 
   /**
@@ -192,7 +192,7 @@ export class Approvals {
    * @throws Refusal as {@link approve} does before any proof is looked at; `not-found` if no passkey opens the key
    */
   async passkeyOptions(phone: Session, id: string, code: string): Promise<{ options: string }> {
-    const row = this.#answered(phone, id, code)
+    const row = await this.#answered(phone, id, code)
     return this.#passkeys.assertionOptions('approve', { session: phone, about: aboutOf(row, code) })
   }
 
@@ -204,8 +204,8 @@ export class Approvals {
    *   session itself; `wrong-passkey`, `wrong-passphrase`, `slow-down`; `key-in-use` if a third session holds the key
    */
   async approve(phone: Session, id: string, code: string, proof: Proof): Promise<void> {
-    const row = this.#answered(phone, id, code)
-    const lockCount = this.#sessions.lockCount({ id: row.sessionId! })
+    const row = await this.#answered(phone, id, code)
+    const lockCount = await this.#sessions.lockCount({ id: row.sessionId! })
     const asking = (await this.#sessions.list(phone.user)).find((each) => each.id === row.sessionId)
     if (!asking) throw noSuch()
     const opens =
@@ -213,17 +213,22 @@ export class Approvals {
         ? await this.#passkeys.opensBy(phone, proof.asserted, 'approve', aboutOf(row, code))
         : await this.#passkeys.prove(phone, proof)
     const waiting = { id: row.allowanceId, publicHalf: row.publicHalf }
-    const settle = () => {
-      this.#sessions.requireLive(phone)
+    const settle = async () => {
+      await this.#sessions.requireLive(phone)
       // Whoever waits no longer (locked, was stopped, typed the passphrase instead) is not granted it by a late touch.
       const still = and(eq(approvals.id, id), this.#answerable())
-      if (!this.#db.update(approvals).set({ state: 'granted' }).where(still).run().changes) throw noSuch()
+      const granted = await this.#db
+        .update(approvals)
+        .set({ state: 'granted' })
+        .where(still)
+        .returning(counted)
+      if (granted.length === 0) throw noSuch()
     }
     const approved = { by: phone, scope: row.scope, lockCount, settle }
-    await this.#allowances.grantWaiting(asking, waiting, opens, approved).catch((error: unknown) => {
+    await this.#allowances.grantWaiting(asking, waiting, opens, approved).catch(async (error: unknown) => {
       if (!(error instanceof Refusal)) throw error
       // The key was locked or stopped while the touch was on its way: nobody else is to touch again for this request.
-      if (error.code === 'allowance-required') this.endWait(asking.id)
+      if (error.code === 'allowance-required') await this.endWait(asking.id)
       // It is the asking session that ended, not the phone's.
       throw error.code === 'no-session' || error.code === 'allowance-required' ? noSuch() : error
     })
@@ -235,42 +240,34 @@ export class Approvals {
    * @throws Refusal `not-found` for what cannot be answered (any more)
    */
   async deny(phone: Session, id: string): Promise<void> {
-    const tell = this.#db.transaction((tx) => {
-      const { sessionId } = this.#answerableRow(phone.user.id, id)
-      tx.update(approvals).set({ state: 'denied' }).where(eq(approvals.id, id)).run()
-      this.#note(phone, { kind: 'approval-denied', terminal: phone.terminal })
-      return this.#sessions.endOne(sessionId!)
-    }, immediate)
+    const tell = await this.#db.transaction(phone.user.id, async () => {
+      const { sessionId } = await this.#answerableRow(phone.user.id, id)
+      await this.#db.update(approvals).set({ state: 'denied' }).where(eq(approvals.id, id))
+      await this.#note(phone, { kind: 'approval-denied', terminal: phone.terminal })
+      return this.#sessions.endOne(phone.user, sessionId!)
+    })
     tell()
   }
 
   /** Tidies requests that no longer count against the limit. */
   async sweep(): Promise<void> {
-    this.#db
+    await this.#db
       .delete(approvals)
       .where(lte(approvals.askedAt, this.#clock() - approvalLimits.askedWindowMs))
-      .run()
   }
 
   // ---- rows
 
-  /** The session waits no longer; synchronous, for the caller's transaction. */
-  endWait(sessionId: string) {
+  /** The session waits no longer. Part of the caller's transaction. */
+  async endWait(sessionId: string) {
     const own = and(eq(approvals.sessionId, sessionId), eq(approvals.state, 'pending'))
-    this.#db.update(approvals).set({ state: 'expired' }).where(own).run()
+    await this.#db.update(approvals).set({ state: 'expired' }).where(own)
   }
 
-  #newest(session: Session): Row | null {
+  async #newest(session: Session): Promise<Row | null> {
     const own = eq(approvals.sessionId, session.id)
-    const newestFirst = [desc(approvals.askedAt), desc(sql`rowid`)]
-    return (
-      this.#db
-        .select()
-        .from(approvals)
-        .where(own)
-        .orderBy(...newestFirst)
-        .get() ?? null
-    )
+    const [row] = await this.#db.select().from(approvals).where(own).orderBy(desc(approvals.askedAt)).limit(1)
+    return row ?? null
   }
 
   #stateOf({ state, endsAt, epochId }: Row): ApprovalState {
@@ -286,39 +283,38 @@ export class Approvals {
     )!
   }
 
-  #answerableRow(userId: number, id: string): Row {
-    const found = this.#db
+  async #answerableRow(userId: number, id: string): Promise<Row> {
+    const [found] = await this.#db
       .select({ row: approvals })
       .from(approvals)
       .innerJoin(sessions, eq(sessions.id, approvals.sessionId))
       .where(
         and(eq(approvals.id, id), eq(approvals.userId, userId), this.#answerable(), this.#sessions.live()),
       )
-      .get()
     if (!found) throw noSuch()
     return found.row
   }
 
   /** The request that this code is for. A wrong code counts, also among several that come at once; none at all does not. */
-  #answered(phone: Session, id: string, code: string): Row {
-    const looked = this.#db.transaction((tx) => {
-      const row = this.#answerableRow(phone.user.id, id)
+  async #answered(phone: Session, id: string, code: string): Promise<Row> {
+    const looked = await this.#db.transaction(phone.user.id, async () => {
+      const row = await this.#answerableRow(phone.user.id, id)
       if (row.sessionId === phone.id) throw new Refusal('approve-elsewhere')
       if (digitsOf(code) === '') throw new Refusal('code-missing')
       if (timingSafeEqual(this.#codeMac(id, digitsOf(code)), row.codeMac)) return { row, left: null }
       const wrongCodes = row.wrongCodes + 1
       const state = wrongCodes >= approvalLimits.wrongCodes ? 'denied' : 'pending'
-      tx.update(approvals).set({ wrongCodes, state }).where(eq(approvals.id, id)).run()
-      this.#note(phone, { kind: 'wrong-code' })
+      await this.#db.update(approvals).set({ wrongCodes, state }).where(eq(approvals.id, id))
+      await this.#note(phone, { kind: 'wrong-code' })
       return { row, left: approvalLimits.wrongCodes - wrongCodes }
-    }, immediate)
+    })
     if (looked.left === null) return looked.row
     if (looked.left === 0) throw new Refusal('code-wrong-at-last')
     throw new Refusal('code-wrong', { values: { left: looked.left } })
   }
 
-  #note({ user, terminal, address }: Session, reason: LedgerReason) {
-    this.#ledger.append({
+  async #note({ user, terminal, address }: Session, reason: LedgerReason) {
+    await this.#ledger.append({
       userId: user.id,
       event: 'refused',
       terminal,

@@ -39,7 +39,7 @@ export class Assertions {
     about?: (string | number)[],
   ): Promise<{ options: string }> {
     const slots = await this.#credentials.openers(session.user.id)
-    const list = this.#credentials.ofUser(session.user.id).flatMap((row) => {
+    const list = (await this.#credentials.ofUser(session.user.id)).flatMap((row) => {
       const slot = slots.get(row.id)
       return slot ? [{ ...descriptorOf(row), salt: slot.kind === 'prf' ? slot.salt : null }] : []
     })
@@ -63,11 +63,11 @@ export class Assertions {
     const { user } = session
     const answered = async () => {
       const assertion = parseAssertion(asserted.response)
-      const { octets, nextSalt } = this.#challenges.take(assertion, within(session, purpose, about))
-      const row = this.#credentials.find(user.id, assertion.id)
+      const { octets, nextSalt } = await this.#challenges.take(assertion, within(session, purpose, about))
+      const row = await this.#credentials.find(user.id, assertion.id)
       const state = await this.#credentials.signedBy(assertion, octets, row && { row, user })
       if (!row || !state) throw new Refusal('passkey-refused')
-      this.#credentials.count(row, state)
+      await this.#credentials.count(row, state)
       const slot = (await this.#credentials.openers(user.id)).get(row.id)
       if (slot) return opensWith(slot, asserted, nextSalt)
       throw new Refusal('passkey-logs-in-only', { detail: { reason: 'logs-in-only' } })

@@ -7,10 +7,11 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { lte } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { type Database, spentChallenges } from '../ground/database.ts'
 import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
+import { counted, type Database } from '../ground/store/database.ts'
+import { spentChallenges } from '../ground/store/tables.ts'
 import type { Session } from '../people/sessions.ts'
 import { type Assertion, type Attestation, challengeOf } from './webauthn.ts'
 
@@ -61,9 +62,9 @@ export class Challenges {
    *
    * @throws Refusal `wrong-passkey`, `too-late`
    */
-  take(answer: Assertion | Attestation, bound: Bound): Challenge {
+  async take(answer: Assertion | Attestation, bound: Bound): Promise<Challenge> {
     const challenge = challengeOf(answer)
-    this.spend(challenge)
+    await this.spend(challenge)
     if (!this.#isFor(challenge, bound)) throw new Refusal('passkey-refused')
     this.#refuseLate(challenge)
     return this.#given(challenge)
@@ -80,16 +81,16 @@ export class Challenges {
   }
 
   /** The row makes it count once, in all processes; it stays for as long as any challenge could be answered. */
-  spend(challenge: Uint8Array) {
+  async spend(challenge: Uint8Array) {
     const hash = createHash('sha256').update(challenge).digest()
     const row = { hash, expiresAt: this.#clock() + passkeyLimits.challengeLifeMs }
-    if (!this.#db.insert(spentChallenges).values(row).onConflictDoNothing().run().changes)
-      throw new Refusal('passkey-sent-twice', { detail: { reason: 'sent-twice' } })
+    const spent = await this.#db.insert(spentChallenges).values(row).onConflictDoNothing().returning(counted)
+    if (spent.length === 0) throw new Refusal('passkey-sent-twice', { detail: { reason: 'sent-twice' } })
   }
 
   /** Tidies those that count no more. */
-  sweep() {
-    this.#db.delete(spentChallenges).where(lte(spentChallenges.expiresAt, this.#clock())).run()
+  async sweep() {
+    await this.#db.delete(spentChallenges).where(lte(spentChallenges.expiresAt, this.#clock()))
   }
 
   #given(challenge: Uint8Array): Challenge {

@@ -3,13 +3,14 @@
  * whose an assertion is, and which open the key. The kind of slot that a passkey has is read from the database.
  */
 
-import { and, asc, count, eq, sql } from 'drizzle-orm'
+import { and, asc, count, eq, lt } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { type Database, passkeys, users } from '../ground/database.ts'
 import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
+import { counted, type Database } from '../ground/store/database.ts'
+import { passkeys, users } from '../ground/store/tables.ts'
 import type { User } from '../people/users.ts'
 import type { Keyrings, PasskeySlot } from './keyrings.ts'
 import { type AssertedState, type Assertion, type RelyingParty, verifiedAssertion } from './webauthn.ts'
@@ -56,53 +57,58 @@ export class Credentials {
   }
 
   /** The user's, oldest first. */
-  ofUser(userId: number): Credential[] {
+  async ofUser(userId: number): Promise<Credential[]> {
     return this.#db
       .select()
       .from(passkeys)
       .where(eq(passkeys.userId, userId))
       .orderBy(asc(passkeys.createdAt), asc(passkeys.id))
-      .all()
   }
 
   /** The user's of that id; null if there is none. */
-  find(userId: number, id: string): Credential | null {
-    return this.#db.select().from(passkeys).where(ownedBy(userId, id)).get() ?? null
+  async find(userId: number, id: string): Promise<Credential | null> {
+    const [row] = await this.#db.select().from(passkeys).where(ownedBy(userId, id))
+    return row ?? null
   }
 
   /** All of that id, with their owners: two users' passkeys may be named alike. */
-  named(id: string): { row: Credential; user: User }[] {
+  async named(id: string): Promise<{ row: Credential; user: User }[]> {
     return this.#db
       .select({ row: passkeys, user: { id: users.id, address: users.address, name: users.name } })
       .from(passkeys)
       .innerJoin(users, eq(users.id, passkeys.userId))
       .where(eq(passkeys.id, id))
-      .all()
   }
 
   /** Whether it is still there, and the same. */
-  stands({ id, userId, publicKey }: Credential): boolean {
+  async stands({ id, userId, publicKey }: Credential): Promise<boolean> {
     const still = and(ownedBy(userId, id), eq(passkeys.publicKey, publicKey))
-    return this.#db.select({ id: passkeys.id }).from(passkeys).where(still).get() !== undefined
+    const [row] = await this.#db.select({ id: passkeys.id }).from(passkeys).where(still)
+    return row !== undefined
   }
 
-  /** Synchronous, for the caller's transaction. @throws Refusal `exists`, also if there are too many by now */
-  add(credential: Credential) {
+  /** Part of the caller's transaction. @throws Refusal `exists`, also if there are too many by now */
+  async add(credential: Credential) {
     const own = eq(passkeys.userId, credential.userId)
-    const has = this.#db.select({ has: count() }).from(passkeys).where(own).get()?.has ?? 0
-    if (has >= passkeyLimits.ofUser) throw tooManyPasskeys()
-    if (!this.#db.insert(passkeys).values(credential).onConflictDoNothing().run().changes)
-      throw new Refusal('passkey-exists')
+    const [known] = await this.#db.select({ count: count() }).from(passkeys).where(own)
+    if (known!.count >= passkeyLimits.ofUser) throw tooManyPasskeys()
+    const added = await this.#db.insert(passkeys).values(credential).onConflictDoNothing().returning(counted)
+    if (added.length === 0) throw new Refusal('passkey-exists')
   }
 
   /** Whether there was one. */
-  rename(userId: number, id: string, name: string): boolean {
-    return this.#db.update(passkeys).set({ name }).where(ownedBy(userId, id)).run().changes > 0
+  async rename(userId: number, id: string, name: string): Promise<boolean> {
+    const renamed = await this.#db
+      .update(passkeys)
+      .set({ name })
+      .where(ownedBy(userId, id))
+      .returning(counted)
+    return renamed.length > 0
   }
 
-  /** Synchronous, for the caller's transaction. */
-  remove(userId: number, id: string) {
-    this.#db.delete(passkeys).where(ownedBy(userId, id)).run()
+  /** Part of the caller's transaction. */
+  async remove(userId: number, id: string) {
+    await this.#db.delete(passkeys).where(ownedBy(userId, id))
   }
 
   /** The slots that passkeys may open, by credential id: held ones only while the operator permits them. */
@@ -128,17 +134,21 @@ export class Credentials {
   }
 
   /** Counter and backup eligibility; then the passkey counts as used. @throws Refusal `wrong-passkey` for a copy */
-  count(row: Credential, state: AssertedState) {
+  async count(row: Credential, state: AssertedState) {
     refuseCopy(row, state)
     // Of two answers with one counter, one is a copy's: the row takes the first alone (§7.2 step 22).
     const { counter, backedUp } = state
     const stands = and(
       ownedBy(row.userId, row.id),
-      counter === 0 ? eq(passkeys.counter, 0) : sql`${passkeys.counter} < ${counter}`,
+      counter === 0 ? eq(passkeys.counter, 0) : lt(passkeys.counter, counter),
     )
     const usedAt = this.#clock()
-    if (!this.#db.update(passkeys).set({ counter, backedUp, usedAt }).where(stands).run().changes)
-      throw new Refusal('passkey-refused')
+    const updated = await this.#db
+      .update(passkeys)
+      .set({ counter, backedUp, usedAt })
+      .where(stands)
+      .returning(counted)
+    if (updated.length === 0) throw new Refusal('passkey-refused')
   }
 
   /** What authenticators know the user by: nothing that says who it is (§14.6.1). */

@@ -9,11 +9,12 @@ import { randomBytes } from 'node:crypto'
 import { and, asc, desc, eq, isNull } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { type Database, immediate, keyPairs, keyrings, keySlots } from '../ground/database.ts'
 import { chosenSecretCharacters } from '../ground/limits.ts'
 import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
+import { counted, type Database } from '../ground/store/database.ts'
+import { keyPairs, keyrings, keySlots } from '../ground/store/tables.ts'
 import { armor } from '../locked/armor.ts'
 import type { CryptoPool, Result, Task } from '../locked/crypto-pool.ts'
 import { hindrance, type OwnUses, obstacle } from '../locked/key-uses.ts'
@@ -117,12 +118,11 @@ export class Keyrings {
 
   /** The user's keys, the present one first: by what they can do now, then by when they came. */
   async list(userId: number): Promise<OwnKey[]> {
-    const rows = this.#db
+    const rows = await this.#db
       .select(own)
       .from(keyPairs)
       .where(eq(keyPairs.userId, userId))
       .orderBy(...newestFirst)
-      .all()
     const keys: OwnKey[] = []
     for (const row of rows) {
       const uses = row.uses === null ? await this.#learnUses(userId, row) : (JSON.parse(row.uses) as OwnUses)
@@ -146,11 +146,10 @@ export class Keyrings {
   ) {
     const found = await this.#pool.run('reading', 'usesOfCertificate', { publicKey }, { user: userId })
     const uses: OwnUses = { ...found, decrypt: { until: null } }
-    this.#db
+    await this.#db
       .update(keyPairs)
       .set({ uses: JSON.stringify(uses) })
       .where(and(eq(keyPairs.userId, userId), eq(keyPairs.fingerprint, fingerprint), isNull(keyPairs.uses)))
-      .run()
     return uses
   }
 
@@ -204,24 +203,23 @@ export class Keyrings {
         eq(keyPairs.fingerprint, fingerprint),
         eq(keyPairs.publicKey, Buffer.from(before.publicKey)),
       )
-      const { changes } = this.#db
+      const updated = await this.#db
         .update(keyPairs)
         .set({ publicKey: Buffer.from(publicKey), uses: JSON.stringify(next) })
         .where(which)
-        .run()
+        .returning(counted)
       // Another has learned something of it meanwhile, which must not be forgotten.
-      if (changes === 0) return this.learnRevocations(userId, octets, names)
+      if (updated.length === 0) return this.learnRevocations(userId, octets, names)
     }
     return learned.map(({ fingerprint }) => fingerprint)
   }
 
-  /** Ways in which the user's keyring opens; synchronous, so that a refusal within a transaction can name them. */
-  methods(userId: number): Method[] {
-    const rows = this.#db
+  /** Ways in which the user's keyring opens. */
+  async methods(userId: number): Promise<Method[]> {
+    const rows = await this.#db
       .select({ kind: keySlots.kind })
       .from(keySlots)
       .where(eq(keySlots.userId, userId))
-      .all()
     // A slot that the operator permits no more opens nothing.
     const usable = rows.filter(({ kind }) => kind !== 'held' || this.#config.passkeyWithoutPrf !== 'deny')
     const present = new Set<Method>(
@@ -235,7 +233,7 @@ export class Keyrings {
   /** The slots that passkeys open, by credential id. */
   async passkeySlots(userId: number): Promise<Map<string, PasskeySlot>> {
     const slots = new Map<string, PasskeySlot>()
-    for (const { id: slotId, kind, params } of this.#record(userId)?.keyring.slots ?? []) {
+    for (const { id: slotId, kind, params } of (await this.#record(userId))?.keyring.slots ?? []) {
       if (kind !== 'prf' && kind !== 'held') continue
       const known = JSON.parse(params) as PrfParams
       slots.set(known.credential, { kind, slotId, ...known })
@@ -251,13 +249,13 @@ export class Keyrings {
    *   that of the imported file, which was chosen elsewhere and is its owner's to change
    */
   async add(user: User, passphrase: string, wanted: NewKey): Promise<Added> {
-    const existing = this.#record(user.id)
+    const existing = await this.#record(user.id)
     if (!existing) return this.#create(user, passphrase, wanted)
     const proof = { opens: byPassphrase(passphrase), ...existing }
-    const known = this.#pairs(user.id)
+    const known = await this.#pairs(user.id)
     const task = { proof, wanted, known }
     const { keys, refused } = await this.#pool.run(user.id, 'addKeys', task)
-    this.#db.transaction(() => this.#store(user.id, keys, known), immediate)
+    await this.#db.transaction(user.id, () => this.#store(user.id, keys, known))
     const isNew = ({ fingerprint }: KeyPair) => !known.some((pair) => pair.fingerprint === fingerprint)
     return {
       keys: keys.map((key) => ({ ...this.#shown(key), isNew: isNew(key) })),
@@ -267,26 +265,27 @@ export class Keyrings {
   }
 
   /**
-   * Synchronous, for the caller's transaction. The first key of a file is its present one, as exports begin with it: it
+   * Part of the caller's transaction. The first key of a file is its present one, as exports begin with it: it
    * counts as the newest. A pair that was known takes the place of what it was made from, and of nothing else.
    */
-  #store(userId: number, keys: KeyPair[], known: StoredPair[] = []) {
+  async #store(userId: number, keys: KeyPair[], known: StoredPair[] = []) {
     const now = this.#clock()
     for (const [place, pair] of keys.entries()) {
       const { addedAt, ...row } = pairRow(userId, pair, now + keys.length - 1 - place)
       const before = known.find(({ fingerprint }) => fingerprint === pair.fingerprint)
-      const stands = before ? { setWhere: eq(keyPairs.publicKey, Buffer.from(before.publicKey)) } : null
       const insert = this.#db.insert(keyPairs).values({ ...row, addedAt })
-      const { changes } = stands
-        ? insert
-            .onConflictDoUpdate({ target: [keyPairs.userId, keyPairs.fingerprint], set: row, ...stands })
-            .run()
-        : insert.onConflictDoNothing().run()
-      if (!changes) throw changedMeanwhile()
+      const stored = before
+        ? insert.onConflictDoUpdate({
+            target: [keyPairs.userId, keyPairs.fingerprint],
+            set: row,
+            setWhere: eq(keyPairs.publicKey, Buffer.from(before.publicKey)),
+          })
+        : insert.onConflictDoNothing()
+      if ((await stored.returning(counted)).length === 0) throw changedMeanwhile()
     }
   }
 
-  #pairs(userId: number): StoredPair[] {
+  async #pairs(userId: number): Promise<StoredPair[]> {
     return this.#db
       .select({
         fingerprint: keyPairs.fingerprint,
@@ -296,7 +295,6 @@ export class Keyrings {
       .from(keyPairs)
       .where(eq(keyPairs.userId, userId))
       .orderBy(...newestFirst)
-      .all()
   }
 
   async #create(user: User, passphrase: string, key: NewKey): Promise<Added> {
@@ -313,17 +311,18 @@ export class Keyrings {
     }
     const created = await this.#pool.run(user.id, 'createKeyring', task)
     const now = this.#clock()
-    this.#db.transaction((tx) => {
+    await this.#db.transaction(user.id, async () => {
       const { userId, id, generation, mac, slots } = created.keyring
-      if (!tx.insert(keyrings).values({ userId, id, generation, mac }).onConflictDoNothing().run().changes)
-        throw new Refusal('keyring-exists')
-      this.#ledger.begin(userId)
-      for (const slot of slots)
-        tx.insert(keySlots)
-          .values({ ...slot, userId, createdAt: now })
-          .run()
-      this.#store(user.id, created.keys)
-    }, immediate)
+      const made = await this.#db
+        .insert(keyrings)
+        .values({ userId, id, generation, mac })
+        .onConflictDoNothing()
+        .returning(counted)
+      if (made.length === 0) throw new Refusal('keyring-exists')
+      await this.#ledger.begin(userId)
+      for (const slot of slots) await this.#db.insert(keySlots).values({ ...slot, userId, createdAt: now })
+      await this.#store(user.id, created.keys)
+    })
     const { refused, recoveryCode } = created
     return {
       keys: created.keys.map((pair) => ({ ...this.#shown(pair), isNew: true })),
@@ -345,9 +344,9 @@ export class Keyrings {
     session: Session,
     opens: Opens,
     seal: { recipient: Uint8Array; binding: string },
-    options: { beforeWork?: () => void } = {},
-  ): Promise<{ sealedDek: Uint8Array; settle: () => void }> {
-    const proof = { opens, ...this.#existing(session.user.id) }
+    options: { beforeWork?: () => Promise<void> } = {},
+  ): Promise<{ sealedDek: Uint8Array; settle: () => Promise<void> }> {
+    const proof = { opens, ...(await this.#existing(session.user.id)) }
     const slot = slotThatOpens(proof)
     const task = { proof, ...seal }
     const { sealedDek, changed } = await this.#guarded(session, 'unlock', task, options.beforeWork)
@@ -362,13 +361,13 @@ export class Keyrings {
     session: Session,
     operation: O,
     task: Task<O>,
-    beforeWork = () => {},
+    beforeWork = async () => {},
   ): Promise<Result<O>> {
     const guess = guessOf(session, task.proof.opens)
     if (guess) await this.#guesses.admit(guess)
     const before = async () => {
       if (guess) await this.#guesses.admit(guess) // others may have failed while this one waited
-      beforeWork()
+      await beforeWork()
     }
     try {
       const result = await this.#pool.run(session.user.id, operation, task, { before })
@@ -384,7 +383,7 @@ export class Keyrings {
     const guess = guessOf(session, opens)
     if (code !== (guess ? 'wrong-passphrase' : 'wrong-passkey')) return
     if (guess) await this.#guesses.wrong(guess)
-    this.#ledger.append({
+    await this.#ledger.append({
       userId: session.user.id,
       event: 'refused',
       terminal: session.terminal,
@@ -405,7 +404,7 @@ export class Keyrings {
     opens: Opens,
     change: { add: NewPasskeySlot } | { remove: string } | null,
     reason: SlotChange,
-  ): Promise<{ settle: () => void }> {
+  ): Promise<{ settle: () => Promise<void> }> {
     const add = change && 'add' in change ? [{ ...change.add, share: this.#newSlot() }] : []
     const remove = change && 'remove' in change ? [change.remove] : []
     const { settle } = await this.#change(session, opens, reason, () => ({ add, remove }))
@@ -424,7 +423,7 @@ export class Keyrings {
       remove: idsOf(keyring, 'passphrase'),
       add: [this.#passphraseSlot(passphrase)],
     }))
-    this.#settleAlone(session, settle, ['passphrase'])
+    await this.#settleAlone(session, settle, ['passphrase'])
   }
 
   /**
@@ -444,7 +443,7 @@ export class Keyrings {
         add: [this.#passphraseSlot(passphrase), { kind: 'recovery', share: this.#newSlot() }],
       }),
     )
-    this.#settleAlone(session, settle, ['passphrase', 'recovery code'])
+    await this.#settleAlone(session, settle, ['passphrase', 'recovery code'])
     return { recoveryCode: recoveryCode! }
   }
 
@@ -465,20 +464,20 @@ export class Keyrings {
         add: [{ kind: 'recovery', share: this.#newSlot() }],
       }),
     )
-    this.#db.transaction(() => {
-      settle()
-      this.#guesses.forgive(session.user.address, ['recovery code'])
-    }, immediate)
+    await this.#db.transaction(session.user.id, async () => {
+      await settle()
+      await this.#guesses.forgive(session.user.address, ['recovery code'])
+    })
     return { recoveryCode: recoveryCode! }
   }
 
   /** A change after which the user is logged in here alone; what was guessed of that which is new now is forgiven. */
-  #settleAlone(session: Session, settle: () => void, renewed: Guessed['what'][]) {
-    const tell = this.#db.transaction(() => {
-      settle()
-      this.#guesses.forgive(session.user.address, renewed)
+  async #settleAlone(session: Session, settle: () => Promise<void>, renewed: Guessed['what'][]) {
+    const tell = await this.#db.transaction(session.user.id, async () => {
+      await settle()
+      await this.#guesses.forgive(session.user.address, renewed)
       return this.#sessions.endOthers(session)
-    }, immediate)
+    })
     tell()
   }
 
@@ -489,43 +488,43 @@ export class Keyrings {
     wanted: (keyring: Keyring) => { remove: string[]; add: NewSlot[] },
   ) {
     const userId = session.user.id
-    const proof = { opens, ...this.#existing(userId) }
+    const proof = { opens, ...(await this.#existing(userId)) }
     const slot = slotThatOpens(proof)
     const task = { proof, change: wanted(proof.keyring) }
     const { changed, recoveryCode } = await this.#guarded(session, 'changeSlots', task)
     const { terminal, address } = session
     const method = methodOf(opens)
-    const settle = () => {
-      this.#sessions.requireLive(session)
-      this.#settle(proof.keyring, slot, changed)
-      this.#ledger.append({ userId, event: 'used', terminal, address, method, reason })
+    const settle = async () => {
+      await this.#sessions.requireLive(session)
+      await this.#settle(proof.keyring, slot, changed)
+      await this.#ledger.append({ userId, event: 'used', terminal, address, method, reason })
     }
     return { settle, recoveryCode }
   }
 
-  /** Synchronous, for the caller's transaction: compares the generation, and swaps the table. */
-  #settle(keyring: Keyring, opened: { id: string; generation: number }, changed: SlotTable | null) {
+  /** Part of the caller's transaction: compares the generation, and swaps the table. */
+  async #settle(keyring: Keyring, opened: { id: string; generation: number }, changed: SlotTable | null) {
     const now = this.#clock()
     const stands = and(eq(keySlots.id, opened.id), eq(keySlots.generation, opened.generation))
-    if (!this.#db.update(keySlots).set({ usedAt: now }).where(stands).run().changes) throw changedMeanwhile()
+    const used = await this.#db.update(keySlots).set({ usedAt: now }).where(stands).returning(counted)
+    if (used.length === 0) throw changedMeanwhile()
     if (!changed) return
     const { userId } = keyring
-    const swapped = this.#db
+    const swapped = await this.#db
       .update(keyrings)
       .set({ generation: changed.generation, mac: changed.mac })
       .where(and(eq(keyrings.userId, userId), eq(keyrings.generation, keyring.generation)))
-      .run().changes
-    if (!swapped) throw changedMeanwhile()
+      .returning(counted)
+    if (swapped.length === 0) throw changedMeanwhile()
     const kept = new Set(changed.slots.map(({ id }) => id))
     for (const { id } of keyring.slots)
-      if (!kept.has(id)) this.#db.delete(keySlots).where(eq(keySlots.id, id)).run()
+      if (!kept.has(id)) await this.#db.delete(keySlots).where(eq(keySlots.id, id))
     for (const slot of changed.slots) {
       const { params, generation, wrapped } = slot
-      this.#db
+      await this.#db
         .insert(keySlots)
         .values({ ...slot, userId, createdAt: now })
         .onConflictDoUpdate({ target: keySlots.id, set: { params, generation, wrapped } })
-        .run()
     }
   }
 
@@ -543,13 +542,13 @@ export class Keyrings {
   async sealedKeys(userId: number): Promise<{ keyringId: string; keys: SealedKey[] }> {
     const pairs = await this.#sorted(userId)
     const keys = pairs.map(({ fingerprint, sealedSecret }) => ({ fingerprint, sealedSecret }))
-    return { keyringId: this.#existing(userId).keyring.id, keys }
+    return { keyringId: (await this.#existing(userId)).keyring.id, keys }
   }
 
   async #sorted(userId: number): Promise<StoredPair[]> {
     const order = (await this.list(userId)).map(({ fingerprint }) => fingerprint)
     const place = ({ fingerprint }: StoredPair) => order.indexOf(fingerprint)
-    return this.#pairs(userId).sort((a, b) => place(a) - place(b))
+    return (await this.#pairs(userId)).sort((a, b) => place(a) - place(b))
   }
 
   /**
@@ -558,7 +557,7 @@ export class Keyrings {
    * @throws Refusal `bad-request` for a short one of the copy, `wrong-passphrase`; `not-found` if the user has no key
    */
   async exportSecret(user: User, passphrase: string, copyPassphrase: string): Promise<string[]> {
-    const proof = { opens: byPassphrase(passphrase), ...this.#existing(user.id) }
+    const proof = { opens: byPassphrase(passphrase), ...(await this.#existing(user.id)) }
     demandLong(copyPassphrase, 'copy-passphrase-short')
     const keys = await this.#sorted(user.id)
     const task = { proof, keys, copyPassphrase: utf8(copyPassphrase) }
@@ -573,24 +572,26 @@ export class Keyrings {
     return { slotId, secret: this.#secret.derive('slot', slotId) }
   }
 
-  #existing(userId: number) {
-    const record = this.#record(userId)
+  async #existing(userId: number) {
+    const record = await this.#record(userId)
     if (!record) throw new Refusal('no-key')
     return record
   }
 
-  #record(userId: number): Omit<Proof, 'opens'> | null {
-    const row = this.#db.select().from(keyrings).where(eq(keyrings.userId, userId)).get()
-    if (!row) return null
-    const slots = this.#db
-      .select()
-      .from(keySlots)
-      .where(eq(keySlots.userId, userId))
+  async #record(userId: number): Promise<Omit<Proof, 'opens'> | null> {
+    // In one statement: a table that changes meanwhile would not fit the keyring's MAC.
+    const rows = await this.#db
+      .select({ keyring: keyrings, slot: keySlots })
+      .from(keyrings)
+      .leftJoin(keySlots, eq(keySlots.userId, keyrings.userId))
+      .where(eq(keyrings.userId, userId))
       .orderBy(asc(keySlots.id))
-      .all()
+    const [first] = rows
+    if (!first) return null
+    const slots = rows.flatMap(({ slot }) => slot ?? [])
     return {
       keyring: {
-        ...row,
+        ...first.keyring,
         slots: slots.map(({ id, kind, params, generation, wrapped }) => ({
           id,
           kind,

@@ -7,9 +7,10 @@ import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { and, asc, eq } from 'drizzle-orm'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
-import { type Database, keySlots, passkeys, users } from '../ground/database.ts'
 import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
+import type { Database } from '../ground/store/database.ts'
+import { keySlots, passkeys, users } from '../ground/store/tables.ts'
 import type { Opens, PrfParams } from '../locked/vault/slots.ts'
 import { type Guesses, network } from '../people/guesses.ts'
 import type { LogIn } from '../people/sessions.ts'
@@ -79,7 +80,11 @@ export class PasskeyLogIns {
     // The end is settled before the work begins, so that it tells nothing of how long that took.
     const held = user !== null && pause(passkeyLimits.optionsMs)
     const challenge = this.#challenges.issue(bound)
-    const options = await requestOptions(this.#site, challenge, user === null ? null : this.#ownOrAlike(user))
+    const options = await requestOptions(
+      this.#site,
+      challenge,
+      user === null ? null : await this.#ownOrAlike(user),
+    )
     await held
     return { options }
   }
@@ -109,15 +114,15 @@ export class PasskeyLogIns {
   async #loggedIn(asserted: Asserted, pre: { preSession: string; address: string; user?: string }) {
     const assertion = parseAssertion(asserted.response)
     const { purpose, octets, nextSalt } = this.#challenges.takeBeforeLogIn(assertion, pre.preSession)
-    const found = this.#ownerOf(assertion, purpose === 'login' ? null : addressIn(pre.user ?? ''))
+    const found = await this.#ownerOf(assertion, purpose === 'login' ? null : addressIn(pre.user ?? ''))
     const state = await this.#credentials.signedBy(assertion, octets, found)
     if (!found || !state) throw new Refusal('passkey-refused')
     const { row, user } = found
     // Only now: who has no passkey can write no row, however often it asks and answers.
-    this.#challenges.spend(octets)
+    await this.#challenges.spend(octets)
     await this.#count(row, state, { user, address: pre.address })
-    const requireStands = () => {
-      if (!this.#credentials.stands(row)) throw noLogIn()
+    const requireStands = async () => {
+      if (!(await this.#credentials.stands(row))) throw noLogIn()
     }
     await this.#guesses.ownerCame(user.address, pre.address)
     if (purpose === 'login') return { user, requireStands, opens: null }
@@ -128,9 +133,12 @@ export class PasskeyLogIns {
   }
 
   /** Two users' passkeys may be named alike: whose it is the authenticator says, or what was typed (§7.2 step 6). */
-  #ownerOf(assertion: Assertion, typed: string | null): { row: Credential; user: User } | null {
+  async #ownerOf(
+    assertion: Assertion,
+    typed: string | null,
+  ): Promise<{ row: Credential; user: User } | null> {
     const isNamed = assertion.response.userHandle !== undefined
-    const known = this.#credentials.named(assertion.id)
+    const known = await this.#credentials.named(assertion.id)
     const isOwner = (user: User) =>
       isNamed ? this.#credentials.isHandleOf(user.id, assertion) : user.address === typed
     return known.find(({ user }) => isOwner(user)) ?? null
@@ -139,7 +147,7 @@ export class PasskeyLogIns {
   /** What tells a copy is noted for its owner. */
   async #count(row: Credential, state: AssertedState, { user, address }: { user: User; address: string }) {
     try {
-      this.#credentials.count(row, state)
+      await this.#credentials.count(row, state)
     } catch (error) {
       if (
         error instanceof Refusal &&
@@ -165,22 +173,20 @@ export class PasskeyLogIns {
   }
 
   /** The passkeys of an address, or ones that look like some; the questions to the database are the same for both. */
-  #ownOrAlike(address: string): Wanted[] {
-    const own = this.#db
+  async #ownOrAlike(address: string): Promise<Wanted[]> {
+    const own = await this.#db
       .select({ id: passkeys.id, transports: passkeys.transports })
       .from(passkeys)
       .innerJoin(users, eq(users.id, passkeys.userId))
       .where(eq(users.address, address))
       .orderBy(asc(passkeys.createdAt), asc(passkeys.id))
       .limit(passkeyLimits.ofUser)
-      .all()
-    const slots = this.#db
+    const rows = await this.#db
       .select({ params: keySlots.params })
       .from(keySlots)
       .innerJoin(users, eq(users.id, keySlots.userId))
       .where(and(eq(users.address, address), eq(keySlots.kind, 'prf')))
-      .all()
-      .map(({ params }) => JSON.parse(params) as PrfParams)
+    const slots = rows.map(({ params }) => JSON.parse(params) as PrfParams)
     const salts = new Map(slots.map(({ credential, salt }) => [credential, salt]))
     return this.#decoys.byConstantWork(address, own.map(descriptorOf), salts)
   }

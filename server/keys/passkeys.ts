@@ -11,9 +11,9 @@
  */
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { type Database, immediate } from '../ground/database.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
+import type { Database } from '../ground/store/database.ts'
 import type { Opens } from '../locked/vault/slots.ts'
 import type { Guesses } from '../people/guesses.ts'
 import type { Ledger } from '../people/ledger.ts'
@@ -65,7 +65,7 @@ export class Passkeys {
   /** The user's passkeys, oldest first. */
   async list(userId: number): Promise<Passkey[]> {
     const slots = await this.#keyrings.passkeySlots(userId)
-    return this.#credentials.ofUser(userId).map((row) => toPasskey(row, slots.get(row.id)))
+    return (await this.#credentials.ofUser(userId)).map((row) => toPasskey(row, slots.get(row.id)))
   }
 
   /** Whether one of the user's passkeys opens the key. */
@@ -77,12 +77,12 @@ export class Passkeys {
   async nameOf(userId: number, opens: Opens): Promise<string | null> {
     const slots = await this.#keyrings.passkeySlots(userId)
     const isOpened = (id: string) => 'slotId' in opens && slots.get(id)?.slotId === opens.slotId
-    return this.#credentials.ofUser(userId).find(({ id }) => isOpened(id))?.name ?? null
+    return (await this.#credentials.ofUser(userId)).find(({ id }) => isOpened(id))?.name ?? null
   }
 
   /** @throws Refusal `not-found` */
   async rename(userId: number, id: string, name: string): Promise<void> {
-    if (!this.#credentials.rename(userId, id, label(name))) throw new Refusal('no-passkey')
+    if (!(await this.#credentials.rename(userId, id, label(name)))) throw new Refusal('no-passkey')
   }
 
   /**
@@ -92,18 +92,18 @@ export class Passkeys {
    */
   async remove(session: Session, id: string, proof: Proof): Promise<void> {
     const userId = session.user.id
-    const row = this.#credentials.find(userId, id)
+    const row = await this.#credentials.find(userId, id)
     if (!row) throw new Refusal('no-passkey')
     const slot = (await this.#keyrings.passkeySlots(userId)).get(id)
     const opens = await this.prove(session, proof)
     const change = slot ? { remove: slot.slotId } : null
     const reason = { kind: 'passkey-removed', name: row.name } as const
     const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change, reason)
-    const tell = this.#db.transaction(() => {
-      settle()
-      this.#credentials.remove(userId, id)
+    const tell = await this.#db.transaction(userId, async () => {
+      await settle()
+      await this.#credentials.remove(userId, id)
       return this.#sessions.endOthers(session)
-    }, immediate)
+    })
     tell()
   }
 
@@ -173,7 +173,7 @@ export class Passkeys {
 
   /** Tidies challenges that count no more, and passkeys that nobody came back for. */
   async sweep(): Promise<void> {
-    this.#challenges.sweep()
-    this.#registration.sweep()
+    await this.#challenges.sweep()
+    await this.#registration.sweep()
   }
 }

@@ -3,34 +3,25 @@
  * stand on the ledger as its owner can read. Whoever has the password has sessions without end.
  */
 
-import { RateLimiterSQLite } from 'rate-limiter-flexible'
-import type { Database } from '../ground/database.ts'
 import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
+import { type Counter, counter } from '../ground/store/counters.ts'
+import type { Database } from '../ground/store/database.ts'
 import type { Ledger } from '../people/ledger.ts'
 import type { Session } from '../people/sessions.ts'
 
 export class RefusedAnswers {
   readonly #ledger: Ledger
   /** Of each session, or before it of each user. */
-  readonly #refused: RateLimiterSQLite
+  readonly #refused: Counter
   /** Of each user, those that are on the ledger. */
-  readonly #noted: RateLimiterSQLite
+  readonly #noted: Counter
 
   constructor({ db, ledger }: { db: Database; ledger: Ledger }) {
     this.#ledger = ledger
-    const limiter = (keyPrefix: string, points: number, duration: number) =>
-      new RateLimiterSQLite({
-        storeClient: db.$client,
-        storeType: 'better-sqlite3',
-        tableName: 'rate_limits',
-        tableCreated: true,
-        keyPrefix,
-        points,
-        duration,
-      })
-    this.#refused = limiter('refused passkey', passkeyLimits.refused, passkeyLimits.refusedWindowS)
-    this.#noted = limiter('noted passkey', passkeyLimits.noted, passkeyLimits.notedWindowS)
+    const { refused, refusedWindowS, noted, notedWindowS } = passkeyLimits
+    this.#refused = counter(db, { keyPrefix: 'refused passkey', points: refused, duration: refusedWindowS })
+    this.#noted = counter(db, { keyPrefix: 'noted passkey', points: noted, duration: notedWindowS })
   }
 
   /**
@@ -71,7 +62,7 @@ export class RefusedAnswers {
     // A copy is told apart from what a person does wrong.
     const { reason: why } = refusal.detail
     const kind = why === 'passkey-counter' || why === 'passkey-backup' ? why : 'wrong-passkey'
-    this.#ledger.append({
+    await this.#ledger.append({
       userId: user.id,
       event: 'refused',
       terminal,

@@ -9,9 +9,10 @@ import { and, eq, lte } from 'drizzle-orm'
 import { z } from 'zod'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { type Database, immediate, pendingPasskeys } from '../ground/database.ts'
 import { passkeyLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
+import { counted, type Database } from '../ground/store/database.ts'
+import { pendingPasskeys } from '../ground/store/tables.ts'
 import type { Session } from '../people/sessions.ts'
 import type { Assertions, Proof } from './assertions.ts'
 import { type Challenges, within } from './challenges.ts'
@@ -80,7 +81,7 @@ export class Registration {
   /** @throws Refusal `not-found` if the user has no key, `exists` if there are too many */
   async options(session: Session): Promise<{ options: string }> {
     if (!(await this.#keyrings.present(session.user.id))) throw new Refusal('nothing-to-open')
-    const known = this.#credentials.ofUser(session.user.id)
+    const known = await this.#credentials.ofUser(session.user.id)
     if (known.length >= passkeyLimits.ofUser) throw tooManyPasskeys()
     const { name, address } = session.user
     const challenge = this.#challenges.issue(within(session, 'register'))
@@ -112,7 +113,7 @@ export class Registration {
     const { response, prfHash } = parsed(attestedShape, attestation)
     const { attested, salt } = await this.#refused.limited(session, async () => {
       const made = parseAttestation(response)
-      const { octets: challenge, nextSalt } = this.#challenges.take(made, within(session, 'register'))
+      const { octets: challenge, nextSalt } = await this.#challenges.take(made, within(session, 'register'))
       return { attested: await verifiedAttestation(made, { ...this.#site, challenge }), salt: nextSalt }
     })
     const { id } = attested
@@ -121,7 +122,7 @@ export class Registration {
     if (idLength < passkeyLimits.idOctets.least || idLength > passkeyLimits.idOctets.most)
       throw new Refusal('passkey-misnamed')
     // Only of the user's own: what others have is not to be learnt by registering under its name.
-    if (this.#credentials.find(session.user.id, id)) throw new Refusal('passkey-exists')
+    if (await this.#credentials.find(session.user.id, id)) throw new Refusal('passkey-exists')
     const row = {
       ...attested,
       transports: JSON.stringify(attested.transports),
@@ -130,17 +131,16 @@ export class Registration {
       firstHash: prfHash ? Buffer.from(prfHash, 'base64url') : null,
       expiresAt: this.#clock() + passkeyLimits.pendingLifeMs,
     }
-    this.#db
+    await this.#db
       .insert(pendingPasskeys)
       .values(row)
       .onConflictDoUpdate({ target: pendingPasskeys.sessionId, set: row })
-      .run()
     return this.#checkOptions(session, row)
   }
 
   /** Options for another check of the passkey that waits to be registered; null if none does. */
   async check(session: Session): Promise<{ options: string; prf: boolean } | null> {
-    const pending = this.#pending(session)
+    const pending = await this.#pending(session)
     return pending && this.#checkOptions(session, pending)
   }
 
@@ -156,7 +156,7 @@ export class Registration {
     session: Session,
     input: { name: string; asserted: Asserted; proof: Proof; consent: boolean },
   ): Promise<Passkey> {
-    const pending = this.#pending(session)
+    const pending = await this.#pending(session)
     if (!pending) throw new Refusal('passkey-added-late', { detail: { reason: 'too-late' } })
     const { state, prf, kind, nextSalt } = await this.#refused.limited(session, () =>
       this.#tried(session, pending, input),
@@ -177,30 +177,33 @@ export class Registration {
       createdAt: this.#clock(),
       usedAt: null,
     }
-    this.#db.transaction((tx) => {
+    await this.#db.transaction(session.user.id, async () => {
       const waits = and(eq(pendingPasskeys.sessionId, session.id), eq(pendingPasskeys.id, pending.id))
-      if (!tx.delete(pendingPasskeys).where(waits).run().changes) throw new Refusal('passkey-refused')
-      settle()
-      this.#credentials.add(row) // others may have been added meanwhile
-    }, immediate)
+      const taken = await this.#db.delete(pendingPasskeys).where(waits).returning(counted)
+      if (taken.length === 0) throw new Refusal('passkey-refused')
+      await settle()
+      await this.#credentials.add(row) // others may have been added meanwhile
+    })
     return toPasskey(row, kind && { kind })
   }
 
   /** Tidies passkeys that nobody came back for. */
-  sweep() {
-    this.#db.delete(pendingPasskeys).where(lte(pendingPasskeys.expiresAt, this.#clock())).run()
+  async sweep() {
+    await this.#db.delete(pendingPasskeys).where(lte(pendingPasskeys.expiresAt, this.#clock()))
   }
 
   /** What the passkey that waits to be registered showed when it was tried out. */
   async #tried(session: Session, pending: Pending, input: { asserted: Asserted; consent: boolean }) {
     const assertion = parseAssertion(input.asserted.response)
-    const { octets: challenge, nextSalt } = this.#challenges.take(assertion, within(session, 'check'))
+    const { octets: challenge, nextSalt } = await this.#challenges.take(assertion, within(session, 'check'))
     if (assertion.id !== pending.id || !this.#credentials.isHandleOf(session.user.id, assertion))
       throw new Refusal('passkey-refused')
     const state = await verifiedAssertion(assertion, { ...this.#site, challenge, credential: pending })
     refuseCopy(pending, state)
     const prf = prfResultsOf(input.asserted)
-    const kind = prf ? this.#computedTwice(pending, prf.output) : this.#withoutPrf(pending, input.consent)
+    const kind = prf
+      ? await this.#computedTwice(pending, prf.output)
+      : this.#withoutPrf(pending, input.consent)
     if (prf) refuseSpentNext(prf)
     return { state, prf, kind, nextSalt }
   }
@@ -209,13 +212,13 @@ export class Registration {
    * A slot is made for a passkey that computed the same twice in a row. One that did not may try again with what it
    * computed now: some evaluate at an assertion alone, and over another way (hybrid) to other values than when made.
    */
-  #computedTwice(pending: Pending, output: string): 'prf' {
+  async #computedTwice(pending: Pending, output: string): Promise<'prf'> {
     const hash = createHash('sha256').update(decoded(output)).digest()
     const before = pending.firstHash
     if (before && timingSafeEqual(before, hash)) return 'prf'
     const waits = and(eq(pendingPasskeys.sessionId, pending.sessionId), eq(pendingPasskeys.id, pending.id))
     const expiresAt = this.#clock() + passkeyLimits.pendingLifeMs
-    this.#db.update(pendingPasskeys).set({ firstHash: hash, expiresAt }).where(waits).run()
+    await this.#db.update(pendingPasskeys).set({ firstHash: hash, expiresAt }).where(waits)
     throw new Refusal(before ? 'passkey-computes-anew' : 'passkey-computes-after-all')
   }
 
@@ -234,8 +237,11 @@ export class Registration {
     return { options, prf: pending.firstHash !== null }
   }
 
-  #pending(session: Session): Pending | null {
-    const row = this.#db.select().from(pendingPasskeys).where(eq(pendingPasskeys.sessionId, session.id)).get()
+  async #pending(session: Session): Promise<Pending | null> {
+    const [row] = await this.#db
+      .select()
+      .from(pendingPasskeys)
+      .where(eq(pendingPasskeys.sessionId, session.id))
     return row && row.expiresAt > this.#clock() ? row : null
   }
 }

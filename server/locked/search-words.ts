@@ -18,11 +18,9 @@ export const indexed = (text: string): string =>
       .join(' ')} `
   })
 
-/** An FTS5 query for all the words; the last letters of each may be missing. */
-export const matchOf = (query: string): string | null => {
-  const words = normalized(query)
+/** What the index has to hold of all the words of a query; the last letters of each may be missing. */
+export const phrasesOf = (query: string): string[] =>
+  normalized(query)
     .split(/[^\p{L}\p{N}\p{M}ー@._-]+/u)
     .filter(Boolean)
-  const phrases = words.map((word) => `"${indexed(word).trim().replaceAll('"', '')}"*`)
-  return phrases.length ? phrases.join(' AND ') : null
-}
+    .map((word) => indexed(word).trim())

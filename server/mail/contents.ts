@@ -9,10 +9,10 @@
 import { setImmediate as others } from 'node:timers/promises'
 import { and, asc, eq, inArray, lte, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { contentPieces, contents, type Database, immediate } from '../ground/database.ts'
 import { contentLeaseMs, deletedAtOnce, storedPieceOctets } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
-import { writeTurn } from '../ground/write-turn.ts'
+import { type Database, nobody } from '../ground/store/database.ts'
+import { contentPieces, contents } from '../ground/store/tables.ts'
 
 export class Contents {
   readonly #db: Database
@@ -27,19 +27,18 @@ export class Contents {
 
   /** Stores octets; they are on the disk when it resolves, and stay for an hour or as long as something refers to them. */
   async keep(octets: Uint8Array): Promise<number> {
-    await writeTurn(this.#db)
-    const { id } = this.#db
+    const [row] = await this.#db
       .insert(contents)
       .values({ leasedUntil: this.#clock() + contentLeaseMs })
       .returning({ id: contents.id })
-      .get()
+    const { id } = row!
     try {
       for (const [place, piece] of piecesOf(octets).entries()) {
         if (place > 0) await others()
-        this.#db.insert(contentPieces).values({ contentId: id, place, octets: piece }).run()
+        await this.#db.insert(contentPieces).values({ contentId: id, place, octets: piece })
       }
     } catch (error) {
-      this.release(id)
+      await this.release(id)
       throw error
     }
     return id
@@ -47,36 +46,31 @@ export class Contents {
 
   /** @throws Refusal `not-found` if it was deleted meanwhile */
   async read(id: number): Promise<Buffer> {
-    const sizes = this.#db
+    const sizes = await this.#db
       .select({ size: sql<number>`length(${contentPieces.octets})` })
       .from(contentPieces)
       .where(eq(contentPieces.contentId, id))
       .orderBy(asc(contentPieces.place))
-      .all()
     const whole = Buffer.allocUnsafe(sizes.reduce((sum, { size }) => sum + size, 0))
     let at = 0
     for (const place of sizes.keys()) {
       if (place > 0) await others()
       const which = and(eq(contentPieces.contentId, id), eq(contentPieces.place, place))
-      const piece = this.#db
-        .select({ octets: contentPieces.octets })
-        .from(contentPieces)
-        .where(which)
-        .get()?.octets
+      const [piece] = await this.#db.select({ octets: contentPieces.octets }).from(contentPieces).where(which)
       if (!piece) throw new Refusal('no-message')
-      at += piece.copy(whole, at)
+      whole.set(piece.octets, at)
+      at += piece.octets.length
     }
     return whole
   }
 
   /** Gives up a lease: what nothing refers to goes now. */
-  release(id: number) {
+  async release(id: number) {
     try {
-      this.#db
+      await this.#db
         .update(contents)
         .set({ leasedUntil: 0 })
         .where(and(eq(contents.id, id), unreferenced))
-        .run()
     } catch {
       // Its lease ends by itself; why the database cannot be written is told by whoever wanted to.
     }
@@ -86,7 +80,7 @@ export class Contents {
   sweep(): Promise<void> {
     // One that runs may have passed what was released since: it is followed by another.
     const sweeping = (this.#sweeping ?? Promise.resolve()).then(async () => {
-      while (!this.#closed && this.#sweepSome()) await others()
+      while (!this.#closed && (await this.#sweepSome())) await others()
     })
     const settled = sweeping
       .catch(() => {})
@@ -98,18 +92,17 @@ export class Contents {
   }
 
   /** @returns whether there may be more */
-  #sweepSome(): boolean {
+  async #sweepSome(): Promise<boolean> {
     const over = and(unreferenced, lte(contents.leasedUntil, this.#clock()))
-    return this.#db.transaction((tx) => {
-      const ids = tx
+    return this.#db.transaction(nobody, async () => {
+      const dead = await this.#db
         .select({ id: contents.id })
         .from(contents)
         .where(over)
         .limit(deletedAtOnce.contents)
-        .all()
-        .map(({ id }) => id)
-      if (ids.length === 0) return false
-      const pieces = tx
+      if (dead.length === 0) return false
+      const ids = dead.map(({ id }) => id)
+      const pieces = await this.#db
         .select({
           contentId: contentPieces.contentId,
           place: contentPieces.place,
@@ -118,17 +111,17 @@ export class Contents {
         .from(contentPieces)
         .where(inArray(contentPieces.contentId, ids))
         .limit(deletedAtOnce.contents)
-        .all()
       let octets = 0
       for (const { contentId, place, size } of pieces) {
         if (octets > 0 && octets + size > storedPieceOctets) return true
         octets += size
         const which = and(eq(contentPieces.contentId, contentId), eq(contentPieces.place, place))
-        tx.delete(contentPieces).where(which).run()
+        await this.#db.delete(contentPieces).where(which)
       }
-      if (pieces.length < deletedAtOnce.contents) tx.delete(contents).where(inArray(contents.id, ids)).run()
+      if (pieces.length < deletedAtOnce.contents)
+        await this.#db.delete(contents).where(inArray(contents.id, ids))
       return true
-    }, immediate)
+    })
   }
 
   async close(): Promise<void> {

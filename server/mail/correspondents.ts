@@ -5,11 +5,12 @@
  */
 import { and, desc, eq } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { correspondents, type Database } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
 import { addressesOfKey } from '../ground/limits.ts'
 import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
+import { counted, type Database } from '../ground/store/database.ts'
+import { correspondents } from '../ground/store/tables.ts'
 import { isNamed, type Keyrings } from '../keys/keyrings.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
 import { hindrance, type KeyUses, obstacle, type Use } from '../locked/key-uses.ts'
@@ -85,24 +86,24 @@ export class Correspondents {
     for (const { fingerprint, publicKey, uses } of learned) {
       const before = named.find((key) => key.fingerprint === fingerprint)!.publicKey
       const row = { publicKey: Buffer.from(publicKey), uses: JSON.stringify(uses) }
-      if (!this.#update(user.id, fingerprint, before, row)) return this.learn(user, octets)
+      if (!(await this.#update(user.id, fingerprint, before, row))) return this.learn(user, octets)
     }
     return [...own, ...learned.map(({ fingerprint }) => fingerprint)]
   }
 
   /** Only what it was made from gives way: else what another learned meanwhile would be forgotten. @returns whether it did */
-  #update(
+  async #update(
     userId: number,
     fingerprint: string,
     before: Uint8Array,
     row: { publicKey?: Buffer; uses: string; addresses?: string; acceptedAt?: number },
-  ): boolean {
+  ): Promise<boolean> {
     const which = and(
       eq(correspondents.userId, userId),
       eq(correspondents.fingerprint, fingerprint),
       eq(correspondents.publicKey, Buffer.from(before)),
     )
-    return this.#db.update(correspondents).set(row).where(which).run().changes > 0
+    return (await this.#db.update(correspondents).set(row).where(which).returning(counted)).length > 0
   }
 
   /**
@@ -158,23 +159,24 @@ export class Correspondents {
       acceptedAt: this.#clock(),
     }
     const isDone = stored
-      ? this.#update(userId, fingerprint, stored, row)
-      : this.#db
-          .insert(correspondents)
-          .values({ userId, fingerprint, ...row })
-          .onConflictDoNothing()
-          .run().changes > 0
+      ? await this.#update(userId, fingerprint, stored, row)
+      : (
+          await this.#db
+            .insert(correspondents)
+            .values({ userId, fingerprint, ...row })
+            .onConflictDoNothing()
+            .returning(counted)
+        ).length > 0
     if (!isDone) return this.accept(userId, key) // it was changed meanwhile, or is gone
   }
 
   /** Accepted keys, the newest first. */
   async list(userId: number): Promise<Correspondent[]> {
-    const rows = this.#db
+    const rows = await this.#db
       .select()
       .from(correspondents)
       .where(eq(correspondents.userId, userId))
       .orderBy(desc(correspondents.acceptedAt))
-      .all()
     const accepted: Correspondent[] = []
     for (const row of rows) {
       const uses = row.uses === null ? await this.#learnUses(userId, row) : (JSON.parse(row.uses) as KeyUses)
@@ -194,14 +196,14 @@ export class Correspondents {
     { fingerprint, publicKey }: { fingerprint: string; publicKey: Uint8Array },
   ) {
     const uses = await this.#pool.run('reading', 'usesOfCertificate', { publicKey }, { user: userId })
-    this.#update(userId, fingerprint, publicKey, { uses: JSON.stringify(uses) })
+    await this.#update(userId, fingerprint, publicKey, { uses: JSON.stringify(uses) })
     return uses
   }
 
   /** @returns whether there was one */
   async remove(userId: number, fingerprint: string): Promise<boolean> {
     const which = and(eq(correspondents.userId, userId), eq(correspondents.fingerprint, fingerprint))
-    return this.#db.delete(correspondents).where(which).run().changes > 0
+    return (await this.#db.delete(correspondents).where(which).returning(counted)).length > 0
   }
 
   /**

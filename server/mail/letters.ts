@@ -24,7 +24,7 @@ import type { Session } from '../people/sessions.ts'
 import type { User } from '../people/users.ts'
 import type { Correspondents } from './correspondents.ts'
 import type { Folder, Mailboxes } from './mailboxes.ts'
-import type { Kept, Outbox, Outgoing, Submitted } from './outbox.ts'
+import type { Departure, Kept, Outbox, Outgoing, Submitted } from './outbox.ts'
 import type { Reading } from './reading.ts'
 
 /** Address fields are as typed: `Ann <ann@example.org>, bob@example.org`. */
@@ -149,7 +149,7 @@ export class Letters {
       if (!fate?.hasLeft) return null
       return {
         copy: fate.messageId,
-        same: await this.#numbers.isWhatLeft(user.id, number, await contentOf(letter)),
+        same: await this.#numbers.isWhatLeft(user.id, number, contentOf(letter)),
       }
     })
   }
@@ -218,14 +218,16 @@ export class Letters {
       seen: true,
       replaces: draft,
       sentAs: letter.encrypt ? 'encrypted' : letter.sign ? 'signed' : 'plain',
-      settle: (copyId) => {
-        if (number !== null) this.#numbers.noteLeft(user.id, number, copyId, written)
-        for (const settle of leaving) sent.push(settle())
+      settle: async (copyId) => {
+        if (number !== null) await this.#numbers.noteLeft(user.id, number, copyId, written)
+        for (const { leave } of leaving) sent.push(await leave())
         if (holdMs === 0) return
-        const leavesAt = this.#outbox.hold(kept, holdMs, canBeRecalled ? copyId : null)
+        const leavesAt = await this.#outbox.hold(kept, holdMs, canBeRecalled ? copyId : null)
         if (canBeRecalled) heldUntil = leavesAt
       },
+      alsoOf: leaving.flatMap(({ users }) => users),
     })
+    this.#outbox.lookAgain()
     const delivered = sent.flatMap((mail) => mail.delivered)
     const queued = holdMs > 0 ? addressed.all : sent.flatMap((mail) => mail.queued)
     return { id, folder, heldUntil, delivered, queued }
@@ -239,10 +241,10 @@ export class Letters {
     addressed: Addressed,
     keys: Map<string, Uint8Array> | null,
     holdMs: number,
-  ): Promise<{ copy: Uint8Array; kept: Kept; leaving: (() => Submitted)[] }> {
+  ): Promise<{ copy: Uint8Array; kept: Kept; leaving: Departure[] }> {
     const { user } = session
     const mails = await this.#protected(session, keyToken, letter, addressed, keys)
-    const leaving = []
+    const leaving: Departure[] = []
     if (holdMs === 0) for (const mail of mails) leaving.push(await this.#outbox.prepare(mail))
     const kept = holdMs > 0 ? await this.#outbox.keep(mails) : []
     const withFields = [copyFields(letter, addressed.bcc), mails.splice(0)[0]!.octets]
@@ -260,9 +262,9 @@ export class Letters {
     const userId = session.user.id
     await this.#mailboxes.message(userId, id)
     const folder = await this.#mailboxes.fixedFolder(userId, 'drafts')
-    await this.#outbox.recall(userId, id, () => {
-      this.#mailboxes.takeBack(userId, id, folder)
-      this.#numbers.noteRecalled(userId, id)
+    await this.#outbox.recall(userId, id, async () => {
+      await this.#mailboxes.takeBack(userId, id, folder)
+      await this.#numbers.noteRecalled(userId, id)
     })
     return { id, folder }
   }
@@ -346,8 +348,8 @@ export class Letters {
     const id = await this.#mailboxes.store(user.id, folder.id, octets, {
       seen: true,
       replaces: draft,
-      settle: (draftId) => {
-        if (number !== null) this.#numbers.noteDraft(user.id, number, draftId)
+      settle: async (draftId) => {
+        if (number !== null) await this.#numbers.noteDraft(user.id, number, draftId)
       },
     })
     return { id, folder }

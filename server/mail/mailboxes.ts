@@ -6,14 +6,16 @@
 import { setImmediate as others } from 'node:timers/promises'
 import { and, asc, desc, eq, getTableColumns, inArray, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { type Database, folders, immediate, messages } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
 import { deletedAtOnce, listedLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
-import { writeTurn } from '../ground/write-turn.ts'
+import { counted, type Database, ofUsers } from '../ground/store/database.ts'
+import { isUnset } from '../ground/store/kit.ts'
+import { contentsWith, index } from '../ground/store/search.ts'
+import { folders, messages } from '../ground/store/tables.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { Row } from '../locked/reader/summary.ts'
-import { matchOf } from '../locked/search-words.ts'
+import { phrasesOf } from '../locked/search-words.ts'
 import type { Quota } from '../people/quota.ts'
 import type { Contents } from './contents.ts'
 
@@ -109,11 +111,11 @@ export class Mailboxes {
     { partly = false, ...options }: { partly?: boolean; isForeign?: IsForeign } = {},
   ): Promise<number[]> {
     const settle = await this.prepare(userIds, message, options)
-    return this.#db.transaction(() => {
-      const full = settle()
-      if (full.length > 0 && !partly) this.#quota.require(full[0]!, message.length)
+    return this.#db.transaction(ofUsers(userIds), async () => {
+      const full = await settle()
+      if (full.length > 0 && !partly) await this.#quota.require(full[0]!, message.length)
       return full
-    }, immediate)
+    })
   }
 
   /**
@@ -121,14 +123,14 @@ export class Mailboxes {
    *
    * @param options.contentId where the octets are stored already; else they are stored, and kept for an hour
    * @param options.isForeign as in {@link deliver}
-   * @returns what is left of it, within the hour: synchronous, so that it can be part of the caller's transaction. It
-   *   returns the users who have no room and did not get the message
+   * @returns what is left of it, within the hour, part of the caller's transaction, which is of these users. It returns
+   *   the users who have no room and did not get the message
    */
   async prepare(
     userIds: number[],
     message: Uint8Array,
     options: { contentId?: number; isForeign?: IsForeign } = {},
-  ): Promise<() => number[]> {
+  ): Promise<() => Promise<number[]>> {
     const summary = await this.#summary(message, 'intake', null)
     // Of what could not be read nobody knows whom it claims, and whoever opens it may see.
     const outside = options.isForeign
@@ -136,13 +138,14 @@ export class Mailboxes {
       : false
     const contentId = options.contentId ?? (await this.#contents.keep(message))
     const size = message.length // what is returned must not hold the octets themselves
-    for await (const userId of inTurns(userIds)) this.#fixed(userId, 'inbox')
-    return () => {
-      const full = this.#quota.full(userIds, size)
+    for await (const userId of inTurns(userIds)) await this.#fixed(userId, 'inbox')
+    return async () => {
+      const full = await this.#quota.full(userIds, size)
       const isFull = new Set(full)
       const others = userIds.filter((id) => !isFull.has(id))
-      if (others.length > 0) this.#index(contentId, summary)
-      this.#insertForAll(others, {
+      if (others.length === 0) return full
+      await this.#index(contentId, summary)
+      await this.#insertForAll(others, {
         ...rowOf(size, summary, { outside }),
         contentId,
         arrivedAt: this.#clock(),
@@ -152,14 +155,17 @@ export class Mailboxes {
   }
 
   /** The same row into the Inbox of each: one statement, because a thousand would keep everybody else waiting. */
-  #insertForAll(userIds: number[], row: Omit<typeof messages.$inferInsert, 'id' | 'userId' | 'folderId'>) {
+  async #insertForAll(
+    userIds: number[],
+    row: Omit<typeof messages.$inferInsert, 'id' | 'userId' | 'folderId'>,
+  ) {
     const columns = getTableColumns(messages)
     const names = Object.keys(row) as (keyof typeof row)[]
     const listed = names.map((name) => sql.identifier(columns[name].name))
     const values = names.map((name) => sql`${sql.param(row[name], columns[name])}`)
-    this.#db.run(sql`INSERT INTO ${messages} (user_id, folder_id, ${sql.join(listed, sql`, `)})
+    await this.#db.rows(sql`INSERT INTO ${messages} (user_id, folder_id, ${sql.join(listed, sql`, `)})
       SELECT ${folders.userId}, ${folders.id}, ${sql.join(values, sql`, `)} FROM ${folders}
-      WHERE ${folders.kind} = 'inbox' AND ${folders.userId} IN (SELECT value FROM json_each(${JSON.stringify(userIds)}))`)
+      WHERE ${and(eq(folders.kind, 'inbox'), inArray(folders.userId, userIds))}`)
   }
 
   /**
@@ -174,7 +180,7 @@ export class Mailboxes {
     message: Uint8Array,
     which: { arrivedAt: number; before: number },
   ): Promise<boolean> {
-    const candidates = this.#db
+    const candidates = await this.#db
       .select({ id: messages.id })
       .from(messages)
       .where(
@@ -184,7 +190,6 @@ export class Mailboxes {
           eq(messages.size, message.length),
         ),
       )
-      .all()
     for (const { id } of candidates)
       if (id < which.before && Buffer.compare(await this.octets(userId, id), message) === 0) return true
     return false
@@ -197,6 +202,7 @@ export class Mailboxes {
    * @param sentAs of the copy of a letter, how it left
    * @param settle called in the transaction that stores it, with whether there was one to take the place of; what it
    * throws undoes everything
+   * @param alsoOf other users whose rows `settle` is about
    * @throws Refusal `not-found` if the folder is not the user's; `over-quota`
    */
   async store(
@@ -209,17 +215,24 @@ export class Mailboxes {
       arrivedAt?: number
       replaces?: number | null
       sentAs?: Security
-      settle?: (id: number, replaced: boolean) => void
+      settle?: (id: number, replaced: boolean) => Promise<void>
+      alsoOf?: number[]
     } = {},
   ): Promise<number> {
     const folder = await this.folder(userId, folderId)
     const summary = await this.#summary(message, 'reading', userId)
-    const stored = await this.#with(message, (contentId) => {
-      const replaced = options.replaces ? this.#delete(userId, [options.replaces]) > 0 : false
-      this.#quota.require(userId, message.length)
-      this.#index(contentId, summary)
-      const id = this.#insert({ userId, folderId: folder.id, contentId }, message.length, summary, options)
-      options.settle?.(id, replaced)
+    const users = [userId, ...(options.alsoOf ?? [])]
+    const stored = await this.#with(users, message, async (contentId) => {
+      const replaced = options.replaces ? (await this.#delete(userId, [options.replaces])) > 0 : false
+      await this.#quota.require(userId, message.length)
+      await this.#index(contentId, summary)
+      const id = await this.#insert(
+        { userId, folderId: folder.id, contentId },
+        message.length,
+        summary,
+        options,
+      )
+      await options.settle?.(id, replaced)
       return id
     })
     if (options.replaces) await this.#contents.sweep()
@@ -237,52 +250,55 @@ export class Mailboxes {
   }
 
   /** Stores the octets in pieces, then in one transaction what refers to them. */
-  async #with<T>(message: Uint8Array, refer: (contentId: number) => T): Promise<T> {
+  async #with<T>(
+    userIds: number[],
+    message: Uint8Array,
+    refer: (contentId: number) => Promise<T>,
+  ): Promise<T> {
     const contentId = await this.#contents.keep(message)
     try {
-      return this.#db.transaction(() => refer(contentId), immediate)
+      return await this.#db.transaction(ofUsers(userIds), () => refer(contentId))
     } catch (error) {
-      this.#contents.release(contentId)
+      await this.#contents.release(contentId)
       throw error
     }
   }
 
-  #insert(
+  async #insert(
     at: { userId: number; folderId: number; contentId: number },
     size: number,
     summary: Row,
     marks: StoredMarks & { arrivedAt?: number },
-  ): number {
-    return this.#db
+  ): Promise<number> {
+    const [row] = await this.#db
       .insert(messages)
       .values({ ...rowOf(size, summary, marks), ...at, arrivedAt: marks.arrivedAt ?? this.#clock() })
       .returning({ id: messages.id })
-      .get().id
+    return row!.id
   }
 
   /** Once for all who have it: the index is of contents, not of messages. */
-  #index(contentId: number, { index: { sender, recipients, subject, body } }: Row) {
-    this.#db.run(sql`INSERT OR REPLACE INTO message_search (rowid, sender, recipients, subject, body)
-      SELECT ${contentId}, ${sender}, ${recipients}, ${subject}, ${body}
-      WHERE NOT EXISTS (SELECT 1 FROM ${messages} WHERE ${messages.contentId} = ${contentId})`)
+  async #index(contentId: number, summary: Row) {
+    const which = eq(messages.contentId, contentId)
+    const [known] = await this.#db.select({ id: messages.id }).from(messages).where(which).limit(1)
+    if (!known) await index(this.#db, contentId, summary.index)
   }
 
   // ---- folders
 
   /** Inbox, Drafts, Sent, the user's own by name, Trash. */
   async folders(userId: number): Promise<CountedFolder[]> {
-    this.#fixed(userId, 'inbox')
-    const rows = this.#db
+    await this.#fixed(userId, 'inbox')
+    const rows = await this.#db
       .select({
         id: folders.id,
         name: folders.name,
         kind: folders.kind,
         total: sql<number>`(SELECT count(*) FROM messages WHERE messages.folder_id = folders.id)`,
-        unread: sql<number>`(SELECT count(*) FROM messages WHERE messages.folder_id = folders.id AND seen = 0)`,
+        unread: sql<number>`(SELECT count(*) FROM messages WHERE messages.folder_id = folders.id AND ${isUnset(messages.seen)})`,
       })
       .from(folders)
       .where(eq(folders.userId, userId))
-      .all()
     const order: FolderKind[] = ['inbox', 'sent', 'drafts', 'user', 'trash']
     return rows.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind) || a.name.localeCompare(b.name))
   }
@@ -294,7 +310,7 @@ export class Mailboxes {
 
   /** By name, without regard to case. @throws Refusal `not-found` */
   async folderNamed(userId: number, name: string): Promise<Folder> {
-    this.#fixed(userId, 'inbox')
+    await this.#fixed(userId, 'inbox')
     return this.#foundFolder(userId, sql`lower(${folders.name}) = lower(${name})`)
   }
 
@@ -304,48 +320,43 @@ export class Mailboxes {
 
   /** @throws Refusal `exists`, `bad-request` for a name that cannot be one */
   async createFolder(userId: number, name: string): Promise<Folder> {
-    this.#fixed(userId, 'inbox')
-    const row = this.#db
+    await this.#fixed(userId, 'inbox')
+    const [row] = await this.#db
       .insert(folders)
       .values({ userId, kind: 'user', name: folderName(name) })
       .onConflictDoNothing()
       .returning()
-      .get()
     if (!row) throw new Refusal('folder-exists', { values: { name: folderName(name) } })
     return row
   }
 
   /** @throws Refusal `exists`, `not-found`, `bad-request` for a folder that is not the user's to change */
   async renameFolder(userId: number, id: number, name: string): Promise<void> {
-    this.#ownFolder(userId, id)
-    const taken = this.#db
-      .select()
-      .from(folders)
-      .where(and(eq(folders.userId, userId), sql`lower(${folders.name}) = lower(${folderName(name)})`))
-      .get()
-    if (taken && taken.id !== id) throw new Refusal('folder-exists', { values: { name: taken.name } })
-    this.#db
-      .update(folders)
-      .set({ name: folderName(name) })
-      .where(eq(folders.id, id))
-      .run()
+    await this.#db.transaction(userId, async () => {
+      await this.#ownFolder(userId, id)
+      const wanted = folderName(name)
+      const [taken] = await this.#db
+        .select()
+        .from(folders)
+        .where(and(eq(folders.userId, userId), sql`lower(${folders.name}) = lower(${wanted})`))
+      if (taken && taken.id !== id) throw new Refusal('folder-exists', { values: { name: taken.name } })
+      await this.#db.update(folders).set({ name: wanted }).where(eq(folders.id, id))
+    })
   }
 
   /** Deletes a folder of the user's own; its mail goes to the Trash. */
   async deleteFolder(userId: number, id: number): Promise<void> {
-    this.#db.transaction((tx) => {
-      this.#ownFolder(userId, id)
-      tx.update(messages)
-        .set({ folderId: this.#fixed(userId, 'trash').id })
-        .where(eq(messages.folderId, id))
-        .run()
-      tx.delete(folders).where(eq(folders.id, id)).run()
-    }, immediate)
+    await this.#db.transaction(userId, async () => {
+      await this.#ownFolder(userId, id)
+      const trash = await this.#fixed(userId, 'trash')
+      await this.#db.update(messages).set({ folderId: trash.id }).where(eq(messages.folderId, id))
+      await this.#db.delete(folders).where(eq(folders.id, id))
+    })
   }
 
   /** Deletes what is in the Trash for good. @returns how many messages that were */
   async emptyTrash(userId: number): Promise<number> {
-    const { id } = this.#fixed(userId, 'trash')
+    const { id } = await this.#fixed(userId, 'trash')
     const some = this.#db
       .select({ id: messages.id })
       .from(messages)
@@ -353,7 +364,7 @@ export class Mailboxes {
       .limit(deletedAtOnce.messages)
     let count = 0
     for (let more = 1; more > 0; count += more) {
-      more = this.#db.delete(messages).where(inArray(messages.id, some)).run().changes
+      more = (await this.#db.delete(messages).where(inArray(messages.id, some)).returning(counted)).length
       await others()
     }
     await this.#contents.sweep()
@@ -377,8 +388,8 @@ export class Mailboxes {
   ): Promise<Page> {
     await this.folder(userId, folderId)
     const [arrivedAt, id] = cursorOf(options.before ?? null)
-    const wanted = options.query ? matchOf(options.query) : null
-    const rows = this.#db
+    const phrases = phrasesOf(options.query ?? '')
+    const rows = await this.#db
       .select(listed)
       .from(messages)
       .where(
@@ -387,15 +398,12 @@ export class Mailboxes {
           arrivedAt === null
             ? undefined
             : sql`(${messages.arrivedAt}, ${messages.id}) < (${arrivedAt}, ${id})`,
-          wanted === null
-            ? undefined
-            : sql`${messages.contentId} IN (SELECT rowid FROM message_search WHERE message_search MATCH ${wanted})`,
+          phrases.length === 0 ? undefined : sql`${messages.contentId} IN ${contentsWith(phrases)}`,
         ),
       )
       .orderBy(desc(messages.arrivedAt), desc(messages.id))
       .limit(options.limit + 1)
       .offset(options.offset ?? 0)
-      .all()
     const page = rows.slice(0, options.limit)
     const last = page.at(-1)
     return { messages: page, next: rows.length > page.length && last ? `${last.arrivedAt}-${last.id}` : null }
@@ -407,56 +415,53 @@ export class Mailboxes {
     kind: 'inbox' | 'sent',
     most: number,
   ): Promise<{ sender: string; recipients: string }[]> {
-    return this.#db
+    const folder = await this.#fixed(userId, kind)
+    const rows = await this.#db
       .select({
         sender: messages.sender,
         recipients: sql<string>`substr(${messages.recipients}, 1, ${listedLimits.partiesCharacters})`,
       })
       .from(messages)
-      .where(eq(messages.folderId, this.#fixed(userId, kind).id))
+      .where(eq(messages.folderId, folder.id))
       .orderBy(desc(messages.arrivedAt), desc(messages.id))
       .limit(most)
-      .all()
-      .map(({ sender, recipients }) => ({
-        sender,
-        recipients:
-          recipients.length < listedLimits.partiesCharacters
-            ? recipients
-            : recipients.slice(0, recipients.lastIndexOf(', ')),
-      }))
+    return rows.map(({ sender, recipients }) => ({
+      sender,
+      recipients:
+        recipients.length < listedLimits.partiesCharacters
+          ? recipients
+          : recipients.slice(0, recipients.lastIndexOf(', ')),
+    }))
   }
 
   /** @throws Refusal `not-found` */
   async message(userId: number, id: number): Promise<Listed> {
-    const row = this.#db
+    const [row] = await this.#db
       .select(listed)
       .from(messages)
       .where(this.#own(userId, [id]))
-      .get()
     if (!row) throw new Refusal('no-message')
     return row
   }
 
   /** The octets as they were received. @throws Refusal `not-found` */
   async octets(userId: number, id: number): Promise<Uint8Array> {
-    const row = this.#db
+    const [row] = await this.#db
       .select({ contentId: messages.contentId })
       .from(messages)
       .where(this.#own(userId, [id]))
-      .get()
     if (!row?.contentId) throw new Refusal('no-message')
     return this.#contents.read(row.contentId)
   }
 
   /** Ids of a folder's messages, oldest first, for an export. */
   async ids(folderId: number): Promise<number[]> {
-    return this.#db
+    const rows = await this.#db
       .select({ id: messages.id })
       .from(messages)
       .where(eq(messages.folderId, folderId))
       .orderBy(asc(messages.arrivedAt), asc(messages.id))
-      .all()
-      .map(({ id }) => id)
+    return rows.map(({ id }) => id)
   }
 
   // ---- changes
@@ -468,90 +473,87 @@ export class Mailboxes {
    * @throws Refusal `not-found` if the folder is not the user's
    */
   async mark(userId: number, ids: number[], marks: Marks): Promise<number> {
-    await writeTurn(this.#db) // a page that opens a mail comes here too
-    if (marks.folderId !== undefined) await this.folder(userId, marks.folderId)
-    if (ids.length === 0 || Object.values(marks).every((value) => value === undefined)) return 0
-    return this.#db.update(messages).set(marks).where(this.#own(userId, ids)).run().changes
+    return this.#db.transaction(userId, async () => {
+      if (marks.folderId !== undefined) await this.folder(userId, marks.folderId)
+      if (ids.length === 0 || Object.values(marks).every((value) => value === undefined)) return 0
+      const which = this.#own(userId, ids)
+      return (await this.#db.update(messages).set(marks).where(which).returning(counted)).length
+    })
   }
 
-  /** Makes a draft of the copy of a letter that did not leave; synchronous, as part of the caller's transaction. */
-  takeBack(userId: number, id: number, drafts: Folder) {
-    this.#db
+  /** Makes a draft of the copy of a letter that did not leave. Part of the caller's transaction. */
+  async takeBack(userId: number, id: number, drafts: Folder) {
+    await this.#db
       .update(messages)
       .set({ folderId: drafts.id, sentAs: null })
       .where(this.#own(userId, [id]))
-      .run()
   }
 
   /** Moves messages to the Trash; those that are there already are deleted for good. */
   async remove(userId: number, ids: number[]): Promise<{ moved: number; deleted: number }> {
-    const removed = this.#db.transaction((tx) => {
-      const trash = this.#fixed(userId, 'trash').id
-      const inTrash = tx
+    const removed = await this.#db.transaction(userId, async () => {
+      const { id: folderId } = await this.#fixed(userId, 'trash')
+      const rows = await this.#db
         .select({ id: messages.id })
         .from(messages)
-        .where(and(this.#own(userId, ids), eq(messages.folderId, trash)))
-        .all()
-        .map(({ id }) => id)
-      const deleted = this.#delete(userId, inTrash)
-      const rest = ids.filter((id) => !inTrash.includes(id))
-      const moved = rest.length
-        ? tx.update(messages).set({ folderId: trash }).where(this.#own(userId, rest)).run().changes
-        : 0
-      return { moved, deleted }
-    }, immediate)
+        .where(and(this.#own(userId, ids), eq(messages.folderId, folderId)))
+      const inTrash = rows.map(({ id }) => id)
+      const deleted = await this.#delete(userId, inTrash)
+      const rest = this.#own(
+        userId,
+        ids.filter((id) => !inTrash.includes(id)),
+      )
+      const moved = await this.#db.update(messages).set({ folderId }).where(rest).returning(counted)
+      return { moved: moved.length, deleted }
+    })
     if (removed.deleted > 0) await this.#contents.sweep()
     return removed
   }
 
   /** Deletes messages for good. */
   async erase(userId: number, ids: number[]): Promise<void> {
-    this.#delete(userId, ids)
+    await this.#delete(userId, ids)
     await this.#contents.sweep()
   }
 
-  #delete(userId: number, ids: number[]): number {
-    return ids.length ? this.#db.delete(messages).where(this.#own(userId, ids)).run().changes : 0
+  async #delete(userId: number, ids: number[]): Promise<number> {
+    return (await this.#db.delete(messages).where(this.#own(userId, ids)).returning(counted)).length
   }
 
   #own(userId: number, ids: number[]): SQL {
     return and(eq(messages.userId, userId), inArray(messages.id, ids))!
   }
 
-  #foundFolder(userId: number, which: SQL): Folder {
-    const row = this.#db
+  async #foundFolder(userId: number, which: SQL): Promise<Folder> {
+    const [row] = await this.#db
       .select({ id: folders.id, name: folders.name, kind: folders.kind })
       .from(folders)
       .where(and(eq(folders.userId, userId), which))
-      .get()
     if (!row) throw new Refusal('no-folder')
     return row
   }
 
-  #ownFolder(userId: number, id: number): Folder {
-    const folder = this.#foundFolder(userId, eq(folders.id, id))
+  async #ownFolder(userId: number, id: number): Promise<Folder> {
+    const folder = await this.#foundFolder(userId, eq(folders.id, id))
     if (folder.kind !== 'user') throw new Refusal('folder-fixed', { values: { name: folder.name } })
     return folder
   }
 
   /** One of the folders that every user has; they are made when first asked for. */
-  #fixed(userId: number, kind: Exclude<FolderKind, 'user'>): Folder {
+  async #fixed(userId: number, kind: Exclude<FolderKind, 'user'>): Promise<Folder> {
     const find = () =>
       this.#db
         .select({ id: folders.id, name: folders.name, kind: folders.kind })
         .from(folders)
         .where(and(eq(folders.userId, userId), eq(folders.kind, kind)))
-        .get()
-    const found = find()
+    const [found] = await find()
     if (found) return found
-    this.#db.transaction((tx) => {
-      for (const folder of fixedFolders)
-        tx.insert(folders)
-          .values({ userId, ...folder })
-          .onConflictDoNothing()
-          .run()
-    }, immediate)
-    return find()!
+    await this.#db
+      .insert(folders)
+      .values(fixedFolders.map((folder) => ({ userId, ...folder })))
+      .onConflictDoNothing()
+    const [made] = await find()
+    return made!
   }
 }
 

@@ -4,7 +4,8 @@
  * back to its sender as a report (RFC 3464).
  *
  * A letter may be held for a while before it leaves. As long as no process has claimed any of its mails, all of them
- * can be taken back; claiming one forgets the others' copy in the same transaction, so that it is one or the other.
+ * can be taken back. Who claims one forgets its copy, in all of them, before it is sent; until then it is there for who
+ * takes the letter back, finds that not all were left, and undoes that: so it is one or the other.
  *
  * A row belongs to the process that moved its `next_at` ahead, until then; `attempts` has grown with it, so that one
  * who comes back too late changes nothing. A mail is sent at least once: after a crash between the relay's 250 and our
@@ -18,12 +19,13 @@ import type { SMTPError } from 'nodemailer/lib/smtp-connection'
 import type { Logger } from 'pino'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { type Database, immediate, outbox } from '../ground/database.ts'
 import { inTurns } from '../ground/in-turns.ts'
 import { queueLimits } from '../ground/limits.ts'
 import type { Delay } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
-import { writeTurn } from '../ground/write-turn.ts'
+import { counted, type Database, ofUsers } from '../ground/store/database.ts'
+import { toTake } from '../ground/store/kit.ts'
+import { outbox } from '../ground/store/tables.ts'
 import type { Quota } from '../people/quota.ts'
 import { recipientOf } from '../people/recipients.ts'
 import { mailAddress, type User, type Users } from '../people/users.ts'
@@ -43,6 +45,17 @@ export type Outgoing = {
 export type Kept = { mail: Omit<Outgoing, 'octets'>; contentId: number; size: number }[]
 /** The row in the queue if there is one, and which recipients have the mail already. */
 export type Submitted = { id: number | null; delivered: string[]; queued: string[] }
+/** A mail that is ready to be sent, within an hour. */
+export type Departure = {
+  /** Whose rows that is about. */
+  users: number[]
+  /**
+   * Sends it, as part of the caller's transaction, after which comes {@link Outbox.lookAgain}.
+   *
+   * @throws Refusal `over-quota` if the sender has no room for what waits
+   */
+  leave(): Promise<Submitted>
+}
 /** A mail that has not left yet for all whom it is to, as its sender sees it. */
 export type Waiting = {
   id: number
@@ -140,31 +153,33 @@ export class Outbox {
    * @throws Refusal as `resolve`, or `over-quota`; nothing was delivered or stored then
    */
   async submit(mail: Outgoing): Promise<Submitted> {
-    return this.#db.transaction(await this.prepare(mail), immediate)
+    const { users, leave } = await this.prepare(mail)
+    const submitted = await this.#db.transaction(ofUsers(users), leave)
+    this.lookAgain()
+    return submitted
   }
 
   /**
    * Does of sending a mail what takes time and can be refused. Copies for our own users and the place in the queue for
    * the others come in one transaction, so that a crash neither loses nor doubles one.
    *
-   * @returns sends it, within an hour; synchronous, so that it can be part of the caller's transaction. It throws a
-   *   Refusal `over-quota` if the sender has no room for what waits
    * @throws Refusal as `resolve`
    */
-  async prepare({ octets: composed, ...mail }: Outgoing): Promise<() => Submitted> {
+  async prepare({ octets: composed, ...mail }: Outgoing): Promise<Departure> {
     const { local, outside } = await this.resolve(mail.recipients)
     const here = local.map(({ address }) => address)
     const octets = await withCleanLines(composed)
     const size = octets.length // what is returned must not hold the octets themselves
     const contentId = await this.#contents.keep(octets)
     const deliver = await this.#reachOurs(local, octets, contentId)
-    return () => {
-      const full = deliver?.() ?? local.map(({ user }) => user.id)
+    const users = usersOf(local)
+    const leave = async () => {
+      const full = deliver ? await deliver() : users
       const waiting = local.filter(({ user }) => full.includes(user.id)).map(({ address }) => address)
       const delivered = here.filter((address) => !waiting.includes(address))
       const queued = [...waiting, ...outside]
       if (queued.length === 0) return { id: null, delivered, queued }
-      this.#quota.require(mail.userId, size)
+      await this.#quota.require(mail.userId, size)
       const now = this.#clock()
       const tried = {
         nextAt: now + queueLimits.soonMs,
@@ -172,14 +187,14 @@ export class Outbox {
         lastError: deliver ? mailboxFull : mailboxUnwritable([]),
       }
       const wait = waiting.length === 0 ? { nextAt: now, attempts: 0 } : tried
-      const id = this.#enqueue({ ...mail, contentId, size, recipients: queued, ...wait })
-      this.#wake(0)
+      const id = await this.#enqueue({ ...mail, contentId, size, recipients: queued, ...wait })
       return { id, delivered, queued }
     }
+    return { users: [mail.userId, ...users], leave }
   }
 
   async #reachOurs(local: { user: User }[], octets: Uint8Array, contentId: number) {
-    if (local.length === 0) return () => []
+    if (local.length === 0) return async () => []
     try {
       return await this.#mailboxes.prepare(usersOf(local), octets, { contentId })
     } catch (error) {
@@ -199,22 +214,26 @@ export class Outbox {
   }
 
   /**
-   * Puts the mails of one letter into the queue, from which they leave later. Synchronous, so that it can be part of
-   * the transaction that stores the copy in Sent.
+   * Puts the mails of one letter into the queue, from which they leave later. Part of the caller's transaction, which
+   * stores the copy in Sent, and after which comes {@link lookAgain}.
    *
    * @param mails their recipients are as `resolve` took them
    * @param copyId the copy, by which the letter can be taken back; null for one that shall not be
    * @returns when they leave
    * @throws Refusal `over-quota`
    */
-  hold(mails: Kept, holdMs: number, copyId: number | null): number {
+  async hold(mails: Kept, holdMs: number, copyId: number | null): Promise<number> {
     const nextAt = this.#clock() + holdMs
     for (const { mail, contentId, size } of mails) {
-      this.#quota.require(mail.userId, size)
-      this.#enqueue({ ...mail, contentId, size, nextAt, messageId: copyId })
+      await this.#quota.require(mail.userId, size)
+      await this.#enqueue({ ...mail, contentId, size, nextAt, messageId: copyId })
     }
-    this.#wake(this.#untilNextMs())
     return nextAt
+  }
+
+  /** Sends what is due by now: for after a transaction that put something into the queue. */
+  lookAgain() {
+    this.#wake(0)
   }
 
   /**
@@ -224,12 +243,17 @@ export class Outbox {
    * @param settle called in the transaction; what it throws undoes everything
    * @throws Refusal `too-late` once the first of its mails is on its way, or was sent
    */
-  async recall(userId: number, copyId: number, settle: () => void): Promise<void> {
-    this.#db.transaction((tx) => {
-      const held = and(eq(outbox.messageId, copyId), eq(outbox.userId, userId))
-      if (tx.delete(outbox).where(held).run().changes === 0) throw new Refusal('letter-waits-no-more')
-      settle()
-    }, immediate)
+  async recall(userId: number, copyId: number, settle: () => Promise<void>): Promise<void> {
+    await this.#db.transaction(userId, async () => {
+      const mails = and(eq(outbox.messageId, copyId), eq(outbox.userId, userId))
+      const held = await this.#db
+        .delete(outbox)
+        .where(and(mails, eq(outbox.attempts, 0)))
+        .returning(counted)
+      const [claimed] = await this.#db.select({ id: outbox.id }).from(outbox).where(mails).limit(1)
+      if (held.length === 0 || claimed) throw new Refusal('letter-waits-no-more')
+      await settle()
+    })
     await this.#contents.sweep()
   }
 
@@ -240,28 +264,27 @@ export class Outbox {
    */
   async waiting(userId: number, page: { before: number | null; limit: number }): Promise<Waiting[]> {
     const now = this.#clock()
-    return this.#db
+    const rows = await this.#db
       .select()
       .from(outbox)
       .where(and(eq(outbox.userId, userId), page.before === null ? undefined : lt(outbox.id, page.before)))
       .orderBy(desc(outbox.id))
       .limit(page.limit)
-      .all()
-      .map((row) => asSeen(row, now))
+    return rows.map((row) => asSeen(row, now))
   }
 
   /** How many mails of a user have not left yet. */
   async countWaiting(userId: number): Promise<number> {
-    return this.#db.select({ mails: count() }).from(outbox).where(eq(outbox.userId, userId)).get()?.mails ?? 0
+    const [row] = await this.#db.select({ mails: count() }).from(outbox).where(eq(outbox.userId, userId))
+    return row?.mails ?? 0
   }
 
   /** One of them. @throws Refusal `not-found` */
   async oneWaiting(userId: number, id: number): Promise<Waiting> {
-    const row = this.#db
+    const [row] = await this.#db
       .select()
       .from(outbox)
       .where(and(eq(outbox.id, id), eq(outbox.userId, userId)))
-      .get()
     if (!row) throw new Refusal('mail-waits-no-more')
     return asSeen(row, this.#clock())
   }
@@ -274,9 +297,12 @@ export class Outbox {
   async retry(userId: number, id: number): Promise<void> {
     const now = this.#clock()
     const letter = this.#db.select({ copy: outbox.messageId }).from(outbox).where(eq(outbox.id, id))
-    const { changes } = this.#db
+    const hurried = await this.#db
       .update(outbox)
-      .set({ nextAt: now, createdAt: sql`min(${outbox.createdAt}, ${now})` })
+      .set({
+        nextAt: now,
+        createdAt: sql`CASE WHEN ${outbox.createdAt} > ${now} THEN ${now} ELSE ${outbox.createdAt} END`,
+      })
       .where(
         and(
           eq(outbox.userId, userId),
@@ -284,8 +310,8 @@ export class Outbox {
           this.#isLeftAlone(now),
         ),
       )
-      .run()
-    if (changes === 0) throw await this.#whyNot(userId, id)
+      .returning(counted)
+    if (hurried.length === 0) throw await this.#whyNot(userId, id)
     this.#wake(0)
   }
 
@@ -298,17 +324,18 @@ export class Outbox {
   async giveUp(userId: number, id: number): Promise<void> {
     const now = this.#clock()
     const mine = and(eq(outbox.id, id), eq(outbox.userId, userId), isNull(outbox.messageId))
-    const row = this.#db.transaction((tx) => {
-      const found = tx
-        .select()
-        .from(outbox)
-        .where(and(mine, this.#isLeftAlone(now)))
-        .get()
-      // As a process that sends it does: nobody else takes it while the report is made.
-      if (found) tx.update(outbox).set(claimed(now)).where(mine).run()
-      return found
-    }, immediate)
+    const [row] = await this.#db
+      .select()
+      .from(outbox)
+      .where(and(mine, this.#isLeftAlone(now)))
     if (!row) throw await this.#whyNot(userId, id)
+    // As a process that sends it does: nobody else takes it while the report is made.
+    const claims = await this.#db
+      .update(outbox)
+      .set(claimed(now))
+      .where(and(mine, eq(outbox.attempts, row.attempts)))
+      .returning(counted)
+    if (claims.length === 0) throw await this.#whyNot(userId, id)
     const octets = row.contentId === null ? Buffer.alloc(0) : await this.#contents.read(row.contentId)
     const why: Failure = { kind: 'given-up', after: row.lastError }
     const given = (JSON.parse(row.recipients) as string[]).map((address) => ({
@@ -316,10 +343,7 @@ export class Outbox {
       state: 'failed' as const,
     }))
     await this.#giveBack({ ...row, octets }, given)
-    this.#db
-      .delete(outbox)
-      .where(and(mine, eq(outbox.attempts, row.attempts + 1)))
-      .run()
+    await this.#db.delete(outbox).where(and(mine, eq(outbox.attempts, row.attempts + 1)))
     await this.#contents.sweep()
   }
 
@@ -365,19 +389,16 @@ export class Outbox {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(async () => {
       await this.tick()
-      this.#wake(this.#untilNextMs())
+      this.#wake(await this.#untilNextMs())
     }, inMs)
     this.#timer.unref()
   }
 
-  #untilNextMs() {
+  async #untilNextMs() {
     if (!this.#started) return queueLimits.pollMs
     try {
-      const next =
-        this.#db
-          .select({ at: min(outbox.nextAt) })
-          .from(outbox)
-          .get()?.at ?? Number.POSITIVE_INFINITY
+      const [row] = await this.#db.select({ at: min(outbox.nextAt) }).from(outbox)
+      const next = row?.at ?? Number.POSITIVE_INFINITY
       return Math.min(Math.max(next - this.#clock(), queueLimits.shortestPollMs), queueLimits.pollMs)
     } catch (error) {
       this.#log.error({ codes: codesOf(error) }, 'the queue of outgoing mail cannot be read')
@@ -388,8 +409,7 @@ export class Outbox {
   async #work() {
     while (!this.#closing) {
       try {
-        await writeTurn(this.#db)
-        const row = this.#claim()
+        const row = await this.#claim()
         if (!row) return
         const octets = row.contentId === null ? Buffer.alloc(0) : await this.#contents.read(row.contentId)
         await this.#process({ ...row, octets })
@@ -401,7 +421,7 @@ export class Outbox {
   }
 
   /** One row that is due, for this process alone. From then on its letter cannot be taken back. */
-  #claim(): Omit<Row, 'octets'> | undefined {
+  async #claim(): Promise<Omit<Row, 'octets'> | undefined> {
     const now = this.#clock()
     const due = this.#db
       .select({ id: outbox.id })
@@ -409,12 +429,18 @@ export class Outbox {
       .where(lte(outbox.nextAt, now))
       .orderBy(asc(outbox.nextAt), asc(outbox.id))
       .limit(1)
-    return this.#db.transaction((tx) => {
-      const row = tx.update(outbox).set(claimed(now)).where(sql`${outbox.id} = ${due}`).returning().get()
-      if (row?.messageId)
-        tx.update(outbox).set({ messageId: null }).where(eq(outbox.messageId, row.messageId)).run()
-      return row
-    }, immediate)
+    const [row] = await this.#db
+      .update(outbox)
+      .set(claimed(now))
+      .where(eq(outbox.id, toTake(due)))
+      .returning()
+    if (row?.userId && row.messageId) {
+      const letter = eq(outbox.messageId, row.messageId)
+      await this.#db.transaction(row.userId, async () => {
+        await this.#db.update(outbox).set({ messageId: null }).where(letter)
+      })
+    }
+    return row
   }
 
   async #process(row: Row) {
@@ -424,16 +450,15 @@ export class Outbox {
     const left = outcomes.filter((outcome) => outcome.state === 'later')
     const mine = and(eq(outbox.id, row.id), eq(outbox.attempts, row.attempts))
     if (left.length === 0) {
-      this.#db.delete(outbox).where(mine).run()
+      await this.#db.delete(outbox).where(mine)
       await this.#contents.sweep()
     } else {
       const waitMs = queueLimits.backOffMs[row.attempts - 1] ?? queueLimits.backOffMs.at(-1)!
       const recipients = JSON.stringify(left.map(({ address }) => address))
-      this.#db
+      await this.#db
         .update(outbox)
         .set({ recipients, nextAt: this.#clock() + waitMs, lastError: left[0]!.why })
         .where(mine)
-        .run()
     }
     const count = (state: Outcome['state']) => outcomes.filter((outcome) => outcome.state === state).length
     this.#log.info(
@@ -472,12 +497,10 @@ export class Outbox {
   async #attemptLocal(row: Row, local: { address: string; user: User }[]): Promise<Outcome[]> {
     try {
       const { contentId } = row
-      const prepared = await this.#mailboxes.prepare(
-        usersOf(local),
-        row.octets,
-        contentId === null ? {} : { contentId },
-      )
-      const full = this.#db.transaction(prepared, immediate)
+      const users = usersOf(local)
+      const stored = contentId === null ? {} : { contentId }
+      const deliver = await this.#mailboxes.prepare(users, row.octets, stored)
+      const full = await this.#db.transaction(ofUsers(users), deliver)
       return local.map(({ address, user }) =>
         full.includes(user.id)
           ? { address, state: 'later', why: mailboxFull }
@@ -513,7 +536,8 @@ export class Outbox {
     if (row.userId === null || row.sender === '') return
     const report = undeliverable(row, failed, { hostname: this.#config.hostname, now: this.#clock() })
     try {
-      const full = this.#db.transaction(await this.#mailboxes.prepare([row.userId], report), immediate)
+      const deliver = await this.#mailboxes.prepare([row.userId], report)
+      const full = await this.#db.transaction(row.userId, deliver)
       if (full.length > 0) throw new Refusal('mailbox-full')
     } catch (error) {
       this.#log.error(
@@ -523,11 +547,11 @@ export class Outbox {
       const contentId = await this.#contents.keep(report)
       const size = report.length
       const nextAt = this.#clock() + queueLimits.soonMs
-      this.#enqueue({ userId: null, sender: '', recipients: [row.sender], contentId, size, nextAt })
+      await this.#enqueue({ userId: null, sender: '', recipients: [row.sender], contentId, size, nextAt })
     }
   }
 
-  #enqueue(mail: {
+  async #enqueue(mail: {
     userId: number | null
     sender: string
     recipients: string[]
@@ -537,15 +561,15 @@ export class Outbox {
     attempts?: number
     lastError?: Delay
     messageId?: number | null
-  }): number {
+  }): Promise<number> {
     const { recipients, ...rest } = mail
     // The days until a mail is given up begin when it may leave, not when it was put on hold.
     const createdAt = Math.max(this.#clock(), mail.attempts ? 0 : mail.nextAt)
-    return this.#db
+    const [row] = await this.#db
       .insert(outbox)
       .values({ ...rest, recipients: JSON.stringify(recipients), createdAt })
       .returning({ id: outbox.id })
-      .get().id
+    return row!.id
   }
 
   #recipientOf(address: string) {
@@ -569,7 +593,7 @@ const asSeen = (row: typeof outbox.$inferSelect, now: number): Waiting => {
     since: createdAt > now ? null : createdAt,
     nextAt,
     why: lastError,
-    state: messageId !== null ? 'held' : isAtWork ? 'sending' : 'waiting',
+    state: messageId !== null && attempts === 0 ? 'held' : isAtWork ? 'sending' : 'waiting',
     copyId: messageId,
   }
 }

@@ -256,7 +256,7 @@ class Reception {
       if (consumedPoints > this.#limits.unknownRecipients) throw tooManyUnknown()
       throw new Answer(550, '5.1.1 There is no such mailbox here')
     }
-    if (this.#services.quota.full([recipient.id], announcedOctets(session)).length > 0) throw isFull()
+    if ((await this.#services.quota.full([recipient.id], announcedOctets(session))).length > 0) throw isFull()
     recipients.push(recipient.id)
   }
 
@@ -385,7 +385,8 @@ class Reception {
     if (error instanceof Refusal && error.code === 'over-quota') return isFull()
     const codes = codesOf(error)
     this.#services.log.error({ codes }, 'mail could not be stored') // a message of the database may quote the mail
-    if (codes.some((code) => ['SQLITE_FULL', 'ENOSPC', 'EDQUOT'].includes(code)))
+    // PostgreSQL's disk_full is 53100.
+    if (codes.some((code) => ['SQLITE_FULL', '53100', 'ENOSPC', 'EDQUOT'].includes(code)))
       return new Answer(452, '4.3.1 There is no space for the mail, try again later')
     return new Answer(451, '4.3.0 The mail could not be stored, try again later')
   }

@@ -8,11 +8,12 @@
  */
 import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
-import { lt, sql } from 'drizzle-orm'
-import { RateLimiterSQLite } from 'rate-limiter-flexible'
-import { type Database, rateLimits } from '../ground/database.ts'
+import { and, eq, gte, lt, or } from 'drizzle-orm'
 import { chosenSecretCharacters, guessLimits, knownNetworkS } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
+import { type Counter, counter } from '../ground/store/counters.ts'
+import type { Database } from '../ground/store/database.ts'
+import { rateLimits } from '../ground/store/tables.ts'
 
 export type Guessed = { what: (typeof guessable)[number]; user: string; address: string }
 export const guessable = ['password', 'passphrase', 'recovery code'] as const
@@ -28,24 +29,17 @@ export const isTooShort = (secret: string): boolean =>
 
 export class Guesses {
   readonly #db: Database
-  readonly #limiters: Record<Limit, RateLimiterSQLite>
+  readonly #limiters: Record<Limit, Counter>
   /** Networks that a user came from with the right secret: what others fail at elsewhere does not count there. */
-  readonly #known: RateLimiterSQLite
+  readonly #known: Counter
 
   constructor(db: Database) {
     this.#db = db
     const limiter = (keyPrefix: string, limit: { points: number; duration: number }) =>
-      new RateLimiterSQLite({
-        storeClient: db.$client,
-        storeType: 'better-sqlite3',
-        tableName: 'rate_limits',
-        tableCreated: true,
-        keyPrefix,
-        ...limit,
-      })
+      counter(db, { keyPrefix, ...limit })
     const names = Object.keys(guessLimits) as Limit[]
     const limiters = names.map((name) => [name, limiter(name, guessLimits[name])])
-    this.#limiters = Object.fromEntries(limiters) as Record<Limit, RateLimiterSQLite>
+    this.#limiters = Object.fromEntries(limiters) as Record<Limit, Counter>
     this.#known = limiter('known', { points: 1, duration: knownNetworkS })
   }
 
@@ -85,24 +79,23 @@ export class Guesses {
 
   /**
    * Forgets a user's failures from everywhere, at what there is a new one of: they told nothing about that. Of nothing
-   * else, or who can change one would guess the others without end. Synchronous, for the caller's transaction.
+   * else, or who can change one would guess the others without end. Part of the caller's transaction.
    */
-  forgive(user: string, at: readonly Guessed['what'][]) {
+  async forgive(user: string, at: readonly Guessed['what'][]) {
     for (const what of at) {
       const { user: key } = keysOf({ what, user, address: '' })
       for (const name of Object.keys(guessLimits)) {
-        const prefix = `${name}:${key}`
-        this.#db
-          .delete(rateLimits)
-          .where(sql`substr(${rateLimits.key}, 1, ${prefix.length}) = ${prefix}`)
-          .run()
+        const own = `${name}:${key}`
+        // With what follows a colon, which is a network; a semicolon is the next character.
+        const ofNetworks = and(gte(rateLimits.key, `${own}:`), lt(rateLimits.key, `${own};`))
+        await this.#db.delete(rateLimits).where(or(eq(rateLimits.key, own), ofNetworks))
       }
     }
   }
 
   /** Forgets what has run out; nothing depends on it. */
   async sweep(): Promise<void> {
-    this.#db.delete(rateLimits).where(lt(rateLimits.expire, Date.now())).run()
+    await this.#db.delete(rateLimits).where(lt(rateLimits.expire, Date.now()))
   }
 
   async #counters(guess: Guessed): Promise<[Limit, string][]> {

@@ -4,7 +4,7 @@
  * words, which are read here and nowhere else; programs still get them by the API.
  */
 import { z } from 'zod'
-import type { LedgerEventName } from '../ground/database.ts'
+import type { LedgerEventName } from '../ground/store/tables.ts'
 
 /** Reasons that name nothing. */
 const plain = [

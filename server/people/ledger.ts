@@ -11,18 +11,17 @@
 import { timingSafeEqual } from 'node:crypto'
 import { and, asc, desc, eq, isNotNull, isNull, lt } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
+import { ledgerEndsSlack } from '../ground/limits.ts'
+import type { ServerSecret } from '../ground/server-secret.ts'
+import { type Database, everybody } from '../ground/store/database.ts'
 import {
-  type Database,
-  immediate,
   keyrings,
   keySlots,
   type LedgerEventName,
   type LedgerMethod,
   ledger,
   ledgerHeads,
-} from '../ground/database.ts'
-import { ledgerEndsSlack } from '../ground/limits.ts'
-import type { ServerSecret } from '../ground/server-secret.ts'
+} from '../ground/store/tables.ts'
 import type { LedgerEnd, LedgerEnds } from './ledger-ends.ts'
 import { type LedgerReason, readReason, storedReason } from './ledger-reasons.ts'
 
@@ -55,6 +54,7 @@ export class Ledger {
   readonly #unnoted = new Set<number>()
   #linesNoted = 0
   #isAboutToNote = false
+  #noting: Promise<void> = Promise.resolve()
 
   /** @param options.ends where this machine notes how far each ledger goes; null to look at the database alone */
   constructor(options: { db: Database; secret: ServerSecret; clock: Clock; ends?: LedgerEnds | null }) {
@@ -65,9 +65,9 @@ export class Ledger {
   }
 
   /** Begins a user's ledger, in the transaction that makes their keyring: from here on, none at all is an emptied one. */
-  begin(userId: number) {
+  async begin(userId: number) {
     const mac = this.#headMac(userId, 0, none)
-    this.#db.insert(ledgerHeads).values({ userId, lastId: 0, count: 0, mac }).onConflictDoNothing().run()
+    await this.#db.insert(ledgerHeads).values({ userId, lastId: 0, count: 0, mac }).onConflictDoNothing()
   }
 
   /**
@@ -76,24 +76,23 @@ export class Ledger {
    *
    * @returns ids of the users whose ledgers are not as this machine has seen them
    */
-  open(): number[] {
+  async open(): Promise<number[]> {
     if (!this.#ends) return []
     if (this.#ends.exist) return this.#olderThanNoted()
-    const missing = this.#db
+    const missing = await this.#db
       .select({ userId: keyrings.userId })
       .from(keyrings)
       .leftJoin(ledgerHeads, eq(ledgerHeads.userId, keyrings.userId))
       .where(isNull(ledgerHeads.userId))
-      .all()
-    for (const { userId } of missing) this.begin(userId)
-    this.#ends.replace(this.ends())
+    for (const { userId } of missing) await this.begin(userId)
+    this.#ends.replace(await this.ends())
     return []
   }
 
-  /** Writes a row; synchronous, so that it can be part of the caller's transaction. */
-  append(entry: LedgerEntry) {
-    this.#db.transaction((tx) => {
-      const head = tx.select().from(ledgerHeads).where(eq(ledgerHeads.userId, entry.userId)).get()
+  /** Writes a row; also as a part of the caller's transaction. */
+  async append(entry: LedgerEntry) {
+    await this.#db.transaction(entry.userId, async () => {
+      const [head] = await this.#db.select().from(ledgerHeads).where(eq(ledgerHeads.userId, entry.userId))
       const row = {
         userId: entry.userId,
         at: this.#clock(),
@@ -105,26 +104,34 @@ export class Ledger {
         messageId: entry.messageId ?? null,
       }
       const count = (head?.count ?? 0) + 1
-      const before = head
-        ? tx.select({ mac: ledger.mac }).from(ledger).where(eq(ledger.id, head.lastId)).get()
-        : null
-      const mac = this.#rowMac(row, count, before?.mac ?? null)
-      const { id } = tx
+      const before = head ? await this.#macOf(entry.userId, head.lastId) : null
+      const mac = this.#rowMac(row, count, before)
+      const [written] = await this.#db
         .insert(ledger)
         .values({ ...row, mac })
         .returning({ id: ledger.id })
-        .get()
-      const next = { userId: entry.userId, lastId: id, count, mac: this.#headMac(entry.userId, count, mac) }
-      tx.insert(ledgerHeads).values(next).onConflictDoUpdate({ target: ledgerHeads.userId, set: next }).run()
-    }, immediate)
+      const next = {
+        userId: entry.userId,
+        lastId: written!.id,
+        count,
+        mac: this.#headMac(entry.userId, count, mac),
+      }
+      await this.#db
+        .insert(ledgerHeads)
+        .values(next)
+        .onConflictDoUpdate({ target: ledgerHeads.userId, set: next })
+    })
+    this.#db.afterwards(() => this.#noteSoon(entry.userId))
+  }
+
+  #noteSoon(userId: number) {
     if (!this.#ends) return
-    // The caller's transaction may still be taken back: what is noted is read anew when it is over.
-    this.#unnoted.add(entry.userId)
+    this.#unnoted.add(userId)
     if (this.#isAboutToNote) return
     this.#isAboutToNote = true
     setImmediate(() => {
       this.#isAboutToNote = false
-      this.noteEnds()
+      this.noteEnds().catch(() => {}) // it lags behind until the next row
     })
   }
 
@@ -132,40 +139,48 @@ export class Ledger {
    * Notes how far the ledgers go that got rows; by itself soon after each. Where the
    * file cannot be written (a full disk), it lags behind until the next row, and nobody waits for it.
    */
-  noteEnds() {
-    if (this.#unnoted.size === 0) return
-    try {
-      this.#noteEnds()
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === undefined) throw error
-    }
+  noteEnds(): Promise<void> {
+    const noting = this.#noting.then(async () => {
+      const users = [...this.#unnoted]
+      this.#unnoted.clear()
+      try {
+        await this.#noteEnds(users)
+      } catch (error) {
+        for (const userId of users) this.#unnoted.add(userId)
+        if ((error as NodeJS.ErrnoException).code === undefined) throw error
+      }
+    })
+    this.#noting = noting.catch(() => {})
+    return noting
   }
 
   /** Notes the last ends; what is left unnoted then stays so. To be called before the database is closed. */
-  close() {
-    this.noteEnds()
+  async close() {
+    await this.noteEnds()
     this.#unnoted.clear()
   }
 
-  #noteEnds() {
-    if (!this.#ends) return
+  async #noteEnds(users: number[]) {
+    if (!this.#ends || users.length === 0) return
     this.#noted ??= this.#ends.read()
-    const next: [number, LedgerEnd][] = []
-    for (const userId of this.#unnoted) {
-      const end = this.#end(userId)
-      const before = this.#noted.get(userId)
+    const noted = this.#noted
+    const found: [number, LedgerEnd][] = []
+    for (const userId of users) {
+      const end = await this.#end(userId)
+      const before = noted.get(userId)
       // An end that is missing stays noted: it is what shows that the ledger was cut.
-      if (!end || (before && !this.#stands(userId, before))) continue
-      next.push([userId, end])
+      if (!end || (before && !(await this.#stands(userId, before)))) continue
+      found.push([userId, end])
     }
+    // Who was removed meanwhile stays so.
+    const next = found.filter(([userId]) => noted.get(userId) !== null)
     this.#ends.note(next)
-    this.#unnoted.clear()
-    for (const [userId, end] of next) this.#noted.set(userId, end)
+    for (const [userId, end] of next) noted.set(userId, end)
     this.#linesNoted += next.length
-    if (this.#linesNoted < ledgerEndsSlack + this.#noted.size) return
+    if (this.#linesNoted < ledgerEndsSlack + noted.size) return
     this.#linesNoted = 0
     // Within a transaction: who is being removed by another process is noted before or after.
-    this.#db.transaction(() => this.#ends?.replace(this.#ends.read()), immediate)
+    await this.#db.transaction(everybody, async () => this.#ends?.replace(this.#ends.read()))
   }
 
   /** In the transaction that removes the user. */
@@ -179,93 +194,84 @@ export class Ledger {
    * rows.
    */
   async markOf(userId: number): Promise<string | null> {
-    const end = this.#end(userId)
+    const end = await this.#end(userId)
     return end && markOf(end)
   }
 
   /** Whether a ledger has the row that a terminal remembers: if not, it was cut, or put back to an older state. */
   async has(userId: number, mark: string): Promise<boolean> {
     const id = Number(mark.match(/^(\d{1,15})\./)?.[1] ?? Number.NaN)
-    const mac = Number.isNaN(id) ? null : this.#macOf(userId, id)
+    const mac = Number.isNaN(id) ? null : await this.#macOf(userId, id)
     return mac !== null && markOf({ id, mac }) === mark
   }
 
   /** The user's newest row; null where there is none. */
-  #end(userId: number): LedgerEnd | null {
-    const row = this.#db
+  async #end(userId: number): Promise<LedgerEnd | null> {
+    const [row] = await this.#db
       .select({ id: ledger.id, mac: ledger.mac })
       .from(ledger)
       .where(eq(ledger.userId, userId))
       .orderBy(desc(ledger.id))
       .limit(1)
-      .get()
     return row ?? null
   }
 
   /** Of each user whose ledger has rows, the newest. */
-  ends(): [userId: number, end: LedgerEnd][] {
-    return this.#db
+  async ends(): Promise<[userId: number, end: LedgerEnd][]> {
+    const rows = await this.#db
       .select({ userId: ledgerHeads.userId, id: ledger.id, mac: ledger.mac })
       .from(ledgerHeads)
       .innerJoin(ledger, eq(ledger.id, ledgerHeads.lastId))
-      .all()
-      .map(({ userId, ...end }) => [userId, end])
+    return rows.map(({ userId, ...end }) => [userId, end])
   }
 
-  #macOf(userId: number, id: number): Uint8Array | null {
-    const row = this.#db
+  async #macOf(userId: number, id: number): Promise<Uint8Array | null> {
+    const [row] = await this.#db
       .select({ mac: ledger.mac })
       .from(ledger)
       .where(and(eq(ledger.id, id), eq(ledger.userId, userId)))
-      .get()
     return row?.mac ?? null
   }
 
-  #stands(userId: number, { id, mac }: LedgerEnd): boolean {
-    const stored = this.#macOf(userId, id)
+  async #stands(userId: number, { id, mac }: LedgerEnd): Promise<boolean> {
+    const stored = await this.#macOf(userId, id)
     return stored !== null && Buffer.from(mac).equals(stored)
   }
 
-  #olderThanNoted(): number[] {
-    return [...(this.#ends?.read() ?? [])].flatMap(([userId, end]) =>
-      end && !this.#stands(userId, end) ? [userId] : [],
-    )
+  async #olderThanNoted(): Promise<number[]> {
+    const older: number[] = []
+    for (const [userId, end] of this.#ends?.read() ?? [])
+      if (end && !(await this.#stands(userId, end))) older.push(userId)
+    return older
   }
 
   /** @param before id of the row after which to go on, newest first */
   async list(userId: number, before: number | null, limit: number): Promise<LedgerEvent[]> {
-    return this.#db
+    const rows = await this.#db
       .select()
       .from(ledger)
       .where(and(eq(ledger.userId, userId), before === null ? undefined : lt(ledger.id, before)))
       .orderBy(desc(ledger.id))
       .limit(limit)
-      .all()
-      .map(({ mac: _, reason, ...row }) => ({
-        ...row,
-        reason: reason === null ? null : readReason(row.event, reason),
-      }))
+    return rows.map(({ mac: _, reason, ...row }) => ({
+      ...row,
+      reason: reason === null ? null : readReason(row.event, reason),
+    }))
   }
 
   /** By user id, what is wrong with the user's ledger; those that are sound are not in it. */
   async faults(): Promise<Map<number, LedgerFault>> {
     const faults = new Map<number, LedgerFault>()
     const chains = new Map<number, { mac: Uint8Array; count: number; lastId: number }>()
-    for (const row of this.#db.select().from(ledger).orderBy(asc(ledger.id)).all()) {
+    for (const row of await this.#db.select().from(ledger).orderBy(asc(ledger.id))) {
       const chain = chains.get(row.userId)
       const count = (chain?.count ?? 0) + 1
       if (!timingSafeEqual(row.mac, this.#rowMac(row, count, chain?.mac ?? null)))
         faults.set(row.userId, 'changed')
       chains.set(row.userId, { mac: row.mac, count, lastId: row.id })
     }
-    const heads = new Map(
-      this.#db
-        .select()
-        .from(ledgerHeads)
-        .all()
-        .map((head) => [head.userId, head]),
-    )
-    for (const userId of new Set([...chains.keys(), ...heads.keys(), ...this.#begun()])) {
+    const heads = new Map((await this.#db.select().from(ledgerHeads)).map((head) => [head.userId, head]))
+    for (const userId of new Set([...chains.keys(), ...heads.keys(), ...(await this.#begun())])) {
       const chain = chains.get(userId)
       const head = heads.get(userId)
       const { count, lastId, mac } = chain ?? { count: 0, lastId: 0, mac: none }
@@ -276,35 +282,34 @@ export class Ledger {
         !timingSafeEqual(head.mac, this.#headMac(userId, count, mac))
       )
         faults.set(userId, chain ? 'changed' : 'emptied')
-      else if (!chain && this.#used().has(userId)) faults.set(userId, 'emptied')
+      else if (!chain && (await this.#used()).has(userId)) faults.set(userId, 'emptied')
     }
-    for (const userId of this.#olderThanNoted()) if (!faults.has(userId)) faults.set(userId, 'older')
+    for (const userId of await this.#olderThanNoted()) if (!faults.has(userId)) faults.set(userId, 'older')
     return faults
   }
 
   /** Users whose ledgers have begun: with a keyring; before the first start of a version that begins them, a used one. */
-  #begun(): Set<number> {
+  async #begun(): Promise<Set<number>> {
     if (this.#ends && !this.#ends.exist) return this.#used()
-    const rows = this.#db.select({ userId: keyrings.userId }).from(keyrings).all()
+    const rows = await this.#db.select({ userId: keyrings.userId }).from(keyrings)
     return new Set(rows.map(({ userId }) => userId))
   }
 
   /** Users whose keyring was ever unlocked: a row of the ledger says so. */
-  #used(): Set<number> {
-    const slots = this.#db
+  async #used(): Promise<Set<number>> {
+    const slots = await this.#db
       .select({ userId: keySlots.userId })
       .from(keySlots)
       .where(isNotNull(keySlots.usedAt))
-      .all()
     return new Set(slots.map(({ userId }) => userId))
   }
 
   /** Whether at least one row or beginning was written under this server secret; null where there is none. */
   async knowsSecret(): Promise<boolean | null> {
-    const begun = this.#db.select().from(ledgerHeads).where(eq(ledgerHeads.count, 0)).all()
+    const begun = await this.#db.select().from(ledgerHeads).where(eq(ledgerHeads.count, 0))
     if (begun.some(({ userId, mac }) => timingSafeEqual(mac, this.#headMac(userId, 0, none)))) return true
     const chains = new Map<number, { mac: Uint8Array; count: number }>()
-    for (const row of this.#db.select().from(ledger).orderBy(asc(ledger.id)).all()) {
+    for (const row of await this.#db.select().from(ledger).orderBy(asc(ledger.id))) {
       const chain = chains.get(row.userId)
       const count = (chain?.count ?? 0) + 1
       if (timingSafeEqual(row.mac, this.#rowMac(row, count, chain?.mac ?? null))) return true

@@ -4,10 +4,11 @@
  */
 import { and, eq, isNull, lte } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { type Database, letterNumbers } from '../ground/database.ts'
 import { letterMemoryMs } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
+import { counted, type Database } from '../ground/store/database.ts'
+import { letterNumbers } from '../ground/store/tables.ts'
 
 /** The draft that a letter is kept as, or its copy in Sent; null if that was deleted, or there was none. */
 export type Fate = { messageId: number | null; hasLeft: boolean }
@@ -25,7 +26,7 @@ export class LetterNumbers {
 
   /** The number of the letter in a draft: the one it was kept by, or one that is always the same for this draft. */
   async ofDraft(userId: number, draft: number): Promise<string> {
-    const kept = this.#db
+    const [kept] = await this.#db
       .select({ number: letterNumbers.number })
       .from(letterNumbers)
       .where(
@@ -35,7 +36,6 @@ export class LetterNumbers {
           isNull(letterNumbers.left), // a copy that was moved from Sent to Drafts is another letter
         ),
       )
-      .get()
     if (kept) return kept.number
     return this.#secret
       .mac('draft-number', JSON.stringify([userId, draft]))
@@ -45,48 +45,44 @@ export class LetterNumbers {
 
   /** What became of a letter; null if nothing is known of it. */
   async fate(userId: number, number: string): Promise<Fate | null> {
-    const row = this.#row(userId, number)
+    const row = await this.#row(userId, number)
     return row ? { messageId: row.messageId, hasLeft: row.left !== null } : null
   }
 
   /** Whether what left under this number is this, to the letter. */
   async isWhatLeft(userId: number, number: string, content: string): Promise<boolean> {
-    return Buffer.from(this.#row(userId, number)?.left ?? []).equals(this.#mac(content))
+    return Buffer.from((await this.#row(userId, number))?.left ?? []).equals(this.#mac(content))
   }
 
   /**
-   * The letter is kept as this draft. Synchronous, like what follows, for the transaction that stores it.
+   * The letter is kept as this draft. Part of the transaction that stores it, like what follows.
    *
    * @throws Refusal `exists` if the letter has left
    */
-  noteDraft(userId: number, number: string, messageId: number) {
-    this.#note(userId, number, { messageId, left: null })
+  async noteDraft(userId: number, number: string, messageId: number) {
+    await this.#note(userId, number, { messageId, left: null })
   }
 
   /** The letter leaves, and this is its copy. @throws Refusal `exists` if it has left already */
-  noteLeft(userId: number, number: string, messageId: number, content: string) {
-    this.#note(userId, number, { messageId, left: this.#mac(content) })
+  async noteLeft(userId: number, number: string, messageId: number, content: string) {
+    await this.#note(userId, number, { messageId, left: this.#mac(content) })
   }
 
   /** The letter was taken back: its copy is a draft. */
-  noteRecalled(userId: number, messageId: number) {
-    this.#db
+  async noteRecalled(userId: number, messageId: number) {
+    await this.#db
       .update(letterNumbers)
       .set({ left: null })
       .where(and(eq(letterNumbers.userId, userId), eq(letterNumbers.messageId, messageId)))
-      .run()
   }
 
   async sweep(): Promise<void> {
-    this.#db
-      .delete(letterNumbers)
-      .where(lte(letterNumbers.touchedAt, this.#clock() - letterMemoryMs))
-      .run()
+    await this.#db.delete(letterNumbers).where(lte(letterNumbers.touchedAt, this.#clock() - letterMemoryMs))
   }
 
-  #note(userId: number, number: string, change: { messageId: number; left: Buffer | null }) {
+  async #note(userId: number, number: string, change: { messageId: number; left: Buffer | null }) {
     const now = { ...change, touchedAt: this.#clock() }
-    const { changes } = this.#db
+    const noted = await this.#db
       .insert(letterNumbers)
       .values({ userId, number, ...now })
       .onConflictDoUpdate({
@@ -94,16 +90,16 @@ export class LetterNumbers {
         set: now,
         setWhere: isNull(letterNumbers.left),
       })
-      .run()
-    if (changes === 0) throw sentAlready()
+      .returning(counted)
+    if (noted.length === 0) throw sentAlready()
   }
 
-  #row(userId: number, number: string) {
-    return this.#db
+  async #row(userId: number, number: string) {
+    const [row] = await this.#db
       .select()
       .from(letterNumbers)
       .where(and(eq(letterNumbers.userId, userId), eq(letterNumbers.number, number)))
-      .get()
+    return row
   }
 
   /** Of the content, which may be secret: not a hash, from which whoever has the database could guess it. */

@@ -5,9 +5,8 @@
  * back without its session is kept all the same.
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { and, count, eq, gte, lt, lte, ne, or, sql, sum } from 'drizzle-orm'
+import { and, count, eq, gt, gte, lt, lte, ne, or, sql, sum } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { type Database, parkedForms } from '../ground/database.ts'
 import {
   parkedFormLimit,
   parkedFormMs,
@@ -17,6 +16,8 @@ import {
 } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
+import type { Database } from '../ground/store/database.ts'
+import { parkedForms } from '../ground/store/tables.ts'
 
 /** 72 bits of name, 120 of secret, 48 that vouch for the owner, and the owner: bytes count in a page. */
 const ticketForm = /^([\w-]{12})([\w-]{20})([\w-]{8})([0-9a-z]{1,11})$/
@@ -69,8 +70,10 @@ export class ParkedForms {
     const read = this.#read(ticket)
     if (!read) throw new Error('expected a ticket, got something else')
     const content = Buffer.from(JSON.stringify(form))
-    this.#requireRoom(read, content.length, parkedOctetsLimit + parkedOctetsReserve)
-    this.#store(read, read.id, content)
+    await this.#db.transaction(read.userId, async () => {
+      await this.#requireRoom(read, content.length, parkedOctetsLimit + parkedOctetsReserve)
+      await this.#store(read, read.id, content)
+    })
   }
 
   /**
@@ -82,14 +85,14 @@ export class ParkedForms {
   async parkFile(userId: number, octets: Uint8Array): Promise<string> {
     const ticket = this.ticket(userId)
     const read = this.#read(ticket)!
-    this.#requireRoom(read, octets.length, parkedOctetsLimit)
+    await this.#requireRoom(read, octets.length, parkedOctetsLimit)
     const places = piecesOf(octets.length)
     for (const [number, from] of places.entries()) {
-      this.#store(read, pieceId(read.id, number), octets.subarray(from, from + parkedPieceOctets))
+      await this.#store(read, pieceId(read.id, number), octets.subarray(from, from + parkedPieceOctets))
       await nextTurn()
     }
     // Last, so that there is no file without its end.
-    this.#store(read, read.id, Buffer.from(JSON.stringify({ pieces: places.length })))
+    await this.#store(read, read.id, Buffer.from(JSON.stringify({ pieces: places.length })))
     return ticket
   }
 
@@ -97,7 +100,7 @@ export class ParkedForms {
   async open(userId: number, ticket: string): Promise<unknown> {
     const read = this.#read(ticket)
     if (read?.userId !== userId) return null
-    const octets = this.#stored(read, read.id)
+    const octets = await this.#stored(read, read.id)
     return octets && JSON.parse(octets.toString())
   }
 
@@ -108,7 +111,7 @@ export class ParkedForms {
     if (!file || !read) return null
     const pieces: Buffer[] = []
     for (let number = 0; number < file.pieces; number += 1) {
-      const piece = this.#stored(read, pieceId(read.id, number))
+      const piece = await this.#stored(read, pieceId(read.id, number))
       if (!piece) return null
       pieces.push(piece)
       await nextTurn()
@@ -119,53 +122,48 @@ export class ParkedForms {
   /** It has come back for good. */
   async drop(ticket: string): Promise<void> {
     const read = this.#read(ticket)
-    if (read) this.#db.delete(parkedForms).where(withPieces(read.id)).run()
+    if (read) await this.#db.delete(parkedForms).where(withPieces(read.id))
   }
 
   /** What is parked is elsewhere by now: it need not wait out its hour, only a Reload and a Back or two. */
   async finish(tickets: string[]): Promise<void> {
     const soon = this.#clock() + parkedFormMs / 6
     for (const { id } of tickets.map((ticket) => this.#read(ticket)).filter((read) => read !== null))
-      this.#db
+      await this.#db
         .update(parkedForms)
-        .set({ expiresAt: sql`min(${parkedForms.expiresAt}, ${soon})` })
-        .where(withPieces(id))
-        .run()
+        .set({ expiresAt: soon })
+        .where(and(withPieces(id), gt(parkedForms.expiresAt, soon)))
   }
 
   async sweep(): Promise<void> {
-    this.#db.delete(parkedForms).where(lte(parkedForms.expiresAt, this.#clock())).run()
+    await this.#db.delete(parkedForms).where(lte(parkedForms.expiresAt, this.#clock()))
   }
 
-  #requireRoom({ id, userId }: Ticket, octets: number, limit: number) {
+  async #requireRoom({ id, userId }: Ticket, octets: number, limit: number) {
     const now = this.#clock()
-    const others = this.#db
+    const [others] = await this.#db
       .select({ forms: count(), octets: sum(sql`length(${parkedForms.sealed})`).mapWith(Number) })
       .from(parkedForms)
-      .where(
-        and(eq(parkedForms.userId, userId), ne(parkedForms.id, id), sql`${parkedForms.expiresAt} > ${now}`),
-      )
-      .get()!
-    if (others.forms >= parkedFormLimit || (others.octets ?? 0) + octets > limit)
+      .where(and(eq(parkedForms.userId, userId), ne(parkedForms.id, id), gt(parkedForms.expiresAt, now)))
+    if (others!.forms >= parkedFormLimit || (others!.octets ?? 0) + octets > limit)
       throw new Refusal('much-is-parked')
   }
 
-  #store(ticket: Ticket, id: string, content: Uint8Array) {
+  async #store(ticket: Ticket, id: string, content: Uint8Array) {
     const { userId } = ticket
     const nonce = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', keyOf(ticket), nonce).setAAD(nameOf(id, userId))
     const sealed = Buffer.concat([nonce, cipher.update(content), cipher.final(), cipher.getAuthTag()])
     const row = { sealed, expiresAt: this.#clock() + parkedFormMs }
-    this.#db
+    await this.#db
       .insert(parkedForms)
       .values({ id, userId, ...row })
       .onConflictDoUpdate({ target: parkedForms.id, set: row, setWhere: eq(parkedForms.userId, userId) })
-      .run()
   }
 
-  #stored(ticket: Ticket, id: string): Buffer | null {
+  async #stored(ticket: Ticket, id: string): Promise<Buffer | null> {
     const { userId } = ticket
-    const row = this.#db.select().from(parkedForms).where(eq(parkedForms.id, id)).get()
+    const [row] = await this.#db.select().from(parkedForms).where(eq(parkedForms.id, id))
     if (!row || row.userId !== userId || row.expiresAt <= this.#clock()) return null
     try {
       const sealed = Buffer.from(row.sealed.buffer, row.sealed.byteOffset, row.sealed.byteLength)

@@ -5,8 +5,9 @@
  */
 import { eq, inArray } from 'drizzle-orm'
 import type { Config } from '../ground/config.ts'
-import { type Database, usage } from '../ground/database.ts'
 import { Refusal } from '../ground/refusal.ts'
+import type { Database } from '../ground/store/database.ts'
+import { usage } from '../ground/store/tables.ts'
 
 /** In octets. */
 export type Space = { used: number; quota: number }
@@ -20,23 +21,23 @@ export class Quota {
     this.#octets = options.config.quotaOctets
   }
 
-  space(userId: number): Space {
-    const row = this.#db.select().from(usage).where(eq(usage.userId, userId)).get()
+  async space(userId: number): Promise<Space> {
+    const [row] = await this.#db.select().from(usage).where(eq(usage.userId, userId))
     return { used: row?.octets ?? 0, quota: this.#octets }
   }
 
-  /** Those of these users who have no room for so many octets more. Synchronous, for the caller's transaction. */
-  full(userIds: number[], octets: number): number[] {
+  /** Those of these users who have no room for so many octets more. Part of the caller's transaction. */
+  async full(userIds: number[], octets: number): Promise<number[]> {
     if (octets > this.#octets) return userIds
-    const rows = this.#db.select().from(usage).where(inArray(usage.userId, userIds)).all()
+    const rows = await this.#db.select().from(usage).where(inArray(usage.userId, userIds))
     const used = new Map(rows.map((row) => [row.userId, row.octets]))
     return userIds.filter((id) => (used.get(id) ?? 0) + octets > this.#octets)
   }
 
-  /** Synchronous, for the caller's transaction. @throws Refusal `over-quota` if so many octets more have no room */
-  require(userId: number, octets: number) {
-    if (this.full([userId], octets).length === 0) return
-    const { used, quota } = this.space(userId)
+  /** Part of the caller's transaction. @throws Refusal `over-quota` if so many octets more have no room */
+  async require(userId: number, octets: number) {
+    if ((await this.full([userId], octets)).length === 0) return
+    const { used, quota } = await this.space(userId)
     throw new Refusal('no-room', { values: { used, quota } })
   }
 }

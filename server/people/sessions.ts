@@ -7,10 +7,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { and, asc, eq, gt, isNull, lte, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { allowances, type Database, immediate, sessionEnds, sessions, users } from '../ground/database.ts'
 import { contactNoteMs, parkedFormMs } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
-import { isWritable, writeTurn } from '../ground/write-turn.ts'
+import type { Database } from '../ground/store/database.ts'
+import { allowances, sessionEnds, sessions, users } from '../ground/store/tables.ts'
 import type { Ledger } from './ledger.ts'
 import type { User } from './user.ts'
 
@@ -34,14 +34,14 @@ export type LogIn = {
    *
    * @throws Refusal `bad-credentials` if what was shown (password, passkey) is not good any more
    */
-  requireStands: () => void
+  requireStands: () => Promise<void>
 }
 /** What becomes of the key with what becomes of a session. */
 export type SessionKey = {
   /** The user's allowance ended with its session, for certain: processes with the key are to end too. */
   close(userId: number): void
   /** In the transaction that notes a contact of a session which came too late to keep the key. */
-  lose(sessionId: string): void
+  lose(sessionId: string): Promise<void>
 }
 export type SessionEnd = 'logout' | 'expired' | 'ended'
 
@@ -100,10 +100,10 @@ export class Sessions {
       endsAt: now + this.#config.sessionMaxMs,
       heartbeatMs,
     }
-    this.#db.transaction((tx) => {
-      requireStands()
-      tx.insert(sessions).values(row).run()
-    }, immediate)
+    await this.#db.transaction(user.id, async () => {
+      await requireStands()
+      await this.#db.insert(sessions).values(row)
+    })
     return {
       token,
       session: toSession({ ...row, stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null }, user),
@@ -112,12 +112,11 @@ export class Sessions {
 
   /** The live session of a token, its contact noted; null if there is none. */
   async contact(token: string): Promise<Session | null> {
-    const found = this.#db
+    const [found] = await this.#db
       .select({ session: sessions, user: { id: users.id, address: users.address, name: users.name } })
       .from(sessions)
       .innerJoin(users, eq(users.id, sessions.userId))
       .where(and(eq(sessions.tokenHash, hash(token)), this.live()))
-      .get()
     if (!found) return null
     const now = this.#clock()
     const { id, contactAt, heartbeatMs } = found.session
@@ -129,13 +128,14 @@ export class Sessions {
     )
     // Another process may write for seconds: a contact that changes nothing else can be noted with the next one.
     const isLate = heartbeatMs !== null && now - contactAt >= heartbeatMs
-    if (isLate) await writeTurn(this.#db)
-    if (now - contactAt >= nearEnoughMs && (isLate || isWritable(this.#db))) {
-      this.#db.transaction((tx) => {
+    if (now - contactAt >= nearEnoughMs) {
+      const noted = this.#db.transaction(found.user.id, async () => {
         // What was lost meanwhile must not come to life again by this contact.
-        if (isLate) this.#key.lose(id)
-        tx.update(sessions).set({ contactAt: now }).where(eq(sessions.id, id)).run()
-      }, immediate)
+        if (isLate) await this.#key.lose(id)
+        await this.#db.update(sessions).set({ contactAt: now }).where(eq(sessions.id, id))
+      })
+      if (isLate) await noted
+      else noted.catch(() => {})
       found.session.contactAt = now
     }
     return toSession(found.session, found.user)
@@ -144,35 +144,39 @@ export class Sessions {
   /** Whose session this token was, within the hour after its end. */
   async formerUserId(token: string): Promise<number | null> {
     const tokenHash = hash(token)
-    const ended = this.#db.select().from(sessionEnds).where(eq(sessionEnds.tokenHash, tokenHash)).get()
+    const [ended] = await this.#db.select().from(sessionEnds).where(eq(sessionEnds.tokenHash, tokenHash))
     if (ended) return ended.userId
-    return this.#db.select().from(sessions).where(eq(sessions.tokenHash, tokenHash)).get()?.userId ?? null
+    const [session] = await this.#db.select().from(sessions).where(eq(sessions.tokenHash, tokenHash))
+    return session?.userId ?? null
   }
 
   /** The user's live sessions, oldest first. */
   async list(user: User): Promise<Session[]> {
-    const rows = this.#db
+    const rows = await this.#db
       .select()
       .from(sessions)
       .where(and(eq(sessions.userId, user.id), this.live()))
       .orderBy(asc(sessions.createdAt))
-      .all()
     return rows.map((row) => toSession(row, user))
   }
 
   /** The stopped session has read who stopped it. */
   async acknowledgeStop(session: Session): Promise<void> {
     const told = { stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null }
-    this.#db.update(sessions).set(told).where(eq(sessions.id, session.id)).run()
+    await this.#db.update(sessions).set(told).where(eq(sessions.id, session.id))
   }
 
   async end(id: string, reason: SessionEnd): Promise<void> {
-    this.#endWhere(eq(sessions.id, id), reason).tell()
+    const which = eq(sessions.id, id)
+    const [session] = await this.#db.select({ userId: sessions.userId }).from(sessions).where(which)
+    if (!session) return
+    const { tell } = await this.#endWhere(session.userId, which, reason)
+    tell()
   }
 
   /** @throws Refusal `not-found` if the user has no such session */
   async endOwn(user: User, id: string): Promise<void> {
-    const { ended, tell } = this.#endWhere(and(eq(sessions.id, id), eq(sessions.userId, user.id))!, 'ended')
+    const { ended, tell } = await this.#endWhere(user.id, eq(sessions.id, id), 'ended')
     if (ended === 0) throw new Refusal('terminal-logged-out')
     tell()
   }
@@ -182,26 +186,29 @@ export class Sessions {
    *
    * @throws Refusal `no-session`
    */
-  requireLive(session: Session) {
+  async requireLive(session: Session) {
     const which = and(eq(sessions.id, session.id), this.live())
-    if (!this.#db.select({ id: sessions.id }).from(sessions).where(which).get()) throw sessionEnded()
+    const [live] = await this.#db.select({ id: sessions.id }).from(sessions).where(which)
+    if (!live) throw sessionEnded()
   }
 
   // The next three are part of the caller's transaction: a change and the ends that it brings happen both or not at
   // all. Each returns what is to be called once that is committed, and ends the processes that have the key.
 
   /** With a change of what opens the key: whoever else is logged in as this user is not any more (ASVS 7.4.3). */
-  endOthers(session: Session): () => void {
-    return this.#endWhere(and(eq(sessions.userId, session.user.id), ne(sessions.id, session.id))!, 'ended')
-      .tell
+  async endOthers(session: Session): Promise<() => void> {
+    const { tell } = await this.#endWhere(session.user.id, ne(sessions.id, session.id), 'ended')
+    return tell
   }
 
-  endAllOf(user: User): () => void {
-    return this.#endWhere(eq(sessions.userId, user.id), 'ended').tell
+  async endAllOf(user: User): Promise<() => void> {
+    const { tell } = await this.#endWhere(user.id, undefined, 'ended')
+    return tell
   }
 
-  endOne(id: string): () => void {
-    return this.#endWhere(eq(sessions.id, id), 'ended').tell
+  async endOne(user: User, id: string): Promise<() => void> {
+    const { tell } = await this.#endWhere(user.id, eq(sessions.id, id), 'ended')
+    return tell
   }
 
   /**
@@ -210,62 +217,73 @@ export class Sessions {
    *
    * @throws Refusal `no-session`
    */
-  lockCount(session: Pick<Session, 'id'>): number {
+  async lockCount(session: Pick<Session, 'id'>): Promise<number> {
     const which = and(eq(sessions.id, session.id), this.live())
-    const row = this.#db.select({ lockCount: sessions.lockCount }).from(sessions).where(which).get()
+    const [row] = await this.#db.select({ lockCount: sessions.lockCount }).from(sessions).where(which)
     if (!row) throw sessionEnded()
     return row.lockCount
   }
 
   /** Part of the caller's transaction: no unlock that is on its way for this session opens the key. */
-  countLock(session: Session) {
-    this.#countLocks(eq(sessions.id, session.id))
+  async countLock(session: Session) {
+    await this.#countLocks(eq(sessions.id, session.id))
   }
 
   /** The same for all sessions of a user. */
-  countStop(user: User) {
-    this.#countLocks(eq(sessions.userId, user.id))
+  async countStop(user: User) {
+    await this.#countLocks(eq(sessions.userId, user.id))
   }
 
-  #countLocks(which: SQL) {
-    this.#db
+  async #countLocks(which: SQL) {
+    await this.#db
       .update(sessions)
       .set({ lockCount: sql`${sessions.lockCount} + 1` })
       .where(which)
-      .run()
   }
 
   /** Tidies what has expired: nothing depends on it, expiry is judged at each use. */
   async sweep(): Promise<void> {
     const now = this.#clock()
     const expired = or(lte(sessions.contactAt, now - this.#config.sessionIdleMs), lte(sessions.endsAt, now))!
-    this.#endWhere(expired, 'expired').tell()
-    this.#db
-      .delete(sessionEnds)
-      .where(lte(sessionEnds.endedAt, now - parkedFormMs))
-      .run()
+    const users = await this.#db.selectDistinct({ id: sessions.userId }).from(sessions).where(expired)
+    for (const { id } of users) {
+      const { tell } = await this.#endWhere(id, expired, 'expired')
+      tell()
+    }
+    await this.#db.delete(sessionEnds).where(lte(sessionEnds.endedAt, now - parkedFormMs))
   }
 
-  #endWhere(which: SQL, reason: SessionEnd): { ended: number; tell: () => void } {
-    const rows = this.#db.transaction((tx) => {
-      const found = tx
+  /** @param which of the user's sessions; undefined for all */
+  async #endWhere(
+    userId: number,
+    which: SQL | undefined,
+    reason: SessionEnd,
+  ): Promise<{ ended: number; tell: () => void }> {
+    const rows = await this.#db.transaction(userId, async () => {
+      const found = await this.#db
         .select({ session: sessions, method: allowances.method })
         .from(sessions)
         .leftJoin(allowances, eq(allowances.sessionId, sessions.id))
-        .where(which)
-        .all()
+        .where(and(eq(sessions.userId, userId), which))
       for (const { session, method } of found) {
-        const { userId, terminal, address, tokenHash } = session
+        const { terminal, address, tokenHash } = session
         if (method)
-          this.#ledger.append({ userId, event: 'ended', terminal, address, method, reason: { kind: reason } })
-        tx.insert(sessionEnds)
+          await this.#ledger.append({
+            userId,
+            event: 'ended',
+            terminal,
+            address,
+            method,
+            reason: { kind: reason },
+          })
+        await this.#db
+          .insert(sessionEnds)
           .values({ tokenHash, userId, reason, endedAt: this.#clock() })
           .onConflictDoNothing()
-          .run()
-        tx.delete(sessions).where(eq(sessions.id, session.id)).run()
+        await this.#db.delete(sessions).where(eq(sessions.id, session.id))
       }
       return found
-    }, immediate)
+    })
     const tell = () => {
       for (const { session, method } of rows) if (method) this.#key.close(session.userId)
     }

@@ -4,10 +4,12 @@ import { promisify } from 'node:util'
 import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { type Database, domainOf, immediate, users } from '../ground/database.ts'
 import { chosenSecretCharacters } from '../ground/limits.ts'
 import { mailAddress, oneLine } from '../ground/mail-address.ts'
 import { Refusal } from '../ground/refusal.ts'
+import type { Database } from '../ground/store/database.ts'
+import { domainOf } from '../ground/store/kit.ts'
+import { users } from '../ground/store/tables.ts'
 import type { Turnstile } from '../ground/turnstile.ts'
 import { type Guesses, guessable, isTooShort } from './guesses.ts'
 import type { Ledger } from './ledger.ts'
@@ -53,26 +55,27 @@ export class Users {
   async add(user: { address: string; name?: string; password: string }): Promise<User> {
     const address = mailAddress(user.address)
     const passwordHash = await this.#hash(acceptable(user.password))
-    const row = this.#db
+    const [row] = await this.#db
       .insert(users)
       .values({ address, name: oneLine(user.name ?? ''), passwordHash, createdAt: this.#clock() })
       .onConflictDoNothing()
       .returning(columns)
-      .get()
     if (!row) throw new Refusal('user-exists', { values: { address } })
     return row
   }
 
   async list(): Promise<User[]> {
-    return this.#db.select(columns).from(users).orderBy(asc(users.address)).all()
+    return this.#db.select(columns).from(users).orderBy(asc(users.address))
   }
 
   async exist(): Promise<boolean> {
-    return this.#db.select(columns).from(users).limit(1).get() !== undefined
+    const [any] = await this.#db.select(columns).from(users).limit(1)
+    return any !== undefined
   }
 
   async byAddress(address: string): Promise<User | null> {
-    return this.#db.select(columns).from(users).where(eq(users.address, address.toLowerCase())).get() ?? null
+    const [user] = await this.#db.select(columns).from(users).where(eq(users.address, address.toLowerCase()))
+    return user ?? null
   }
 
   /** The same, where an unknown user is a refusal. */
@@ -85,7 +88,7 @@ export class Users {
   /** Domains of all users' addresses, lower case. Asked for each recipient of a mail: looked up one by one, not user by user. */
   async domains(): Promise<string[]> {
     const first = sql`SELECT min(${domainOf(users.address)}) FROM ${users}`
-    const rows = this.#db.all<{ domain: string }>(sql`
+    const rows = await this.#db.rows<{ domain: string }>(sql`
       WITH RECURSIVE found(domain) AS (
         ${first}
         UNION ALL
@@ -97,10 +100,10 @@ export class Users {
 
   /** Removes a user with everything that is theirs: mail, keys, sessions. */
   async remove(id: number): Promise<void> {
-    this.#db.transaction((tx) => {
+    await this.#db.transaction(id, async () => {
       this.#ledger.noteRemoval(id)
-      tx.delete(users).where(eq(users.id, id)).run()
-    }, immediate)
+      await this.#db.delete(users).where(eq(users.id, id))
+    })
   }
 
   /**
@@ -110,12 +113,12 @@ export class Users {
    */
   async setPassword(user: User, password: string): Promise<void> {
     const passwordHash = await this.#hash(acceptable(password))
-    const tell = this.#db.transaction((tx) => {
-      tx.update(users).set({ passwordHash }).where(eq(users.id, user.id)).run()
-      this.#guesses.forgive(user.address, guessable)
-      this.#noteChange(user, { terminal: 'wafer user password', address: 'this server' })
+    const tell = await this.#db.transaction(user.id, async () => {
+      await this.#db.update(users).set({ passwordHash }).where(eq(users.id, user.id))
+      await this.#guesses.forgive(user.address, guessable)
+      await this.#noteChange(user, { terminal: 'wafer user password', address: 'this server' })
       return this.#sessions.endAllOf(user)
-    }, immediate)
+    })
     tell()
   }
 
@@ -129,20 +132,20 @@ export class Users {
     if (acceptable(password).normalize('NFC') === old.normalize('NFC')) throw new Refusal('password-same')
     const { user, requireStands } = await this.logIn(session.user.address, old, session.address)
     const passwordHash = await this.#turnstile.pass(() => this.#hash(password))
-    const tell = this.#db.transaction((tx) => {
-      this.#sessions.requireLive(session)
-      requireStands()
-      tx.update(users).set({ passwordHash }).where(eq(users.id, user.id)).run()
-      this.#guesses.forgive(user.address, ['password'])
-      this.#noteChange(user, session)
+    const tell = await this.#db.transaction(session.user.id, async () => {
+      await this.#sessions.requireLive(session)
+      await requireStands()
+      await this.#db.update(users).set({ passwordHash }).where(eq(users.id, user.id))
+      await this.#guesses.forgive(user.address, ['password'])
+      await this.#noteChange(user, session)
       return this.#sessions.endOthers(session)
-    }, immediate)
+    })
     tell()
   }
 
-  #noteChange({ id: userId }: User, { terminal, address }: Pick<Session, 'terminal' | 'address'>) {
+  async #noteChange({ id: userId }: User, { terminal, address }: Pick<Session, 'terminal' | 'address'>) {
     const reason = { kind: 'password-changed' } as const
-    this.#ledger.append({ userId, event: 'used', terminal, address, method: 'password', reason })
+    await this.#ledger.append({ userId, event: 'used', terminal, address, method: 'password', reason })
   }
 
   /**
@@ -156,16 +159,16 @@ export class Users {
     await this.#guesses.admit(guess)
     return this.#turnstile.pass(async () => {
       await this.#guesses.admit(guess) // others may have failed while this one waited
-      const row = this.#db.select().from(users).where(eq(users.address, address.toLowerCase())).get()
+      const [row] = await this.#db.select().from(users).where(eq(users.address, address.toLowerCase()))
       const right = await this.#verify(password, row?.passwordHash ?? null)
       if (!row || !right) {
         await this.#guesses.wrong(guess)
         throw wrongLogIn()
       }
       await this.#guesses.right(guess)
-      const requireStands = () => {
+      const requireStands = async () => {
         const still = and(eq(users.id, row.id), eq(users.passwordHash, row.passwordHash))
-        if (!this.#db.select(columns).from(users).where(still).get()) throw wrongLogIn()
+        if (!(await this.#db.select(columns).from(users).where(still))[0]) throw wrongLogIn()
       }
       return { user: { id: row.id, address: row.address, name: row.name }, requireStands }
     })

@@ -2,9 +2,11 @@
  * How fast the main job is, each figure beside a peer or a floor measured in the same run: read the ratios, the
  * milliseconds are of whatever machine this is. `npm run bench`; no test depends on it.
  */
+
 import { randomBytes } from 'node:crypto'
 import { get } from 'node:http'
 import { Gpg } from '../support/gpg.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { World } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -75,7 +77,7 @@ try {
   )
 
   const inbox = await server.services.mailboxes.fixedFolder(user.id, 'inbox')
-  const { $client: sqlite } = server.services.db
+  const sqlite = sqliteOf(server.services.db)
   const insert =
     sqlite.prepare(`INSERT INTO messages (user_id, folder_id, arrived_at, sender, recipients, subject, size, attachments, security)
     VALUES (${user.id}, ${inbox.id}, ?, 'Bob <bob@elsewhere.test>', '${ann}', 'A question about your boat', 2000, 0, 'plain')`)

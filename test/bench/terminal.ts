@@ -2,11 +2,13 @@
  * How fast the terminal client is in a folder of 100,000 mails, beside aerc and neomutt with a Maildir of as many, in
  * one run and in the same terminal of 80x24: a pty whose other end counts octets. `npm run bench`; read the ratios.
  */
+
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sqliteOf } from '../support/sqlite.ts'
 import { password, World } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -175,7 +177,7 @@ try {
   await server.start()
   const user = await server.addUser(ann, { key: false })
   const inbox = await server.services.mailboxes.fixedFolder(user.id, 'inbox')
-  const { $client: sqlite } = server.services.db
+  const sqlite = sqliteOf(server.services.db)
   const insert =
     sqlite.prepare(`INSERT INTO messages (user_id, folder_id, arrived_at, sender, recipients, subject, size, seen, attachments, security)
     VALUES (${user.id}, ${inbox.id}, ?, 'Bob <bob@elsewhere.test>', '${ann}', ?, 2000, 1, 0, 'plain')`)

@@ -1,6 +1,8 @@
 /** The JSON API as the contract fixes it, row by row. */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sqliteOf } from '../support/sqlite.ts'
 import { password, problem, Terminal, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -349,7 +351,7 @@ test('P22: own keys are shown with both their names and their public half', asyn
   assert.deepEqual(key.aliases, [ann])
   assert.match(key.public, /^-----BEGIN PGP PUBLIC KEY BLOCK-----/)
   assert.deepEqual(key.methods, ['passphrase', 'recovery'])
-  const halves = server.services.db.$client
+  const halves = sqliteOf(server.services.db)
     .prepare('SELECT count(*) AS n FROM key_pairs WHERE public_key IS NULL OR sealed_secret IS NULL')
     .pluck()
   assert.equal(halves.get(), 0)

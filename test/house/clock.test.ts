@@ -1,9 +1,11 @@
 /** A clock that was once wrong forward: it is told, and comes back when the operator says so. */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { check } from '../../server/backup.ts'
 import { clockFault } from '../../server/ground/clock.ts'
-import { newestStoredTime, openDatabase } from '../../server/ground/database.ts'
+import { newestStoredTime, openSqlite } from '../../server/ground/store/open.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { passphrase, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -29,10 +31,12 @@ test('A clock that was ahead is told at start and by check, and check mends it o
   })
   assert.equal((await clock(false)).sound, true)
   assert.ok((await check(server.config)).every(({ sound }) => sound))
-  const db = openDatabase(`${server.config.data}/wafer.db`)
-  t.after(() => db.$client.close())
-  assert.ok(newestStoredTime(db) <= Date.now())
-  const [{ at }] = db.$client.prepare('SELECT max(arrived_at) AS at FROM messages').all() as [{ at: number }]
+  const db = openSqlite(`${server.config.data}/wafer.db`)
+  t.after(() => db.close())
+  assert.ok((await newestStoredTime(db)) <= Date.now())
+  const [{ at }] = sqliteOf(db).prepare('SELECT max(arrived_at) AS at FROM messages').all() as [
+    { at: number },
+  ]
   assert.ok(at <= Date.now())
 })
 

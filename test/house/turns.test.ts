@@ -2,6 +2,7 @@
  * The event loop belongs to all: while one user, or one request, does its worst, no turn of the loop is long, another
  * user's request is answered at once, and the server's memory stays small.
  */
+
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { request } from 'node:http'
@@ -10,6 +11,7 @@ import { describe, type TestContext, test } from 'node:test'
 import Sqlite from 'better-sqlite3'
 import { Turnstile } from '../../server/ground/turnstile.ts'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { assertUndisturbed, bar, measuredServer, withKey } from '../support/turns.ts'
 import { password, type Terminal } from '../support/world.ts'
 
@@ -195,12 +197,12 @@ describe('size: what is allowed, at its largest, delays nobody', () => {
   test('each is done in pieces, in sets, or in a child process', { timeout: 300_000 }, async (t) => {
     const server = await measuredServer(t, async (services) => {
       await withKey(services, ann)
-      const row = services.db.$client.prepare(
+      const row = sqliteOf(services.db).prepare(
         "INSERT INTO users (address, name, password_hash, created_at) VALUES (?, '', '', 0)",
       )
-      services.db.transaction(() => {
+      sqliteOf(services.db).transaction(() => {
         for (let n = 0; n < 20_000; n++) row.run(`u${n}@wafer.test`)
-      })
+      })()
     })
     const terminal = await server.terminal(ann)
     for (const [what, path, body, status] of calls) {

@@ -1,4 +1,5 @@
 /** The border of the web: encrypted or not, framing, hosts, cookies, forms from other sites, header fields. */
+
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -10,6 +11,7 @@ import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { Connections } from '../../server/doors/connections.ts'
 import { root, vectors } from '../support/places.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { password, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -397,7 +399,7 @@ test('Nobody who is not logged in makes the API read much, or the database keep 
   assert.equal((await call('/session', JSON.stringify({ user: 'x'.repeat(300), password: 'x' }))).status, 400)
   assert.equal((await call('/messages', JSON.stringify({ to: Array(100_000).fill({}) }))).status, 401)
   await call('/session', JSON.stringify({ user: 'somebody-secret', password: 'x' }))
-  const kept = server.services.db.$client.prepare('SELECT group_concat(key) FROM rate_limits').pluck().get()
+  const kept = sqliteOf(server.services.db).prepare('SELECT group_concat(key) FROM rate_limits').pluck().get()
   assert.doesNotMatch(String(kept), /somebody-secret/)
 })
 

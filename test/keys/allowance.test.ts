@@ -1,4 +1,5 @@
 /** The allowance: who may use the key, since when, until when, and that it is never two. */
+
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { openServices, serve } from '../../server/main.ts'
 import { reasonText } from '../../server/people/ledger-reasons.ts'
+import { edited, sqliteOf } from '../support/sqlite.ts'
 import { passphrase, password, problem, type Terminal, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -272,7 +274,7 @@ test('P39: logging out, or being logged out from another terminal, ends the allo
   const [session] = await server.services.sessions.list(user)
   await server.services.sessions.endOwn(user, session!.id)
   assert.equal(problem(await other.get('/session')), 'no-session')
-  assert.equal(server.services.db.$client.prepare('SELECT count(*) AS n FROM allowances').pluck().get(), 0)
+  assert.equal(sqliteOf(server.services.db).prepare('SELECT count(*) AS n FROM allowances').pluck().get(), 0)
 })
 
 test('Fencing: work that outlived its allowance is not handed out', async (t) => {
@@ -306,7 +308,7 @@ test('P39: an unlock that is on its way when its terminal locks the key opens no
   const { allowances, sessions, db } = server.services
   const session = (await sessions.contact(desk.token!))!
   const elsewhere = (await sessions.contact(other.token!))!
-  const allowed = () => db.$client.prepare('SELECT count(*) FROM allowances').pluck().get()
+  const allowed = () => sqliteOf(db).prepare('SELECT count(*) FROM allowances').pluck().get()
   const unlock = () => allowances.grantByPassphrase(session, passphrase)
   const late = assert.rejects(unlock(), { name: 'Refusal', code: 'allowance-required' })
   await allowances.lock(session)
@@ -429,9 +431,9 @@ test('The ledger tells when somebody edited it', async (t) => {
     ['DELETE FROM ledger; DELETE FROM ledger_heads', 'emptied'],
     [emptied, 'emptied'],
   ] as const) {
-    db.$client.exec(`SAVEPOINT edit; ${edit}`)
-    assert.deepEqual(await ledger.faults(), new Map([[user.id, fault]]), edit)
-    db.$client.exec('ROLLBACK TO edit; RELEASE edit')
+    await edited(sqliteOf(db), edit, async () => {
+      assert.deepEqual(await ledger.faults(), new Map([[user.id, fault]]), edit)
+    })
   }
 })
 
@@ -440,7 +442,7 @@ test('A slot that was moved, swapped, altered or taken away in the database open
   await server.addUser(ann)
   await server.addUser('mallory@wafer.test')
   const terminal = await server.terminal(ann)
-  const { $client: db } = server.services.db
+  const db = sqliteOf(server.services.db)
   const others = (column: string) =>
     `(SELECT ${column} FROM key_slots s WHERE s.kind = 'passphrase' AND s.user_id <> key_slots.user_id)`
   for (const [edit, answer] of [
@@ -453,9 +455,9 @@ test('A slot that was moved, swapped, altered or taken away in the database open
     ["UPDATE key_slots SET generation = 2 WHERE kind = 'recovery'", 'failed'],
     ['UPDATE keyrings SET generation = 2', 'failed'],
   ] as const) {
-    db.exec(`SAVEPOINT edit; ${edit}`)
-    assert.equal(problem(await terminal.unlock()), answer, edit)
-    db.exec('ROLLBACK TO edit; RELEASE edit')
+    await edited(db, edit, async () => {
+      assert.equal(problem(await terminal.unlock()), answer, edit)
+    })
   }
   assert.equal((await terminal.unlock()).status, 201)
 })

@@ -2,11 +2,13 @@
  * Approval: a terminal without an authenticator gets the key by a touch, or the passphrase, on a phone; and whatever
  * else is tried with a request, a code, a token or a touch opens nothing (RFC 10027, BCP 247).
  */
+
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Scope } from '../../server/keys/allowances.ts'
 import type { Session } from '../../server/people/sessions.ts'
 import { Authenticator, type Bent } from '../support/authenticator.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { passphrase, problem, type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -470,10 +472,10 @@ test('B20: who denies a request ends the session that asked, or the request stan
   const at = await pair(t)
   const { db } = at.server.services
   const request = await at.ask()
-  db.run(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
+  sqliteOf(db).exec(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
     BEGIN SELECT RAISE(ABORT, 'the power is gone'); END`)
   await assert.rejects(at.approvals.deny(at.phoneSession, request.id), /the power is gone/)
-  db.run('DROP TRIGGER power')
+  sqliteOf(db).exec('DROP TRIGGER power')
   assert.equal(await at.state(), 'pending')
   assert.match((await at.phone.get('/log')).body.events[0].reason, /^passkey-added/)
   await at.approvals.deny(at.phoneSession, request.id)
@@ -501,7 +503,7 @@ test('The waiting screen can show its code again, to the browser that asked alon
   for (const token of [null, '', Buffer.alloc(32).toString('base64url')])
     assert.equal(await at.approvals.waiting(at.deskSession, token), null)
   assert.equal(await at.approvals.waiting(at.phoneSession, keyToken), null)
-  const dump = at.server.services.db.$client.prepare('SELECT * FROM approvals').raw().all().flat()
+  const dump = sqliteOf(at.server.services.db).prepare('SELECT * FROM approvals').raw().all().flat()
   for (const value of dump)
     for (const secret of [code, keyToken])
       assert.ok(!Buffer.from(String(value)).includes(secret), 'neither code nor token is in the database')

@@ -1,4 +1,5 @@
 /** What lies on the disk and what stays in memory: enough to go on, nothing to open a key with. */
+
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -19,6 +20,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as openpgp from 'openpgp'
 import { root } from '../support/places.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { passphrase, password, problem, Terminal, World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -151,9 +153,12 @@ test('B7: a copy of the data folder taken while the key is open, with all tokens
   // Nor does it help to write the other epoch's name into the row.
   const other = await thief.terminal(ann)
   await other.unlock()
-  const name = thief.services.db.$client.prepare('SELECT epoch_id FROM allowances').pluck().get()
-  const row = server.services.db.$client.prepare('SELECT * FROM allowances').get() as Record<string, unknown>
-  thief.services.db.$client
+  const name = sqliteOf(thief.services.db).prepare('SELECT epoch_id FROM allowances').pluck().get()
+  const row = sqliteOf(server.services.db).prepare('SELECT * FROM allowances').get() as Record<
+    string,
+    unknown
+  >
+  sqliteOf(thief.services.db)
     .prepare('UPDATE allowances SET id = ?, session_id = ?, public_half = ?, sealed_dek = ?, epoch_id = ?')
     .run(row.id, row.session_id, row.public_half, row.sealed_dek, name)
   assert.equal(problem(await replay.post(`/messages/${body.id}/decrypt`)), 'allowance-required')

@@ -1,4 +1,5 @@
 /** The ledger as its owner and the operator may rely on it: what was cut, emptied or put back is found, and only that. */
+
 import assert from 'node:assert/strict'
 import {
   appendFileSync,
@@ -14,13 +15,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { backup, check, restore } from '../../server/backup.ts'
-import { databaseFile } from '../../server/ground/database.ts'
 import { openServerSecret } from '../../server/ground/server-secret.ts'
+import { databaseFile } from '../../server/ground/store/open.ts'
 import type { LedgerEntry } from '../../server/people/ledger.ts'
 import { ledgerEndsFile } from '../../server/people/ledger-ends.ts'
 import { ledgerOlder } from '../../tui/text/words.ts'
 import { Client, type LedgerMemory } from '../../tui/wire/client.ts'
 import { Desk } from '../support/desk.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { password, type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -53,7 +55,7 @@ const sound = ['true Ledger: complete and unchanged.']
 
 /** The end of Ann's ledger as it is now, to be put back by who may write to the database. */
 const endOf = (server: World, userId: number) => {
-  const { $client: db } = server.services.db
+  const db = sqliteOf(server.services.db)
   const head = db.prepare('SELECT last_id, count, mac FROM ledger_heads WHERE user_id = ?').get(userId) as {
     last_id: number
     count: number
@@ -74,7 +76,7 @@ test('A ledger whose newest rows are gone and whose earlier end was put back is 
   const { server, user, terminal } = await used(t)
   const cut = endOf(server, user.id)
   await useKey(terminal)
-  server.services.ledger.noteEnds()
+  await server.services.ledger.noteEnds()
   assert.deepEqual(await ofLedger(server), sound)
   cut()
   const [found] = await ofLedger(server)
@@ -83,14 +85,14 @@ test('A ledger whose newest rows are gone and whose earlier end was put back is 
   await server.restart()
   assert.ok(server.logged.some((line) => line.includes('ledgers are older')))
   await useKey(await server.terminal(ann))
-  server.services.ledger.noteEnds()
+  await server.services.ledger.noteEnds()
   assert.deepEqual(await ofLedger(server), [found])
 })
 
 test('A ledger that was emptied is found by check though no slot tells that it was used, and stays found', async (t) => {
   const { server, user, terminal } = await used(t)
-  server.services.ledger.noteEnds()
-  server.services.db.$client.exec(
+  await server.services.ledger.noteEnds()
+  sqliteOf(server.services.db).exec(
     `DELETE FROM ledger WHERE user_id = ${user.id};
      DELETE FROM ledger_heads WHERE user_id = ${user.id};
      UPDATE key_slots SET used_at = NULL WHERE user_id = ${user.id}`,
@@ -101,7 +103,7 @@ test('A ledger that was emptied is found by check though no slot tells that it w
   assert.deepEqual(await ofLedger(server), emptied)
   // Also where the file of ends is gone: the beginning that was made with the keyring is missing.
   rmSync(ledgerEndsFile(server.config.data))
-  server.services.db.$client.exec(`UPDATE key_slots SET used_at = 1 WHERE user_id = ${user.id}`)
+  sqliteOf(server.services.db).exec(`UPDATE key_slots SET used_at = 1 WHERE user_id = ${user.id}`)
   assert.deepEqual(await ofLedger(server), emptied)
   assert.equal((await terminal.get('/session')).status, 200)
 })
@@ -127,7 +129,7 @@ test('A database that was put back whole is found by check; one that restore bro
 
 test('What a crash takes from the file of ends is nobody’s cut: it may lag behind, and its last line may be torn', async (t) => {
   const { server, terminal } = await used(t)
-  server.services.ledger.noteEnds()
+  await server.services.ledger.noteEnds()
   const file = ledgerEndsFile(server.config.data)
   assert.equal(statSync(file).mode & 0o777, 0o600)
   const before = readFileSync(file)
@@ -148,23 +150,24 @@ test('What a crash takes from the file of ends is nobody’s cut: it may lag beh
 
 test('A user who was removed leaves no fault behind; one who was deleted in the database does', async (t) => {
   const { server, user } = await used(t)
-  server.services.ledger.noteEnds()
+  await server.services.ledger.noteEnds()
   await server.services.users.remove((await server.services.users.named(ben)).id)
   assert.deepEqual(await ofLedger(server), sound)
-  server.services.db.$client.exec(`DELETE FROM users WHERE id = ${user.id}`)
+  sqliteOf(server.services.db).exec(`DELETE FROM users WHERE id = ${user.id}`)
   assert.match((await ofLedger(server)).join(), new RegExp(`older state: user ${user.id}\\.$`))
 })
 
 test('Work that was taken back leaves no end behind', async (t) => {
   const { server, user } = await used(t)
   const { ledger, db } = server.services
-  assert.throws(() =>
-    db.transaction(() => {
-      ledger.append({ userId: user.id, event: 'used', terminal: 'nobody', address: 'nowhere' })
+  await assert.rejects(
+    db.transaction(user.id, async () => {
+      await ledger.append({ userId: user.id, event: 'used', terminal: 'nobody', address: 'nowhere' })
       throw new Error('taken back')
     }),
+    /taken back/,
   )
-  ledger.noteEnds()
+  await ledger.noteEnds()
   assert.deepEqual(await ofLedger(server), sound)
 })
 
@@ -286,7 +289,7 @@ test('A file of ends that cannot be written keeps nobody from the key; it is wri
   rmSync(file, { recursive: true })
   writeFileSync(file, before)
   await useKey(terminal)
-  server.services.ledger.noteEnds()
+  await server.services.ledger.noteEnds()
   assert.deepEqual(await ofLedger(server), sound)
 })
 
@@ -358,7 +361,7 @@ const releasedRows: [string, string | null, string, english: string, japanese: s
 test('Rows that released versions wrote in words still fit the chain, and are said as before in pages and API', async (t) => {
   const server = await world(t)
   const user = await server.addUser(ann)
-  const { $client: db } = server.services.db
+  const db = sqliteOf(server.services.db)
   const secret = openServerSecret(server.config.data, false)
   let before = ''
   const write = db.transaction((rows: typeof releasedRows) => {
@@ -441,13 +444,13 @@ test('A reason is kept typed, with what it names: a name that reads like words o
     },
     { ...at, event: 'used', method: 'passkey', reason: { kind: 'passkey-added', name: '{"v":1}' } },
   ]
-  for (const row of rows) ledger.append(row)
+  for (const row of rows) await ledger.append(row)
   assert.deepEqual(
     (await ledger.list(user.id, null, 9)).map(({ reason }) => reason).reverse(),
     rows.map(({ reason }) => reason),
   )
   assert.equal(
-    db.$client.prepare('SELECT reason FROM ledger ORDER BY id LIMIT 1').pluck().get(),
+    sqliteOf(db).prepare('SELECT reason FROM ledger ORDER BY id LIMIT 1').pluck().get(),
     `{"v":1,"kind":"held-elsewhere","terminal":"${name}"}`,
   )
   const told = (await (await server.terminal(ann)).get('/log')).body.events
@@ -461,7 +464,7 @@ test('A reason is kept typed, with what it names: a name that reads like words o
   for (const said of [`Stopped</b>: it was open at ${name}.`, `Opened</b> by passkey “${name}”.`])
     assert.ok(page.includes(said), said)
   // One that somebody edited in the database, or that a version wrote that we do not know, is shown as it is.
-  db.$client.exec(`UPDATE ledger SET reason = '{"v":9,"kind":"opened"}'`)
+  sqliteOf(db).exec(`UPDATE ledger SET reason = '{"v":9,"kind":"opened"}'`)
   assert.match(await go('/log'), /Stopped<\/b>: \{&quot;v&quot;:9/)
   assert.match((await ofLedger(server)).join(), /^false/)
 })

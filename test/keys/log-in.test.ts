@@ -2,11 +2,13 @@
  * Logging in, and the password that does it: what was shown must still be good when the session begins, a change of
  * the password happens whole or not at all, and it forgives guesses at nothing else.
  */
+
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { openServices } from '../../server/main.ts'
 import type { Guessed } from '../../server/people/guesses.ts'
 import { Authenticator } from '../support/authenticator.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { passphrase, password, problem, Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -120,11 +122,11 @@ test('A session that ended meanwhile changes no password', async (t) => {
 test('Where the ends of the other sessions cannot be written, the password is the old one', async (t) => {
   const at = await annTwice(t)
   const power = /the power is gone/
-  at.db.run(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
+  sqliteOf(at.db).exec(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
     BEGIN SELECT RAISE(ABORT, 'the power is gone'); END`)
   await assert.rejects(at.users.changePassword(at.sessions.desk, password, fresh), power)
   await assert.rejects(at.users.setPassword(at.user, fresh), power)
-  at.db.run('DROP TRIGGER power')
+  sqliteOf(at.db).exec('DROP TRIGGER power')
   await at.passes(password)
   assert.equal((await at.server.services.sessions.list(at.user)).length, 2)
   assert.deepEqual((await at.desk.get('/log')).body.events, [])
@@ -204,7 +206,7 @@ test('B13: strangers who fail from everywhere bar no new network of an owner who
   await guesses.right(home)
   for (let count = 0; count < 100; count += 1) await guesses.wrong(from(`203.0.113.${count}`))
   // The limit of ten minutes goes by itself; only the row of a hundred is for good.
-  at.db.run(`DELETE FROM rate_limits WHERE key LIKE 'user:%'`)
+  sqliteOf(at.db).exec(`DELETE FROM rate_limits WHERE key LIKE 'user:%'`)
   await refusedAs('slow-down', guesses.admit(hotel))
   await guesses.admit(home)
   await guesses.right(home)

@@ -2,6 +2,7 @@
  * Passkeys: what opens the key by a touch, and every answer of a browser or an authenticator that must not. The
  * browser and the authenticator are software here (authenticator.ts); real Chromium is in passkey-pages.test.ts.
  */
+
 import assert from 'node:assert/strict'
 import { cpSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,6 +24,7 @@ import type { Keyring, Opens, PrfParams, Slot } from '../../server/locked/vault/
 import type { Session } from '../../server/people/sessions.ts'
 import { wordsIn } from '../../web/words.ts'
 import { Authenticator, type Bent, prf, publicKeyOf } from '../support/authenticator.ts'
+import { edited, sqliteOf } from '../support/sqlite.ts'
 import { passphrase, password, problem, type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -78,7 +80,7 @@ const encryptedMessage = async (terminal: Terminal, text = 'for Ann only') => {
 
 /** As after a quarter of an hour in which nothing was refused. */
 const forgetRefused = ({ db }: Pick<Desk, 'db'>) =>
-  db.$client.exec("DELETE FROM rate_limits WHERE key LIKE 'refused passkey%'")
+  sqliteOf(db).exec("DELETE FROM rate_limits WHERE key LIKE 'refused passkey%'")
 
 const refusals = async (terminal: Terminal): Promise<string[]> =>
   (await terminal.get('/log')).body.events
@@ -182,7 +184,7 @@ test('P87: a removed passkey is gone from the database, its slot too, and neithe
   await refusedAs('wrong-passphrase', at.passkeys.remove(at.session, id, { passphrase: 'guess' }))
   await refusedAs('not-found', at.passkeys.remove(at.session, 'AAAA', byPassphrase))
   await at.passkeys.remove(at.session, id, byPassphrase)
-  const rows = at.db.$client.prepare(
+  const rows = sqliteOf(at.db).prepare(
     "SELECT (SELECT count(*) FROM passkeys) + (SELECT count(*) FROM key_slots WHERE kind IN ('prf', 'held'))",
   )
   assert.equal(rows.pluck().get(), 0)
@@ -315,7 +317,7 @@ test('Authenticators: a passkey that computes another value over hybrid opens no
   await register(at)
   const { allowances, session, authenticator } = at
   const table = () =>
-    at.db.$client.prepare("SELECT generation, params, hex(wrapped) FROM key_slots WHERE kind = 'prf'").get()
+    sqliteOf(at.db).prepare("SELECT generation, params, hex(wrapped) FROM key_slots WHERE kind = 'prf'").get()
   const before = table()
   const overHybrid = authenticator.get(await unlockOptions(at), { prf: 'other' })
   await assert.rejects(allowances.grantByPasskey(session, overHybrid), (error: Refusal) => {
@@ -457,7 +459,7 @@ test('B19: a challenge counts once, for five minutes, and only in the session th
   await refusedAs('wrong-passkey', at.allowances.grantByPasskey(at.session, late), 'too late')
   at.server.pass(5 * 60_000)
   await at.passkeys.sweep()
-  assert.equal(at.db.$client.prepare('SELECT count(*) FROM spent_challenges').pluck().get(), 0)
+  assert.equal(sqliteOf(at.db).prepare('SELECT count(*) FROM spent_challenges').pluck().get(), 0)
   const inTime = at.authenticator.get(await unlockOptions(at))
   at.server.pass(5 * 60_000 - 60_000) // the clock goes on by itself, on a busy machine for long
   await at.allowances.grantByPasskey(at.session, inTime)
@@ -754,7 +756,7 @@ test('D5: an unlock that is refused at the last moment leaves the slot as it was
   const asserted = at.authenticator.get(await unlockOptions(at))
   const other = await at.server.terminal(ann, 'other')
   const table = () =>
-    at.db.$client.prepare("SELECT generation, params, hex(wrapped) FROM key_slots WHERE kind = 'prf'").get()
+    sqliteOf(at.db).prepare("SELECT generation, params, hex(wrapped) FROM key_slots WHERE kind = 'prf'").get()
   const before = table()
   const opens = await at.passkeys.opensBy(at.session, asserted, 'unlock')
   assert.equal((await other.unlock()).status, 201)
@@ -770,7 +772,7 @@ test('D5: an unlock that is refused at the last moment leaves the slot as it was
   const second = new Authenticator({ origin: at.origin, seed: 'second' })
   await register({ ...at, authenticator: second })
   const tables = () =>
-    at.db.$client
+    sqliteOf(at.db)
       .prepare("SELECT params, hex(wrapped) FROM key_slots WHERE kind = 'prf' ORDER BY created_at")
       .all()
   const here = await at.passkeys.opensBy(at.session, at.authenticator.get(await unlockOptions(at)), 'unlock')
@@ -803,9 +805,9 @@ test('D5: of two changes of the slot table from the same state one is written, t
       { kind: 'passkey-added', name: credential },
     )
   const [one, two] = [await change('one'), await change('two')]
-  one.settle()
+  await one.settle()
   const busy = { name: 'Refusal', code: 'busy' }
-  assert.throws(two.settle, busy)
+  await assert.rejects(two.settle(), busy)
   assert.deepEqual([...(await keyrings.passkeySlots(at.user.id)).keys()], ['one'])
 
   // An unlock that began before its slot was taken away grants nothing after it.
@@ -813,10 +815,10 @@ test('D5: of two changes of the slot table from the same state one is written, t
   const unlock = () =>
     keyrings.unlock(session, opensByPassphrase(passphrase), { recipient, binding: 'for a test' })
   const { settle } = await unlock()
-  ;(await change('three')).settle()
-  settle() // another slot came, this one stands
+  await (await change('three')).settle()
+  await settle() // another slot came, this one stands
   await keyrings.changePassphrase(session, opensByPassphrase(passphrase), 'another passphrase')
-  assert.throws(settle, busy)
+  await assert.rejects(settle(), busy)
   await at.allowances.grantByPassphrase(session, 'another passphrase')
 })
 
@@ -825,7 +827,7 @@ test('A passkey slot that was moved, swapped, altered or taken away in the datab
   await register(at)
   const held = new Authenticator({ origin: at.origin, seed: 'held', prf: false })
   await register({ ...at, authenticator: held }, { consent: true })
-  const { $client: db } = at.db
+  const db = sqliteOf(at.db)
   for (const edit of [
     "UPDATE key_slots SET kind = 'held' WHERE kind = 'prf'",
     "UPDATE key_slots SET generation = generation + 1 WHERE kind = 'prf'",
@@ -834,10 +836,10 @@ test('A passkey slot that was moved, swapped, altered or taken away in the datab
     "DELETE FROM key_slots WHERE kind = 'held'",
     'UPDATE keyrings SET generation = generation + 1',
   ]) {
-    db.exec(`SAVEPOINT edit; ${edit}`)
-    const asserted = at.authenticator.get(await unlockOptions(at))
-    await assert.rejects(at.allowances.grantByPasskey(at.session, asserted), edit)
-    db.exec('ROLLBACK TO edit; RELEASE edit')
+    await edited(db, edit, async () => {
+      const asserted = at.authenticator.get(await unlockOptions(at))
+      await assert.rejects(at.allowances.grantByPasskey(at.session, asserted), edit)
+    })
   }
   await at.allowances.grantByPasskey(at.session, at.authenticator.get(await unlockOptions(at)))
 })
@@ -851,7 +853,10 @@ test('B13: a log-in by passkey ends the row of what strangers guessed wrong', as
   for (let tries = 0; tries < 100; tries += 1)
     await guesses.wrong({ what: 'password', user: ann, address: `192.0.2.${tries}` })
   const inRow = () =>
-    at.db.$client.prepare("SELECT points FROM rate_limits WHERE key LIKE 'userInRow:password%'").pluck().all()
+    sqliteOf(at.db)
+      .prepare("SELECT points FROM rate_limits WHERE key LIKE 'userInRow:password%'")
+      .pluck()
+      .all()
   assert.deepEqual(inRow(), [100])
   const pre = { preSession: 'one browser', address: '198.51.100.7' }
   const { options } = await at.passkeys.assertionOptions('login', pre)
@@ -958,7 +963,7 @@ const street = async (t: TestContext) => {
     ['b', false, false],
   ])
   // Browsers differ in the order in which they name these.
-  at.db.$client.exec(
+  sqliteOf(at.db).exec(
     `UPDATE passkeys SET transports = '["usb","nfc"]' WHERE transports = '["internal"]' AND prf = 1`,
   )
   // Each time from somewhere else: who asks from one place is soon told to wait.
@@ -1063,7 +1068,7 @@ test('B12: of how a passkey is reached the log-in says what is usual, and never 
     [['internal', 'usb'], []],
     [[], []],
   ]) {
-    at.db.$client.prepare('UPDATE passkeys SET transports = ?').run(JSON.stringify(transports))
+    sqliteOf(at.db).prepare('UPDATE passkeys SET transports = ?').run(JSON.stringify(transports))
     assert.deepEqual((await shown(ann))[0].transports, wanted, String(transports))
     const own = JSON.parse(await unlockOptions(at)).allowCredentials
     assert.deepEqual(own[0].transports, transports, 'its owner is asked as it is')
@@ -1157,7 +1162,7 @@ test('B12: the page for an address has one status and one set of fields; so has 
 test('B12: the database is asked the same, and as many signatures are looked at, whoever is asked for', async (t) => {
   const at = await street(t)
   at.server.services.ledger.noteEnds() // of those who moved in
-  const { $client: client } = at.db
+  const client = sqliteOf(at.db)
   const prepare = client.prepare.bind(client)
   let asked: string[] = []
   client.prepare = ((sql: string) => {
@@ -1243,7 +1248,7 @@ test('B12: in a year an address without passkeys seems to get others, as people 
 
 test('B19: asking for challenges before the log-in, and answering them wrongly, writes nothing', async (t) => {
   const at = await street(t)
-  const changes = () => at.db.$client.prepare('SELECT total_changes()').pluck().get()
+  const changes = () => sqliteOf(at.db).prepare('SELECT total_changes()').pluck().get()
   const pre = { preSession: 'x', address: '' }
   const liar = new Authenticator({ origin: at.origin, seed: 'liar' })
   liar.create((await at.passkeys.registrationOptions(at.session)).options)
@@ -1270,7 +1275,7 @@ test('B19: a log-in is answered once and within five minutes; nobody makes or pr
   assert.deepEqual([one.status, two.status].sort(), ['fulfilled', 'rejected'], 'at the same moment')
   at.server.pass(5 * 60_000)
   await at.passkeys.sweep()
-  assert.equal(at.db.$client.prepare('SELECT count(*) FROM spent_challenges').pluck().get(), 0)
+  assert.equal(sqliteOf(at.db).prepare('SELECT count(*) FROM spent_challenges').pluck().get(), 0)
   await refusedAs('bad-credentials', logIn(options), 'after its row is gone')
   const inTime = await ask()
   at.server.pass(5 * 60_000 - 1000)
@@ -1379,7 +1384,7 @@ test('B19: no attestation is looked at whose certificates the server would have 
 
 test('P87: there are twenty passkeys at most, also where two terminals add the last one at once', async (t) => {
   const at = await desk(t)
-  const add = at.db.$client.prepare(
+  const add = sqliteOf(at.db).prepare(
     `INSERT INTO passkeys (id, user_id, name, public_key, counter, transports, backup_eligible, backed_up, prf, created_at)
       VALUES (?, ?, '', '', 0, '[]', 0, 0, 0, 0)`,
   )
@@ -1432,7 +1437,7 @@ test('P87: a browser that gives the key again that its own output makes is refus
   assert.deepEqual(await at.passkeys.list(at.user.id), [])
   await register(at)
   const table = () =>
-    at.db.$client.prepare("SELECT generation, params, hex(wrapped) FROM key_slots WHERE kind = 'prf'").get()
+    sqliteOf(at.db).prepare("SELECT generation, params, hex(wrapped) FROM key_slots WHERE kind = 'prf'").get()
   const before = table()
   for (const spelled of spellings) {
     const { response, prf: prfs } = at.authenticator.get(await unlockOptions(at))
@@ -1566,7 +1571,7 @@ test('A changed passphrase opens the key and the old one does not; the key is th
   assert.equal((await at.terminal.unlock('the new one')).status, 201)
   assert.equal((await at.terminal.post(`/messages/${id}/decrypt`)).status, 200)
   assert.deepEqual(await at.keyrings.present(at.user.id), key)
-  const slots = at.db.$client.prepare("SELECT count(*) FROM key_slots WHERE kind = 'passphrase'")
+  const slots = sqliteOf(at.db).prepare("SELECT count(*) FROM key_slots WHERE kind = 'passphrase'")
   assert.equal(slots.pluck().get(), 1)
 })
 
@@ -1788,7 +1793,7 @@ test('a session that ended during the work changes nothing of what opens the key
   const at = await desk(t)
   const { keyrings, session, user } = at
   const { sessions, ledger } = at.server.services
-  const other = (await sessions.begin({ user, requireStands: () => {} }, 'other', '127.0.0.1')).session
+  const other = (await sessions.begin({ user, requireStands: async () => {} }, 'other', '127.0.0.1')).session
   const late = keyrings.changePassphrase(other, opensByPassphrase(passphrase), 'of the intruder')
   await sessions.end(other.id, 'ended')
   await assert.rejects(late, { name: 'Refusal', code: 'no-session' })

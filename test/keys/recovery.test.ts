@@ -2,9 +2,11 @@
  * The recovery code: it opens the keyring when the passphrase is gone, it can be replaced, and nobody keeps its owner
  * from using it; and which ways to open the key are offered.
  */
+
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Authenticator } from '../support/authenticator.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { passphrase, password, problem, type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -21,7 +23,7 @@ const desk = async (t: TestContext, environment: Record<string, string> = {}) =>
   const terminal = await server.terminal(ann, 'desk')
   const session = await sessionOf(server, terminal)
   const recoverySlots = () =>
-    db.$client.prepare("SELECT id FROM key_slots WHERE kind = 'recovery'").pluck().all() as string[]
+    sqliteOf(db).prepare("SELECT id FROM key_slots WHERE kind = 'recovery'").pluck().all() as string[]
   const logged = async () => (await terminal.get('/log')).body.events as Record<string, string>[]
   const authenticator = new Authenticator({ origin: site.origin })
   const addPasskey = async (own = authenticator, consent = false) => {
@@ -129,7 +131,9 @@ test('A hundred wrong recovery codes in a row are not the end; one place is slow
   )
   await assert.rejects(guesses.admit({ ...guess, user: 'bob@wafer.test' }), slowed)
   // A quarter of an hour later.
-  const passed = db.$client.prepare("DELETE FROM rate_limits WHERE key LIKE 'pair:%' OR key LIKE 'address:%'")
+  const passed = sqliteOf(db).prepare(
+    "DELETE FROM rate_limits WHERE key LIKE 'pair:%' OR key LIKE 'address:%'",
+  )
   assert.equal(passed.run().changes, 2)
   await guesses.admit(guess)
   await guesses.admit({ ...guess, address: '192.0.2.2' })
@@ -206,15 +210,15 @@ test('What opens the key changes together with the ends of the other sessions, o
   }
   const rows = () =>
     ['key_slots', 'keyrings', 'passkeys', 'sessions'].map((name) =>
-      at.db.$client.prepare(`SELECT * FROM ${name} ORDER BY 1`).raw().all(),
+      sqliteOf(at.db).prepare(`SELECT * FROM ${name} ORDER BY 1`).raw().all(),
     )
   for (const [name, work] of Object.entries(works)) {
     const thief = await at.server.terminal(ann, 'thief')
     const [before, logged] = [rows(), await ledger.list(at.user.id, null, 50)]
-    at.db.run(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
+    sqliteOf(at.db).exec(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
       BEGIN SELECT RAISE(ABORT, 'the power is gone'); END`)
     await assert.rejects(work(), /the power is gone/, name)
-    at.db.run('DROP TRIGGER power')
+    sqliteOf(at.db).exec('DROP TRIGGER power')
     assert.deepEqual(rows(), before, name)
     assert.deepEqual(await ledger.list(at.user.id, null, 50), logged, name)
     // The processes of whoever held the key are told to end when it is certain that it held.
@@ -225,7 +229,7 @@ test('What opens the key changes together with the ends of the other sessions, o
     const { pool } = at.server.services
     const endFor = pool.endFor.bind(pool)
     pool.endFor = (userId) => {
-      told.push(at.db.$client.inTransaction)
+      told.push(sqliteOf(at.db).inTransaction)
       endFor(userId)
     }
     await work()

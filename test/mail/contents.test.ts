@@ -1,9 +1,12 @@
 /** The octets of mail are stored once for all who have it, go with the last of them, and count for each. */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'drizzle-orm'
-import { type Database, openDatabase } from '../../server/ground/database.ts'
+import type { Database } from '../../server/ground/store/database.ts'
+import { openSqlite } from '../../server/ground/store/open.ts'
 import { databaseBefore } from '../support/old-database.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { problem, type World, world } from '../support/world.ts'
 
 const [ann, bob, cid] = ['ann@wafer.test', 'bob@wafer.test', 'cid@wafer.test'] as const
@@ -11,7 +14,7 @@ const mail = (subject: string, octets = 0) =>
   Buffer.from(`From: eve@far.example\r\nSubject: ${subject}\r\n\r\n${'x'.repeat(octets)}\r\n`)
 
 const count = (db: Database, table: string) =>
-  db.get<{ n: number }>(sql.raw(`SELECT count(*) AS n FROM ${table}`)).n
+  sqliteOf(db).prepare(`SELECT count(*) FROM ${table}`).pluck().get()
 const stored = ({ services: { db } }: World) => ({
   contents: count(db, 'contents'),
   pieces: count(db, 'content_pieces'),
@@ -25,14 +28,14 @@ const withThree = async (server: World) => {
 }
 
 /** What the user has, counted; what is kept must be the same. */
-const counted = ({ services: { db, quota } }: World, userId: number) => {
-  const { n } = db.get<{ n: number }>(
+const counted = async ({ services: { db, quota } }: World, userId: number) => {
+  const [row] = await db.rows<{ n: number }>(
     sql`SELECT (SELECT coalesce(sum(size), 0) FROM messages WHERE user_id = ${userId})
       + (SELECT coalesce(sum(size), 0) FROM outbox WHERE user_id = ${userId})
       + (SELECT coalesce(sum(length(sealed)), 0) FROM parked_forms WHERE user_id = ${userId}) AS n`,
   )
-  assert.equal(quota.space(userId).used, n)
-  return n
+  assert.equal((await quota.space(userId)).used, row!.n)
+  return row!.n
 }
 
 test('A mail to three users is stored and indexed once, and goes with the last who has it', async (t) => {
@@ -93,9 +96,9 @@ test('The mail, the queue and the index of a database of before come over, with 
       VALUES (1, 1, 'ann@wafer.test', '["eve@far.example"]', x'0809', 7, 7);
     INSERT INTO parked_forms VALUES ('p', 2, x'0000000000', 9);`)
   })
-  const db = openDatabase(file)
-  t.after(() => db.$client.close())
-  const rows = (query: string) => db.all<{ a: unknown; b: unknown }>(sql.raw(query)).map(({ a, b }) => [a, b])
+  const db = openSqlite(file)
+  t.after(() => sqliteOf(db).close())
+  const rows = (query: string) => sqliteOf(db).prepare(query).raw().all()
   assert.deepEqual(
     rows(`SELECT m.id AS a, hex(p.octets) AS b FROM messages m JOIN content_pieces p USING (content_id)`),
     [
@@ -115,7 +118,7 @@ test('The mail, the queue and the index of a database of before come over, with 
     [2, 9],
   ])
   assert.deepEqual(rows('SELECT count(*) AS a, sum("references") AS b FROM contents'), [[3, 3]])
-  db.run(sql`DELETE FROM outbox`)
+  sqliteOf(db).exec('DELETE FROM outbox')
   assert.deepEqual(rows('SELECT count(*) AS a, sum("references") AS b FROM contents'), [[3, 2]])
   assert.deepEqual(rows('PRAGMA foreign_key_check'), [])
 })
@@ -144,12 +147,12 @@ test('Mail, drafts, the queue and parked forms count, and what goes is free agai
   const letter = { to: 'eve@far.example', text: 'z'.repeat(3000), hold_s: 60 }
   assert.equal((await user.post('/messages', letter)).status, 201)
   const ticket = await parkedForms.park(id, { text: 'p'.repeat(4000) })
-  assert.ok(counted(server, id) > 1000 + 2000 + 2 * 3000 + 4000)
-  assert.equal((await space()).used, counted(server, id))
+  assert.ok((await counted(server, id)) > 1000 + 2000 + 2 * 3000 + 4000)
+  assert.equal((await space()).used, await counted(server, id))
   await parkedForms.drop(ticket)
   await user.delete(`/messages/${draft.body.id}`)
   await user.delete(`/messages/${draft.body.id}`)
-  assert.ok(counted(server, id) < 9000)
+  assert.ok((await counted(server, id)) < 9000)
 })
 
 test('Who has no room is told so, sends nothing twice and loses nothing', async (t) => {
@@ -167,12 +170,12 @@ test('Who has no room is told so, sends nothing twice and loses nothing', async 
     assert.deepEqual([answer.status, problem(answer)], [507, 'over-quota'])
     assert.match(answer.body.detail ?? answer.body.title, /no room/)
   }
-  assert.equal(counted(server, other), 0)
+  assert.equal(await counted(server, other), 0)
   const [message] = (await user.get('/folders/Inbox/messages')).body.messages
   for (let times = 0; times < 2; times += 1) await user.delete(`/messages/${message.id}`)
   assert.equal((await user.post('/messages', { to: bob, text })).status, 201)
-  assert.ok(counted(server, other) > text.length)
-  assert.ok(counted(server, id) > text.length)
+  assert.ok((await counted(server, other)) > text.length)
+  assert.ok((await counted(server, id)) > text.length)
 })
 
 test('A letter between users waits for the one who has no room, and reaches the others', async (t) => {
@@ -188,5 +191,5 @@ test('A letter between users waits for the one who has no room, and reaches the 
   server.pass(2 * 60_000)
   await server.services.outbox.tick()
   assert.equal((await full.get('/folders/Inbox/messages')).body.messages.length, 1)
-  assert.ok(counted(server, other) > 10_000)
+  assert.ok((await counted(server, other)) > 10_000)
 })

@@ -1,10 +1,12 @@
 /** A letter is never lost and never leaves twice. */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eq } from 'drizzle-orm'
 import { generateKey } from 'openpgp'
-import { keyPairs } from '../../server/ground/database.ts'
+import { keyPairs } from '../../server/ground/store/tables.ts'
 import type { Letter } from '../../server/mail/letters.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { type World, world } from '../support/world.ts'
 
 const ann = 'ann@example.org'
@@ -114,7 +116,7 @@ test('the order: a letter whose copy cannot be made is delivered to nobody', asy
     format: 'binary',
   })
   const user = await made.addUser('dora@example.org')
-  made.services.db.update(keyPairs).set({ publicKey }).where(eq(keyPairs.userId, user.id)).run() // it has expired
+  await made.services.db.update(keyPairs).set({ publicKey }).where(eq(keyPairs.userId, user.id)) // it has expired
   const dora = await made.terminal('dora@example.org')
   for (const wanted of [letter(), letter({ cc: ann })]) {
     const { status, body } = await dora.post('/messages', {
@@ -131,7 +133,7 @@ test('a parked file of several pieces comes back whole, to its owner alone, and 
   const made = await people(t)
   const { parkedForms, users, db } = made.services
   const [owner, other] = [await users.named(ann), await users.named(bob)]
-  const rows = () => db.$client.prepare('SELECT count(*) FROM parked_forms').pluck().get()
+  const rows = () => sqliteOf(db).prepare('SELECT count(*) FROM parked_forms').pluck().get()
   const octets = Buffer.alloc(2_500_003, 'pieces of a file')
   const ticket = await parkedForms.parkFile(owner.id, octets)
   assert.equal(rows(), 4)

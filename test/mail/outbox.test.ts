@@ -1,4 +1,5 @@
 /** Mail goes out: to our own users at once, to others through a relay that may be slow, away, picky or hostile. */
+
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -11,10 +12,11 @@ import { pino } from 'pino'
 import PostalMime from 'postal-mime'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { readConfig } from '../../server/ground/config.ts'
-import { contentPieces, messages, openDatabase, outbox as queue } from '../../server/ground/database.ts'
 import { type Delay, delayInWords } from '../../server/ground/reasons.ts'
 import { Refusal } from '../../server/ground/refusal.ts'
 import { ServerSecret } from '../../server/ground/server-secret.ts'
+import { openSqlite } from '../../server/ground/store/open.ts'
+import { contentPieces, messages, outbox as queue } from '../../server/ground/store/tables.ts'
 import { Turnstile } from '../../server/ground/turnstile.ts'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
 import { Contents } from '../../server/mail/contents.ts'
@@ -29,6 +31,7 @@ import { en } from '../../web/words/en.ts'
 import { ja } from '../../web/words/ja.ts'
 import { databaseBefore } from '../support/old-database.ts'
 import { vectors } from '../support/places.ts'
+import { newDatabaseFile, sqliteOf } from '../support/sqlite.ts'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
@@ -40,13 +43,13 @@ after(() => pool.close())
 
 /** A server with Ann and Bob; `far.example` is elsewhere. */
 const worldWith = async (options: { relay?: string | null; file?: string; quotaOctets?: number } = {}) => {
-  const db = openDatabase(options.file ?? ':memory:')
-  after(() => db.$client.close())
+  const db = openSqlite(options.file ?? newDatabaseFile())
+  after(() => db.close())
   const time = { now: Date.UTC(2026, 10, 22, 9, 30) }
   const clock = () => time.now
   const secret = new ServerSecret(randomBytes(32))
   const ledger = new Ledger({ db, clock, secret })
-  const key = { close: () => {}, lose: () => {} } // nobody's is opened
+  const key = { close: () => {}, lose: async () => {} } // nobody's is opened
   const users = new Users({
     db,
     clock,
@@ -96,17 +99,17 @@ const worldWith = async (options: { relay?: string | null; file?: string; quotaO
     bob,
     outbox,
     outboxOn,
-    mailOf: (userId: number) =>
-      db
+    mailOf: async (userId: number) => {
+      const rows = await db
         .select({ octets: contentPieces.octets })
         .from(contentPieces)
         .innerJoin(messages, eq(messages.contentId, contentPieces.contentId))
         .where(eq(messages.userId, userId))
         .orderBy(messages.id)
-        .all()
-        .map((row) => row.octets.toString('latin1')),
-    rows: () =>
-      db
+      return rows.map((row) => Buffer.from(row.octets).toString('latin1'))
+    },
+    rows: async () => {
+      const rows = await db
         .select({
           recipients: queue.recipients,
           attempts: queue.attempts,
@@ -115,8 +118,8 @@ const worldWith = async (options: { relay?: string | null; file?: string; quotaO
         })
         .from(queue)
         .orderBy(queue.id)
-        .all()
-        .map((row) => ({ ...row, recipients: JSON.parse(row.recipients) as string[] })),
+      return rows.map((row) => ({ ...row, recipients: JSON.parse(row.recipients) as string[] }))
+    },
     send: (recipients: string[], more: { octets?: Buffer } = {}) =>
       outbox.submit({ userId: ann.id, sender: ann.address, recipients, octets: more.octets ?? mail }),
     /** A letter with a mail for each group, held, and its copy. */
@@ -125,7 +128,7 @@ const worldWith = async (options: { relay?: string | null; file?: string; quotaO
       const copyId = await mailboxes.store(ann.id, sent, mail)
       const letter = { userId: ann.id, sender: ann.address, octets: mail }
       const kept = await outbox.keep(groups.map((recipients) => ({ ...letter, recipients })))
-      outbox.hold(kept, holdMs, copyId)
+      await outbox.hold(kept, holdMs, copyId)
       return copyId
     },
   }
@@ -213,16 +216,16 @@ test('mail to our own users is in their mailboxes at once, one copy each', async
     delivered: ['bob@wafer.example', 'ann@wafer.example'],
     queued: [],
   })
-  assert.deepEqual(world.mailOf(world.bob.id), [mail.toString('latin1')])
-  assert.equal(world.mailOf(world.ann.id).length, 1)
-  assert.deepEqual(world.rows(), [])
+  assert.deepEqual(await world.mailOf(world.bob.id), [mail.toString('latin1')])
+  assert.equal((await world.mailOf(world.ann.id)).length, 1)
+  assert.deepEqual(await world.rows(), [])
 })
 
 test('a subaddress of our own user is local', async () => {
   const world = await worldWith()
   const { delivered } = await world.send(['bob+list@wafer.example', 'bob@wafer.example'])
   assert.deepEqual(delivered, ['bob+list@wafer.example', 'bob@wafer.example'])
-  assert.equal(world.mailOf(world.bob.id).length, 1)
+  assert.equal((await world.mailOf(world.bob.id)).length, 1)
 })
 
 test('an outside recipient without a relay is a refusal before anything is sent', async () => {
@@ -231,7 +234,7 @@ test('an outside recipient without a relay is a refusal before anything is sent'
   const refusal = { code: 'no-relay', addresses: ['eve@far.example'] }
   assert.deepEqual(await refusalOf(world.outbox.resolve(to)), refusal)
   assert.deepEqual(await refusalOf(world.send(to)), refusal)
-  assert.deepEqual([world.mailOf(world.bob.id), world.rows()], [[], []])
+  assert.deepEqual([await world.mailOf(world.bob.id), await world.rows()], [[], []])
 })
 
 test('an unknown mailbox of ours and what is no address are refused before anything is sent', async () => {
@@ -241,7 +244,7 @@ test('an unknown mailbox of ours and what is no address are refused before anyth
   assert.deepEqual(await refusalOf(world.outbox.resolve([...bad, 'bob@wafer.example'])), refusal)
   assert.deepEqual(await refusalOf(world.send([...bad, 'bob@wafer.example', 'eve@far.example'])), refusal)
   assert.deepEqual(await refusalOf(world.send([])), { code: 'bad-address', addresses: [] })
-  assert.deepEqual([world.mailOf(world.bob.id), world.rows()], [[], []])
+  assert.deepEqual([await world.mailOf(world.bob.id), await world.rows()], [[], []])
 })
 
 test('a mailbox that cannot be written gets its mail from the queue later', async () => {
@@ -252,11 +255,11 @@ test('a mailbox that cannot be written gets its mail from the queue later', asyn
   assert.deepEqual({ delivered, queued }, { delivered: [], queued: ['bob@wafer.example'] })
   world.disk.full = false
   await world.outbox.tick()
-  assert.equal(world.mailOf(world.bob.id).length, 0)
+  assert.equal((await world.mailOf(world.bob.id)).length, 0)
   world.time.now += minuteMs
   await world.outbox.tick()
-  assert.equal(world.mailOf(world.bob.id).length, 1)
-  assert.deepEqual(world.rows(), [])
+  assert.equal((await world.mailOf(world.bob.id)).length, 1)
+  assert.deepEqual(await world.rows(), [])
 })
 
 // ---- through the relay
@@ -274,18 +277,18 @@ test('mail to others leaves through the relay, and only what is left is in the q
     { ...sent, id: 0 },
     { id: 0, delivered: ['bob@wafer.example'], queued: ['eve@far.example', 'Dan@far.example'] },
   )
-  assert.equal(world.mailOf(world.bob.id).length, 1)
+  assert.equal((await world.mailOf(world.bob.id)).length, 1)
   assert.deepEqual(
-    world.rows().map(({ recipients }) => recipients),
+    (await world.rows()).map(({ recipients }) => recipients),
     [['eve@far.example', 'Dan@far.example']],
   )
   await world.outbox.tick()
-  assert.deepEqual(world.rows(), [])
+  assert.deepEqual(await world.rows(), [])
   assert.equal(relay.taken.length, 1)
   const { from, to, mail: octets } = relay.taken[0]!
   assert.deepEqual({ from, to }, { from: 'ann@wafer.example', to: ['eve@far.example', 'Dan@far.example'] })
   assert.equal(octets, mail.toString('latin1'))
-  assert.equal(world.mailOf(world.bob.id).length, 1)
+  assert.equal((await world.mailOf(world.bob.id)).length, 1)
 })
 
 test('a relay that is away is tried again, after longer and longer waits', async () => {
@@ -296,21 +299,21 @@ test('a relay that is away is tried again, after longer and longer waits', async
   const waits: number[] = []
   for (let attempt = 1; attempt <= 10; attempt++) {
     await world.outbox.tick()
-    const [row] = world.rows()
+    const [row] = await world.rows()
     assert.equal(row?.attempts, attempt)
     assert.equal(row?.lastError?.kind, 'relay-failed')
     assert.match(said(row?.lastError), /ECONNREFUSED/)
     waits.push((row!.nextAt - world.time.now) / minuteMs)
     world.time.now = row!.nextAt - 1
     await world.outbox.tick()
-    assert.equal(world.rows()[0]!.attempts, attempt) // not before its time
+    assert.equal((await world.rows())[0]!.attempts, attempt) // not before its time
     world.time.now += 1
   }
   assert.deepEqual(waits, [1, 2, 5, 15, 30, 60, 120, 240, 240, 240])
   const back = await relayWith({ port: gone.port })
   await world.outbox.tick()
   assert.equal(back.taken.length, 1)
-  assert.deepEqual([world.rows(), world.mailOf(world.ann.id)], [[], []])
+  assert.deepEqual([await world.rows(), await world.mailOf(world.ann.id)], [[], []])
 })
 
 test('what waited in the queue is sent after a restart', async () => {
@@ -320,21 +323,18 @@ test('what waited in the queue is sent after a restart', async () => {
   const relay = await relayWith()
   const first = await worldWith({ relay: relay.url, file })
   await first.send(['eve@far.example'])
-  first.db.$client.close()
+  sqliteOf(first.db).close()
   const second = await worldWith({ relay: relay.url, file })
   await second.outbox.tick()
   assert.equal(relay.taken.length, 1)
-  assert.deepEqual(second.rows(), [])
+  assert.deepEqual(await second.rows(), [])
 })
 
 test('a mail whose process died while sending is taken up by another one, not before', async () => {
   const relay = await relayWith()
   const world = await worldWith({ relay: relay.url })
   await world.send(['eve@far.example'])
-  world.db
-    .update(queue)
-    .set({ attempts: 1, nextAt: world.time.now + 15 * minuteMs })
-    .run()
+  await world.db.update(queue).set({ attempts: 1, nextAt: world.time.now + 15 * minuteMs })
   await world.outbox.tick()
   assert.equal(relay.taken.length, 0)
   world.time.now += 15 * minuteMs
@@ -350,7 +350,7 @@ test('of several processes on one queue each mail is sent by one', async () => {
   await Promise.all([world.outbox, ...others].map((outbox) => outbox.tick()))
   assert.equal(relay.taken.length, 10)
   assert.equal(new Set(relay.taken.map(({ to }) => to[0])).size, 10)
-  assert.deepEqual(world.rows(), [])
+  assert.deepEqual(await world.rows(), [])
 })
 
 test('a recipient whom the relay refuses comes back to the sender, the others have their mail', async () => {
@@ -362,8 +362,8 @@ test('a recipient whom the relay refuses comes back to the sender, the others ha
     relay.taken.map(({ to }) => to),
     [['eve@far.example']],
   )
-  assert.deepEqual(world.rows(), [])
-  const [report, ...more] = world.mailOf(world.ann.id)
+  assert.deepEqual(await world.rows(), [])
+  const [report, ...more] = await world.mailOf(world.ann.id)
   assert.equal(more.length, 0)
   assert.match(report!, /^Return-Path: <>\r\n/)
   const parsed = await PostalMime.parse(report!, { attachmentEncoding: 'utf8' })
@@ -390,10 +390,10 @@ test('a recipient who is put off is tried again alone', async () => {
   await world.send(['grey@far.example', 'no@far.example', 'eve@far.example'])
   await world.outbox.tick()
   assert.deepEqual(
-    world.rows().map(({ recipients }) => recipients),
+    (await world.rows()).map(({ recipients }) => recipients),
     [['grey@far.example']],
   )
-  assert.match(said(world.rows()[0]!.lastError), /^450 4\.2\.0 Come back later/)
+  assert.match(said((await world.rows())[0]!.lastError), /^450 4\.2\.0 Come back later/)
   delete answers['grey@far.example']
   world.time.now += minuteMs
   await world.outbox.tick()
@@ -401,8 +401,8 @@ test('a recipient who is put off is tried again alone', async () => {
     relay.taken.map(({ to }) => to),
     [['eve@far.example'], ['grey@far.example']],
   )
-  assert.deepEqual(world.rows(), [])
-  assert.equal(world.mailOf(world.ann.id).length, 1)
+  assert.deepEqual(await world.rows(), [])
+  assert.equal((await world.mailOf(world.ann.id)).length, 1)
 })
 
 test('4xx to everything is tried again, 5xx comes back', async () => {
@@ -422,8 +422,8 @@ test('4xx to everything is tried again, 5xx comes back', async () => {
     await world.send(['eve@far.example'])
     await world.outbox.tick()
     assert.equal(relay.taken.length, 0)
-    assert.equal(world.mailOf(world.ann.id).length, comesBack ? 1 : 0, JSON.stringify(options))
-    assert.equal(world.rows().length, comesBack ? 0 : 1, JSON.stringify(options))
+    assert.equal((await world.mailOf(world.ann.id)).length, comesBack ? 1 : 0, JSON.stringify(options))
+    assert.equal((await world.rows()).length, comesBack ? 0 : 1, JSON.stringify(options))
   }
 })
 
@@ -435,12 +435,12 @@ test('after three days a mail comes back, at the limit not before', async () => 
   const sentAt = world.time.now
   world.time.now = sentAt + 3 * dayMs - 1
   await world.outbox.tick()
-  assert.equal(world.rows().length, 1)
-  assert.deepEqual(world.mailOf(world.ann.id), [])
+  assert.equal((await world.rows()).length, 1)
+  assert.deepEqual(await world.mailOf(world.ann.id), [])
   world.time.now = sentAt + 3 * dayMs + minuteMs
   await world.outbox.tick()
-  assert.deepEqual(world.rows(), [])
-  const [report] = world.mailOf(world.ann.id)
+  assert.deepEqual(await world.rows(), [])
+  const [report] = await world.mailOf(world.ann.id)
   assert.match(report!, /^Status: 4\.4\.7\r\nDiagnostic-Code: x-wafer; .*ECONNREFUSED/m)
 })
 
@@ -451,13 +451,13 @@ test('a report that finds no mailbox waits, and one that can never be delivered 
   world.disk.full = true
   await world.outbox.tick()
   assert.deepEqual(
-    world.rows().map(({ recipients }) => recipients),
+    (await world.rows()).map(({ recipients }) => recipients),
     [['ann@wafer.example']],
   )
   world.disk.full = false
   world.time.now += minuteMs
   await world.outbox.tick()
-  assert.equal(world.mailOf(world.ann.id).length, 1)
+  assert.equal((await world.mailOf(world.ann.id)).length, 1)
 
   await world.send(['no@far.example'])
   world.disk.full = true
@@ -466,9 +466,9 @@ test('a report that finds no mailbox waits, and one that can never be delivered 
   world.disk.full = false
   world.time.now += minuteMs
   await world.outbox.tick()
-  assert.deepEqual(world.rows(), [])
+  assert.deepEqual(await world.rows(), [])
   assert.equal(relay.taken.length, 0)
-  assert.deepEqual(world.mailOf(world.bob.id), [])
+  assert.deepEqual(await world.mailOf(world.bob.id), [])
 })
 
 test("the relay's words come into the report as one harmless line", async () => {
@@ -478,7 +478,7 @@ test("the relay's words come into the report as one harmless line", async () => 
   const world = await worldWith({ relay: relay.url })
   await world.send(['no@far.example'])
   await world.outbox.tick()
-  const [report] = world.mailOf(world.ann.id)
+  const [report] = await world.mailOf(world.ann.id)
   assert.doesNotMatch(report!, /[^\x20-\x7e\r\n]/)
   assert.ok(report!.split('\r\n').every((line) => line.length <= 998))
 })
@@ -507,13 +507,13 @@ test('the relay gets the log-in that is set, and nothing without TLS unless it i
     const far = await worldWith({ relay: url })
     await far.send(['eve@far.example'])
     await far.outbox.tick()
-    assert.equal(far.rows().length, 1, url)
+    assert.equal((await far.rows()).length, 1, url)
   }
   const plain = await relayWith()
   const far = await worldWith({ relay: `smtp://0.0.0.0:${plain.port}` })
   await far.send(['eve@far.example'])
   await far.outbox.tick()
-  assert.match(said(far.rows()[0]!.lastError), /STARTTLS/)
+  assert.match(said((await far.rows())[0]!.lastError), /STARTTLS/)
   assert.deepEqual([users.length, relay.taken.length, plain.taken.length], [1, 1, 0])
 })
 
@@ -575,7 +575,7 @@ for (const [index, { repr, hex }] of outbound.entries()) {
     ])
     await world.send(['eve@far.example'], { octets })
     await world.outbox.tick()
-    assert.deepEqual(world.rows(), [])
+    assert.deepEqual(await world.rows(), [])
     assert.equal(recorded.length, 1)
     const wire = recorded[0]!.toString('latin1')
     assert.doesNotMatch(wire, /(?<!\r)\n|\r(?!\n)|\0/)
@@ -613,7 +613,7 @@ test('the sender sees of a mail that waits for whom, since when, why and until w
   assert.deepEqual(await world.outbox.waiting(world.bob.id, all), [])
   for (const act of ['oneWaiting', 'retry', 'giveUp'] as const)
     await assert.rejects(world.outbox[act](world.bob.id, id!), refusedAs('not-found'))
-  assert.equal(world.rows()[0]!.nextAt, putOff.nextAt)
+  assert.equal((await world.rows())[0]!.nextAt, putOff.nextAt)
 })
 
 test('the queue is read page by page, the newest mail first', async () => {
@@ -659,9 +659,9 @@ test('why each mail of an older version waits is said as before, in the words of
     )
     for (const why of [null, ...before.map(([english]) => english)]) put.run(why)
   })
-  const db = openDatabase(file)
-  t.after(() => db.$client.close())
-  const [untried, ...delays] = db.select({ why: queue.lastError }).from(queue).orderBy(queue.id).all()
+  const db = openSqlite(file)
+  t.after(() => sqliteOf(db).close())
+  const [untried, ...delays] = await db.select({ why: queue.lastError }).from(queue).orderBy(queue.id)
   assert.equal(untried?.why, null)
   assert.deepEqual(
     delays.map(({ why }) => [en.queueReason(why!), ja.queueReason(why!)]),
@@ -683,14 +683,14 @@ test('a mail that was put off is tried at once when its sender wants that', asyn
   const { id } = await world.send(['grey@far.example'])
   await world.outbox.tick()
   await world.outbox.tick()
-  assert.equal(world.rows()[0]!.attempts, 1)
+  assert.equal((await world.rows())[0]!.attempts, 1)
   await world.outbox.retry(world.ann.id, id!)
   await world.outbox.tick()
-  assert.equal(world.rows()[0]!.attempts, 2)
+  assert.equal((await world.rows())[0]!.attempts, 2)
   delete answers['grey@far.example']
   await world.outbox.retry(world.ann.id, id!)
   await world.outbox.tick()
-  assert.deepEqual([relay.taken.length, world.rows()], [1, []])
+  assert.deepEqual([relay.taken.length, await world.rows()], [1, []])
   await assert.rejects(world.outbox.retry(world.ann.id, id!), refusedAs('not-found'))
 })
 
@@ -701,8 +701,8 @@ test('a mail that is given up never leaves, and a report says whom it did not re
   const { id } = await world.send(['grey@far.example', 'eve@far.example'])
   await world.outbox.tick()
   await world.outbox.giveUp(world.ann.id, id!)
-  assert.deepEqual(world.rows(), [])
-  const [report, ...more] = world.mailOf(world.ann.id)
+  assert.deepEqual(await world.rows(), [])
+  const [report, ...more] = await world.mailOf(world.ann.id)
   assert.equal(more.length, 0)
   assert.match(report!, /^grey@far\.example: Its sender gave it up \(450 4\.2\.0 Come back later\)\r$/m)
   assert.match(report!, /^Diagnostic-Code: x-wafer; Its sender gave it up/m)
@@ -736,13 +736,16 @@ test('a mail that is on its way is neither tried again nor given up; of one whos
   await assert.rejects(world.outboxOn().giveUp(world.ann.id, id!), tooLate)
   letGo()
   await sent
-  assert.deepEqual([relay.taken.length, world.rows().length, world.mailOf(world.ann.id).length], [1, 0, 0])
+  assert.deepEqual(
+    [relay.taken.length, (await world.rows()).length, (await world.mailOf(world.ann.id)).length],
+    [1, 0, 0],
+  )
 
   const { id: left } = await world.send(['eve@far.example'])
-  world.db.update(queue).set({ attempts: 1, nextAt: world.time.now }).run()
+  await world.db.update(queue).set({ attempts: 1, nextAt: world.time.now })
   assert.equal((await world.outbox.oneWaiting(world.ann.id, left!)).state, 'waiting')
   await world.outbox.giveUp(world.ann.id, left!)
-  assert.deepEqual([world.rows().length, world.mailOf(world.ann.id).length], [0, 1])
+  assert.deepEqual([(await world.rows()).length, (await world.mailOf(world.ann.id)).length], [0, 1])
 })
 
 test('of giving up and sending, one happens, with many processes', async (t) => {
@@ -750,7 +753,7 @@ test('of giving up and sending, one happens, with many processes', async (t) => 
   const world = await worldWith({ relay: relay.url })
   let count = 0
   for (let round = 0; round < 30; round += 1) {
-    const [leftBefore, reportsBefore] = [relay.taken.length, world.mailOf(world.ann.id).length]
+    const [leftBefore, reportsBefore] = [relay.taken.length, (await world.mailOf(world.ann.id)).length]
     const { id } = await world.send(['eve@far.example'])
     const ticks = [world.outboxOn(), world.outboxOn()].map((each) => each.tick())
     for (let wait = 0; wait < round % 5; wait += 1) await Promise.resolve()
@@ -764,9 +767,9 @@ test('of giving up and sending, one happens, with many processes', async (t) => 
     await Promise.all(ticks)
     const [left, reports] = [
       relay.taken.length - leftBefore,
-      world.mailOf(world.ann.id).length - reportsBefore,
+      (await world.mailOf(world.ann.id)).length - reportsBefore,
     ]
-    assert.deepEqual([left, reports, world.rows().length], isGivenUp ? [0, 1, 0] : [1, 0, 0])
+    assert.deepEqual([left, reports, (await world.rows()).length], isGivenUp ? [0, 1, 0] : [1, 0, 0])
     count += Number(isGivenUp)
   }
   t.diagnostic(`${count} of 30 were given up`)
@@ -784,13 +787,13 @@ test('a held letter that is wanted to leave at once leaves with all its mails', 
   await assert.rejects(world.outbox.giveUp(world.ann.id, held[0]!.id), refusedAs('exists'))
   await world.outbox.retry(world.ann.id, held[0]!.id)
   await world.outbox.tick()
-  assert.deepEqual([relay.taken.length, world.rows()], [2, []])
+  assert.deepEqual([relay.taken.length, await world.rows()], [2, []])
 })
 
 // ---- held mail, and the worker
 
 const tooLate = (error: unknown) => error instanceof Refusal && error.code === 'too-late'
-const nothing = () => {}
+const nothing = async () => {}
 
 test('a held letter waits, and can be taken back by its sender until it leaves', async () => {
   const relay = await relayWith()
@@ -801,21 +804,24 @@ test('a held letter waits, and can be taken back by its sender until it leaves',
   await world.outbox.tick()
   await assert.rejects(world.outbox.recall(world.bob.id, id, nothing), tooLate)
   const fault = new Error('what goes with it failed')
-  const settle = () => {
+  const settle = async () => {
     throw fault
   }
   await assert.rejects(world.outbox.recall(world.ann.id, id, settle), fault)
-  assert.equal(world.rows().length, 1)
+  assert.equal((await world.rows()).length, 1)
   await world.outbox.recall(world.ann.id, id, nothing)
   await assert.rejects(world.outbox.recall(world.ann.id, id, nothing), tooLate)
   world.time.now += 1
   await world.outbox.tick()
-  assert.deepEqual([relay.taken, world.mailOf(world.bob.id)], [[], []])
+  assert.deepEqual([relay.taken, await world.mailOf(world.bob.id)], [[], []])
 
   const kept = await world.hold(to, 10_000)
   world.time.now += 10_000
   await world.outbox.tick()
-  assert.deepEqual([relay.taken.length, world.mailOf(world.bob.id).length, world.rows().length], [1, 1, 0])
+  assert.deepEqual(
+    [relay.taken.length, (await world.mailOf(world.bob.id)).length, (await world.rows()).length],
+    [1, 1, 0],
+  )
   await assert.rejects(world.outbox.recall(world.ann.id, kept, nothing), tooLate)
 })
 
@@ -837,14 +843,17 @@ test('once the first mail of a held letter was claimed, none of them comes back'
   await assert.rejects(world.outboxOn().recall(world.ann.id, id, nothing), tooLate)
   letGo()
   await sent
-  assert.deepEqual([relay.taken.length, world.mailOf(world.bob.id).length, world.rows().length], [2, 1, 0])
+  assert.deepEqual(
+    [relay.taken.length, (await world.mailOf(world.bob.id)).length, (await world.rows()).length],
+    [2, 1, 0],
+  )
 })
 
 test('a held letter whose copy is deleted for good leaves all the same', async () => {
   const relay = await relayWith()
   const world = await worldWith({ relay: relay.url })
   const id = await world.hold([['eve@far.example']], 10_000)
-  world.db.delete(messages).where(eq(messages.id, id)).run()
+  await world.db.delete(messages).where(eq(messages.id, id))
   await assert.rejects(world.outbox.recall(world.ann.id, id, nothing), tooLate)
   world.time.now += 10_000
   await world.outbox.tick()
@@ -870,7 +879,7 @@ test('of taking back and sending, one happens to the whole letter, with many pro
       },
     )
     await Promise.all(ticks)
-    assert.deepEqual([relay.taken.length - before, world.rows().length], [recalled ? 0 : 3, 0])
+    assert.deepEqual([relay.taken.length - before, (await world.rows()).length], [recalled ? 0 : 3, 0])
     count += Number(recalled)
   }
   t.diagnostic(`${count} of 30 were taken back`)
@@ -883,7 +892,7 @@ test('a mail that failed once, or is held for long, keeps its three days', async
   const id = await world.hold([['eve@far.example']], 7 * dayMs)
   world.time.now += 7 * dayMs
   await world.outbox.tick()
-  assert.equal(world.rows().length, 1)
+  assert.equal((await world.rows()).length, 1)
   await assert.rejects(world.outbox.recall(world.ann.id, id, nothing), tooLate)
 })
 
@@ -901,10 +910,10 @@ test('the worker sends by itself what is submitted, and ends when that has arriv
   await came
   await world.outbox.close()
   await world.outbox.close()
-  assert.deepEqual([relay.taken.length, world.rows().length], [1, 0])
+  assert.deepEqual([relay.taken.length, (await world.rows()).length], [1, 0])
   await world.send(['eve@far.example'])
   await world.outbox.tick()
-  assert.deepEqual([relay.taken.length, world.rows().length], [1, 1])
+  assert.deepEqual([relay.taken.length, (await world.rows()).length], [1, 1])
 })
 
 test('closing breaks off a relay that never answers, and the mail stays in the queue', async () => {
@@ -917,6 +926,6 @@ test('closing breaks off a relay that never answers, and the mail stays in the q
   await world.send(['eve@far.example'])
   await came
   await world.outbox.close(0)
-  assert.equal(world.rows().length, 1)
-  assert.match(said(world.rows()[0]!.lastError), /going down/)
+  assert.equal((await world.rows()).length, 1)
+  assert.match(said((await world.rows())[0]!.lastError), /going down/)
 })

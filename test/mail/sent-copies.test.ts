@@ -2,11 +2,13 @@
  * Copies of one's own letters lie encrypted to their writer, whatever left. Lists tell what left, and so does what is
  * said of each.
  */
+
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { openDatabase } from '../../server/ground/database.ts'
+import { openSqlite } from '../../server/ground/store/open.ts'
 import { Desk } from '../support/desk.ts'
 import { databaseBefore } from '../support/old-database.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { world } from '../support/world.ts'
 
 const [ann, bob] = ['ann@wafer.test', 'bob@wafer.test']
@@ -101,8 +103,8 @@ test('Copies that were kept before lists told how letters left are told apart, t
     }
   })
 
-  const db = openDatabase(file)
-  t.after(() => db.$client.close())
-  const found = db.$client.prepare('SELECT sent_as FROM messages ORDER BY id').pluck().all()
+  const db = openSqlite(file)
+  t.after(() => sqliteOf(db).close())
+  const found = sqliteOf(db).prepare('SELECT sent_as FROM messages ORDER BY id').pluck().all()
   assert.deepEqual(found, ['plain', 'signed', null, null])
 })

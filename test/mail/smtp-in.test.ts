@@ -1,4 +1,5 @@
 /** Mail comes in: by SMTP and LMTP, on real sockets, from peers that keep to the rules and from peers that do not. */
+
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -12,9 +13,10 @@ import { eq, gt, max } from 'drizzle-orm'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { pino } from 'pino'
 import { readConfig } from '../../server/ground/config.ts'
-import { contentPieces, messages, openDatabase } from '../../server/ground/database.ts'
 import { smtpLimits } from '../../server/ground/limits.ts'
 import { ServerSecret } from '../../server/ground/server-secret.ts'
+import { openSqlite } from '../../server/ground/store/open.ts'
+import { contentPieces, messages } from '../../server/ground/store/tables.ts'
 import { Turnstile } from '../../server/ground/turnstile.ts'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
 import { Contents } from '../../server/mail/contents.ts'
@@ -26,16 +28,17 @@ import { Quota } from '../../server/people/quota.ts'
 import { Sessions } from '../../server/people/sessions.ts'
 import { Users } from '../../server/people/users.ts'
 import { vectors } from '../support/places.ts'
+import { newDatabaseFile, sqliteOf } from '../support/sqlite.ts'
 
 const now = Date.UTC(2026, 10, 22, 9, 30)
 const vector = (name: string) => readFileSync(join(vectors, name), 'utf8')
 const tls = { cert: vector('localhost-cert.pem'), key: vector('localhost-key.pem') }
 
-const db = openDatabase(':memory:')
+const db = openSqlite(newDatabaseFile())
 const clock = () => now
 const secret = new ServerSecret(randomBytes(32))
 const ledger = new Ledger({ db, clock, secret })
-const key = { close: () => {}, lose: () => {} } // nobody's is opened
+const key = { close: () => {}, lose: async () => {} } // nobody's is opened
 const users = new Users({
   db,
   clock,
@@ -57,14 +60,13 @@ await users.add({ address: 'cid@other.example', password: 'correct horse' })
 type Delivered = { to: number[]; mail: string }
 
 /** What is in the mailboxes, a mail to several users once. */
-const deliveredSince = (id: number): Delivered[] => {
-  const rows = db
+const deliveredSince = async (id: number): Promise<Delivered[]> => {
+  const rows = await db
     .select({ id: messages.id, to: messages.userId, piece: contentPieces.octets })
     .from(contentPieces)
     .innerJoin(messages, eq(messages.contentId, contentPieces.contentId))
     .where(gt(messages.id, id))
     .orderBy(messages.id, contentPieces.place)
-    .all()
   const whole = [...Map.groupBy(rows, (row) => row.id).values()].map((pieces) => ({
     to: pieces[0]!.to,
     mail: Buffer.concat(pieces.map(({ piece }) => piece)).toString('latin1'),
@@ -114,11 +116,8 @@ const serverWith = async (
     ...(options.limits ? { limits: options.limits } : {}),
   })
   after(() => smtp.close())
-  const before =
-    db
-      .select({ id: max(messages.id) })
-      .from(messages)
-      .get()?.id ?? 0
+  const [newest] = await db.select({ id: max(messages.id) }).from(messages)
+  const before = newest?.id ?? 0
   return { port: smtp.smtpPort, close: () => smtp.close(), delivered: () => deliveredSince(before) }
 }
 
@@ -224,11 +223,11 @@ test('a mail comes in with its octets untouched, after its sender and its way', 
   const mail = 'Subject: hello\r\nX-Odd:  a \t b\r\n\r\n..dots and caf\xc3\xa9\r\n.\r\n'
   peer.write(Buffer.from(`${mail.replace(/^\./gm, '..')}.\r\n`, 'latin1'))
   assert.match(await peer.reply(), /^250 2\.6\.0 /)
-  assert.equal(delivered().length, 1)
-  assert.deepEqual(delivered()[0]!.to, [ann.id])
-  assert.equal(withoutTrace(delivered()[0]!.mail), mail)
+  assert.equal((await delivered()).length, 1)
+  assert.deepEqual((await delivered())[0]!.to, [ann.id])
+  assert.equal(withoutTrace((await delivered())[0]!.mail), mail)
   assert.match(
-    delivered()[0]!.mail,
+    (await delivered())[0]!.mail,
     /^Return-Path: <eve@far\.example>\r\nReceived: from client\.example \(\[127\.0\.0\.1\]\)\r\n\tby mx\.wafer\.example with ESMTP id \w+-1 for <ann@wafer\.example>;\r\n\tSun, 22 Nov 2026 09:30:00 \+0000\r\nSubject: hello\r\n/,
   )
   assert.match(await peer.ask('QUIT'), /^221 /)
@@ -241,10 +240,10 @@ test('several recipients get one copy each, also one who is named twice, and are
   await peer.envelope('eve@far.example', to)
   assert.match(await peer.ask('Subject: x\r\n\r\nx\r\n.'), /^250 /)
   assert.deepEqual(
-    delivered().map((mail) => mail.to),
+    (await delivered()).map((mail) => mail.to),
     [[ann.id, bob.id]],
   )
-  assert.doesNotMatch(delivered()[0]!.mail, /bob/i)
+  assert.doesNotMatch((await delivered())[0]!.mail, /bob/i)
 })
 
 test('mail without a sender is taken', async () => {
@@ -252,7 +251,7 @@ test('mail without a sender is taken', async () => {
   const peer = await Peer.greeted(port)
   await peer.envelope('')
   assert.match(await peer.ask('Subject: report\r\n\r\nx\r\n.'), /^250 /)
-  assert.match(delivered()[0]!.mail, /^Return-Path: <>\r\n/)
+  assert.match((await delivered())[0]!.mail, /^Return-Path: <>\r\n/)
 })
 
 test('an unknown recipient is refused at RCPT, and another domain is not relayed to', async () => {
@@ -274,7 +273,7 @@ test('a subaddress comes to the user before the plus, unless somebody is called 
     const peer = await Peer.greeted(port)
     await peer.envelope('eve@far.example', ['ann+list@wafer.example', 'Bob+Own@wafer.example'])
     assert.match(await peer.ask('Subject: x\r\n\r\nx\r\n.'), /^250 /)
-    assert.deepEqual(delivered()[0]!.to, [ann.id, own.id])
+    assert.deepEqual((await delivered())[0]!.to, [ann.id, own.id])
     await peer.ask('MAIL FROM:<eve@far.example>')
     assert.match(await peer.ask('RCPT TO:<nobody+ann@wafer.example>'), /^550 5\.1\.1 /)
     assert.match(await peer.ask('RCPT TO:<+ann@wafer.example>'), /^550 5\.1\.1 /)
@@ -308,7 +307,7 @@ test('the postmaster is found without a domain', async () => {
     const peer = await Peer.greeted(port)
     await peer.envelope('eve@far.example', ['Postmaster'])
     assert.match(await peer.ask('Subject: x\r\n\r\nx\r\n.'), /^250 /)
-    assert.deepEqual(delivered()[0]!.to, [postmaster.id])
+    assert.deepEqual((await delivered())[0]!.to, [postmaster.id])
   } finally {
     await users.remove(postmaster.id)
   }
@@ -342,9 +341,9 @@ test('international addresses are taken with SMTPUTF8', async () => {
   assert.match(await peer.ask('RCPT TO:<zoë@wafer.example>'), /^250 /)
   assert.match(await peer.ask('DATA'), /^354 /)
   assert.match(await peer.ask('Subject: é\r\n\r\nx\r\n.'), /^250 /)
-  assert.deepEqual(delivered()[0]!.to, [zoe.id])
+  assert.deepEqual((await delivered())[0]!.to, [zoe.id])
   assert.match(
-    Buffer.from(delivered()[0]!.mail, 'latin1').toString(),
+    Buffer.from((await delivered())[0]!.mail, 'latin1').toString(),
     /^Return-Path: <ève@far\.example>\r\nReceived:[^;]* with UTF8SMTP /,
   )
 })
@@ -373,7 +372,7 @@ test('a mail of 25 MiB is taken, one octet more is refused at MAIL and at DATA',
     assert.equal(codeOf(await peer.reply()), code)
   }
   assert.deepEqual(
-    delivered().map(({ mail }) => withoutTrace(mail).length),
+    (await delivered()).map(({ mail }) => withoutTrace(mail).length),
     [most],
   )
 })
@@ -387,7 +386,7 @@ test('mails that together are too much for the memory are put off', async () => 
     await peer.envelope()
     assert.match(await peer.ask(`Subject: x\r\n\r\n${'x'.repeat(900)}\r\n.`), /^250 /)
   }
-  assert.equal(delivered().length, 3)
+  assert.equal((await delivered()).length, 3)
 })
 
 test('before a new mail is put off, one that stands still gives way (B16)', async () => {
@@ -400,7 +399,7 @@ test('before a new mail is put off, one that stands still gives way (B16)', asyn
   assert.match(await lively.ask(`Subject: lively\r\n\r\n${'x'.repeat(2000)}\r\n.`), /^250 /)
   assert.match(await still.reply(), /^421 4\.3\.1 /)
   assert.deepEqual(await still.rest(), [])
-  assert.equal(delivered().length, 1)
+  assert.equal((await delivered()).length, 1)
 })
 
 test('a mail whose data takes too long is given up, however it drips in (B16)', async () => {
@@ -412,7 +411,7 @@ test('a mail whose data takes too long is given up, however it drips in (B16)', 
   assert.match(await peer.reply(), /^421 4\.4\.2 /)
   clearInterval(drip)
   assert.deepEqual(await peer.rest(), [])
-  assert.equal(delivered().length, 0)
+  assert.equal((await delivered()).length, 0)
 })
 
 test('two large mails at one time from one address are taken, a third is put off, small ones never (B16)', async () => {
@@ -433,7 +432,7 @@ test('two large mails at one time from one address are taken, a third is put off
   await third.envelope()
   assert.match(await third.ask(`${large}.`), /^250 /)
   assert.match(await peers[1]!.ask('.'), /^250 /)
-  assert.equal(delivered().length, 4)
+  assert.equal((await delivered()).length, 4)
 })
 
 test('a mail of nothing but lines with dots comes in whole', async () => {
@@ -441,7 +440,7 @@ test('a mail of nothing but lines with dots comes in whole', async () => {
   const peer = await Peer.greeted(port)
   await peer.envelope()
   assert.match(await peer.ask(`Subject: dots\r\n\r\n${'..\r\n'.repeat(5000)}.`), /^250 /)
-  assert.ok(delivered()[0]!.mail.endsWith(`dots\r\n\r\n${'.\r\n'.repeat(5000)}`))
+  assert.ok((await delivered())[0]!.mail.endsWith(`dots\r\n\r\n${'.\r\n'.repeat(5000)}`))
 })
 
 test('250 is said only when the mail is in the mailbox (B15)', async () => {
@@ -461,7 +460,7 @@ test('250 is said only when the mail is in the mailbox (B15)', async () => {
     await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 50, 'nothing'))]),
     'nothing',
   )
-  assert.equal(delivered().length, 0)
+  assert.equal((await delivered()).length, 0)
   store()
   assert.match(await answer, /^250 /)
 })
@@ -475,16 +474,16 @@ test('a full disk is 452, another failure 451, and the connection goes on', asyn
   })
   const peer = await Peer.greeted(port)
   const text = 'x'.repeat(500_000)
-  const pages = db.$client.pragma('page_count', { simple: true })
-  const most = db.$client.pragma('max_page_count', { simple: true })
+  const pages = sqliteOf(db).pragma('page_count', { simple: true })
+  const most = sqliteOf(db).pragma('max_page_count', { simple: true })
   for (const answer of [/^452 4\.3\.1 /, /^451 4\.3\.0 /, /^250 /]) {
     const full = answer.source.includes('452')
-    db.$client.pragma(`max_page_count = ${full ? pages : most}`)
+    sqliteOf(db).pragma(`max_page_count = ${full ? pages : most}`)
     broken = answer.source.includes('451')
     await peer.envelope()
     assert.match(await peer.ask(`Subject: x\r\n\r\n${text}\r\n.`), answer)
   }
-  assert.equal(delivered().length, 1)
+  assert.equal((await delivered()).length, 1)
 })
 
 test('a mail that 50 servers have passed on is taken, one more is a loop', async () => {
@@ -563,7 +562,7 @@ test('who says nothing for too long is hung up on', async () => {
   inMail.write('Subject: never\r\n')
   assert.match((await idle.rest())[0]!, /^421 /)
   assert.match((await inMail.rest())[0]!, /^421 /)
-  assert.equal(delivered().length, 0)
+  assert.equal((await delivered()).length, 0)
   assert.equal(smtpLimits.idleMs, 300_000)
 })
 
@@ -574,7 +573,7 @@ test('a mail whose client goes away in the middle is not delivered', async () =>
   peer.write('Subject: half\r\n\r\nhalf of\r\n')
   peer.leave()
   await close()
-  assert.equal(delivered().length, 0)
+  assert.equal((await delivered()).length, 0)
 })
 
 test('who speaks before the greeting is hung up on', async () => {
@@ -624,8 +623,8 @@ for (const [index, { repr, hex }] of inbound.entries()) {
       }
       peer.leave()
     }
-    assert.ok(delivered().every((one) => withoutTrace(one.mail) === mail.toString('latin1')))
-    assert.equal(delivered().length, keptWhole ? sequence.length + 1 : 0)
+    assert.ok((await delivered()).every((one) => withoutTrace(one.mail) === mail.toString('latin1')))
+    assert.equal((await delivered()).length, keptWhole ? sequence.length + 1 : 0)
   })
 }
 test('the smuggling sequences of the corpus are there (B16)', { skip: noCorpus }, () => {
@@ -648,7 +647,7 @@ test('a lone CR or LF anywhere in a mail is refused after its end, and what foll
     peer.write(`${mail}.\r\n${next}`)
     assert.deepEqual((await peer.rest()).map(codeOf), [550], JSON.stringify(mail))
   }
-  assert.equal(delivered().length, 0)
+  assert.equal((await delivered()).length, 0)
 })
 
 test('a lone CR or LF between commands ends the connection (B16)', async () => {
@@ -690,7 +689,7 @@ test('what comes behind DATA before its answer is neither mail nor command (B16)
   await new Promise((resolve) => setTimeout(resolve, 50))
   find()
   assert.deepEqual((await waiting.rest()).map(codeOf), [250, 554])
-  assert.equal(slow.delivered().length, 0)
+  assert.equal((await slow.delivered()).length, 0)
 
   const right = await Peer.greeted(port)
   right.write('MAIL FROM:<eve@far.example>\r\nRCPT TO:<bob@wafer.example>\r\nDATA\r\n')
@@ -698,7 +697,7 @@ test('what comes behind DATA before its answer is neither mail nor command (B16)
   right.write('Subject: right\r\n\r\nx\r\n.\r\nNOOP\r\n')
   for (const code of [250, 250]) assert.equal(codeOf(await right.reply()), code)
   assert.deepEqual(
-    delivered().map((one) => withoutTrace(one.mail)),
+    (await delivered()).map((one) => withoutTrace(one.mail)),
     ['Subject: right\r\n\r\nx\r\n'],
   )
 })
@@ -715,7 +714,7 @@ test('with a certificate TLS is offered, and mail comes in by it', async () => {
   assert.doesNotMatch(await peer.ask('EHLO client.example'), /STARTTLS/)
   await peer.envelope()
   assert.match(await peer.ask('Subject: x\r\n\r\nx\r\n.'), /^250 /)
-  assert.match(delivered()[0]!.mail, / with ESMTPS id /)
+  assert.match((await delivered())[0]!.mail, / with ESMTPS id /)
   await peer.envelope()
   peer.write('Subject: x\r\n\r\nx\n.\ny\r\n.\r\nNOOP\r\n')
   assert.deepEqual((await peer.rest()).map(codeOf), [550])
@@ -728,7 +727,7 @@ test('commands injected behind STARTTLS are not run inside TLS (B16)', async () 
     'STARTTLS\r\nEHLO injected.example\r\nMAIL FROM:<eve@far.example>\r\nRCPT TO:<ann@wafer.example>\r\n',
   )
   assert.deepEqual((await peer.rest()).map(codeOf), [554])
-  assert.equal(delivered().length, 0)
+  assert.equal((await delivered()).length, 0)
 })
 
 test('a mail program of other people delivers here, in the clear and by TLS', async () => {
@@ -754,7 +753,7 @@ test('a mail program of other people delivers here, in the clear and by TLS', as
     client.quit()
   }
   assert.deepEqual(
-    delivered().map(({ to }) => to),
+    (await delivered()).map(({ to }) => to),
     [
       [ann.id, bob.id],
       [ann.id, bob.id],
@@ -790,11 +789,11 @@ test('LMTP answers for each recipient, also for one who is named twice', async (
   }
   assert.match(await peer.ask('NOOP'), /^250 /)
   assert.deepEqual(
-    delivered().map((mail) => mail.to),
+    (await delivered()).map((mail) => mail.to),
     [[ann.id, bob.id]],
   )
   assert.match(
-    delivered()[0]!.mail,
+    (await delivered())[0]!.mail,
     /Received: from client\.example\r\n\tby mx\.wafer\.example with LMTP id /,
   )
   assert.match(await peer.ask('MAIL FROM:<eve@far.example>'), /^250 /)
@@ -848,5 +847,5 @@ test('a server that ends finishes the mail it is receiving', async () => {
   assert.match(await peer.ask('MAIL FROM:<eve@far.example>'), /^421 /)
   peer.leave()
   await closed
-  assert.equal(delivered().length, 1)
+  assert.equal((await delivered()).length, 1)
 })

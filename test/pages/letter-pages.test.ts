@@ -1,10 +1,12 @@
 /** A letter on a page: Back, Reload, a second press, an old page, a lost cookie, a restart: the text is there, and one letter leaves. */
+
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { chromium, type Page } from 'playwright-core'
 import { executablePath, flags, needs } from '../support/programs.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -157,7 +159,7 @@ test('opening a form writes nothing: the files of a forwarded mail are named, an
   )
   const [id] = await made.services.mailboxes.ids(inbox.id)
   const { db } = made.services
-  const forms = () => db.$client.prepare('SELECT count(*) FROM parked_forms').pluck().get()
+  const forms = () => sqliteOf(db).prepare('SELECT count(*) FROM parked_forms').pluck().get()
   await page.goto(`${address}/c?fw=${id}`)
   await page.getByText('in.csv (').waitFor()
   assert.equal(forms(), 0)

@@ -79,7 +79,7 @@ const setUp = async (c: PageContext, needs: Needs, token: string): Promise<Respo
   if (wrong.length > 0) return ask(c, needs, { ...wanted, status: wrong.join(' ') })
   try {
     const { user, recoveryCode } = await setup.use(token, wanted)
-    const known = { user, requireStands: () => {} } // who made the user this moment showed nothing else
+    const known = { user, requireStands: async () => {} } // who made the user this moment showed nothing else
     visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
     await parkedForms.keep(ticketOf(needs, user.id, token, wanted.password), recoveryCode)
     // Not behind a redirect: the code is shown once, and is in no address.

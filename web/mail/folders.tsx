@@ -27,7 +27,7 @@ const showFolders = async (c: PageContext, needs: Needs, status?: string, refuse
   const visit = c.get('visit')
   const { id: userId } = sessionOf(c).user
   const folders = await needs.mailboxes.folders(userId)
-  const space = needs.quota.space(userId)
+  const space = await needs.quota.space(userId)
   return show(c, needs, {
     title: words.moreTitle,
     status: status && <p>{status}</p>,

@@ -6,7 +6,6 @@ import { type Context, Hono } from 'hono'
 import type { Logger } from 'pino'
 import { type ProblemDocument, problemType } from '../../contract/problems.ts'
 import { Refusal, refusalOf } from '../../ground/refusal.ts'
-import { lockedRefusal } from '../../ground/write-turn.ts'
 import { type Asker, type BorderNeeds, border, holderOf } from './call.ts'
 import { type KeyNeeds, keyCalls } from './key.ts'
 import { type LetterNeeds, letterCalls } from './letters.ts'
@@ -21,17 +20,11 @@ type Needs = BorderNeeds &
   KeyNeeds &
   PeopleNeeds & {
     log: Logger
-    /** Resolves when no other process writes to the database. @throws Refusal `busy` */
-    writeTurn(): Promise<void>
   }
 
 export const api = (needs: Needs, ask: (c: Context) => Promise<Asker>) => {
   const at = border(needs, ask)
   return new Hono()
-    .use(async (c, next) => {
-      if (c.req.method !== 'GET') await needs.writeTurn()
-      await next()
-    })
     .route('/', sessionCalls(needs, at))
     .route('/', mailCalls(needs, at))
     .route('/', letterCalls(needs, at))
@@ -39,7 +32,7 @@ export const api = (needs: Needs, ask: (c: Context) => Promise<Asker>) => {
     .route('/', peopleCalls(needs, at))
     .all('*', () => problem(new Refusal('no-call')))
     .onError((error, c) => {
-      const refusal = refusalOf(error) ?? lockedRefusal(error)
+      const refusal = refusalOf(error)
       if (refusal) return problem(refusal)
       const { name, message, stack } = error
       needs.log.error({ err: { name, message, stack }, path: c.req.routePath }, 'unexpected error')

@@ -122,7 +122,7 @@ const listPasskeys = async ({ passkeys }: KeyNeeds, { c, userId }: LoggedIn) => 
 
 const listKeys = async ({ keyrings, clock }: KeyNeeds, { c, userId }: LoggedIn) => {
   // Of the key itself: an approval opens it by one of these.
-  const methods = keyrings.methods(userId).filter((method) => method !== 'approval')
+  const methods = (await keyrings.methods(userId)).filter((method) => method !== 'approval')
   const keys = (await keyrings.list(userId)).map((key) => ({
     id: key.fingerprint,
     fingerprint: key.fingerprint,

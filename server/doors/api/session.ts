@@ -55,7 +55,7 @@ const showSession = async (needs: SessionNeeds, { c, session, userId }: LoggedIn
     expires_at: time(session.endsAt),
     ...(await keyOf(needs, session)),
     stopped: stopped && { at: time(stopped.at), by: stopped.by },
-    space: quota.space(userId),
+    space: await quota.space(userId),
     ...(waiting > 0 && { waiting }),
     ledger: {
       newest: await ledger.markOf(userId),

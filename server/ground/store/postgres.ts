@@ -1,0 +1,160 @@
+/**
+ * The engine for any number of processes and machines: a PostgreSQL server (15 and newer).
+ *
+ * Transactions run side by side, and see what others committed meanwhile (READ COMMITTED). What they decide by is theirs
+ * all the same: each takes a lock of the user whose rows it is about, which PostgreSQL takes back with the transaction.
+ */
+import { drizzle as drizzleForMigration } from 'drizzle-orm/node-postgres'
+import { migrate } from 'drizzle-orm/node-postgres/migrator'
+import { PgDialect } from 'drizzle-orm/pg-core'
+import { drizzle } from 'drizzle-orm/pg-proxy'
+import pg from 'pg'
+import { postgresPool } from '../limits.ts'
+import { Refusal, Unusable } from '../refusal.ts'
+import {
+  type Begun,
+  type Database,
+  databaseOver,
+  everybody,
+  type Method,
+  type Statements,
+} from './database.ts'
+import { postgresMigrations, refuseNewerVersion } from './migrations.ts'
+
+export type PostgresDatabase = Database & { readonly $pool: pg.Pool }
+
+/**
+ * Opens a PostgreSQL database and brings it to this version's schema; of several processes that start, one brings it to its schema and the others wait.
+ *
+ * @throws Error with one sentence if it cannot be reached or used, or is from a newer version
+ */
+export const openPostgres = async (url: string): Promise<PostgresDatabase> => {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: postgresPool.connectMs })
+  client.on('error', () => {}) // told by the statement that meets it
+  try {
+    await client.connect()
+    await client.query('SELECT pg_advisory_lock(0, 0)')
+    const { rows } = await client.query(
+      `SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding,
+        to_regclass('__drizzle_migrations') IS NOT NULL AS has_tables`,
+    )
+    const [{ version, encoding, has_tables: hasTables }] = rows
+    if (Number.parseInt(version, 10) < 15)
+      throw new Unusable('WAFER_DATABASE names a PostgreSQL server older than version 15.')
+    if (encoding !== 'UTF8')
+      throw new Unusable(`WAFER_DATABASE names a database in ${encoding}: it must be in UTF8.`)
+    if (hasTables) {
+      const newest = await client.query('SELECT max(created_at) AS at FROM __drizzle_migrations')
+      refuseNewerVersion('The database that WAFER_DATABASE names', postgresMigrations, newest.rows[0].at)
+    }
+    await migrate(drizzleForMigration({ client }), {
+      migrationsFolder: postgresMigrations,
+      migrationsSchema: 'public',
+    })
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (error instanceof Unusable) throw error
+    throw new Unusable(
+      `The PostgreSQL server that WAFER_DATABASE names cannot be used (${code ?? 'no answer'}).`,
+      {
+        cause: error,
+      },
+    )
+  } finally {
+    await client.end().catch(() => {})
+  }
+  return postgresDatabase(url)
+}
+
+/** @param url `postgres://…`, as libpq reads it */
+const postgresDatabase = (url: string): PostgresDatabase => {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: postgresPool.connections,
+    connectionTimeoutMillis: postgresPool.connectMs,
+    // A server that went away without a word is found out.
+    keepAlive: true,
+    query_timeout: postgresPool.statementMs,
+    idle_in_transaction_session_timeout: postgresPool.statementMs,
+    application_name: 'wafer',
+  })
+  pool.on('error', () => {}) // of an idle connection: whoever needs one makes another
+  const dialect = new PgDialect()
+
+  const begin = async (of: number): Promise<Begun> => {
+    const client = await reached(() => pool.connect())
+    const end = async (statement: string) => {
+      try {
+        await reached(() => client.query(statement))
+      } catch (error) {
+        client.release(true)
+        throw error
+      }
+      client.release()
+    }
+    try {
+      await reached(() => client.query(`BEGIN; ${lockOf(of)}`))
+    } catch (error) {
+      client.release(true)
+      throw error
+    }
+    return {
+      run: (sql, values, method) => ask(client, sql, values, method),
+      commit: () => end('COMMIT'),
+      // The connection may be what failed: without it, PostgreSQL takes everything back by itself.
+      rollback: () => end('ROLLBACK').catch(() => {}),
+    }
+  }
+  const database = databaseOver({
+    statements: (run) => drizzle(run) as unknown as Statements,
+    textOf: (statement) => dialect.sqlToQuery(statement),
+    run: (sql, values, method) => ask(pool, sql, values, method),
+    begin,
+    alone: (work) => reached(work),
+    close: () => pool.end(),
+  })
+  return Object.assign(database, { $pool: pool })
+}
+
+/** Two kinds of advisory locks: one of all, which those of one user share; and one of each user. */
+const lockOf = (of: number) =>
+  of === everybody
+    ? 'SELECT pg_advisory_xact_lock(0)'
+    : `SELECT pg_advisory_xact_lock_shared(0), pg_advisory_xact_lock(${Math.trunc(of)})`
+
+const ask = async (
+  client: pg.Pool | pg.PoolClient,
+  text: string,
+  values: unknown[],
+  method: Method,
+): Promise<{ rows: never[] }> => {
+  const { rows } = await reached(() =>
+    method === 'objects' ? client.query({ text, values }) : client.query({ text, values, rowMode: 'array' }),
+  )
+  return { rows: rows as never[] }
+}
+
+/** Counts and sums come as 64-bit integers, which are within what a number holds. */
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+pg.types.setTypeParser(pg.types.builtins.NUMERIC, Number)
+
+/**
+ * What the server says that cannot be reached, or has ended, or does not take part in writing now.
+ *
+ * @throws Refusal `server-busy` for these; any other error as it is
+ */
+const reached = async <T>(work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isAway(error)) throw error
+    throw new Refusal('server-busy', { cause: error, detail: { retry_after_s: 5 } })
+  }
+}
+
+/** Class 08 connection, 53 resources, 57P operator intervention, 40 rolled back, 25006 a replica that only reads. */
+const isAway = (error: unknown): boolean => {
+  const { code, message } = error as { code?: string; message?: string }
+  if (/^(08|53|57P|40)|^25006$|^E[A-Z]+$/.test(code ?? '')) return true
+  return /timeout|terminated|not queryable|Connection/i.test(message ?? '') && !/^\d/.test(code ?? '')
+}

@@ -1,0 +1,145 @@
+/**
+ * The embedded engine: one SQLite file in the data folder.
+ *
+ * Its statements run on the event loop, while transactions span awaits. So these are begun on a connection that nothing
+ * else uses, one after the other; what is read outside of them is read on another one, and sees what was committed.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import Sqlite from 'better-sqlite3'
+import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
+import { drizzle } from 'drizzle-orm/sqlite-proxy'
+import { lockWait as limits, preparedStatements } from '../limits.ts'
+import { Refusal } from '../refusal.ts'
+import { type Begun, type Database, databaseOver, type Method, type Run } from './database.ts'
+
+export type SqliteDatabase = Database & {
+  /** The connection that writes, for what is this engine's alone. */
+  readonly $client: Sqlite.Database
+}
+
+/**
+ * @param client the connection that writes; with it this database closes both
+ * @param reading another to the same file
+ */
+export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database): SqliteDatabase => {
+  const writer = new Connection(client)
+  const reader = new Connection(reading)
+  client.pragma('busy_timeout = 0') // it waits on the side
+  const turn = new Turn()
+  const dialect = new SQLiteAsyncDialect()
+
+  const run: Run = async (sql, values, method) => {
+    if (reader.isReading(sql)) return reader.run(sql, values, method)
+    return turn.taken(() => unlocked(() => writer.run(sql, values, method)))
+  }
+  const begin = async (): Promise<Begun> => {
+    const pass = await turn.take()
+    try {
+      await unlocked(() => writer.run('BEGIN IMMEDIATE', [], 'run'))
+    } catch (error) {
+      pass()
+      throw error
+    }
+    return {
+      run: async (sql, values, method) => writer.run(sql, values, method),
+      commit: async () => {
+        writer.run('COMMIT', [], 'run')
+        pass()
+      },
+      rollback: async () => {
+        // A full disk takes everything back by itself.
+        if (client.inTransaction) writer.run('ROLLBACK', [], 'run')
+        pass()
+      },
+    }
+  }
+  const database = databaseOver({
+    statements: drizzle,
+    textOf: (statement) => dialect.sqlToQuery(statement),
+    run,
+    begin,
+    alone: (work) => turn.taken(work),
+    close: async () => {
+      client.close()
+      reading.close()
+    },
+  })
+  return Object.assign(database, { $client: client })
+}
+
+class Connection {
+  readonly #client: Sqlite.Database
+  readonly #prepared = new Map<string, Sqlite.Statement>()
+
+  constructor(client: Sqlite.Database) {
+    this.#client = client
+  }
+
+  isReading(sql: string): boolean {
+    return this.#statement(sql).readonly
+  }
+
+  run(sql: string, values: unknown[], method: Method): { rows: never[] } {
+    const statement = this.#statement(sql)
+    if (!statement.reader) {
+      statement.run(values)
+      return { rows: [] }
+    }
+    statement.raw(method !== 'objects')
+    return { rows: (method === 'get' ? statement.get(values) : statement.all(values)) as never[] }
+  }
+
+  #statement(sql: string): Sqlite.Statement {
+    const known = this.#prepared.get(sql)
+    if (known) return known
+    const statement = this.#client.prepare(sql)
+    if (this.#prepared.size >= preparedStatements) this.#prepared.delete(this.#prepared.keys().next().value!)
+    this.#prepared.set(sql, statement)
+    return statement
+  }
+}
+
+/** One after the other, in the order in which they came. */
+class Turn {
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** @returns what passes the turn on */
+  async take(): Promise<() => void> {
+    const before = this.#last
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#last = promise
+    await before
+    return resolve
+  }
+
+  async taken<T>(work: () => Promise<T>): Promise<T> {
+    const pass = await this.take()
+    try {
+      return await work()
+    } finally {
+      pass()
+    }
+  }
+}
+
+/**
+ * Waits on the side while another process writes, so that who only reads goes on.
+ *
+ * @throws Refusal `server-busy` when that takes too long
+ */
+const unlocked = async <T>(work: () => T): Promise<T> => {
+  const endMs = performance.now() + limits.waitMs
+  while (true) {
+    try {
+      return work()
+    } catch (error) {
+      if (!isLocked(error)) throw error
+      if (performance.now() > endMs)
+        throw new Refusal('server-busy', { cause: error, detail: { retry_after_s: 5 } })
+    }
+    await pause(limits.pollMs)
+  }
+}
+
+const isLocked = (error: unknown) =>
+  error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY')
