@@ -10,7 +10,7 @@ import type { SqliteRemoteDatabase } from 'drizzle-orm/sqlite-proxy'
 
 export type Statements = Pick<
   SqliteRemoteDatabase,
-  'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'with' | '$count'
+  'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'with'
 >
 
 export type Database = Statements & {
@@ -78,17 +78,18 @@ export const databaseOver = (engine: Engine): Database => {
   const whole = async <T>(of: number, work: () => Promise<T>) => {
     const begun = await engine.begin(of)
     const context: Around = { begun, isOver: false, parts: 0, afterwards: [] }
+    let result: T
     try {
-      const result = await contexts.run(context, work)
+      result = await contexts.run(context, work)
       context.isOver = true
       await begun.commit()
-      for (const work of context.afterwards) contexts.exit(work)
-      return result
     } catch (error) {
       context.isOver = true
       await begun.rollback()
       throw error
     }
+    for (const each of context.afterwards) contexts.exit(each)
+    return result
   }
   const part = async <T>(within: Around, work: () => Promise<T>) => {
     const name = `part_${++within.parts}`

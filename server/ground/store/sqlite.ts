@@ -58,7 +58,7 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
     textOf: (statement) => dialect.sqlToQuery(statement),
     run,
     begin,
-    alone: (work) => turn.taken(work),
+    alone: (work) => turn.taken(() => unlocked(work)),
     close: async () => {
       client.close()
       reading.close()
@@ -127,11 +127,11 @@ class Turn {
  *
  * @throws Refusal `server-busy` when that takes too long
  */
-const unlocked = async <T>(work: () => T): Promise<T> => {
+const unlocked = async <T>(work: () => T | Promise<T>): Promise<T> => {
   const endMs = performance.now() + limits.waitMs
   while (true) {
     try {
-      return work()
+      return await work()
     } catch (error) {
       if (!isLocked(error)) throw error
       if (performance.now() > endMs)
