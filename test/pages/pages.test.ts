@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createCleartextMessage, enums, generateKey, revokeKey, sign } from 'openpgp'
 import { nearTime } from '../../web/text.ts'
+import { Authenticator } from '../support/authenticator.ts'
 import { isPutOff, queueOf, Relay } from '../support/relay.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
 
@@ -1241,6 +1242,39 @@ test('what turns the writing direction around, or controls a terminal, is in no 
   }
   await lynx.go(`/m/${id}`)
   assert.match(lynx.page.html, /Te\[2Jxt\tand<br>more/)
+})
+
+test('a subject with such characters is one plain line in both windows of the key, passphrase and passkey', async (t) => {
+  const made = await world(t)
+  await people(made)
+  const { passkeys, sessions, site } = made.services
+  const session = (await sessions.contact((await made.terminal(ann)).token!))!
+  const authenticator = new Authenticator({ origin: site.origin })
+  const { options } = await passkeys.registrationOptions(session)
+  const begun = await passkeys.beginRegistration(session, authenticator.create(options))
+  const { id } = authenticator.credentials[0]!
+  const asserted = authenticator.get(begun.options, { credential: id })
+  await passkeys.finishRegistration(session, {
+    name: 'finger',
+    asserted,
+    proof: { passphrase },
+    consent: false,
+  })
+  const lynx = new Browser(made)
+  await lynx.logIn()
+  const tricks = '\u202e\u2066\u200f\u061c\u001b[2J\u009b'
+  const letter = { to: bob, subject: `Sub${tricks}ject`, text: 'Two tickets, please.' }
+  for (const name of ['Sign', 'Use passkey']) {
+    if (name === 'Sign') await lynx.go('/c')
+    await lynx.press(name, name === 'Sign' ? letter : {})
+    assert.equal(lynx.page.heading, 'Secret key use')
+    assert.match(lynx.page.html, /<b>Sub\[2Jject<\/b>/)
+    assert.doesNotMatch(
+      lynx.page.html,
+      /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|(?![\n\t])\p{Cc}/u,
+      name,
+    )
+  }
 })
 
 test('the answer to an encrypted mail goes to its sender, not to where a field that nothing protects says', async (t) => {

@@ -163,7 +163,7 @@ const ByPasskey = (props: { visit: Visit; words: Words; wanted: Wanted; options:
     >
       {wanted.about && (
         <p>
-          {words.useIsFor} <b>{wanted.about}</b>
+          {words.useIsFor} <About wanted={wanted} />
         </p>
       )}
       <Waiting wanted={wanted} />
@@ -291,6 +291,6 @@ export const Waiting = ({ wanted }: { wanted: Wanted }) => (
     <Hidden name="next" value={wanted.next} />
     <Hidden name="back" value={wanted.back} />
     <Hidden name="v" value={wanted.verb === 'sign' ? 's' : ''} />
-    <Hidden name="about" value={wanted.about} />
+    <Hidden name="about" value={wanted.about && oneLine(wanted.about)} />
   </>
 )
