@@ -5,7 +5,7 @@ import { readable } from './text.ts'
 
 /** A form that changes something: it proves where it comes from by its token. */
 export const Form = (props: {
-  visit: Visit
+  visit: Pick<Visit, 'formToken'>
   action: string
   files?: boolean
   /** For a script: attributes whose names begin with `data-`. */

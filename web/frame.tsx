@@ -1,5 +1,4 @@
 /** Shows a page: what its frame says is asked once, after the page's own work; then the document is drawn. */
-import type { Visit } from '../server/doors/visit.ts'
 import type { Clock } from '../server/ground/clock.ts'
 import type { Config } from '../server/ground/config.ts'
 import type { Allowances, KeyState } from '../server/keys/allowances.ts'
@@ -64,7 +63,7 @@ const askFrame = async (c: PageContext, needs: FrameNeeds, content: Content): Pr
       ? words.stopped(moment(visit.language, stopped.at), stopped.by.terminal, stopped.by.address)
       : null,
     isAsked,
-    isLedgerCut: session !== null && !content.isWindow && !(await followLedger(visit, session, needs)),
+    isLedgerCut: session !== null && !content.isWindow && !(await followLedger(c, session, needs)),
     news: content.status ?? (arrival && <p>{arrival}</p>),
     key,
     clocks: session && clocksOf(session, key, needs),
@@ -86,15 +85,15 @@ const isApprovalWaiting = async (
  * @returns false while the ledger has not got the row that the browser remembers: that one it goes on remembering
  */
 const followLedger = async (
-  visit: Visit,
+  c: PageContext,
   session: Session,
   { ledger }: Pick<FrameNeeds, 'ledger'>,
 ): Promise<boolean> => {
-  const { ledgerMark } = visit
+  const { ledgerMark } = c.get('visit')
   const { id } = session.user
   if (ledgerMark && !(await ledger.has(id, ledgerMark))) return false
   const mark = await ledger.markOf(id)
-  if (mark && mark !== ledgerMark) visit.keepLedgerMark(mark)
+  if (mark && mark !== ledgerMark) c.get('browser').keepLedgerMark(mark)
   return true
 }
 

@@ -1,11 +1,11 @@
 /** Who asks, in which language and from where: what each page reads of its request. */
 import type { Context } from 'hono'
-import type { Visit } from '../server/doors/visit.ts'
+import type { Browser, Visit } from '../server/doors/visit.ts'
 import type { Refusal } from '../server/ground/refusal.ts'
 import type { Session } from '../server/people/sessions.ts'
 import { type Words, wordsIn } from './words.ts'
 
-export type PageEnv = { Variables: { visit: Visit } }
+export type PageEnv = { Variables: { visit: Visit; browser: Browser } }
 export type PageContext = Context<PageEnv>
 
 /** What the visitor reads, in their language. */

@@ -4,10 +4,10 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import { isLoopback } from '../ground/config.ts'
 import type { Services } from '../services.ts'
-import type { Visit } from './visit.ts'
+import type { Browser, Visit } from './visit.ts'
 
 /** What a request carries on its way to a page. */
-export type DoorEnv = { Bindings: HttpBindings; Variables: { visit: Visit } }
+export type DoorEnv = { Bindings: HttpBindings; Variables: { visit: Visit; browser: Browser } }
 
 const proxied = (c: Context<DoorEnv>, { config }: Services) => {
   const remote = plainAddress(c.env.incoming.socket.remoteAddress ?? '')

@@ -1,28 +1,29 @@
-/** A visit from its request: session and tokens from the cookies, the language, and the name of the terminal. */
+/**
+ * A visit from its request: session and tokens from the cookies, the language, and the name of the terminal; and the
+ * browser that sent it, which keeps or forgets cookies.
+ */
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Context } from 'hono'
 import { deleteCookie, setCookie } from 'hono/cookie'
-import type { Session } from '../people/sessions.ts'
+import type { CookieOptions } from 'hono/utils/cookie'
 import type { Services } from '../services.ts'
 import { clearSiteData } from './api/call.ts'
 import { connection, cookie, cookieNames, type DoorEnv } from './asker.ts'
 import { emptyForm } from './forms.ts'
-import type { Language, Visit } from './visit.ts'
+import type { Browser, Language, Visit } from './visit.ts'
 
+/** Sets `visit` and `browser` of the request. */
 export const beginVisit = async (
   c: Context<DoorEnv>,
   services: Services,
   scripts: Pick<Visit, 'script' | 'passkeyScript'>,
 ): Promise<Visit> => {
-  const { config, sessions, site } = services
+  const { sessions, site } = services
   const { address, host, secure } = connection(c, services)
   const names = cookieNames(secure.https)
   const common = { path: '/', httpOnly: true, secure: secure.https } as const
   const token = cookie(c, names.session)
   const session = token ? await sessions.contact(token) : null
-  const htmx = c.req.header('hx-request') === 'true'
-  // One for each user of this browser: it outlives the session, and tells nobody whose it is.
-  const ledgerCookie = ({ user }: Session) => `${names.ledger}-${services.userTag(user.id)}`
   let before = token ?? cookie(c, names.before)
   if (!before) {
     // Also for a form that comes without a cookie: no token that somebody else could know fits it.
@@ -37,53 +38,66 @@ export const beginVisit = async (
     address,
     terminal: terminalOf(c.req.header('user-agent') ?? ''),
     language: languageOf(c.req.header('accept-language'), cookie(c, 'lang')),
-    htmx,
+    htmx: c.req.header('hx-request') === 'true',
     ...scripts,
-    formToken: services.formToken(before ?? ''),
+    formToken: services.formToken(before),
     parkingSecret: session && token ? parkingSecretOf(token) : null,
     form: emptyForm,
-    logIn: (begun) => {
-      visit.session = begun.session
-      visit.formToken = services.formToken(begun.token)
-      visit.parkingSecret = parkingSecretOf(begun.token)
-      setCookie(c, names.session, begun.token, {
-        ...common,
-        sameSite: 'Lax',
-        maxAge: Math.floor(config.sessionMaxMs / 1000),
-      })
-      deleteCookie(c, names.before, common)
+    ledgerMark: session && cookie(c, `${names.ledger}-${services.userTag(session.user.id)}`),
+    formerUserId: token && !session ? await sessions.formerUserId(token) : null,
+  }
+  c.set('visit', visit)
+  c.set('browser', browserOf(c, visit, services, { names, common }))
+  return visit
+}
+
+const browserOf = (
+  c: Context<DoorEnv>,
+  visit: Visit,
+  { config, formToken, userTag }: Pick<Services, 'config' | 'formToken' | 'userTag'>,
+  { names, common }: { names: ReturnType<typeof cookieNames>; common: CookieOptions },
+): Browser => {
+  const keep = (name: string, value: string | null, options: CookieOptions) => {
+    if (value) setCookie(c, name, value, { ...common, ...options })
+    else deleteCookie(c, name, common)
+  }
+  const forgetShown = () => c.header('Clear-Site-Data', clearSiteData)
+  const browser: Browser = {
+    logIn: ({ session, token }) => {
+      visit.session = session
+      visit.formToken = formToken(token)
+      visit.parkingSecret = parkingSecretOf(token)
+      keep(names.session, token, { sameSite: 'Lax', maxAge: Math.floor(config.sessionMaxMs / 1000) })
+      keep(names.before, null, {})
     },
     logOut: () => {
-      deleteCookie(c, names.session, common)
-      deleteCookie(c, names.key, common)
-      deleteCookie(c, names.pending, common)
-      c.header('Clear-Site-Data', clearSiteData)
+      keep(names.session, null, {})
+      browser.keepKey(null)
+      browser.keepPending(null)
+      forgetShown()
     },
     lockKey: () => {
-      deleteCookie(c, names.key, common)
-      c.header('Clear-Site-Data', clearSiteData)
+      browser.keepKey(null)
+      forgetShown()
     },
-    keepKey: (value) => {
-      if (value) setCookie(c, names.key, value, { ...common, sameSite: 'Strict' })
-      else deleteCookie(c, names.key, common)
+    keepKey: (token) => {
+      visit.keyToken = token
+      keep(names.key, token, { sameSite: 'Strict' })
     },
-    keepPending: (value) => {
-      if (value) setCookie(c, names.pending, value, { ...common, sameSite: 'Strict' })
-      else deleteCookie(c, names.pending, common)
+    keepPending: (token) => {
+      visit.pendingToken = token
+      keep(names.pending, token, { sameSite: 'Strict' })
     },
     setLanguage: (language) => {
       visit.language = language
-      setCookie(c, 'lang', language, { ...common, sameSite: 'Lax', maxAge: yearS })
+      keep('lang', language, { sameSite: 'Lax', maxAge: yearS })
     },
-    ledgerMark: session && cookie(c, ledgerCookie(session)),
     keepLedgerMark: (mark) => {
-      const name = ledgerCookie(visit.session!)
-      if (mark) setCookie(c, name, mark, { ...common, sameSite: 'Lax', maxAge: yearS })
-      else deleteCookie(c, name, common)
+      // One for each user of this browser: it outlives the session, and tells nobody whose it is.
+      keep(`${names.ledger}-${userTag(visit.session!.user.id)}`, mark, { sameSite: 'Lax', maxAge: yearS })
     },
-    formerUserId: async () => (token ? sessions.formerUserId(token) : null),
   }
-  return visit
+  return browser
 }
 
 const yearS = 31_536_000

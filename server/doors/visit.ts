@@ -1,8 +1,8 @@
-/** Who asks for a page: what pages are handed of a request beside its address. */
+/** Who asks for a page, what pages are handed of the request beside its address, and what they may do to the browser. */
 import type { UploadedFile } from '../locked/form-bodies.ts'
 import type { Session } from '../people/sessions.ts'
 
-/** What a page knows of the one who asks, and what it may do to their terminal. */
+/** What a page knows of the one who asks. It is data: what changes of it while the page is made, a `Browser` changes. */
 export type Visit = {
   /** The live session, its contact noted. */
   session: Session | null
@@ -21,26 +21,30 @@ export type Visit = {
   /** Goes into each form as its field `t`. */
   formToken: string
   form: Form
-  /** From here on the visit is that session's. */
+  /** The key token of an approval that was asked for; it opens nothing before that is granted. */
+  pendingToken: string | null
+  /** The site's own address, where the browser is at another name of this machine; null where it is at home. */
+  usualAddress: string | null
+  /** How far this browser has seen the user's ledger; null if it has not. */
+  ledgerMark: string | null
+  /** A secret of the session, from which only its own pages can have again what they parked; null without one. */
+  parkingSecret: Buffer | null
+  /** Whose session it was that is no longer, for a form that was interrupted; null while there is a session. */
+  formerUserId: number | null
+}
+
+/** What the answer has the browser keep or forget; the visit says the same from here on. */
+export type Browser = {
+  /** The visit becomes that session's. */
   logIn(begun: { token: string; session: Session }): void
   logOut(): void
   keepKey(token: string | null): void
   /** The key is locked: nor is anything that was shown with it to stay in the browser. */
   lockKey(): void
-  /** The key token of an approval that was asked for; it opens nothing before that is granted. */
-  pendingToken: string | null
-  /** The site's own address, where the browser is at another name of this machine; null where it is at home. */
-  usualAddress: string | null
   keepPending(token: string | null): void
   setLanguage(language: Language): void
-  /** How far this browser has seen the user's ledger; null if it has not. */
-  ledgerMark: string | null
-  /** @param mark null to forget it */
+  /** Of the user whose session it is. @param mark null to forget it */
   keepLedgerMark(mark: string | null): void
-  /** A secret of the session, from which only its own pages can have again what they parked; null without one. */
-  parkingSecret: Buffer | null
-  /** Whose session it was that is no longer, for a form that was interrupted. */
-  formerUserId(): Promise<number | null>
 }
 export type Language = 'en' | 'ja'
 export type Form = {

@@ -122,10 +122,9 @@ const routes = (services: Services) => {
       script: scripts.enhance.path,
       passkeyScript: scripts.passkey.path,
     })
-    c.set('visit', visit)
     if (c.req.method === 'POST') {
       refuseForeignOrigin(c, services, site.origin)
-      const user = visit.session?.user.id ?? (await visit.formerUserId())
+      const user = visit.session?.user.id ?? visit.formerUserId
       visit.form = await readForm(c, services, { limit: bodyLimitFor(c.req.path, visit, user), user })
       if (!fits(visit.form.get('t'), visit.formToken)) {
         if (c.req.path === '/login') visit.form = only(visit.form, ['user', 'next', 'park'])
@@ -155,7 +154,7 @@ const routes = (services: Services) => {
   })
 
   const refused = async (c: Context<DoorEnv>, refusal: Refusal): Promise<Response> => {
-    if (!c.get('visit')) c.set('visit', await beginVisit(c, services, { script: '', passkeyScript: '' }))
+    if (!c.get('visit')) await beginVisit(c, services, { script: '', passkeyScript: '' })
     const response = await whole(
       await page.refused(c as unknown as Context<PageEnv>, refusal),
       c.env.incoming,

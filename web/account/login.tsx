@@ -165,7 +165,7 @@ const ByPasskey = (props: {
 const come = async (c: PageContext, needs: Needs): Promise<Response> => {
   const { l, next, out } = c.req.query()
   if (l === 'en' || l === 'ja') {
-    c.get('visit').setLanguage(l)
+    c.get('browser').setLanguage(l)
     return c.redirect('/login', 303)
   }
   if (c.get('visit').session) return c.redirect('/f/inbox', 303)
@@ -188,10 +188,10 @@ const interrupted = async (c: PageContext, needs: Needs): Promise<Response> => {
   const words = wordsOf(c)
   const form = c.get('visit').form
   const [next, park] = [ownPath(form.get('next'), ''), form.get('park')]
-  const former = (await c.get('visit').formerUserId()) ?? needs.parkedForms.ownerOf(park)
+  const former = c.get('visit').formerUserId ?? needs.parkedForms.ownerOf(park)
   // Whoever answered on the phone that it was not them ended this session: the terminal is told so.
   if (c.req.path === '/a/wait' && former !== null) {
-    c.get('visit').keepPending(null)
+    c.get('browser').keepPending(null)
     return login(c, needs, { status: words.approvalOver, next, park })
   }
   const isLetter = c.req.path === '/c' || form.get('park') !== ''
@@ -210,7 +210,7 @@ const enter = async (c: PageContext, needs: Needs, letters: UseOfKey): Promise<R
   const asked = { user: form.get('user').trim(), next: ownPath(form.get('next'), ''), park }
   if (form.get('t') === '') return login(c, needs, { ...asked, status: wordsOf(c).loginOld })
   if (a === 'en' || a === 'ja') {
-    visit.setLanguage(a)
+    c.get('browser').setLanguage(a)
     return login(c, needs, { ...asked, status: park && wordsOf(c).loginParked })
   }
   if (a === 'window') return login(c, needs, asked)
@@ -247,19 +247,18 @@ const begin = async (
   const begun = await sessions.begin(known, visit.terminal, visit.address)
   // One session a terminal (S1080): the one that this terminal had ends.
   if (visit.session) await sessions.end(visit.session.id, 'logout')
-  visit.logIn(begun)
-  visit.keepKey(null)
+  const browser = c.get('browser')
+  browser.logIn(begun)
+  browser.keepKey(null)
   if (opens) return openToo(c, needs, opens)
   return user ? 'in-only' : 'in'
 }
 
 /** The touch that logged in opens the key as well. Where it cannot, the person is logged in without it. */
 const openToo = async (c: PageContext, { allowances }: Needs, opens: Opens): Promise<Arrival> => {
-  const visit = c.get('visit')
   try {
     const { keyToken } = await allowances.grantByPasskey(sessionOf(c), opens)
-    visit.keepKey(keyToken)
-    visit.keyToken = keyToken
+    c.get('browser').keepKey(keyToken)
     return 'in-open'
   } catch (error) {
     const refusal = refusalOf(error)
@@ -303,19 +302,18 @@ const isPartOfAddress = (user: string) => user !== '' && !user.includes('@')
 // ---- what ends it
 
 const pressedAtFoot = async (c: PageContext, needs: Needs): Promise<Response> => {
-  const visit = c.get('visit')
   const session = sessionOf(c)
-  const a = visit.form.get('a')
+  const a = c.get('visit').form.get('a')
   if (a === 'lock') {
     await lockKey(needs, c)
     return c.redirect('/f/inbox?ok=locked', 303)
   }
   if (a === 'logout') {
     await needs.sessions.end(session.id, 'logout')
-    visit.logOut()
+    c.get('browser').logOut()
     return c.redirect('/login?out=1', 303)
   }
-  if (a === 'en' || a === 'ja') visit.setLanguage(a)
+  if (a === 'en' || a === 'ja') c.get('browser').setLanguage(a)
   return c.redirect('/folders', 303)
 }
 

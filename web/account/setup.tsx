@@ -80,7 +80,7 @@ const setUp = async (c: PageContext, needs: Needs, token: string): Promise<Respo
   try {
     const { user, recoveryCode } = await setup.use(token, wanted)
     const known = { user, requireStands: async () => {} } // who made the user this moment showed nothing else
-    visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
+    c.get('browser').logIn(await sessions.begin(known, visit.terminal, visit.address))
     await parkedForms.keep(ticketOf(needs, user.id, token, wanted.password), recoveryCode)
     // Not behind a redirect: the code is shown once, and is in no address.
     return showCode(c, needs, recoveryCode)
@@ -125,7 +125,7 @@ const again = async (c: PageContext, needs: Needs, token: string): Promise<Respo
   const code = ticket && ((await parkedForms.open(known.user.id, ticket)) as string | null)
   if (!code) return null
   await parkedForms.drop(ticket)
-  visit.logIn(await sessions.begin(known, visit.terminal, visit.address))
+  c.get('browser').logIn(await sessions.begin(known, visit.terminal, visit.address))
   return showCode(c, needs, code)
 }
 

@@ -135,7 +135,7 @@ const Cut = ({ visit, words }: { visit: Visit; words: Words }) => (
 const rememberLedger = async (c: PageContext, { ledger }: Needs): Promise<Response> => {
   // From here on the browser remembers the ledger as it is now.
   const mark = await ledger.markOf(sessionOf(c).user.id)
-  c.get('visit').keepLedgerMark(mark)
+  c.get('browser').keepLedgerMark(mark)
   return c.redirect('/log', 303)
 }
 

@@ -49,20 +49,17 @@ export const askPhone = async (
   ways: WaysOut,
   wanted: Wanted,
 ): Promise<Response> => {
-  const visit = c.get('visit')
   const { keyToken } = await needs.approvals.ask(sessionOf(c), wanted.verb === 'sign' ? 'sign' : 'read')
-  visit.keepPending(keyToken)
-  visit.pendingToken = keyToken
+  c.get('browser').keepPending(keyToken)
   return waitingWindow(c, needs, ways, wanted)
 }
 
 const pressedWhileWaiting = async (c: PageContext, needs: Needs, ways: WaysOut): Promise<Response> => {
-  const visit = c.get('visit')
   const wanted = wantedOf(c)
-  const a = visit.form.get('a')
+  const a = c.get('visit').form.get('a')
   if (a !== 'cancel' && a !== 'window') return waitingWindow(c, needs, ways, wanted, wordsOf(c).notYet)
   await needs.approvals.cancel(sessionOf(c))
-  visit.keepPending(null)
+  c.get('browser').keepPending(null)
   return a === 'cancel' ? ways.cancel(c, wanted) : unlockWindow(c, needs, wanted)
 }
 
@@ -78,7 +75,7 @@ const waitingWindow = async (
   const visit = c.get('visit')
   const token = visit.pendingToken
   const waiting = await needs.approvals.waiting(sessionOf(c), token)
-  if (waiting?.state !== 'pending') visit.keepPending(null)
+  if (waiting?.state !== 'pending') c.get('browser').keepPending(null)
   if (waiting?.state === 'granted' && token) return ways.goOn(c, wanted, token)
   if (waiting?.state === 'denied') return unlockWindow(c, needs, wanted, words.approvalDenied)
   if (waiting?.state !== 'pending') return unlockWindow(c, needs, wanted, words.approvalExpired)

@@ -100,9 +100,7 @@ const pressedAgain = async (c: PageContext, needs: Needs, wanted: Wanted): Promi
 
 /** Locks the key of this terminal, and keeps a late approval from opening it again. */
 export const lockKey = async ({ approvals, allowances }: FrameNeeds, c: PageContext): Promise<void> => {
-  const visit = c.get('visit')
   await approvals.cancel(sessionOf(c))
   await allowances.lock(sessionOf(c))
-  visit.lockKey()
-  visit.keyToken = null
+  c.get('browser').lockKey()
 }

@@ -262,9 +262,7 @@ export type UseOfKey = {
 /** Ways out of the windows: what was asked for happens, or all is as it was. */
 export const waysOut = ({ clock }: Pick<Needs, 'clock'>, letters: UseOfKey) => ({
   goOn: (c: PageContext, wanted: Wanted, keyToken: string): Promise<Response> | Response => {
-    const visit = c.get('visit')
-    visit.keepKey(keyToken)
-    visit.keyToken = keyToken
+    c.get('browser').keepKey(keyToken)
     return wanted.park ? letters.goOn(c, wanted.park) : c.redirect(unseen(wanted.next, clock()), 303)
   },
   cancel: (c: PageContext, wanted: Wanted): Promise<Response> | Response =>

@@ -144,7 +144,6 @@ const saved = async (c: PageContext, needs: Needs, typed: Typed): Promise<Respon
 
 /** Ends the session. A letter with something in it, which has not left, is kept in Drafts first. */
 export const logOut = async (c: PageContext, needs: Needs, typed: Typed): Promise<Response> => {
-  const visit = c.get('visit')
   const isEmpty = !typed.to && !typed.subject && !typed.text.trim() && typed.files.length === 0
   const gone = await needs.letters.departed(sessionOf(c).user, numberOf(needs, typed), writtenOf(typed))
   if (!isEmpty && !gone && !isSure(typed, 'logOutAnyway')) {
@@ -152,7 +151,7 @@ export const logOut = async (c: PageContext, needs: Needs, typed: Typed): Promis
     if (problem) return problem
   }
   await needs.sessions.end(sessionOf(c).id, 'logout')
-  visit.logOut()
+  c.get('browser').logOut()
   return c.redirect(`/login?out=${isEmpty || gone ? 1 : 'draft'}`, 303)
 }
 
