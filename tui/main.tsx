@@ -12,7 +12,8 @@ import { openCompose } from './full/screens/begin-letter.ts'
 import { terminalName } from './full/screens/login.ts'
 import { runPlain } from './plain/plain.ts'
 import { asciiNote, isUtf8 } from './text/locale.ts'
-import { Client, type ClientOptions, heartbeatS, Untrusted } from './wire/client.ts'
+import { Client, type ClientOptions, heartbeatS } from './wire/client.ts'
+import { Untrusted } from './wire/connection.ts'
 import { Kept, ledgerMemory } from './wire/kept.ts'
 
 export type TuiOptions = {

@@ -8,26 +8,22 @@ import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type {
+  Allowance,
+  Message,
+  Opened,
+  QueuePage,
+  Row,
+  SessionView,
+  WaitingMail,
+} from '../server/contract/answers.ts'
 import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
 import { typeOf } from './letter/paths.ts'
 import { isUtf8 } from './text/locale.ts'
 import { harmless, harmlessLines } from './text/text.ts'
 import { fromOutside, ledgerOlder } from './text/words.ts'
-import {
-  type Allowance,
-  type Letter as ApiLetter,
-  Client,
-  isProblem,
-  type Message,
-  type Opened,
-  Problem,
-  type QueuePage,
-  type Row,
-  type SessionView,
-  Unreachable,
-  Untrusted,
-  type WaitingMail,
-} from './wire/client.ts'
+import { type Letter as ApiLetter, Client, isProblem, Problem } from './wire/client.ts'
+import { Unreachable, Untrusted } from './wire/connection.ts'
 import { Kept, type KeptSession } from './wire/kept.ts'
 
 /** A command as it was called. */

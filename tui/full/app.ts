@@ -6,7 +6,8 @@
 
 import type { Completion } from '../letter/paths.ts'
 import { clockOf, ledgerOlder, startingWith } from '../text/words.ts'
-import { type Client, heartbeatS, isProblem, Problem, Unreachable, Untrusted } from '../wire/client.ts'
+import { type Client, heartbeatS, isProblem, Problem } from '../wire/client.ts'
+import { Unreachable, Untrusted } from '../wire/connection.ts'
 import { edited, emptyField, Secret } from './field.ts'
 import { type Context, commandOf, type Keymap, keyFor, keyName } from './keymap.ts'
 import { questionRows, type ScreenKind } from './screen.ts'

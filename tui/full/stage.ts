@@ -3,7 +3,8 @@
  * the state is changed by `change` and `dispatch` alone, the server is asked within `ask` or `withKey`.
  */
 import type { Completion } from '../letter/paths.ts'
-import type { Client, Untrusted } from '../wire/client.ts'
+import type { Client } from '../wire/client.ts'
+import type { Untrusted } from '../wire/connection.ts'
 import type { Keymap } from './keymap.ts'
 import type { Action, AnyScreen, KeyUse, Screen, State } from './state.ts'
 import type { Size } from './terminal.ts'

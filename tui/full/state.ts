@@ -3,18 +3,18 @@
  * was left, through unlocking, a takeover, a lost session. Everything here is data: what talks to the server is app.ts.
  */
 
-import type { Letter } from '../letter/letter.ts'
-import type { Completion } from '../letter/paths.ts'
 import type {
   Folder,
-  Holder,
   Message,
   OfferedKey,
   Opened,
   Recipient,
   Row,
   SessionView,
-} from '../wire/client.ts'
+} from '../../server/contract/answers.ts'
+import type { Letter } from '../letter/letter.ts'
+import type { Completion } from '../letter/paths.ts'
+import type { Holder } from '../wire/client.ts'
 import type { Field, Secret } from './field.ts'
 import type { Keymap } from './keymap.ts'
 import type { TextField } from './text-field.ts'

@@ -6,7 +6,9 @@
  * The keeper has no letter of its own: that lies with who writes it, and is read when its turn comes, as it is by then.
  * How it all looks, and what is said of it, is the matter of the client around it.
  */
-import { type Client, isProblem, Problem, type Sent, type Unreachable } from '../wire/client.ts'
+import type { Sent } from '../../server/contract/answers.ts'
+import { type Client, isProblem, Problem } from '../wire/client.ts'
+import type { Unreachable } from '../wire/connection.ts'
 import { type Letter, toApi } from './letter.ts'
 
 /** What keeping changes of it. */

@@ -4,9 +4,10 @@
  */
 
 import * as answering from '../../server/contract/answering.ts'
+import type { Folder, Message, Opened } from '../../server/contract/answers.ts'
 import { harmless, harmlessLines, wholeAddress } from '../text/text.ts'
 import { hasAddressLooks } from '../text/words.ts'
-import type * as api from '../wire/client.ts'
+import type { Letter as ApiLetter } from '../wire/client.ts'
 
 export type Attachment = { name: string; type: string; octets: Uint8Array }
 export type Letter = {
@@ -49,8 +50,8 @@ export const blank: Letter = {
  * key, the whole of it or one part alone.
  */
 export type Source = {
-  came: api.Message
-  opened: api.Opened | null
+  came: Message
+  opened: Opened | null
   /** Null where the whole mail was opened, or nothing. */
   part: string | null
 }
@@ -94,7 +95,7 @@ const protectedAs = (isSecret: boolean) => ({
 })
 
 /** The attachments that go along when the mail is passed on. */
-export const forwardedFiles = (source: Source): api.Message['attachments'] =>
+export const forwardedFiles = (source: Source): Message['attachments'] =>
   answering.forwardedFiles(answerable(source), rootOf(source).attachments)
 
 /**
@@ -105,7 +106,7 @@ export const forwardedFiles = (source: Source): api.Message['attachments'] =>
  */
 export const replyTo = (
   source: Source,
-  how: { own: string; all: boolean; kind: api.Folder['kind'] },
+  how: { own: string; all: boolean; kind: Folder['kind'] },
 ): { letter: Letter; notes: string[] } => {
   const { came } = source
   const mail = rootOf(source)
@@ -223,7 +224,7 @@ export const fromMailto = (link: string): Letter | null => {
 }
 
 /** As the API takes it. */
-export const toApi = (letter: Letter): api.Letter => ({
+export const toApi = (letter: Letter): ApiLetter => ({
   to: letter.to,
   cc: letter.cc,
   bcc: letter.bcc,

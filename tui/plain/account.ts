@@ -4,9 +4,9 @@
  */
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
+import type { LogPage, OfferedKey, TerminalView, WaitingMail } from '../../server/contract/answers.ts'
 import { harmless } from '../text/text.ts'
 import { grouped, obstacleWords, stateOfWaiting } from '../text/words.ts'
-import type { LogPage, OfferedKey, TerminalView, WaitingMail } from '../wire/client.ts'
 import { type Command, counted, row } from './dialogue.ts'
 import { capital, moment } from './in-words.ts'
 import { type Desk, isYes } from './letter.ts'

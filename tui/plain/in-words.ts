@@ -1,8 +1,9 @@
 /** A mail as it is read out: what we know of it, whose it is, and when it came. */
+
+import type { Row } from '../../server/contract/answers.ts'
 import type { Source } from '../letter/letter.ts'
 import { harmless } from '../text/text.ts'
 import { fromOutside, grouped } from '../text/words.ts'
-import type { Row } from '../wire/client.ts'
 import { counted } from './dialogue.ts'
 
 /** A row of a list: what we know first, then who and what, the time last. */

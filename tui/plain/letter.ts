@@ -4,11 +4,13 @@
  * lost with the terminal; where the session ends, one logs in again and the same letter goes on.
  */
 
+import type { Sent } from '../../server/contract/answers.ts'
 import { holdS, isEmpty, Keeper, type Upkeep, whetherItLeft } from '../letter/keeper.ts'
 import { byRecipients, doubtsAbout, isSigned, type Letter } from '../letter/letter.ts'
 import { attachmentFrom, roomBeside } from '../letter/paths.ts'
 import { harmless } from '../text/text.ts'
-import { type Client, Problem, type Sent, Unreachable } from '../wire/client.ts'
+import { type Client, Problem } from '../wire/client.ts'
+import { Unreachable } from '../wire/connection.ts'
 import { Abandoned, type Command, commandIn, counted, type Dialogue, helpOn, row } from './dialogue.ts'
 
 /** What a letter needs of the client around it. */

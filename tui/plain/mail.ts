@@ -4,6 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
+import type { Folder, Row } from '../../server/contract/answers.ts'
 import {
   type Attachment,
   draftOf,
@@ -16,7 +17,6 @@ import {
 import { fileNameOf } from '../letter/paths.ts'
 import { harmless, wholeAddress } from '../text/text.ts'
 import { grouped } from '../text/words.ts'
-import type { Folder, Row } from '../wire/client.ts'
 import { type Command, counted, row } from './dialogue.ts'
 import { moment, rowInWords, stateOf } from './in-words.ts'
 import { type Desk, isYes, sizeInWords } from './letter.ts'

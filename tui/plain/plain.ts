@@ -7,19 +7,12 @@
  * it carry two words drawn for this run.
  */
 import type { EventEmitter } from 'node:events'
+import type { Folder, SessionView } from '../../server/contract/answers.ts'
 import { blank, fromMailto, type Letter } from '../letter/letter.ts'
 import { harmless } from '../text/text.ts'
 import { ledgerOlder } from '../text/words.ts'
-import {
-  type Client,
-  type Folder,
-  isProblem,
-  localNote,
-  Problem,
-  type SessionView,
-  Unreachable,
-  Untrusted,
-} from '../wire/client.ts'
+import { type Client, isProblem, Problem } from '../wire/client.ts'
+import { localNote, Unreachable, Untrusted } from '../wire/connection.ts'
 import { AccountTalk } from './account.ts'
 import {
   Abandoned,

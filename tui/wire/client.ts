@@ -1,23 +1,27 @@
 /**
  * The JSON API as the terminal client speaks it, in the shapes of server/contract/. One request after the other goes over
- * connections that are kept; nothing is sent before the other end has shown that it may be trusted (S1040): over TLS
- * with a certificate of a known authority, of one that was named, or with the fingerprint that was given; in plain
- * HTTP only to this machine.
+ * connections that are kept; nothing is sent before the other end has shown that it may be trusted (connection.ts).
  *
  * Three kinds of failure: a `Problem` is the server's no, an `Unreachable` is no answer (or none of a Wafer server), an
  * `Untrusted` is a server that nothing was said to. Their messages are sentences for people and hold no secrets.
  */
-import { readFileSync } from 'node:fs'
 import type http from 'node:http'
-import type { Socket } from 'node:net'
-import type tls from 'node:tls'
 import * as answers from '../../server/contract/answers.ts'
 import type { Check } from '../../server/contract/checks.ts'
 import { type ProblemCode, type ProblemDetails, problemIn } from '../../server/contract/problems.ts'
 import type { Asked } from '../../server/contract/requests.ts'
 import { harmless } from '../text/text.ts'
+import {
+  addressOf,
+  builtin,
+  Connector,
+  noWaferServer,
+  patienceMs,
+  type Trust,
+  Unreachable,
+  Untrusted,
+} from './connection.ts'
 
-export type * from '../../server/contract/answers.ts'
 export type Letter = Asked<'letter'>
 /** Who has the key, as a refusal says. */
 export type Holder = NonNullable<ProblemDetails['by']>
@@ -57,52 +61,19 @@ export class Problem extends Error {
 export const isProblem = (error: unknown, code: ProblemCode): error is Problem =>
   error instanceof Problem && error.code === code
 
-/** No answer, or none of a Wafer server. Whether a call that changes something took effect is then not known. */
-export class Unreachable extends Error {
-  override name = 'Unreachable'
-  /** There was no connection at all, so nothing left this machine; where one broke off, nobody knows. */
-  readonly isUnsent: boolean
-
-  constructor(sentence: string, options: { isUnsent?: boolean } = {}) {
-    super(sentence)
-    this.isUnsent = options.isUnsent ?? false
-  }
-}
-
-/** The other end is not known to be the server: nothing was sent to it. */
-export class Untrusted extends Error {
-  override name = 'Untrusted'
-  /** Why, as the end of a sentence without its full stop. */
-  readonly reason: string
-
-  constructor(host: string, reason: string) {
-    super(`No encrypted communication was established with ${host}: ${reason}.`)
-    this.reason = reason
-  }
-}
-
 /** How far this terminal has seen the ledger of each user of a server, kept from one session to the next. */
 export type LedgerMemory = {
   mark(server: string, user: string): string | null
   keepMark(server: string, user: string, mark: string): void
 }
 
-export type ClientOptions = {
+export type ClientOptions = Trust & {
   /** Such as `https://mail.example.org`; without a scheme HTTPS is meant, for this machine HTTP. */
   server: string
-  /** PEM file with authorities that are trusted besides those of the system. */
-  ca?: string | undefined
-  /** SHA-256 of the certificate in hexadecimal, with or without colons: only this certificate is accepted then. */
-  fingerprint?: string | undefined
 }
-
-// Not imported: that would load all that node:http can show, WebSocket with it, and TLS also for plain HTTP; together
-// they take longer than everything else a script does before its first request.
-const builtin = process.getBuiltinModule
 
 /** A key that is open here is lost when the server hears nothing from this terminal for so long. */
 export const heartbeatS = 60
-const patienceMs = 30_000
 /** A whole answer takes no longer, and for what is large so much more as a slow line needs. */
 const answerMs = 60_000
 const slowestOctetsPerMs = 16
@@ -120,28 +91,18 @@ export class Client {
   ledgerMemory: LedgerMemory | null = null
   /** Becomes the key token when the approval that was asked for is granted. */
   #askedToken: string | null = null
-  #asksSystem = false
+  readonly #connector: Connector
   readonly #agent: http.Agent
-  readonly #authorities: string[]
-  readonly #fingerprint: string | null
 
   /** @throws Untrusted for plain HTTP beyond this machine, and for a CA file or fingerprint that is none */
-  constructor({ server, ca, fingerprint }: ClientOptions) {
+  constructor({ server, ...trust }: ClientOptions) {
     this.server = addressOf(server)
-    const { host, hostname, protocol } = this.server
-    if (protocol === 'http:' && !isThisMachine(hostname))
-      throw new Untrusted(host, 'plain HTTP is spoken to servers on this machine only; use https://')
-    this.#authorities = ca === undefined ? [] : authoritiesIn(ca, host)
-    this.#fingerprint = fingerprint === undefined ? null : fingerprint.replace(/[:\s]/g, '').toUpperCase()
-    if (this.#fingerprint !== null && !/^[0-9A-F]{64}$/.test(this.#fingerprint))
-      throw new Untrusted(host, 'the fingerprint given is not that of a certificate (64 hexadecimal digits)')
-    if (protocol === 'http:' && (ca !== undefined || fingerprint !== undefined))
-      throw new Untrusted(host, 'plain HTTP has no certificate that could be checked; use https://')
-    const { Agent } = protocol === 'https:' ? builtin('node:https') : builtin('node:http')
+    this.#connector = new Connector(this.server, trust)
+    const { Agent } = builtin(this.#connector.isEncrypted ? 'node:https' : 'node:http')
     this.#agent = new Agent({ keepAlive: true, maxSockets: 4 })
     // The socket is handed over when it is trusted, so that no request can be on its way before.
     this.#agent.createConnection = (_options, done) => {
-      this.#connect().then(
+      this.#connector.connect().then(
         (socket) => done!(null, socket),
         (error) => done!(error, undefined as never),
       )
@@ -381,7 +342,7 @@ export class Client {
   ): Promise<Answer> {
     const { octets, headers } = await this.#call(method, path, body)
     const answer = jsonOf(octets, headers)
-    if (!check(answer)) throw this.#noWaferServer()
+    if (!check(answer)) throw noWaferServer(this.server.host)
     return answer
   }
 
@@ -391,23 +352,24 @@ export class Client {
     if (answer.status >= 200 && answer.status < 300) return answer
     const problem = problemIn(jsonOf(answer.octets, answer.headers))
     if (problem) throw new Problem(answer.status, problem, answer.headers['retry-after'])
-    if (answer.status === 426 && this.server.protocol === 'http:')
+    if (answer.status === 426 && !this.#connector.isEncrypted)
       throw new Untrusted(this.server.host, 'this server speaks TLS; use https://')
-    throw this.#noWaferServer()
+    throw noWaferServer(this.server.host)
   }
 
   #exchange(method: string, path: string, body: Buffer | null, isSecondTry = false): Promise<Exchange> {
-    const { host, hostname, port, protocol } = this.server
+    const { host } = this.server
+    const { isEncrypted, host: name, port } = this.#connector
     return new Promise((resolve, reject) => {
       const headers: http.OutgoingHttpHeaders = { Host: host, Accept: 'application/json' }
       if (body) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': body.length })
       if (this.token !== null) headers.Authorization = `Bearer ${this.token}`
       if (this.token !== null && this.keyToken !== null) headers['Wafer-Key'] = this.keyToken
-      const request = (protocol === 'https:' ? builtin('node:https') : builtin('node:http')).request({
+      const request = builtin(isEncrypted ? 'node:https' : 'node:http').request({
         agent: this.#agent,
         // Part of the name under which the agent keeps connections.
-        host: bare(hostname),
-        port: port || (protocol === 'https:' ? 443 : 80),
+        host: name,
+        port,
         method,
         path: `/api${path}`,
         headers,
@@ -433,7 +395,7 @@ export class Client {
         const wasClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? '')
         if (wasClosed && method === 'GET' && !isSecondTry)
           return resolve(this.#exchange(method, path, body, true))
-        reject(this.#failure(error))
+        reject(this.#connector.failure(error))
       })
       request.on('response', (response) => {
         const chunks: Buffer[] = []
@@ -443,7 +405,7 @@ export class Client {
             return response.destroy(new Unreachable(`${host} answers with more than a message may be.`))
           chunks.push(chunk)
         })
-        response.on('error', (error) => reject(this.#failure(error)))
+        response.on('error', (error) => reject(this.#connector.failure(error)))
         response.on('end', () =>
           resolve({
             status: response.statusCode ?? 0,
@@ -455,166 +417,9 @@ export class Client {
       request.end(body ?? undefined)
     })
   }
-
-  // ---- the connection
-
-  async #connect(): Promise<Socket> {
-    try {
-      return await this.#reach()
-    } catch (error) {
-      const isUnknown = error instanceof Untrusted && unknownAuthority.includes(error.reason)
-      if (!isUnknown || this.#asksSystem) throw error
-      // The authorities of the system are read only where those that Node.js brings do not do: it takes a while.
-      this.#asksSystem = true
-      return this.#reach()
-    }
-  }
-
-  #reach(): Promise<Socket> {
-    const { host, hostname, port, protocol } = this.server
-    const isEncrypted = protocol === 'https:'
-    const to = {
-      host: bare(hostname),
-      port: Number(port || (isEncrypted ? 443 : 80)),
-      autoSelectFamily: true,
-    }
-    return new Promise((resolve, reject) => {
-      const socket = isEncrypted
-        ? builtin('node:tls').connect({ ...to, ...this.#trust(to.host) })
-        : builtin('node:net').connect(to)
-      const give = (outcome: () => void) => {
-        clearTimeout(timer)
-        socket.removeAllListeners('error')
-        outcome()
-      }
-      const refuse = (error: Error) =>
-        give(() => {
-          socket.on('error', () => {}) // what else goes wrong with it is of no interest
-          socket.destroy()
-          reject(error)
-        })
-      const timer = setTimeout(
-        () => refuse(new Unreachable(`There is no connection to ${host}: it does not answer.`)),
-        patienceMs,
-      )
-      socket.on('error', (error) => refuse(this.#failure(error)))
-      socket.on(isEncrypted ? 'secureConnect' : 'connect', () => {
-        const reason = isEncrypted ? this.#pinFails(socket as tls.TLSSocket) : null
-        if (reason !== null) refuse(new Untrusted(host, reason))
-        else give(() => resolve(socket))
-      })
-    })
-  }
-
-  /** How the certificate is judged. With a fingerprint neither authority nor name count, see `#pinFails`. */
-  #trust(host: string): tls.ConnectionOptions {
-    return {
-      ...(builtin('node:net').isIP(host) ? {} : { servername: host }),
-      ALPNProtocols: ['http/1.1'],
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: this.#fingerprint === null,
-      ...(this.#authorities.length === 0 && !this.#asksSystem
-        ? {}
-        : {
-            ca: [
-              ...builtin('node:tls').getCACertificates('default'),
-              ...(this.#asksSystem ? builtin('node:tls').getCACertificates('system') : []),
-              ...this.#authorities,
-            ],
-          }),
-    }
-  }
-
-  /** Why the certificate is not the one whose fingerprint was given; null where it is, or where none was given. */
-  #pinFails(socket: tls.TLSSocket): string | null {
-    if (this.#fingerprint === null) return null
-    const certificate = socket.getPeerX509Certificate()
-    if (certificate?.fingerprint256.replaceAll(':', '') !== this.#fingerprint)
-      return 'its certificate has another fingerprint than the one given'
-    // A key is not looked after any more when its certificate has run out, whoever vouched for it.
-    if (certificate.validToDate.getTime() < Date.now()) return reasons.CERT_HAS_EXPIRED!
-    if (certificate.validFromDate.getTime() > Date.now()) return reasons.CERT_NOT_YET_VALID!
-    return null
-  }
-
-  #noWaferServer() {
-    return new Unreachable(`${this.server.host} does not answer like a Wafer server.`)
-  }
-
-  #failure(error: NodeJS.ErrnoException): Error {
-    if (error instanceof Unreachable || error instanceof Untrusted) return error
-    const { host } = this.server
-    const { code = '' } = error
-    if (Object.hasOwn(reasons, code)) return new Untrusted(host, reasons[code]!)
-    if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-      return new Untrusted(host, 'its certificate is for another name')
-    if (code === 'EPROTO' || /^ERR_(SSL|TLS|OSSL)_/.test(code))
-      return new Untrusted(host, 'it does not speak TLS as it should')
-    if (/^(CERT_|UNABLE_TO_|INVALID_|ERROR_IN_|CRL_|PATH_LENGTH|HOSTNAME_MISMATCH)/.test(code))
-      return new Untrusted(host, `its certificate is not acceptable (${code})`)
-    if (code.startsWith('HPE_')) return this.#noWaferServer()
-    const none = `There is no connection to ${host}`
-    if (code === 'ENOTFOUND') return new Unreachable(`${none}: no such name is known.`, { isUnsent: true })
-    if (code === 'EAI_AGAIN')
-      return new Unreachable(`${none}: names cannot be looked up just now.`, { isUnsent: true })
-    if (code === 'ECONNREFUSED') return new Unreachable(`${none}: nothing answers there.`, { isUnsent: true })
-    if (/^E(NETUNREACH|HOSTUNREACH|NETDOWN)$/.test(code))
-      return new Unreachable(`${none}: the network does not reach it.`)
-    if (code === 'ETIMEDOUT') return new Unreachable(`${none}: it does not answer.`)
-    return new Unreachable(`The connection to ${host} broke off${code && ` (${code})`}.`)
-  }
 }
 
 type Exchange = { status: number; headers: http.IncomingHttpHeaders; octets: Buffer }
-
-const selfSigned = 'its certificate is signed by itself and by no authority known here'
-const strangeAuthority = 'its certificate is signed by an authority that is not known here'
-const unknownAuthority = [selfSigned, strangeAuthority]
-
-/** OpenSSL's words for what is wrong with a certificate, in ours. */
-const reasons: Record<string, string> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: selfSigned,
-  SELF_SIGNED_CERT_IN_CHAIN: strangeAuthority,
-  UNABLE_TO_GET_ISSUER_CERT: strangeAuthority,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: strangeAuthority,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: strangeAuthority,
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
-  CERT_REVOKED: 'its certificate was revoked',
-}
-
-const addressOf = (server: string): URL => {
-  const text = server.trim()
-  const scheme = /^(\[::1\]|localhost|127(\.\d+){3})(:\d+)?\/?$/i.test(text) ? 'http://' : 'https://'
-  const url = URL.parse(/^[a-z]+:\/\//i.test(text) ? text : `${scheme}${text}`)
-  const isWhole = url?.hostname && /^https?:$/.test(url.protocol) && url.pathname === '/'
-  if (!url || !isWhole || url.search || url.hash || url.username || url.password)
-    throw new Unreachable('This is not the address of a server, such as https://mail.example.org.')
-  return url
-}
-
-const isThisMachine = (hostname: string) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
-
-/** What to say where an address, opened elsewhere, leads to that other machine itself; null where it leads here. */
-export const localNote = (address: string): string | null =>
-  /^((.+\.)?localhost|127(\.\d+){3}|\[::1\])$/.test(URL.parse(address)?.hostname ?? '')
-    ? 'It leads to this machine alone: open it in a browser here, not on a phone.'
-    : null
-
-/** Without the brackets of an IPv6 address. */
-const bare = (hostname: string) => hostname.replace(/^\[|\]$/g, '')
-
-const authoritiesIn = (file: string, host: string): string[] => {
-  let text = ''
-  try {
-    text = readFileSync(file, 'latin1')
-  } catch {
-    throw new Untrusted(host, `the file with the authority, ${harmless(file)}, cannot be read`)
-  }
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g)
-  if (!blocks) throw new Untrusted(host, `there is no certificate in ${harmless(file)}`)
-  return blocks
-}
 
 const queryOf = (members: Record<string, string | number | null | undefined>): string => {
   const given = Object.entries(members).filter(([, value]) => value !== undefined && value !== null)

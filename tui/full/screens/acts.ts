@@ -1,7 +1,8 @@
 /** What is done to mails, one or many, from a list or an opened mail: at once on the screen, then at the server. */
 
+import type { Row } from '../../../server/contract/answers.ts'
 import { counted, startingWith } from '../../text/words.ts'
-import { isProblem, type Row } from '../../wire/client.ts'
+import { isProblem } from '../../wire/client.ts'
 import type { Stage } from '../stage.ts'
 
 /** The folder of those that do not lie in the listed one, by their ids. */

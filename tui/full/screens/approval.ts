@@ -4,7 +4,8 @@
  */
 import QRCode from 'qrcode'
 import { harmless, wrapped } from '../../text/text.ts'
-import { localNote, Problem, Unreachable } from '../../wire/client.ts'
+import { Problem } from '../../wire/client.ts'
+import { localNote, Unreachable } from '../../wire/connection.ts'
 import type { Line, ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'
 import type { ApprovalScreen } from '../state.ts'

@@ -2,6 +2,8 @@
  * The ways to a letter: a blank one, a mailto: link, an answer, a mail passed on, a draft taken up again. Each puts up
  * the screen that it is written on.
  */
+
+import type { Row } from '../../../server/contract/answers.ts'
 import {
   type Attachment,
   blank,
@@ -15,7 +17,6 @@ import {
   type Source,
 } from '../../letter/letter.ts'
 import { harmless } from '../../text/text.ts'
-import type { Row } from '../../wire/client.ts'
 import { field } from '../field.ts'
 import type { Stage } from '../stage.ts'
 import type { ComposeScreen } from '../state.ts'

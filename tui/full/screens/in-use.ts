@@ -5,7 +5,8 @@
 
 import { harmless, wrapped } from '../../text/text.ts'
 import { clockOf } from '../../text/words.ts'
-import { Problem, Unreachable } from '../../wire/client.ts'
+import { Problem } from '../../wire/client.ts'
+import { Unreachable } from '../../wire/connection.ts'
 import { type Keymap, keyFor, keyName } from '../keymap.ts'
 import type { ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'

@@ -4,7 +4,8 @@
  */
 import { isEmpty, Keeper } from '../../letter/keeper.ts'
 import type { Letter } from '../../letter/letter.ts'
-import { Problem, Unreachable } from '../../wire/client.ts'
+import { Problem } from '../../wire/client.ts'
+import { Unreachable } from '../../wire/connection.ts'
 import type { Stage } from '../stage.ts'
 import type { ComposeScreen } from '../state.ts'
 import { textOf } from '../text-field.ts'

@@ -3,9 +3,9 @@
  * whole, so that a slow line carries few octets for a key. Rows are fetched by position, a hundred at once.
  */
 
+import type { Row } from '../../../server/contract/answers.ts'
 import { column } from '../../text/text.ts'
 import { bareSubject, senderOf, shortDate } from '../../text/words.ts'
-import type { Row } from '../../wire/client.ts'
 import type { Line, Picture, ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'
 import type { ListScreen, State } from '../state.ts'

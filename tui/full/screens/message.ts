@@ -3,10 +3,11 @@
  * time. An encrypted one is shown as it came until it is decrypted.
  */
 
+import type { Message, Opened, Row } from '../../../server/contract/answers.ts'
 import type { Source } from '../../letter/letter.ts'
 import { cells, column, cut, harmless, wholeAddress, wrapped } from '../../text/text.ts'
 import { fromOutside, grouped, hasAddressLooks, people, sizeOf } from '../../text/words.ts'
-import { isProblem, type Message, type Opened, type Row } from '../../wire/client.ts'
+import { isProblem } from '../../wire/client.ts'
 import { type Keymap, keyFor } from '../keymap.ts'
 import type { Line, Picture, ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'

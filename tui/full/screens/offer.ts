@@ -3,9 +3,9 @@
  * against it. Who does not come to the end of that cannot accept it, for an address that nobody saw would count as well.
  */
 
+import type { OfferedKey } from '../../../server/contract/answers.ts'
 import { cut, harmless, wrapped } from '../../text/text.ts'
 import { grouped, moment } from '../../text/words.ts'
-import type { OfferedKey } from '../../wire/client.ts'
 import { keyFor } from '../keymap.ts'
 import { type Line, movedTo, type ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'

@@ -1,8 +1,8 @@
 /** Letters that wait to leave: whom for, since when, why; to have one tried at once, or to give it up. */
 
+import type { WaitingMail } from '../../../server/contract/answers.ts'
 import { cut, harmless } from '../../text/text.ts'
 import { moment, shortMoment, stateOfWaiting } from '../../text/words.ts'
-import type { WaitingMail } from '../../wire/client.ts'
 import { keyFor } from '../keymap.ts'
 import type { Stage } from '../stage.ts'
 import type { MenuItem } from '../state.ts'

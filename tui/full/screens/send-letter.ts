@@ -2,10 +2,13 @@
  * A letter leaves: what is doubted first, what is asked for on the way, and what becomes of it. What is sent is held for
  * a while and can be taken back as it was; what is refused leaves the letter as it was. And its text comes back signed.
  */
+
+import type { Sent } from '../../../server/contract/answers.ts'
 import { holdS, whetherItLeft } from '../../letter/keeper.ts'
 import { doubtsAbout, isSigned } from '../../letter/letter.ts'
 import { harmless } from '../../text/text.ts'
-import { type Problem, type Sent, Unreachable } from '../../wire/client.ts'
+import type { Problem } from '../../wire/client.ts'
+import { Unreachable } from '../../wire/connection.ts'
 import { keyFor, keyName } from '../keymap.ts'
 import type { Stage } from '../stage.ts'
 import type { ComposeScreen, KeyUse, Undo } from '../state.ts'

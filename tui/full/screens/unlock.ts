@@ -4,7 +4,8 @@
  */
 
 import { column, wrapped } from '../../text/text.ts'
-import { Problem, Unreachable } from '../../wire/client.ts'
+import { Problem } from '../../wire/client.ts'
+import { Unreachable } from '../../wire/connection.ts'
 import type { Line, ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'
 import type { UnlockScreen } from '../state.ts'
