@@ -7,9 +7,9 @@ import { homedir } from 'node:os'
 import type { LogPage, OfferedKey, TerminalView, WaitingMail } from '../../server/contract/answers.ts'
 import { harmless } from '../text/text.ts'
 import { grouped, obstacleWords, stateOfWaiting } from '../text/words.ts'
-import { type Command, counted, row } from './dialogue.ts'
+import { type Command, counted, isYes, row } from './dialogue.ts'
 import { capital, moment } from './in-words.ts'
-import { type Desk, isYes } from './letter.ts'
+import type { Desk } from './letter.ts'
 import { fail, type MailTalk, Wrong } from './mail.ts'
 
 const pageSize = 10

@@ -325,3 +325,6 @@ export class Dialogue {
     if (!('destroyed' in this.#output && this.#output.destroyed)) this.#output.write(text)
   }
 }
+
+/** What is neither yes nor no is no. */
+export const isYes = (answer: string) => /^\s*(y|yes)\s*$/i.test(answer)

@@ -9,32 +9,21 @@ import { holdS, isEmpty, Keeper, type Upkeep, whetherItLeft } from '../letter/ke
 import { byRecipients, doubtsAbout, isSigned, type Letter } from '../letter/letter.ts'
 import { attachmentFrom, roomBeside } from '../letter/paths.ts'
 import { harmless } from '../text/text.ts'
-import { type Client, Problem } from '../wire/client.ts'
+import { Problem } from '../wire/client.ts'
 import { Unreachable } from '../wire/connection.ts'
-import { Abandoned, type Command, commandIn, counted, type Dialogue, helpOn, row } from './dialogue.ts'
+import { Abandoned, type Command, commandIn, counted, helpOn, isYes, row } from './dialogue.ts'
+import type { KeyDesk, KeyTalk } from './key.ts'
 
 /** What a letter needs of the client around it. */
-export type Desk = {
-  client: Client
-  talk: Dialogue
-  /** Asks the server; where the session has ended, logs in again first. */
-  calling<T>(work: () => Promise<T>): Promise<T>
-  /** The same for what uses the key: null if the key was not opened, which was said. */
-  withKey<T>(
-    use: { verb: string; about: string; scope: 'read' | 'sign' },
-    work: () => Promise<T>,
-  ): Promise<T | null>
+export type Desk = KeyDesk & {
+  readonly key: KeyTalk
   /** Says what went wrong, if it is for people to know; throws the rest. */
   complain(error: unknown): void
   keyInWords(): string
-  /** Whether the key is open for signing here: that would ask for nothing. */
-  readonly canSign: boolean
   /** Tells what happened meanwhile, if it is to be known before the next prompt. */
   tidings(): Promise<void>
   /** Reads on in a text; in one that was decrypted, only while the key is open. */
   more(): Promise<void>
-  unlock(): Promise<void>
-  lock(): Promise<void>
   /** Hands a text to the editor, and hears each time it is saved; null if that failed, which was said. */
   edit(text: string, saved: (text: string) => void): Promise<string | null>
 }
@@ -176,7 +165,7 @@ export class LetterTalk {
     const { to, cc, bcc } = this.letter
     this.#recipients =
       `${to}${cc}${bcc}`.trim() === '' ? [] : await this.#desk.client.recipients({ to, cc, bcc })
-    Object.assign(this.letter, byRecipients(this.letter, this.#recipients, this.#desk.canSign))
+    Object.assign(this.letter, byRecipients(this.letter, this.#recipients, this.#desk.key.canSign))
   }
 
   async #lookUp() {
@@ -292,8 +281,8 @@ export class LetterTalk {
       row('save', '', 'keeps it in Drafts, and goes on', () => this.#save()),
       row('quit q later', '', 'keeps it in Drafts, and leaves it', () => this.#quit()),
       row('discard', '', 'throws it away', () => this.#discard()),
-      row('unlock z', '', 'opens the key', () => this.#desk.unlock()),
-      row('lock', '', 'locks the key', () => this.#desk.lock()),
+      row('unlock z', '', 'opens the key', () => this.#desk.key.unlock()),
+      row('lock', '', 'locks the key', () => this.#desk.key.lock()),
       row('help ?', 'WORD', 'lists the commands that have to do with a word, or all', (rest) => {
         for (const line of helpOn(this.#table(), rest)) this.#desk.talk.say(line)
       }),
@@ -378,7 +367,7 @@ export class LetterTalk {
     if (isSigned(this.letter.text)) return talk.say('The text is signed already.')
     if (this.letter.text.trim() === '') return talk.say('There is no text yet that could be signed.')
     const use = { verb: 'sign', about: 'To sign this letter', scope: 'sign' } as const
-    const signed = await this.#desk.withKey(use, () => client.sign(this.letter.text))
+    const signed = await this.#desk.key.withKey(use, () => client.sign(this.letter.text))
     if (signed === null) return
     this.#set({ text: signed, sign: false, isChosen: true })
     this.#signed = signed
@@ -406,7 +395,7 @@ export class LetterTalk {
     }
     const use = { verb: 'send', about: 'To sign this letter', scope: 'sign' } as const
     try {
-      const answer = await this.#desk.withKey(use, () => this.keeper.send())
+      const answer = await this.#desk.key.withKey(use, () => this.keeper.send())
       if (answer === null) return
       const to = [this.letter.to, this.letter.cc, this.letter.bcc].filter(Boolean).map(harmless).join(', ')
       talk.say(
@@ -459,8 +448,6 @@ const entriesIn = (line: string): string[] => {
   }
   return entries.map((entry) => entry.trim()).filter(Boolean)
 }
-
-export const isYes = (answer: string) => /^\s*(y|yes)\s*$/i.test(answer)
 
 export const sizeInWords = (octets: number): string => {
   if (octets < 1024) return counted(octets, 'byte')

@@ -17,9 +17,9 @@ import {
 import { fileNameOf } from '../letter/paths.ts'
 import { harmless, wholeAddress } from '../text/text.ts'
 import { grouped } from '../text/words.ts'
-import { type Command, counted, row } from './dialogue.ts'
+import { type Command, counted, isYes, row } from './dialogue.ts'
 import { moment, rowInWords, stateOf } from './in-words.ts'
-import { type Desk, isYes, sizeInWords } from './letter.ts'
+import { type Desk, sizeInWords } from './letter.ts'
 
 /** What reading mail needs of the client around it. */
 export type MailDesk = Desk & {
@@ -460,7 +460,7 @@ export class MailTalk {
   async #openWith(view: View, part: string | null, verb: 'decrypt' | 'part') {
     const { client } = this.#desk
     const use = { verb, about: 'To open this mail', scope: 'read' } as const
-    const opened = await this.#desk.withKey(use, () => client.decrypt(view.came.id, part ?? undefined))
+    const opened = await this.#desk.key.withKey(use, () => client.decrypt(view.came.id, part ?? undefined))
     if (!opened) return
     this.#view = { ...view, opened, part }
     this.#showMail()
@@ -508,7 +508,9 @@ export class MailTalk {
 
   async #fetchFile({ came, part: within }: Source, { id, name, type }: File, verb: string) {
     const use = { verb, about: 'To open this attachment', scope: 'read' } as const
-    const part = await this.#desk.withKey(use, () => this.#desk.client.part(came.id, id, within ?? undefined))
+    const part = await this.#desk.key.withKey(use, () =>
+      this.#desk.client.part(came.id, id, within ?? undefined),
+    )
     return part && { name: part.name || name, type, octets: part.octets }
   }
 
@@ -584,7 +586,7 @@ export class MailTalk {
     let source: Source = { came, opened: null, part: null }
     if (came.security === 'encrypted') {
       const use = { verb: 'resume', about: 'To open this draft', scope: 'read' } as const
-      const opened = await this.#desk.withKey(use, () => this.#desk.client.decrypt(came.id))
+      const opened = await this.#desk.key.withKey(use, () => this.#desk.client.decrypt(came.id))
       if (!opened) return
       source = { ...source, opened }
     }

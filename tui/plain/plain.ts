@@ -7,12 +7,12 @@
  * it carry two words drawn for this run.
  */
 import type { EventEmitter } from 'node:events'
-import type { Folder, SessionView } from '../../server/contract/answers.ts'
+import type { Folder } from '../../server/contract/answers.ts'
 import { blank, fromMailto, type Letter } from '../letter/letter.ts'
 import { harmless } from '../text/text.ts'
 import { ledgerOlder } from '../text/words.ts'
-import { type Client, isProblem, Problem } from '../wire/client.ts'
-import { localNote, Unreachable, Untrusted } from '../wire/connection.ts'
+import { type Client, Problem } from '../wire/client.ts'
+import { Unreachable, Untrusted } from '../wire/connection.ts'
 import { AccountTalk } from './account.ts'
 import {
   Abandoned,
@@ -27,8 +27,8 @@ import {
   type Output,
   row,
 } from './dialogue.ts'
-import { moment } from './in-words.ts'
-import { isYes, LetterTalk } from './letter.ts'
+import { KeyTalk } from './key.ts'
+import { LetterTalk } from './letter.ts'
 import { fail, type MailDesk, MailTalk, Wrong } from './mail.ts'
 
 export type PlainOptions = {
@@ -68,9 +68,6 @@ const atTheNextPrompt = (error: unknown): void => {
   if (!(error instanceof Problem || error instanceof Unreachable || error instanceof Untrusted)) throw error
 }
 
-type Use = { verb: string; about: string; scope: 'read' | 'sign' }
-/** Where the server does not say who it is. */
-const unnamed = { terminal: 'Another terminal', since: '', last_used: '' }
 class LoggedOut extends Error {}
 
 class Plain implements MailDesk {
@@ -81,17 +78,12 @@ class Plain implements MailDesk {
   user: string
   readonly #mailto: string | undefined
   readonly #note: string | undefined
-  #session: SessionView | null = null
   folders: Folder[] = []
+  readonly key = new KeyTalk(this)
   readonly #mail = new MailTalk(this)
   readonly #account = new AccountTalk(this, this.#mail)
   #letter: LetterTalk | null = null
   #undo: { untilMs: number; run: () => Promise<unknown> } | null = null
-  /** What wanted the key when it was in use elsewhere: the same again asks whether to stop that use. */
-  #pressed: string | null = null
-  /** By our clock: the server's may differ. */
-  #key: { grantedAt: string; usedAtMs: number; endsAtMs: number; idleMs: number } | null = null
-  #stoppedTold = ''
   #newestInInbox: number | null = null
   #inboxCount = ''
   #wantsOut = false
@@ -203,8 +195,7 @@ class Plain implements MailDesk {
       try {
         const session = await client.logIn(user, password, this.#terminal, this.#heartbeatS)
         this.user = session.user
-        this.#session = null
-        this.#key = null
+        this.key.begin()
         this.#isLoggedIn = true
         return true
       } catch (error) {
@@ -223,7 +214,7 @@ class Plain implements MailDesk {
         if (!(error instanceof Problem) || error.code !== 'no-session') throw error
         this.client.token = null
         this.#isLoggedIn = false
-        this.#forgetKey()
+        this.key.forget()
         this.talk.say('Your session has ended. Log in again, and you go on where you were.')
         if (!(await this.#logIn(this.user))) throw new LoggedOut('You are not logged in.')
         this.talk.say('You are logged in again. The key is locked.')
@@ -244,10 +235,7 @@ class Plain implements MailDesk {
   async #contact() {
     if (this.client.token === null) return
     try {
-      const key = this.#key
-      this.#session = await this.client.session()
-      // That it is over is told at the next prompt.
-      if (key !== null && key === this.#key && !this.#session.allowance) this.#mail.forgetPlaintext()
+      await this.key.listen()
     } catch (error) {
       atTheNextPrompt(error)
     }
@@ -269,7 +257,7 @@ class Plain implements MailDesk {
       // Not in the middle of a letter: the next call asks for the log-in.
       if (this.#isLoggedIn) this.talk.say('Your session has ended. What you write is kept here.')
       this.#isLoggedIn = false
-      this.#forgetKey()
+      this.key.forget()
     }
   }
 
@@ -278,19 +266,8 @@ class Plain implements MailDesk {
     const [session, folders] = await calling(() =>
       Promise.all([this.client.session(), this.client.folders()]),
     )
-    this.#session = session
     this.folders = folders
-    const { stopped, allowance } = session
-    const wasOpen = this.#key !== null
-    this.#takeKey(session)
-    if (stopped && stopped.at !== this.#stoppedTold) {
-      this.#stoppedTold = stopped.at
-      const { terminal, address } = stopped.by
-      this.talk.say(
-        `${harmless(terminal)} at ${harmless(address)} stopped the use of your key here. If that was not you, look at terminals and change your password. ${moment(stopped.at)}`,
-      )
-    } else if (wasOpen && !allowance) this.talk.say('Your key is locked again: its time is over.')
-    if (!allowance && wasOpen) this.#forgetKey()
+    this.key.hear(session)
     if (!session.ledger.complete) this.talk.say(ledgerOlder)
     await this.#lookForMail(calling)
   }
@@ -308,181 +285,16 @@ class Plain implements MailDesk {
     if (news > 0) this.talk.say(`${counted(news, 'new mail')} in ${harmless(inbox.name)}.`)
   }
 
-  /** The server's clock may differ from ours: what it says is taken as lengths of time. */
-  #takeKey({ allowance }: SessionView) {
-    if (!allowance || this.#key?.grantedAt === allowance.granted_at) return
-    const lengthMs = Date.parse(allowance.expires_at) - Date.parse(allowance.granted_at)
-    const usedAtMs = Date.now()
-    const idleMs = allowance.idle_s * 1000
-    this.#key = { grantedAt: allowance.granted_at, usedAtMs, endsAtMs: usedAtMs + lengthMs, idleMs }
+  keyInWords(): string {
+    return this.#isLoggedIn ? this.key.inWords() : 'logged out'
   }
 
-  #forgetKey() {
-    this.#key = null
-    this.client.keyToken = null
+  forgetPlaintext(): void {
     this.#mail.forgetPlaintext()
   }
 
-  get canSign(): boolean {
-    return this.#key !== null && this.#session?.allowance?.scope === 'sign'
-  }
-
-  keyInWords(): string {
-    if (!this.#isLoggedIn) return 'logged out'
-    if (this.#key) {
-      const { usedAtMs, idleMs, endsAtMs } = this.#key
-      const minutes = Math.max(0, Math.ceil((Math.min(usedAtMs + idleMs, endsAtMs) - Date.now()) / 60_000))
-      return `key open for ${minutes} min`
-    }
-    const elsewhere = this.#session?.in_use
-    return elsewhere ? `key in use at ${harmless(elsewhere.terminal).slice(0, 40)}` : 'key locked'
-  }
-
-  // ---- the key
-
-  async withKey<T>(use: Use, work: () => Promise<T>): Promise<T | null> {
-    for (;;)
-      try {
-        const result = await this.calling(work)
-        if (this.#key) this.#key.usedAtMs = Date.now()
-        this.#pressed = null
-        return result
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error
-        if (error.code === 'key-in-use') {
-          if (!(await this.#takeOver(use, error.by))) return null
-        } else if (error.code === 'allowance-required') {
-          if (!(await this.#openKey(use))) return null
-        } else throw error
-      }
-  }
-
-  /** S2000-S2100: the error, which asks for the same again; then the confirmation; then the unlock window. */
-  async #takeOver(use: Use, by: Problem['by']): Promise<boolean> {
-    const { talk } = this
-    const who = harmless((by ?? unnamed).terminal)
-    const when = by ? `since ${moment(by.since)}, last use ${moment(by.last_used)}` : 'now'
-    if (this.#pressed !== use.verb) {
-      this.#pressed = use.verb
-      talk.say('Key in use elsewhere.')
-      talk.say(`${who} is using your key: ${when}. Only one terminal may use it at a time.`)
-      talk.say(`Type ${use.verb} again to stop that use and go on here.`)
-      return false
-    }
-    this.#pressed = null
-    talk.say('Stop the other use?')
-    talk.say(
-      `Yes stops at once the use of your key by ${who} (${when}). Then your passphrase is asked for here. No changes nothing.`,
-    )
-    if (!isYes(await talk.ask('Type yes or no: '))) {
-      talk.say('Nothing was changed.')
-      return false
-    }
-    try {
-      await this.calling(() => this.client.stop(by ?? unnamed))
-    } catch (error) {
-      if (!isProblem(error, 'key-in-use')) throw error
-      talk.say('Another terminal has the key by now, so nothing was stopped.')
-      return this.#takeOver(use, error.by)
-    }
-    talk.say('The other use is stopped.')
-    return this.#openKey(use)
-  }
-
-  /** The unlock window (S1240). @returns whether the key is open now */
-  async #openKey(use: Use): Promise<boolean> {
-    const { talk, client } = this
-    talk.say('Secret key use.')
-    talk.say(
-      `${use.about}, the key needs your passphrase. Nothing that you type is shown. Enter alone asks for approval on your phone; Ctrl-C cancels.`,
-    )
-    const passphrase = await talk.secret('Passphrase: ')
-    try {
-      if (passphrase === '') return await this.#approve(use.scope)
-      await this.calling(() => client.unlock(passphrase))
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error
-      if (error.code === 'key-in-use') return this.#takeOver(use, error.by)
-      talk.say(error.message)
-      return false
-    }
-    await this.#opened()
-    return true
-  }
-
-  async #opened() {
-    this.#pressed = null
-    this.#session = await this.client.session()
-    this.#key = null
-    this.#takeKey(this.#session)
-    this.talk.say(`The key is open${this.#session.allowance?.scope === 'read' ? ', for reading only' : ''}.`)
-  }
-
-  /** Somebody's touch on a phone opens the key here (RFC 10027). */
-  async #approve(scope: 'read' | 'sign'): Promise<boolean> {
-    const { talk, client } = this
-    const { address, code } = await this.calling(() => client.askApproval(scope))
-    talk.say('Approve on your phone. Open this address there and log in:')
-    talk.say(harmless(address))
-    const local = localNote(address)
-    if (local) talk.say(local)
-    talk.say('Find the request of this terminal there, and type this code:')
-    talk.say(harmless(code).split('').join(' '))
-    talk.say(
-      scope === 'read'
-        ? 'It then reads mail here for 15 minutes; signing needs an approval of its own.'
-        : 'It then reads and signs here.',
-    )
-    talk.say('The code is valid for two minutes.')
-    try {
-      for (;;) {
-        const answer = (await talk.ask('Type check once you approved, or no to give up: ')).trim()
-        if (/^n(o)?$/i.test(answer)) break
-        if (!/^(c|check)?$/i.test(answer)) {
-          talk.say('Please type check or no.')
-          continue
-        }
-        const state = await client.approval()
-        if (state === 'granted') {
-          await this.#opened()
-          return true
-        }
-        if (state === 'pending') talk.say('Not approved yet.')
-        else {
-          talk.say(
-            state === 'denied'
-              ? 'The request was denied on the phone, or the code was wrong three times. The key stays closed.'
-              : 'The request is over: nobody approved it in time. The key stays closed.',
-          )
-          return false
-        }
-      }
-    } catch (error) {
-      await client.lock().catch(() => undefined) // nobody waits for it any more
-      throw error
-    }
-    await client.lock()
-    talk.say('The request is taken back. The key stays closed.')
-    return false
-  }
-
-  async unlock(verb = 'unlock', scope?: 'read' | 'sign'): Promise<void> {
-    const use: Use = { verb, about: 'To go on', scope: scope ?? 'sign' }
-    const { in_use, allowance } = await this.calling(() => this.client.session())
-    if (allowance && this.client.keyToken !== null) return this.talk.say('The key is open already.')
-    if (in_use) await this.#takeOver(use, in_use)
-    else if (scope) await this.#approve(scope)
-    else await this.#openKey(use)
-  }
-
-  async lock(): Promise<void> {
-    await this.calling(() => this.client.lock())
-    this.#forgetKey()
-    this.talk.say('Your key is locked.')
-  }
-
   async more(): Promise<void> {
-    if (this.#key && !(await this.calling(() => this.client.session())).allowance)
+    if (this.key.isOpen && !(await this.calling(() => this.client.session())).allowance)
       this.#mail.forgetPlaintext()
     this.talk.more()
   }
@@ -534,13 +346,13 @@ class Plain implements MailDesk {
     const { talk } = this
     if (line === '') return talk.hasMore ? this.more() : undefined
     if (/^\d{1,6}$/.test(line)) {
-      this.#pressed = null
+      this.key.turnTo(null)
       return this.#mail.choose(line)
     }
     const found = commandIn(table, line)
     if (typeof found === 'string') return talk.say(found)
     const [name] = found.command.words.split(' ')
-    if (name !== this.#pressed && name !== 'help') this.#pressed = null
+    if (name !== 'help') this.key.turnTo(name ?? null)
     await found.command.run(found.rest)
   }
 
@@ -560,17 +372,7 @@ class Plain implements MailDesk {
       row('undo u', '', 'undoes the last command, for 60 seconds; takes back a letter for 15', () =>
         this.#undoLast(),
       ),
-      row('unlock', '', 'opens the key with your passphrase', () => this.unlock()),
-      row(
-        'approve',
-        'sign',
-        'opens the key by approval on your phone, for reading, or for signing too',
-        (rest) => this.unlock('approve', rest.trim() === 'sign' ? 'sign' : 'read'),
-      ),
-      row('lock', '', 'locks the key', () => this.lock()),
-      row('z', '', 'locks the key if it is open, else opens it', () =>
-        this.#key ? this.lock() : this.unlock('z'),
-      ),
+      ...this.key.commands(),
       ...this.#account.commands(),
       row('help ?', 'WORD', 'lists the commands that have to do with a word, or all', (rest) => {
         talk.say('A number alone opens the mail with that number.')
@@ -598,7 +400,7 @@ class Plain implements MailDesk {
   // ---- letters
 
   get waiting(): number {
-    return this.#session?.waiting ?? 0
+    return this.key.session?.waiting ?? 0
   }
 
   async #compose(to: string) {
@@ -620,7 +422,7 @@ class Plain implements MailDesk {
     this.#letter = talk
     const sent = await talk.write(questions)
     this.#letter = null
-    this.#pressed = null
+    this.key.turnTo(null)
     if (!sent || sent.held_until === null) return
     this.#undo = {
       untilMs: Date.now() + undoMs,
