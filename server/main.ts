@@ -9,11 +9,17 @@ import type { Logger } from 'pino'
 import pino from 'pino'
 import { Bodies } from './doors/request-body.ts'
 import { startWebServer } from './doors/web-server.ts'
-import { type Clock, clockFault, steadyClock } from './ground/clock.ts'
+import { type Clock, clockFault, serverClock, steadyClock } from './ground/clock.ts'
 import { type Config, localOrigin } from './ground/config.ts'
-import { sweepEveryMs } from './ground/limits.ts'
-import { Unusable } from './ground/refusal.ts'
-import { type Epoch, openEpoch, openServerSecret, type ServerSecret } from './ground/server-secret.ts'
+import { serverClock as serverClockLimits, sweepEveryMs } from './ground/limits.ts'
+import { refusalOf, Unusable } from './ground/refusal.ts'
+import {
+  type Epoch,
+  openEpoch,
+  openServerSecret,
+  type ServerSecret,
+  serverSecretFile,
+} from './ground/server-secret.ts'
 import { type ServingLock, tryExclusive, tryShared } from './ground/serving-lock.ts'
 import type { Database } from './ground/store/database.ts'
 import { databaseFile, newestStoredTime, openSqlite } from './ground/store/open.ts'
@@ -51,6 +57,8 @@ export type Running = {
   setupLink: string | null
   web: { host: string; port: number }
   smtp: { host: string; port: number }
+  /** Resolves, to a sentence, once this process may serve no longer: others took its place while it was cut off. */
+  supplanted: Promise<string>
   close(): Promise<void>
 }
 
@@ -68,15 +76,28 @@ export const openServices = async (
 ): Promise<Services> => {
   openFolder(config.data, options.create ?? false)
   const { db, secret } = await openState(config)
-  const clock = options.clock ?? steadyClock(await newestStoredTime(db))
+  const { clock, end } = options.clock ? { clock: options.clock, end: () => {} } : await openClock(db)
   const site = { origin: config.origin?.origin ?? localOrigin(config.tls !== null, config.port) }
   const log = options.log ?? pino({ level: 'silent' })
   const ground = { config, site, clock, log, db, secret, epoch: options.epoch ?? openEpoch(null) }
   const people = openPeople(ground)
   const keys = openKeys({ ...ground, ...people })
   const mail = openMail({ ...ground, ...people, ...keys })
-  const setup = new Setup({ clock, ...people, ...keys, ...mail })
+  const setup = new Setup({ ...ground, ...people, ...keys, ...mail })
   const { pool, ledger } = people
+  const close = async () => {
+    end()
+    pool.close()
+    await mail.contents.close()
+    await ledger.close()
+    await db.close()
+  }
+  if (config.database !== null && (await ledger.fitsSecret()) === false) {
+    await close()
+    throw new Unusable(
+      `${serverSecretFile(config.data)} is not the server secret that this database was used with: copy it from a machine that serves it, or from its backup.`,
+    )
+  }
   return {
     ...ground,
     ...people,
@@ -86,15 +107,21 @@ export const openServices = async (
     bodies: new Bodies(),
     // 96 bits: each is in every form, and bytes count.
     formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 16),
+    secretTag: secret.tag,
     userTag: (userId) => secret.mac('user-tag', String(userId)).toString('base64url').slice(0, 8),
     isTooShort,
-    close: async () => {
-      pool.close()
-      await mail.contents.close()
-      await ledger.close()
-      await db.close()
-    },
+    close,
   }
+}
+
+/** Where the database has a clock of its own, all processes go by that. */
+const openClock = async (db: Database): Promise<{ clock: Clock; end(): void }> => {
+  const newest = await newestStoredTime(db)
+  if ((await db.serverTime()) === null) return { clock: steadyClock(newest), end: () => {} }
+  const { clock, compare } = await serverClock(async () => (await db.serverTime())!, newest)
+  // Where the server is away, the clock goes on as it did.
+  const timer = setInterval(() => void compare().catch(() => {}), serverClockLimits.everyMs).unref()
+  return { clock, end: () => clearInterval(timer) }
 }
 
 /** The database and the secret that its keys are wrapped with, which is made with the first of them. */
@@ -137,7 +164,7 @@ type People = ReturnType<typeof openPeople>
 const openKeys = (made: Ground & People) => {
   // What happens to a session is told to what is made after it.
   const key = {
-    close: (userId: number) => made.pool.endFor(userId),
+    taken: async (userId: number) => allowances.taken(userId),
     lose: async (sessionId: string) => allowances.endOutOfContact(sessionId),
   }
   const waits = { end: async (sessionId: string) => approvals.endWait(sessionId) }
@@ -181,6 +208,14 @@ export const serve = async (
     const log = options.log ?? pino({ level: 'info' }, pino.destination({ dest: 2, sync: true }))
     const services = await openServices(config, { ...options, create: true, epoch, log })
     ends.push(() => services.close())
+    const supplanted = Promise.withResolvers<string>()
+    const joined = await services.db.join({
+      epoch: epoch.shared ? epoch.id : null,
+      secret: services.secretTag,
+      onTold: (_channel, userId) => services.allowances.takenElsewhere(Number(userId)),
+      onSupplanted: supplanted.resolve,
+    })
+    ends.push(() => joined.leave())
     await warnOfLedgers(services)
     const web = await startWebServer(services)
     ends.push(() => web.close())
@@ -205,6 +240,7 @@ export const serve = async (
       setupLink: token && `${web.address}/setup/${token}`,
       web: { host: config.host, port: web.port },
       smtp: { host: config.smtpHost, port: smtp.smtpPort },
+      supplanted: supplanted.promise,
       close,
     }
   } catch (error) {
@@ -220,7 +256,7 @@ const warnOfLedgers = async ({ ledger, log }: Services) => {
 }
 
 const warnOfClock = async ({ db, log }: Services) => {
-  const fault = clockFault(await newestStoredTime(db), Date.now())
+  const fault = clockFault(await newestStoredTime(db), (await db.serverTime()) ?? Date.now())
   if (fault) log.warn(fault)
 }
 
@@ -236,7 +272,9 @@ const sweep = async (services: Services) => {
     await guesses.sweep()
     await contents.sweep()
   } catch (error) {
-    log.error({ err: error }, 'tidying failed')
+    const refusal = refusalOf(error)
+    if (refusal) log.warn({ reason: refusal.reason }, 'tidying waits')
+    else log.error({ err: error }, 'tidying failed')
   }
 }
 

@@ -55,6 +55,8 @@ export type Services = {
   pool: CryptoPool
   /** The token of a terminal's forms, from what its cookie holds. */
   formToken(cookie: string): string
+  /** What tells the server secret from others. */
+  secretTag: string
   /** A user's name for a cookie that outlives the session: it tells nobody who it is. */
   userTag(userId: number): string
   /** Whether a password or passphrase that somebody chooses is refused. */

@@ -6,6 +6,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import MailComposer from 'nodemailer/lib/mail-composer/index.js'
 import type { Clock } from './ground/clock.ts'
 import { Refusal } from './ground/refusal.ts'
+import type { Epoch, ServerSecret } from './ground/server-secret.ts'
 import type { Keyrings } from './keys/keyrings.ts'
 import type { Letters } from './mail/letters.ts'
 import type { Mailboxes } from './mail/mailboxes.ts'
@@ -19,33 +20,35 @@ export class Setup {
   readonly #keyrings: Keyrings
   readonly #letters: Letters
   readonly #mailboxes: Mailboxes
-  /** Hash of the token that is good now; null while there is none. */
-  #open: Buffer | null = null
+  /** The token: the same in all processes that serve one database by one epoch, and new with each epoch. */
+  readonly #token: string
+  /** It is being used here, or was. */
+  #isUsed = false
 
   constructor(options: {
     clock: Clock
+    secret: ServerSecret
+    epoch: Epoch
     users: Users
     keyrings: Keyrings
     letters: Letters
     mailboxes: Mailboxes
   }) {
     this.#clock = options.clock
+    this.#token = options.secret.mac('setup', options.epoch.id).subarray(0, 16).toString('base64url')
     this.#users = options.users
     this.#keyrings = options.keyrings
     this.#letters = options.letters
     this.#mailboxes = options.mailboxes
   }
 
-  /** A new token; null if there is a user already. */
+  /** The token; null if there is a user already. */
   async begin(): Promise<string | null> {
-    if (await this.#users.exist()) return null
-    const token = randomBytes(16).toString('base64url')
-    this.#open = hash(token)
-    return token
+    return (await this.#users.exist()) ? null : this.#token
   }
 
   async valid(token: string): Promise<boolean> {
-    return this.#open !== null && timingSafeEqual(this.#open, hash(token)) && !(await this.#users.exist())
+    return !this.#isUsed && timingSafeEqual(hash(this.#token), hash(token)) && !(await this.#users.exist())
   }
 
   /**
@@ -55,19 +58,19 @@ export class Setup {
    * @throws Refusal `not-found` for a token that is not good; those of users and keyrings, and then nothing is made
    */
   async use(token: string, wanted: FirstUser): Promise<{ user: User; recoveryCode: string }> {
-    const open = this.#open
-    if (!(await this.valid(token)) || this.#open === null) throw new Refusal('setup-link-used')
-    this.#open = null // before anything is awaited: of two that come at once, one is too late
+    if (!(await this.valid(token)) || this.#isUsed) throw new Refusal('setup-link-used')
+    this.#isUsed = true // before anything is awaited: of two that come at once, one is too late
     let user: User | null = null
     try {
-      user = await this.#users.add(wanted)
+      user = await this.#users.addFirst(wanted)
+      if (!user) throw new Refusal('setup-link-used')
       const key = { generate: { name: user.name, address: user.address } }
       const { recoveryCode } = await this.#keyrings.add(user, wanted.passphrase, key)
       await this.#welcome(user)
       return { user, recoveryCode: recoveryCode! }
     } catch (error) {
       if (user) await this.#users.remove(user.id)
-      this.#open = open
+      this.#isUsed = false
       throw error
     }
   }

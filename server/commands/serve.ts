@@ -1,12 +1,13 @@
 /** The server itself. */
 import { endLimitMs } from '../ground/limits.ts'
+import { Unusable } from '../ground/refusal.ts'
 import { complain, print } from './console.ts'
 
 export async function serve() {
-  const stop = new Promise<void>((resolve) => {
+  const stop = new Promise<null>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.on(signal, () => {
-        resolve()
+        resolve(null)
         setTimeout(() => process.exit(0), endLimitMs).unref() // whatever still hangs
       })
   })
@@ -20,6 +21,7 @@ export async function serve() {
   print(`Mail comes in on smtp://${host.includes(':') ? `[${host}]` : host}:${port}`)
   if (running.setupLink)
     print(`There is no user yet. This link makes the first one, once: ${running.setupLink}`)
-  await stop
+  const supplanted = await Promise.race([stop, running.supplanted])
   await running.close()
+  if (supplanted) throw new Unusable(supplanted)
 }

@@ -12,18 +12,22 @@ import { connection, cookie, cookieNames, type DoorEnv } from './asker.ts'
 import { emptyForm } from './forms.ts'
 import type { Browser, Language, Visit } from './visit.ts'
 
-/** Sets `visit` and `browser` of the request. */
+/**
+ * Sets `visit` and `browser` of the request.
+ *
+ * @param options.asStranger the session is not asked for; its cookies stay
+ */
 export const beginVisit = async (
   c: Context<DoorEnv>,
   services: Services,
-  scripts: Pick<Visit, 'script' | 'passkeyScript'>,
+  { asStranger = false, ...scripts }: Pick<Visit, 'script' | 'passkeyScript'> & { asStranger?: boolean },
 ): Promise<Visit> => {
   const { sessions, site } = services
   const { address, host, secure } = connection(c, services)
   const names = cookieNames(secure.https)
   const common = { path: '/', httpOnly: true, secure: secure.https } as const
   const token = cookie(c, names.session)
-  const session = token ? await sessions.contact(token) : null
+  const session = token && !asStranger ? await sessions.contact(token) : null
   let before = token ?? cookie(c, names.before)
   if (!before) {
     // Also for a form that comes without a cookie: no token that somebody else could know fits it.

@@ -18,6 +18,7 @@ import { api } from './api/api.ts'
 import { asker, connection, type DoorEnv, isOwnHost } from './asker.ts'
 import { beginVisit, languageOf } from './begin-visit.ts'
 import { bodyLimitFor, fits, only, readForm, refuseForeignOrigin } from './forms.ts'
+import { health } from './health.ts'
 import { listen, type WebServer } from './listen.ts'
 import { browserScript } from './scripts.ts'
 
@@ -47,8 +48,10 @@ const pageHeaders = {
 
 const application = (services: Services) => {
   const app = routes(services)
+  const answersHealth = health(services)
   const handle = getRequestListener((request, env) => app.fetch(request, env))
   return (request: IncomingMessage, response: ServerResponse) => {
+    if (answersHealth(request, response)) return
     const problem = framingProblem(request)
     if (problem) {
       request.resume()
@@ -154,11 +157,18 @@ const routes = (services: Services) => {
   })
 
   const refused = async (c: Context<DoorEnv>, refusal: Refusal): Promise<Response> => {
-    if (!c.get('visit')) await beginVisit(c, services, { script: '', passkeyScript: '' })
-    const response = await whole(
-      await page.refused(c as unknown as Context<PageEnv>, refusal),
-      c.env.incoming,
-    )
+    const draw = async () => page.refused(c as unknown as Context<PageEnv>, refusal)
+    const scripts = { script: '', passkeyScript: '' }
+    let drawn: Response
+    try {
+      if (!c.get('visit')) await beginVisit(c, services, scripts)
+      drawn = await draw()
+    } catch {
+      // As when the database is away: who they are cannot be asked now, and what happened is said to them all the same.
+      await beginVisit(c, services, { ...scripts, asStranger: true })
+      drawn = await draw()
+    }
+    const response = await whole(drawn, c.env.incoming)
     if (refusal.detail.retry_after_s)
       response.headers.set('Retry-After', String(refusal.detail.retry_after_s))
     return response

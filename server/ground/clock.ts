@@ -1,5 +1,5 @@
 /** Unix milliseconds that never run backwards. */
-import { storedAheadMs } from './limits.ts'
+import { serverClock as serverClockLimits, storedAheadMs } from './limits.ts'
 
 export type Clock = () => number
 
@@ -17,6 +17,47 @@ export const steadyClock = (newestStored: number): Clock => {
     monotonicMs = now
     return Math.floor(wallMs)
   }
+}
+
+/**
+ * A clock that goes as that of a server does with which several processes agree on what has expired, and no further
+ * back than it was: one that is found ahead by a little goes at half its pace until it is not.
+ *
+ * @param measure the server's time, in Unix milliseconds
+ * @param newestStored as of {@link steadyClock}
+ * @returns `compare`: sets it right again
+ */
+export const serverClock = async (
+  measure: () => Promise<number>,
+  newestStored: number,
+): Promise<{ clock: Clock; compare: () => Promise<void> }> => {
+  let serverMs = 0
+  let measuredMs = 0
+  const compare = async () => {
+    let quickestMs = Number.POSITIVE_INFINITY
+    for (let each = 0; each < serverClockLimits.times; each += 1) {
+      const askedMs = performance.now()
+      const time = await measure()
+      const tookMs = performance.now() - askedMs
+      if (tookMs >= quickestMs) continue
+      quickestMs = tookMs
+      serverMs = time
+      measuredMs = askedMs + tookMs / 2
+    }
+  }
+  await compare()
+  let toldMs = newestStored
+  let atMs = performance.now()
+  const clock = () => {
+    const now = performance.now()
+    const trueMs = serverMs + (now - measuredMs)
+    const aheadMs = toldMs - trueMs
+    const pace = aheadMs > 0 && aheadMs < storedAheadMs ? 0.5 : 1
+    toldMs = Math.max(trueMs, toldMs + (now - atMs) * pace)
+    atMs = now
+    return Math.floor(toldMs)
+  }
+  return { clock, compare }
 }
 
 /**

@@ -21,6 +21,8 @@ export type Config = {
   tls: { cert: string; key: string } | null
   /** Addresses of the TLS proxy or tunnel in front. */
   proxy: BlockList | null
+  /** Who may ask whether this process is alive, and can serve. */
+  health: 'loopback' | 'all'
   smtpHost: string
   smtpPort: number
   lmtpSocket: string | null
@@ -126,6 +128,7 @@ const settings = z.strictObject({
   WAFER_TLS_CERT: z.string().min(1).optional(),
   WAFER_TLS_KEY: z.string().min(1).optional(),
   WAFER_PROXY: proxy.optional(),
+  WAFER_HEALTH: z.enum(['loopback', 'all'], 'is none of loopback, all').default('loopback'),
   WAFER_SMTP_HOST: host.default('127.0.0.1'),
   WAFER_SMTP_PORT: port.default(2525),
   WAFER_LMTP_SOCKET: z.string().min(1).optional(),
@@ -181,6 +184,7 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     origin: set.WAFER_ORIGIN ?? null,
     tls,
     proxy: set.WAFER_PROXY ?? null,
+    health: set.WAFER_HEALTH,
     smtpHost: set.WAFER_SMTP_HOST,
     smtpPort: set.WAFER_SMTP_PORT,
     lmtpSocket: set.WAFER_LMTP_SOCKET ?? null,

@@ -153,6 +153,8 @@ export const storedAheadMs = 60_000
 export const contactNoteMs = 30_000
 /** So many lines more than there are users before the file of the ledger's ends is written anew. */
 export const ledgerEndsSlack = 10_000
+/** So many users' ledgers tell at the start whether the server secret is the one that the database was used with. */
+export const headsCompared = 100
 
 /** The child processes, each of them. */
 export const childLimits = {
@@ -182,6 +184,8 @@ export const endLimitMs = 4_500
 export const stopLimits = { stops: 3, windowMs: 10 * 60_000 }
 /** How often work with a key asks whether the key was taken away by another process, in milliseconds. */
 export const allowanceWatchMs = 1_000
+/** For how long nothing may be heard of it: then the work is given up, as nobody knows what became of the key. */
+export const allowanceSilenceMs = 3_000
 /** The longest time for which an approval opens the key for reading. */
 export const approvedReadingMs = 15 * 60_000
 export const approvalLimits = {
@@ -292,6 +296,8 @@ export const queueLimits = {
   /** How often it is looked at, and never more often than: other processes put mail into it too. */
   pollMs: 10_000,
   shortestPollMs: 1_000,
+  /** How often the database is tried again when it is away. */
+  awayMs: 2_000,
   /** How long mails that are on their way have to arrive when the server stops. */
   graceMs: 5_000,
   /** Of what the relay answered. */
@@ -372,3 +378,13 @@ export const postgresPool = { connections: 10, connectMs: 5_000, statementMs: 15
 export const preparedStatements = 500
 /** What PostgreSQL's search index holds: places that it counts, places of one word, and letters of a word. */
 export const searchIndex = { places: 16_383, placesOfWord: 255, wordLength: 500 }
+/**
+ * The connection by which a process serves a PostgreSQL database, in milliseconds: how long after it was lost, or could not
+ * be made, it is made again; how often it is tried whether it stands; how long, and how often, a process that begins tries
+ * for a lock that one may hold which has just ended.
+ */
+export const servingLinkMs = { again: 1_000, watch: 10_000, wait: 3_000, poll: 200 }
+/** How often a process compares its clock with PostgreSQL's, and how many times then, of which the quickest counts. */
+export const serverClock = { everyMs: 60_000, times: 3 }
+/** For how long a database may be silent of which it is asked whether it can serve, in milliseconds. */
+export const readyWithinMs = 1_000

@@ -29,6 +29,11 @@ export class ServerSecret {
     return createHmac('sha256', this.derive(purpose)).update(text).digest()
   }
 
+  /** What tells it from others, and nothing more of it. */
+  get tag(): string {
+    return this.mac('tag', '').toString('base64url')
+  }
+
   /** The text of the secret's file, for `backup --secret`. */
   toFile(): string {
     return `${fileMark} ${Buffer.from(this.#bytes).toString('base64url')}\n`
@@ -62,7 +67,7 @@ export const openServerSecret = (dataFolder: string, mayCreate: boolean): Server
   }
   if (!mayCreate)
     throw new Unusable(
-      `${file} is missing: without it the keys in the database cannot be opened. Put it back from its backup.`,
+      `${file} is missing: without it the keys in the database cannot be opened. Put it back from its backup, or copy it from a machine that serves this database.`,
     )
   const secret = new ServerSecret(randomBytes(32))
   // Written aside and linked, so that of two processes that start together both read the first one's.

@@ -12,11 +12,12 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { and, eq, gt, lte, not, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { allowanceWatchMs, approvedReadingMs, stopLimits } from '../ground/limits.ts'
+import { allowanceSilenceMs, allowanceWatchMs, approvedReadingMs, stopLimits } from '../ground/limits.ts'
 import { type Holder, Refusal } from '../ground/refusal.ts'
 import type { Epoch } from '../ground/server-secret.ts'
 import type { Database } from '../ground/store/database.ts'
 import { allowances, sessions, stops } from '../ground/store/tables.ts'
+import { withinMs } from '../ground/within.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { Opening } from '../locked/vault/secret-keys.ts'
 import type { Opens } from '../locked/vault/slots.ts'
@@ -71,6 +72,8 @@ export class Allowances {
   readonly #ledger: Ledger
   readonly #pool: CryptoPool
   readonly #waits: Waits
+  /** Of all work with a key that is being done: `look` ends it if its allowance does not stand. */
+  readonly #watches = new Set<{ userId: number; look: () => Promise<void> }>()
 
   constructor(options: {
     db: Database
@@ -252,14 +255,14 @@ export class Allowances {
 
   /** Ends this session's own allowance, if it has one, its wait for an approval, and what is about to open the key. */
   async lock(session: Session): Promise<void> {
-    const ended = await this.#db.transaction(session.user.id, async () => {
+    await this.#db.transaction(session.user.id, async () => {
       await this.#sessions.countLock(session)
       await this.#waits.end(session.id)
       const [row] = await this.#db.delete(allowances).where(eq(allowances.sessionId, session.id)).returning()
-      if (row) await this.#note(session, { event: 'ended', method: row.method, reason: { kind: 'locked' } })
-      return row
+      if (!row) return
+      await this.#note(session, { event: 'ended', method: row.method, reason: { kind: 'locked' } })
+      await this.taken(session.user.id)
     })
-    if (ended) this.#pool.endFor(session.user.id)
   }
 
   /**
@@ -273,11 +276,11 @@ export class Allowances {
    */
   async stop(session: Session, of?: string): Promise<void> {
     const userId = session.user.id
-    const stopped = await this.#db.transaction(userId, async () => {
+    await this.#db.transaction(userId, async () => {
       const holder = await this.#liveHolder(userId)
       if (of !== undefined && holder && holder.row.id !== of) {
         await this.#refuseOtherHolder(session)
-        return false // the one that was shown is gone, and the key is open here
+        return // the one that was shown is gone, and the key is open here
       }
       await this.#sessions.countStop(session.user)
       if (holder?.row.sessionId === session.id) {
@@ -285,14 +288,14 @@ export class Allowances {
         await this.#waits.end(session.id)
         await this.#db.delete(allowances).where(eq(allowances.id, holder.row.id))
         await this.#note(session, { event: 'ended', method, reason: { kind: 'locked' } })
-        return true
+        return this.taken(userId)
       }
       await this.#refuseTooManyStops(userId)
       // Where nobody holds it too: it may have kept the owner from unlocking.
       await this.#db.insert(stops).values({ userId, sessionId: session.id, stoppedAt: this.#clock() })
       if (!holder) {
         await this.#note(session, { event: 'stopped', reason: { kind: 'not-held' } })
-        return false
+        return
       }
       const { method } = holder.row
       await this.#waits.end(holder.row.sessionId)
@@ -310,9 +313,8 @@ export class Allowances {
           stoppedByAddress: session.address,
         })
         .where(eq(sessions.id, holder.row.sessionId))
-      return true
+      await this.taken(userId)
     })
-    if (stopped) this.#pool.endFor(userId)
   }
 
   /** Tidies allowances that have ended by time or epoch, and puts their ends on the ledger; and stops of long ago. */
@@ -324,9 +326,23 @@ export class Allowances {
       .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
     for (const { row, session } of rows) {
       if (this.#endReason(row, session) === null) continue
-      const ended = await this.#db.transaction(row.userId, () => this.#endOver(row.id))
-      if (ended) this.#pool.endFor(row.userId)
+      await this.#db.transaction(row.userId, () => this.#endOver(row.id))
     }
+  }
+
+  /** Part of the transaction that took a user's key: the processes that have it end, in all processes of the server. */
+  async taken(userId: number): Promise<void> {
+    await this.#db.tell('key_taken', String(userId))
+    this.#db.afterwards(() => this.#pool.endFor(userId))
+  }
+
+  /**
+   * Another process of the server took a user's key. It may have been opened again since, here: work with it is asked
+   * whether its allowance stands, and what has no work ends.
+   */
+  takenElsewhere(userId: number) {
+    this.#pool.endFor(userId, { onlyIdle: true })
+    for (const watch of this.#watches) if (watch.userId === userId) void watch.look()
   }
 
   // ---- the row
@@ -359,20 +375,16 @@ export class Allowances {
     return heartbeatMs !== null && contactAt + heartbeatMs <= now ? 'contact-lost' : null
   }
 
-  /** Part of the caller's transaction: what was over may be gone by now, and was noted then. @returns whether it ended now */
-  async #endOver(id: string): Promise<boolean> {
+  /** Part of the caller's transaction: what was over may be gone by now, and was noted then. */
+  async #endOver(id: string): Promise<void> {
     const over = await this.#withSession(eq(allowances.id, id))
-    if (!over || this.#endReason(over.row, over.session) === null) return false
-    await this.#end(over)
-    return true
+    if (over && this.#endReason(over.row, over.session) !== null) await this.#end(over)
   }
 
   /** Of a session whose contact came too late. Part of the caller's transaction: another process may have noted a contact, and a new grant, before it. */
   async endOutOfContact(sessionId: string) {
     const lost = await this.#withSession(and(eq(sessions.id, sessionId), not(this.#sessions.inContact()))!)
-    if (!lost) return
-    await this.#end(lost)
-    this.#db.afterwards(() => this.#pool.endFor(lost.row.userId))
+    if (lost) await this.#end(lost)
   }
 
   async #withSession(which: SQL): Promise<{ row: Row; session: SessionRow } | null> {
@@ -387,6 +399,7 @@ export class Allowances {
   async #end({ row, session }: { row: Row; session: SessionRow }) {
     await this.#db.delete(allowances).where(eq(allowances.id, row.id))
     await this.#noteEnd(row, session)
+    await this.taken(row.userId)
   }
 
   /**
@@ -465,12 +478,14 @@ export class Allowances {
   async #watched<T>(session: Session, stands: () => Promise<void>, work: () => Promise<T>): Promise<T> {
     const look = async () => {
       try {
-        await stands()
+        await withinMs(allowanceSilenceMs, stands())
       } catch {
         this.#pool.endFor(session.user.id)
       }
     }
-    const watch = setInterval(look, allowanceWatchMs).unref()
+    const watch = { userId: session.user.id, look }
+    this.#watches.add(watch)
+    const timer = setInterval(look, allowanceWatchMs).unref()
     try {
       return await work()
     } catch (error) {
@@ -478,7 +493,8 @@ export class Allowances {
       await stands()
       throw error
     } finally {
-      clearInterval(watch)
+      clearInterval(timer)
+      this.#watches.delete(watch)
       await look()
     }
   }

@@ -240,13 +240,12 @@ export class Approvals {
    * @throws Refusal `not-found` for what cannot be answered (any more)
    */
   async deny(phone: Session, id: string): Promise<void> {
-    const tell = await this.#db.transaction(phone.user.id, async () => {
+    await this.#db.transaction(phone.user.id, async () => {
       const { sessionId } = await this.#answerableRow(phone.user.id, id)
       await this.#db.update(approvals).set({ state: 'denied' }).where(eq(approvals.id, id))
       await this.#note(phone, { kind: 'approval-denied', terminal: phone.terminal })
-      return this.#sessions.endOne(phone.user, sessionId!)
+      await this.#sessions.endOne(phone.user, sessionId!)
     })
-    tell()
   }
 
   /** Tidies requests that no longer count against the limit. */

@@ -473,12 +473,11 @@ export class Keyrings {
 
   /** A change after which the user is logged in here alone; what was guessed of that which is new now is forgiven. */
   async #settleAlone(session: Session, settle: () => Promise<void>, renewed: Guessed['what'][]) {
-    const tell = await this.#db.transaction(session.user.id, async () => {
+    await this.#db.transaction(session.user.id, async () => {
       await settle()
       await this.#guesses.forgive(session.user.address, renewed)
-      return this.#sessions.endOthers(session)
+      await this.#sessions.endOthers(session)
     })
-    tell()
   }
 
   async #change(

@@ -99,12 +99,11 @@ export class Passkeys {
     const change = slot ? { remove: slot.slotId } : null
     const reason = { kind: 'passkey-removed', name: row.name } as const
     const { settle } = await this.#keyrings.changePasskeySlot(session, opens, change, reason)
-    const tell = await this.#db.transaction(userId, async () => {
+    await this.#db.transaction(userId, async () => {
       await settle()
       await this.#credentials.remove(userId, id)
-      return this.#sessions.endOthers(session)
+      await this.#sessions.endOthers(session)
     })
-    tell()
   }
 
   /** As {@link Registration.options} says. */

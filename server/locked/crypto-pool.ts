@@ -104,8 +104,8 @@ export class CryptoPool {
   }
 
   /** Ends the processes that worked for this user, whatever they do; what they did is not handed out. */
-  endFor(owner: number) {
-    for (const child of this.#children) if (child.owner === owner) child.end()
+  endFor(owner: number, { onlyIdle = false } = {}) {
+    for (const child of this.#children) if (child.owner === owner && !(onlyIdle && child.busy)) child.end()
   }
 
   close() {

@@ -14,6 +14,7 @@
  * Its sender sees what waits, may have it tried at once, and may give it up; only what is on its way just then is left
  * alone. `last_error` tells the two apart: it is null while a row is at work, and says why from when it was put off.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { and, asc, count, desc, eq, isNotNull, isNull, lt, lte, min, or, sql } from 'drizzle-orm'
 import type { SMTPError } from 'nodemailer/lib/smtp-connection'
 import type { Logger } from 'pino'
@@ -98,6 +99,8 @@ export class Outbox {
   #started = false
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> = Promise.resolve()
+  /** The database is away, and that was said. */
+  #isAway = false
 
   constructor(options: {
     db: Database
@@ -398,11 +401,12 @@ export class Outbox {
     if (!this.#started) return queueLimits.pollMs
     try {
       const [row] = await this.#db.select({ at: min(outbox.nextAt) }).from(outbox)
+      this.#isAway = false
       const next = row?.at ?? Number.POSITIVE_INFINITY
       return Math.min(Math.max(next - this.#clock(), queueLimits.shortestPollMs), queueLimits.pollMs)
     } catch (error) {
-      this.#log.error({ codes: codesOf(error) }, 'the queue of outgoing mail cannot be read')
-      return queueLimits.pollMs
+      this.#noteFailure(error, 'the queue of outgoing mail cannot be read')
+      return queueLimits.awayMs
     }
   }
 
@@ -414,8 +418,31 @@ export class Outbox {
         const octets = row.contentId === null ? Buffer.alloc(0) : await this.#contents.read(row.contentId)
         await this.#process({ ...row, octets })
       } catch (error) {
-        this.#log.error({ codes: codesOf(error) }, 'the queue of outgoing mail failed')
+        this.#noteFailure(error, 'the queue of outgoing mail failed')
         return
+      }
+    }
+  }
+
+  /** A database that is away is spoken of once. */
+  #noteFailure(error: unknown, what: string) {
+    const isAway = isBusy(error)
+    if (!(isAway && this.#isAway)) this.#log.error({ codes: codesOf(error) }, what)
+    this.#isAway = isAway
+  }
+
+  /**
+   * Notes what became of a mail that this process sent: while the database is away, for as long as the row is its own.
+   * Without the note it would be sent a second time.
+   */
+  async #noted<T>(work: () => Promise<T>): Promise<T> {
+    const endMs = performance.now() + queueLimits.claimMs - queueLimits.sendMs
+    while (true) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!isBusy(error) || this.#closing || performance.now() > endMs) throw error
+        await pause(queueLimits.awayMs, undefined, { ref: false })
       }
     }
   }
@@ -446,19 +473,17 @@ export class Outbox {
   async #process(row: Row) {
     const outcomes = (await this.#attempt(row)).map((outcome) => this.#final(row, outcome))
     const failed = outcomes.filter((outcome) => outcome.state === 'failed')
-    if (failed.length > 0) await this.#giveBack(row, failed)
+    if (failed.length > 0) await this.#noted(() => this.#giveBack(row, failed))
     const left = outcomes.filter((outcome) => outcome.state === 'later')
     const mine = and(eq(outbox.id, row.id), eq(outbox.attempts, row.attempts))
     if (left.length === 0) {
-      await this.#db.delete(outbox).where(mine)
+      await this.#noted(() => this.#db.delete(outbox).where(mine).execute())
       await this.#contents.sweep()
     } else {
       const waitMs = queueLimits.backOffMs[row.attempts - 1] ?? queueLimits.backOffMs.at(-1)!
       const recipients = JSON.stringify(left.map(({ address }) => address))
-      await this.#db
-        .update(outbox)
-        .set({ recipients, nextAt: this.#clock() + waitMs, lastError: left[0]!.why })
-        .where(mine)
+      const waiting = { recipients, nextAt: this.#clock() + waitMs, lastError: left[0]!.why }
+      await this.#noted(() => this.#db.update(outbox).set(waiting).where(mine).execute())
     }
     const count = (state: Outcome['state']) => outcomes.filter((outcome) => outcome.state === state).length
     this.#log.info(
@@ -500,7 +525,11 @@ export class Outbox {
       const users = usersOf(local)
       const stored = contentId === null ? {} : { contentId }
       const deliver = await this.#mailboxes.prepare(users, row.octets, stored)
-      const full = await this.#db.transaction(ofUsers(users), deliver)
+      const full = await this.#db.transaction(ofUsers(users), async () => {
+        const full = await deliver()
+        await this.#forgetDelivered(row, local, full)
+        return full
+      })
       return local.map(({ address, user }) =>
         full.includes(user.id)
           ? { address, state: 'later', why: mailboxFull }
@@ -510,6 +539,19 @@ export class Outbox {
       const why = mailboxUnwritable(codesOf(error))
       return local.map(({ address }) => ({ address, state: 'later', why }))
     }
+  }
+
+  /** In the transaction that delivers: whoever tries the row after a crash brings these no second copy. */
+  async #forgetDelivered(row: Row, local: { address: string; user: User }[], full: number[]) {
+    const delivered = local.filter(({ user }) => !full.includes(user.id)).map(({ address }) => address)
+    const left = (JSON.parse(row.recipients) as string[]).filter((address) => !delivered.includes(address))
+    const still = await this.#db
+      .update(outbox)
+      .set({ recipients: JSON.stringify(left) })
+      .where(and(eq(outbox.id, row.id), eq(outbox.attempts, row.attempts)))
+      .returning(counted)
+    if (still.length === 0)
+      throw new Error('expected a row of its own in the queue, got one of another process')
   }
 
   async #attemptRelay(row: Row, recipients: string[]): Promise<Outcome[]> {
@@ -608,6 +650,9 @@ const isMailAddress = (text: string) => {
     return false
   }
 }
+
+/** The database is away, or another process writes for too long. */
+const isBusy = (error: unknown) => error instanceof Refusal && error.reason === 'server-busy'
 
 /** What went wrong, without the words of the database, which may quote a mail. */
 const codesOf = (error: unknown): string[] =>

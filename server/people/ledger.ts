@@ -11,7 +11,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { and, asc, desc, eq, isNotNull, isNull, lt } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { ledgerEndsSlack } from '../ground/limits.ts'
+import { headsCompared, ledgerEndsSlack } from '../ground/limits.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 import { type Database, everybody } from '../ground/store/database.ts'
 import {
@@ -302,6 +302,20 @@ export class Ledger {
       .from(keySlots)
       .where(isNotNull(keySlots.usedAt))
     return new Set(slots.map(({ userId }) => userId))
+  }
+
+  /** The same as {@link knowsSecret}, by the newest users' ledgers alone. */
+  async fitsSecret(): Promise<boolean | null> {
+    const heads = await this.#db
+      .select()
+      .from(ledgerHeads)
+      .orderBy(desc(ledgerHeads.userId))
+      .limit(headsCompared)
+    for (const { userId, count, lastId, mac } of heads) {
+      const end = count === 0 ? none : await this.#macOf(userId, lastId)
+      if (end && timingSafeEqual(mac, this.#headMac(userId, count, end))) return true
+    }
+    return heads.length === 0 ? null : false
   }
 
   /** Whether at least one row or beginning was written under this server secret; null where there is none. */

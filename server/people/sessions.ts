@@ -38,8 +38,8 @@ export type LogIn = {
 }
 /** What becomes of the key with what becomes of a session. */
 export type SessionKey = {
-  /** The user's allowance ended with its session, for certain: processes with the key are to end too. */
-  close(userId: number): void
+  /** In the transaction that ends the user's allowance with its session: processes with the key are to end too. */
+  taken(userId: number): Promise<void>
   /** In the transaction that notes a contact of a session which came too late to keep the key. */
   lose(sessionId: string): Promise<void>
 }
@@ -170,15 +170,13 @@ export class Sessions {
     const which = eq(sessions.id, id)
     const [session] = await this.#db.select({ userId: sessions.userId }).from(sessions).where(which)
     if (!session) return
-    const { tell } = await this.#endWhere(session.userId, which, reason)
-    tell()
+    await this.#endWhere(session.userId, which, reason)
   }
 
   /** @throws Refusal `not-found` if the user has no such session */
   async endOwn(user: User, id: string): Promise<void> {
-    const { ended, tell } = await this.#endWhere(user.id, eq(sessions.id, id), 'ended')
+    const ended = await this.#endWhere(user.id, eq(sessions.id, id), 'ended')
     if (ended === 0) throw new Refusal('terminal-logged-out')
-    tell()
   }
 
   /**
@@ -193,22 +191,19 @@ export class Sessions {
   }
 
   // The next three are part of the caller's transaction: a change and the ends that it brings happen both or not at
-  // all. Each returns what is to be called once that is committed, and ends the processes that have the key.
+  // all.
 
   /** With a change of what opens the key: whoever else is logged in as this user is not any more (ASVS 7.4.3). */
-  async endOthers(session: Session): Promise<() => void> {
-    const { tell } = await this.#endWhere(session.user.id, ne(sessions.id, session.id), 'ended')
-    return tell
+  async endOthers(session: Session): Promise<void> {
+    await this.#endWhere(session.user.id, ne(sessions.id, session.id), 'ended')
   }
 
-  async endAllOf(user: User): Promise<() => void> {
-    const { tell } = await this.#endWhere(user.id, undefined, 'ended')
-    return tell
+  async endAllOf(user: User): Promise<void> {
+    await this.#endWhere(user.id, undefined, 'ended')
   }
 
-  async endOne(user: User, id: string): Promise<() => void> {
-    const { tell } = await this.#endWhere(user.id, eq(sessions.id, id), 'ended')
-    return tell
+  async endOne(user: User, id: string): Promise<void> {
+    await this.#endWhere(user.id, eq(sessions.id, id), 'ended')
   }
 
   /**
@@ -246,20 +241,13 @@ export class Sessions {
     const now = this.#clock()
     const expired = or(lte(sessions.contactAt, now - this.#config.sessionIdleMs), lte(sessions.endsAt, now))!
     const users = await this.#db.selectDistinct({ id: sessions.userId }).from(sessions).where(expired)
-    for (const { id } of users) {
-      const { tell } = await this.#endWhere(id, expired, 'expired')
-      tell()
-    }
+    for (const { id } of users) await this.#endWhere(id, expired, 'expired')
     await this.#db.delete(sessionEnds).where(lte(sessionEnds.endedAt, now - parkedFormMs))
   }
 
-  /** @param which of the user's sessions; undefined for all */
-  async #endWhere(
-    userId: number,
-    which: SQL | undefined,
-    reason: SessionEnd,
-  ): Promise<{ ended: number; tell: () => void }> {
-    const rows = await this.#db.transaction(userId, async () => {
+  /** @param which of the user's sessions; undefined for all. @returns how many these were */
+  async #endWhere(userId: number, which: SQL | undefined, reason: SessionEnd): Promise<number> {
+    return this.#db.transaction(userId, async () => {
       const found = await this.#db
         .select({ session: sessions, method: allowances.method })
         .from(sessions)
@@ -282,12 +270,9 @@ export class Sessions {
           .onConflictDoNothing()
         await this.#db.delete(sessions).where(eq(sessions.id, session.id))
       }
-      return found
+      if (found.some(({ method }) => method !== null)) await this.#key.taken(userId)
+      return found.length
     })
-    const tell = () => {
-      for (const { session, method } of rows) if (method) this.#key.close(session.userId)
-    }
-    return { ended: rows.length, tell }
   }
 }
 

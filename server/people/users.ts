@@ -7,7 +7,7 @@ import type { Config } from '../ground/config.ts'
 import { chosenSecretCharacters } from '../ground/limits.ts'
 import { mailAddress, oneLine } from '../ground/mail-address.ts'
 import { Refusal } from '../ground/refusal.ts'
-import type { Database } from '../ground/store/database.ts'
+import { type Database, everybody } from '../ground/store/database.ts'
 import { domainOf } from '../ground/store/kit.ts'
 import { users } from '../ground/store/tables.ts'
 import type { Turnstile } from '../ground/turnstile.ts'
@@ -20,6 +20,7 @@ export { mailAddress } from '../ground/mail-address.ts'
 
 export type { User } from './user.ts'
 
+export type NewUser = { address: string; name?: string; password: string }
 type Parameters = { memoryKiB: number; passes: number; nonce: Buffer }
 
 const columns = { id: users.id, address: users.address, name: users.name }
@@ -52,16 +53,28 @@ export class Users {
   }
 
   /** @throws Refusal `bad-address`, `bad-request` for a short password, `exists` */
-  async add(user: { address: string; name?: string; password: string }): Promise<User> {
-    const address = mailAddress(user.address)
-    const passwordHash = await this.#hash(acceptable(user.password))
-    const [row] = await this.#db
-      .insert(users)
-      .values({ address, name: oneLine(user.name ?? ''), passwordHash, createdAt: this.#clock() })
-      .onConflictDoNothing()
-      .returning(columns)
+  async add(user: NewUser): Promise<User> {
+    const { address, insert } = await this.#new(user)
+    const [row] = await insert()
     if (!row) throw new Refusal('user-exists', { values: { address } })
     return row
+  }
+
+  /** The first user; null if there is one already, by whichever process. @throws Refusal as {@link add} does */
+  async addFirst(user: NewUser): Promise<User | null> {
+    const { insert } = await this.#new(user)
+    return this.#db.transaction(everybody, async () => {
+      if (await this.exist()) return null
+      return (await insert())[0] ?? null
+    })
+  }
+
+  async #new(user: NewUser) {
+    const address = mailAddress(user.address)
+    const passwordHash = await this.#hash(acceptable(user.password))
+    const row = { address, name: oneLine(user.name ?? ''), passwordHash, createdAt: this.#clock() }
+    const insert = async () => this.#db.insert(users).values(row).onConflictDoNothing().returning(columns)
+    return { address, insert }
   }
 
   async list(): Promise<User[]> {
@@ -113,13 +126,12 @@ export class Users {
    */
   async setPassword(user: User, password: string): Promise<void> {
     const passwordHash = await this.#hash(acceptable(password))
-    const tell = await this.#db.transaction(user.id, async () => {
+    await this.#db.transaction(user.id, async () => {
       await this.#db.update(users).set({ passwordHash }).where(eq(users.id, user.id))
       await this.#guesses.forgive(user.address, guessable)
       await this.#noteChange(user, { terminal: 'wafer user password', address: 'this server' })
-      return this.#sessions.endAllOf(user)
+      await this.#sessions.endAllOf(user)
     })
-    tell()
   }
 
   /**
@@ -132,15 +144,14 @@ export class Users {
     if (acceptable(password).normalize('NFC') === old.normalize('NFC')) throw new Refusal('password-same')
     const { user, requireStands } = await this.logIn(session.user.address, old, session.address)
     const passwordHash = await this.#turnstile.pass(() => this.#hash(password))
-    const tell = await this.#db.transaction(session.user.id, async () => {
+    await this.#db.transaction(session.user.id, async () => {
       await this.#sessions.requireLive(session)
       await requireStands()
       await this.#db.update(users).set({ passwordHash }).where(eq(users.id, user.id))
       await this.#guesses.forgive(user.address, ['password'])
       await this.#noteChange(user, session)
-      return this.#sessions.endOthers(session)
+      await this.#sessions.endOthers(session)
     })
-    tell()
   }
 
   async #noteChange({ id: userId }: User, { terminal, address }: Pick<Session, 'terminal' | 'address'>) {

@@ -49,7 +49,7 @@ const worldWith = async (options: { relay?: string | null; file?: string; quotaO
   const clock = () => time.now
   const secret = new ServerSecret(randomBytes(32))
   const ledger = new Ledger({ db, clock, secret })
-  const key = { close: () => {}, lose: async () => {} } // nobody's is opened
+  const key = { taken: async () => {}, lose: async () => {} } // nobody's is opened
   const users = new Users({
     db,
     clock,

@@ -38,7 +38,7 @@ const db = openSqlite(newDatabaseFile())
 const clock = () => now
 const secret = new ServerSecret(randomBytes(32))
 const ledger = new Ledger({ db, clock, secret })
-const key = { close: () => {}, lose: async () => {} } // nobody's is opened
+const key = { taken: async () => {}, lose: async () => {} } // nobody's is opened
 const users = new Users({
   db,
   clock,

@@ -30,8 +30,33 @@ export type Database = Statements & {
   afterwards(work: () => void): void
   /** Does what writes by other means than this, a library that has a connection, while no transaction is open there. */
   alone<T>(work: () => Promise<T>): Promise<T>
+  /** Tells the other processes that serve this database, once the transaction is committed that this is called in. */
+  tell(channel: Channel, text: string): Promise<void>
+  /**
+   * Begins to serve this database, beside the other processes that do.
+   *
+   * @throws Unusable, with one sentence, if others serve it that this one does not go together with
+   */
+  join(server: Serving): Promise<Joined>
+  /** The engine's own clock, in Unix milliseconds; null where it is this machine's. */
+  serverTime(): Promise<number | null>
   close(): Promise<void>
 }
+
+/** What processes tell each other: a user's allowance was taken, by the user's id. It may be lost, and nothing depends on it. */
+export type Channel = 'key_taken'
+
+/** A process that serves the database. */
+export type Serving = {
+  /** What names the epoch that it shares with others, who have the same; null where it serves alone. */
+  epoch: string | null
+  /** What names its server secret, and tells nothing of it: the same for all. */
+  secret: string
+  onTold(channel: Channel, text: string): void
+  /** It does not serve any more by right: it was cut off, and meanwhile others began who do not go together with it. */
+  onSupplanted(sentence: string): void
+}
+export type Joined = { leave(): Promise<void> }
 
 export const everybody = 0
 /** For what is no user's any more, or not yet: what is about that comes one after the other, and keeps no user waiting. */
@@ -55,6 +80,10 @@ export type Engine = {
   run: Run
   begin(of: number): Promise<Begun>
   alone: Database['alone']
+  /** By `run`, which may be within a transaction. */
+  tell(run: Run, channel: Channel, text: string): Promise<void>
+  join: Database['join']
+  serverTime: Database['serverTime']
   close(): Promise<void>
 }
 export type Begun = {
@@ -119,6 +148,9 @@ export const databaseOver = (engine: Engine): Database => {
       else work()
     },
     alone: <T>(work: () => Promise<T>) => (around() ? work() : engine.alone(work)),
+    tell: (channel: Channel, text: string) => engine.tell(run, channel, text),
+    join: (server: Serving) => engine.join(server),
+    serverTime: () => engine.serverTime(),
     close: () => engine.close(),
   })
 }

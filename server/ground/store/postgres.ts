@@ -20,6 +20,7 @@ import {
   type Statements,
 } from './database.ts'
 import { postgresMigrations, refuseNewerVersion } from './migrations.ts'
+import { servingOf } from './postgres-serving.ts'
 
 export type PostgresDatabase = Database & { readonly $pool: pg.Pool }
 
@@ -79,6 +80,7 @@ const postgresDatabase = (url: string): PostgresDatabase => {
     application_name: 'wafer',
   })
   pool.on('error', () => {}) // of an idle connection: whoever needs one makes another
+  pool.on('connect', (client) => client.on('error', () => {})) // of one in use: its next statement tells
   const dialect = new PgDialect()
 
   const begin = async (of: number): Promise<Begun> => {
@@ -111,6 +113,11 @@ const postgresDatabase = (url: string): PostgresDatabase => {
     run: (sql, values, method) => ask(pool, sql, values, method),
     begin,
     alone: (work) => reached(work),
+    ...servingOf(url),
+    serverTime: async () => {
+      const { rows } = await ask(pool, 'SELECT extract(epoch FROM clock_timestamp()) * 1000', [], 'values')
+      return Number(rows[0]![0])
+    },
     close: () => pool.end(),
   })
   return Object.assign(database, { $pool: pool })
