@@ -48,7 +48,7 @@ export const beginVisit = async (
     parkingSecret: session && token ? parkingSecretOf(token) : null,
     form: emptyForm,
     ledgerMark: session && cookie(c, `${names.ledger}-${services.userTag(session.user.id)}`),
-    formerUserId: token && !session ? await sessions.formerUserId(token) : null,
+    formerUserId: token && !session && !asStranger ? await sessions.formerUserId(token) : null,
   }
   c.set('visit', visit)
   c.set('browser', browserOf(c, visit, services, { names, common }))

@@ -31,8 +31,7 @@ export const serverClock = async (
   measure: () => Promise<number>,
   newestStored: number,
 ): Promise<{ clock: Clock; compare: () => Promise<void> }> => {
-  let serverMs = 0
-  let measuredMs = 0
+  let measured = { serverTime: 0, at: 0 }
   const compare = async () => {
     let quickestMs = Number.POSITIVE_INFINITY
     for (let each = 0; each < serverClockLimits.times; each += 1) {
@@ -41,8 +40,7 @@ export const serverClock = async (
       const tookMs = performance.now() - askedMs
       if (tookMs >= quickestMs) continue
       quickestMs = tookMs
-      serverMs = time
-      measuredMs = askedMs + tookMs / 2
+      measured = { serverTime: time, at: askedMs + tookMs / 2 }
     }
   }
   await compare()
@@ -50,7 +48,7 @@ export const serverClock = async (
   let atMs = performance.now()
   const clock = () => {
     const now = performance.now()
-    const trueMs = serverMs + (now - measuredMs)
+    const trueMs = measured.serverTime + (now - measured.at)
     const aheadMs = toldMs - trueMs
     const pace = aheadMs > 0 && aheadMs < storedAheadMs ? 0.5 : 1
     toldMs = Math.max(trueMs, toldMs + (now - atMs) * pace)

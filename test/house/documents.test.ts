@@ -410,7 +410,7 @@ const withCertificate = (text: string) =>
   Object.entries(certificate).reduce((so, [there, here]) => so.replaceAll(there, here), text)
 
 test('docs/operate.md: each set of settings is taken', (t) => {
-  assert.equal(settingsThere.length, 5)
+  assert.equal(settingsThere.length, 6)
   for (const text of settingsThere) {
     const data = scratch(t)
     writeFileSync(join(data, '.env'), withCertificate(text))

@@ -195,7 +195,7 @@ test('While the database is away nothing is served that needs it, in a sentence;
 
   await made.postgres.stop('SIGQUIT')
   const isAway = async (answer: Answer) => {
-    assert.equal(answer.status, 503)
+    assert.equal(answer.status, 503, JSON.stringify(answer.body) + node.log)
     assert.equal(problem(answer), 'busy')
     assert.match(answer.headers.get('retry-after') ?? '', /^\d+$/)
   }
@@ -215,7 +215,7 @@ test('While the database is away nothing is served that needs it, in a sentence;
       const url = headers.cookie ? `${node.url}/f/inbox` : `${node.url}/login`
       const page = await fetch(url, { headers: { ...headers, 'accept-language': language } })
       if (!headers.cookie && page.status === 200) continue // a form that needs nothing
-      assert.equal(page.status, 503)
+      assert.equal(page.status, 503, node.log)
       assert.match(page.headers.get('retry-after') ?? '', /^\d+$/)
       assert.equal(
         page.headers.getSetCookie().some((set) => /^wafer(-key)?=;/.test(set)),
