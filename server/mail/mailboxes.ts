@@ -10,7 +10,6 @@ import { inTurns } from '../ground/in-turns.ts'
 import { deletedAtOnce, listedLimits } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { counted, type Database, ofUsers } from '../ground/store/database.ts'
-import { isUnset } from '../ground/store/kit.ts'
 import { contentsWith, index } from '../ground/store/search.ts'
 import { folders, messages } from '../ground/store/tables.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
@@ -223,6 +222,7 @@ export class Mailboxes {
     const summary = await this.#summary(message, 'reading', userId)
     const users = [userId, ...(options.alsoOf ?? [])]
     const stored = await this.#with(users, message, async (contentId) => {
+      await this.folder(userId, folderId) // it may be deleted meanwhile
       const replaced = options.replaces ? (await this.#delete(userId, [options.replaces])) > 0 : false
       await this.#quota.require(userId, message.length)
       await this.#index(contentId, summary)
@@ -294,8 +294,8 @@ export class Mailboxes {
         id: folders.id,
         name: folders.name,
         kind: folders.kind,
-        total: sql<number>`(SELECT count(*) FROM messages WHERE messages.folder_id = folders.id)`,
-        unread: sql<number>`(SELECT count(*) FROM messages WHERE messages.folder_id = folders.id AND ${isUnset(messages.seen)})`,
+        total: folders.total,
+        unread: folders.unread,
       })
       .from(folders)
       .where(eq(folders.userId, userId))

@@ -88,7 +88,7 @@ const mailboxUnwritable = (codes: string[]): Delay => ({ kind: 'mailbox-unwritab
 export class Outbox {
   readonly #db: Database
   readonly #config: Pick<Config, 'relay' | 'hostname' | 'domains'>
-  readonly #users: Pick<Users, 'byAddress' | 'domains'>
+  readonly #users: Pick<Users, 'byAddress' | 'areIn'>
   readonly #mailboxes: Pick<Mailboxes, 'prepare'>
   readonly #contents: Contents
   readonly #quota: Quota
@@ -105,7 +105,7 @@ export class Outbox {
   constructor(options: {
     db: Database
     config: Pick<Config, 'relay' | 'hostname' | 'domains'>
-    users: Pick<Users, 'byAddress' | 'domains'>
+    users: Pick<Users, 'byAddress' | 'areIn'>
     mailboxes: Pick<Mailboxes, 'prepare'>
     contents: Contents
     quota: Quota

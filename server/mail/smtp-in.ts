@@ -27,7 +27,7 @@ import { Turnstile } from '../ground/turnstile.ts'
 import { network } from '../people/guesses.ts'
 import type { Quota } from '../people/quota.ts'
 import { asciiDomain, recipientOf } from '../people/recipients.ts'
-import type { Users } from '../people/users.ts'
+import type { User, Users } from '../people/users.ts'
 import type { Mailboxes } from './mailboxes.ts'
 
 export type SmtpIn = { smtpPort: number; close(): Promise<void> }
@@ -37,7 +37,7 @@ type Services = {
     Config,
     'smtpHost' | 'smtpPort' | 'lmtpSocket' | 'domains' | 'tls' | 'hostname' | 'localFromOutside'
   >
-  users: Pick<Users, 'byAddress' | 'domains'>
+  users: Pick<Users, 'byAddress' | 'byName' | 'areIn'>
   mailboxes: Pick<Mailboxes, 'deliver'>
   quota: Pick<Quota, 'full'>
   clock: Clock
@@ -261,12 +261,14 @@ class Reception {
   }
 
   /** RCPT TO:<postmaster> goes without a domain (RFC 5321 §4.1.1.3). */
-  async #postmaster() {
-    for (const domain of this.#services.config.domains ?? (await this.#services.users.domains())) {
-      const user = await this.#services.users.byAddress(`postmaster@${domain}`)
+  async #postmaster(): Promise<User | 'unknown'> {
+    const { config, users } = this.#services
+    if (!config.domains) return (await users.byName('postmaster')) ?? 'unknown'
+    for (const domain of config.domains) {
+      const user = await users.byAddress(`postmaster@${domain}`)
       if (user) return user
     }
-    return 'unknown' as const
+    return 'unknown'
   }
 
   /**

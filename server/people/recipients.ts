@@ -3,7 +3,7 @@ import { domainToASCII, domainToUnicode } from 'node:url'
 import type { Config } from '../ground/config.ts'
 import type { User, Users } from './users.ts'
 
-type Asked = { config: Pick<Config, 'domains'>; users: Pick<Users, 'byAddress' | 'domains'> }
+type Asked = { config: Pick<Config, 'domains'>; users: Pick<Users, 'byAddress' | 'areIn'> }
 
 /**
  * @param address with a domain; how its letters are written does not matter, nor whether the domain is in Punycode
@@ -13,9 +13,11 @@ export const recipientOf = async (
   address: string,
   { config, users }: Asked,
 ): Promise<User | 'unknown' | 'elsewhere'> => {
-  const domain = comparable(address.slice(address.lastIndexOf('@') + 1))
-  const ours = config.domains ?? (await users.domains())
-  if (!ours.some((own) => comparable(own) === domain)) return 'elsewhere'
+  const domain = address.slice(address.lastIndexOf('@') + 1)
+  const isOurs = config.domains
+    ? config.domains.some((own) => comparable(own) === comparable(domain))
+    : await users.areIn([domain.toLowerCase(), domainToASCII(domain), domainToUnicode(domain)])
+  if (!isOurs) return 'elsewhere'
   for (const each of new Set([address, withoutTag(address)]))
     for (const written of new Set([asciiDomain(each), unicodeDomain(each)])) {
       const user = await users.byAddress(written)

@@ -1,7 +1,7 @@
 /** Users: a login that is their mail address, and the password for it, which opens no key. */
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, gte, inArray, lt } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { chosenSecretCharacters } from '../ground/limits.ts'
@@ -98,17 +98,26 @@ export class Users {
     return user
   }
 
-  /** Domains of all users' addresses, lower case. Asked for each recipient of a mail: looked up one by one, not user by user. */
-  async domains(): Promise<string[]> {
-    const first = sql`SELECT min(${domainOf(users.address)}) FROM ${users}`
-    const rows = await this.#db.rows<{ domain: string }>(sql`
-      WITH RECURSIVE found(domain) AS (
-        ${first}
-        UNION ALL
-        SELECT (${first} WHERE ${domainOf(users.address)} > found.domain) FROM found WHERE found.domain IS NOT NULL
-      )
-      SELECT domain FROM found WHERE domain IS NOT NULL`)
-    return rows.map(({ domain }) => domain)
+  /** Whether anybody's address is in one of these domains, which are the same one, written in different ways. */
+  async areIn(domains: string[]): Promise<boolean> {
+    const [any] = await this.#db
+      .select({ id: users.id })
+      .from(users)
+      .where(inArray(domainOf(users.address), domains))
+      .limit(1)
+    return any !== undefined
+  }
+
+  /** The first user of this name, whatever the domain. */
+  async byName(name: string): Promise<User | null> {
+    // An address has one `@`, and `A` is the next character.
+    const [user] = await this.#db
+      .select(columns)
+      .from(users)
+      .where(and(gte(users.address, `${name}@`), lt(users.address, `${name}A`)))
+      .orderBy(asc(users.address))
+      .limit(1)
+    return user ?? null
   }
 
   /** Removes a user with everything that is theirs: mail, keys, sessions. */

@@ -98,7 +98,8 @@ const serverWith = async (
       ...options.config,
     },
     users: {
-      domains: () => users.domains(),
+      areIn: (domains) => users.areIn(domains),
+      byName: (name) => users.byName(name),
       byAddress: async (address) => {
         await options.lookUp?.()
         return users.byAddress(address)

@@ -30,8 +30,6 @@ const sqliteKit = {
   }),
   /** What follows the `@`. */
   domainOf: (address: Column): SQL<string> => sql<string>`substr(${address}, instr(${address}, '@') + 1)`,
-  /** As a condition of an index; a query that is to use it says it by the same words. */
-  isUnset: (column: Column): SQL => sql.raw(`${column.name} = 0`),
   /** The row that a query finds, for the statement that takes it: who asks for it at the same time finds the next. */
   toTake: (query: SQLWrapper): SQL => sql`(${query.getSQL()})`,
 }
@@ -60,25 +58,11 @@ const postgresKit = {
     fromDriver: asOctets,
   }),
   domainOf: (address: Column): SQL<string> => sql<string>`substr(${address}, strpos(${address}, '@') + 1)`,
-  isUnset: (column: Column): SQL => sql.raw(`${column.name} = false`),
   toTake: (query: SQLWrapper): SQL => sql`(${query.getSQL()} FOR UPDATE SKIP LOCKED)`,
 }
 
-export const {
-  table,
-  index,
-  uniqueIndex,
-  primaryKey,
-  text,
-  int,
-  flag,
-  json,
-  id,
-  bytes,
-  domainOf,
-  isUnset,
-  toTake,
-} = isPostgres ? (postgresKit as unknown as typeof sqliteKit) : sqliteKit
+export const { table, index, uniqueIndex, primaryKey, text, int, flag, json, id, bytes, domainOf, toTake } =
+  isPostgres ? (postgresKit as unknown as typeof sqliteKit) : sqliteKit
 
 function asBuffer(value: Uint8Array): Buffer {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)

@@ -4,20 +4,7 @@
  */
 import { sql } from 'drizzle-orm'
 import type { Delay } from '../reasons.ts'
-import {
-  bytes,
-  domainOf,
-  flag,
-  id,
-  index,
-  int,
-  isUnset,
-  json,
-  primaryKey,
-  table,
-  text,
-  uniqueIndex,
-} from './kit.ts'
+import { bytes, domainOf, flag, id, index, int, json, primaryKey, table, text, uniqueIndex } from './kit.ts'
 
 // ---- owner: users.ts
 
@@ -38,11 +25,15 @@ export const users = table(
 // ---- owner: guesses.ts
 
 /** Counters against guessing, and of refused passkeys, kept by rate-limiter-flexible (which names the columns). */
-export const rateLimits = table('rate_limits', {
-  key: text('key').primaryKey(),
-  points: int('points').notNull().default(0),
-  expire: int('expire'),
-})
+export const rateLimits = table(
+  'rate_limits',
+  {
+    key: text('key').primaryKey(),
+    points: int('points').notNull().default(0),
+    expire: int('expire'),
+  },
+  (table) => [index('rate_limits_expire').on(table.expire)],
+)
 
 // ---- owner: sessions.ts
 
@@ -71,18 +62,26 @@ export const sessions = table(
     /** Grows with each lock of this session and each stop by any of its user's: an unlock that began before opens nothing. */
     lockCount: int('lock_count').notNull().default(0),
   },
-  (table) => [index('sessions_user').on(table.userId)],
+  (table) => [
+    index('sessions_user').on(table.userId),
+    index('sessions_contact').on(table.contactAt),
+    index('sessions_end').on(table.endsAt),
+  ],
 )
 
 /** Whose a token was that no longer opens a session: an interrupted form goes back to its own user only. */
-export const sessionEnds = table('session_ends', {
-  tokenHash: bytes('token_hash').primaryKey(),
-  userId: int('user_id')
-    .notNull()
-    .references(() => users.id, { onDelete: 'cascade' }),
-  reason: text('reason', { enum: ['logout', 'expired', 'ended'] }).notNull(),
-  endedAt: int('ended_at').notNull(),
-})
+export const sessionEnds = table(
+  'session_ends',
+  {
+    tokenHash: bytes('token_hash').primaryKey(),
+    userId: int('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    reason: text('reason', { enum: ['logout', 'expired', 'ended'] }).notNull(),
+    endedAt: int('ended_at').notNull(),
+  },
+  (table) => [index('session_ends_user').on(table.userId), index('session_ends_time').on(table.endedAt)],
+)
 
 // ---- owner: parked-forms.ts
 
@@ -97,7 +96,7 @@ export const parkedForms = table(
     sealed: bytes('sealed').notNull(),
     expiresAt: int('expires_at').notNull(),
   },
-  (table) => [index('parked_forms_user').on(table.userId)],
+  (table) => [index('parked_forms_user').on(table.userId), index('parked_forms_expiry').on(table.expiresAt)],
 )
 
 // ---- owner: keyrings.ts
@@ -195,7 +194,7 @@ export const stops = table(
     sessionId: text('session_id').notNull(),
     stoppedAt: int('stopped_at').notNull(),
   },
-  (table) => [index('stops_user').on(table.userId)],
+  (table) => [index('stops_user').on(table.userId), index('stops_time').on(table.stoppedAt)],
 )
 
 // ---- owner: credentials.ts
@@ -228,31 +227,39 @@ export const passkeys = table(
 // ---- owner: challenges.ts
 
 /** Challenges that were answered: no row is written for one that is given out. */
-export const spentChallenges = table('spent_challenges', {
-  /** SHA-256 of the challenge. */
-  hash: bytes('hash').primaryKey(),
-  expiresAt: int('expires_at').notNull(),
-})
+export const spentChallenges = table(
+  'spent_challenges',
+  {
+    /** SHA-256 of the challenge. */
+    hash: bytes('hash').primaryKey(),
+    expiresAt: int('expires_at').notNull(),
+  },
+  (table) => [index('spent_challenges_expiry').on(table.expiresAt)],
+)
 
 // ---- owner: registration.ts
 
 /** A passkey that was made in this session, and is not registered before its PRF was evaluated twice. */
-export const pendingPasskeys = table('pending_passkeys', {
-  sessionId: text('session_id')
-    .primaryKey()
-    .references(() => sessions.id, { onDelete: 'cascade' }),
-  id: text('id').notNull(),
-  publicKey: bytes('public_key').notNull(),
-  counter: int('counter').notNull(),
-  transports: text('transports').notNull(),
-  backupEligible: flag('backup_eligible').notNull(),
-  backedUp: flag('backed_up').notNull(),
-  /** The salt of its first evaluation, base64url. */
-  salt: text('salt').notNull(),
-  /** SHA-256 of the first evaluation's result; null while there was none. */
-  firstHash: bytes('first_hash'),
-  expiresAt: int('expires_at').notNull(),
-})
+export const pendingPasskeys = table(
+  'pending_passkeys',
+  {
+    sessionId: text('session_id')
+      .primaryKey()
+      .references(() => sessions.id, { onDelete: 'cascade' }),
+    id: text('id').notNull(),
+    publicKey: bytes('public_key').notNull(),
+    counter: int('counter').notNull(),
+    transports: text('transports').notNull(),
+    backupEligible: flag('backup_eligible').notNull(),
+    backedUp: flag('backed_up').notNull(),
+    /** The salt of its first evaluation, base64url. */
+    salt: text('salt').notNull(),
+    /** SHA-256 of the first evaluation's result; null while there was none. */
+    firstHash: bytes('first_hash'),
+    expiresAt: int('expires_at').notNull(),
+  },
+  (table) => [index('pending_passkeys_expiry').on(table.expiresAt)],
+)
 
 // ---- owner: approvals.ts
 
@@ -280,6 +287,8 @@ export const approvals = table(
   },
   (table) => [
     index('approvals_user').on(table.userId, table.askedAt),
+    index('approvals_session').on(table.sessionId, table.askedAt),
+    index('approvals_time').on(table.askedAt),
     uniqueIndex('approvals_pending').on(table.sessionId).where(sql`state = 'pending'`),
   ],
 )
@@ -372,6 +381,9 @@ export const folders = table(
       .references(() => users.id, { onDelete: 'cascade' }),
     kind: text('kind', { enum: ['inbox', 'sent', 'drafts', 'trash', 'user'] }).notNull(),
     name: text('name').notNull(),
+    /** How many messages are in it, and how many of them not seen, kept by triggers. */
+    total: int('total').notNull().default(0),
+    unread: int('unread').notNull().default(0),
   },
   (table) => [uniqueIndex('folders_name').on(table.userId, sql`lower(${table.name})`)],
 )
@@ -411,7 +423,6 @@ export const messages = table(
     index('messages_content').on(table.contentId),
     index('messages_page').on(table.folderId, table.arrivedAt, table.id),
     index('messages_user').on(table.userId),
-    index('messages_unseen').on(table.folderId).where(isUnset(table.seen)),
   ],
 )
 
@@ -487,5 +498,6 @@ export const letterNumbers = table(
   (table) => [
     primaryKey({ columns: [table.userId, table.number] }),
     index('letter_numbers_message').on(table.messageId),
+    index('letter_numbers_time').on(table.touchedAt),
   ],
 )
