@@ -155,6 +155,8 @@ export const contactNoteMs = 30_000
 export const ledgerEndsSlack = 10_000
 /** So many users' ledgers tell at the start whether the server secret is the one that the database was used with. */
 export const headsCompared = 100
+/** Users whose ledgers' ends are looked at by one statement. */
+export const ledgersAtOnce = 500
 
 /** The child processes, each of them. */
 export const childLimits = {

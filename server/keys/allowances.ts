@@ -324,6 +324,7 @@ export class Allowances {
       .select({ row: allowances, session: sessions })
       .from(allowances)
       .innerJoin(sessions, eq(sessions.id, allowances.sessionId))
+      .where(not(and(this.#live(), this.#sessions.inContact())!))
     for (const { row, session } of rows) {
       if (this.#endReason(row, session) === null) continue
       await this.#db.transaction(row.userId, () => this.#endOver(row.id))
@@ -445,7 +446,9 @@ export class Allowances {
         .set({ stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null })
         .where(eq(sessions.id, session.id))
       // The one who stopped has shown what opens the key: that was a takeover, not an attack.
-      await this.#db.delete(stops).where(eq(stops.sessionId, session.id))
+      await this.#db
+        .delete(stops)
+        .where(and(eq(stops.userId, session.user.id), eq(stops.sessionId, session.id)))
       for (const each of settle) await each()
       if (grant.method !== 'approval') await this.#waits.end(session.id)
       await this.#note(session, { event: 'granted', method: grant.method, reason })

@@ -130,7 +130,8 @@ export class Contents {
   }
 }
 
-const unreferenced = eq(contents.references, 0)
+/** The number is in the text, as in the index of these: an engine that plans without it reads all contents. */
+const unreferenced = sql`${contents.references} = 0`
 
 const piecesOf = (octets: Uint8Array): Buffer[] => {
   const whole = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength)

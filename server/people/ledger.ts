@@ -9,9 +9,9 @@
  * has seen (`markOf`, `has`).
  */
 import { timingSafeEqual } from 'node:crypto'
-import { and, asc, desc, eq, isNotNull, isNull, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, inArray, isNotNull, isNull, lt } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
-import { headsCompared, ledgerEndsSlack } from '../ground/limits.ts'
+import { headsCompared, ledgerEndsSlack, ledgersAtOnce } from '../ground/limits.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 import { type Database, everybody } from '../ground/store/database.ts'
 import {
@@ -240,8 +240,22 @@ export class Ledger {
 
   async #olderThanNoted(): Promise<number[]> {
     const older: number[] = []
-    for (const [userId, end] of this.#ends?.read() ?? [])
-      if (end && !(await this.#stands(userId, end))) older.push(userId)
+    const noted = [...(this.#ends?.read() ?? [])].filter(
+      (each): each is [number, LedgerEnd] => each[1] !== null,
+    )
+    for (let at = 0; at < noted.length; at += ledgersAtOnce) {
+      const some = noted.slice(at, at + ledgersAtOnce)
+      const ids = some.map(([, { id }]) => id)
+      const rows = await this.#db
+        .select({ id: ledger.id, userId: ledger.userId, mac: ledger.mac })
+        .from(ledger)
+        .where(inArray(ledger.id, ids))
+      const stored = new Map(rows.map((row) => [row.id, row]))
+      for (const [userId, { id, mac }] of some) {
+        const row = stored.get(id)
+        if (row?.userId !== userId || !Buffer.from(mac).equals(row.mac)) older.push(userId)
+      }
+    }
     return older
   }
 

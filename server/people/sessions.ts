@@ -240,8 +240,9 @@ export class Sessions {
   async sweep(): Promise<void> {
     const now = this.#clock()
     const expired = or(lte(sessions.contactAt, now - this.#config.sessionIdleMs), lte(sessions.endsAt, now))!
-    const users = await this.#db.selectDistinct({ id: sessions.userId }).from(sessions).where(expired)
-    for (const { id } of users) await this.#endWhere(id, expired, 'expired')
+    // Not DISTINCT in the statement, for which an engine may read all sessions by user.
+    const rows = await this.#db.select({ userId: sessions.userId }).from(sessions).where(expired)
+    for (const id of new Set(rows.map(({ userId }) => userId))) await this.#endWhere(id, expired, 'expired')
     await this.#db.delete(sessionEnds).where(lte(sessionEnds.endedAt, now - parkedFormMs))
   }
 

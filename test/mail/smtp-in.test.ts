@@ -314,6 +314,26 @@ test('the postmaster is found without a domain', async () => {
   }
 })
 
+test("the users' domains are accepted in whatever letters, in Unicode and in Punycode, and none that only resembles them", async () => {
+  const { port } = await serverWith()
+  const cid = await users.add({ address: 'cid@bücher.example', password: 'correct horse' })
+  try {
+    const peer = await Peer.greeted(port)
+    await peer.ask('MAIL FROM:<eve@far.example>')
+    for (const domain of ['xn--bcher-kva.example', 'XN--Bcher-Kva.Example'])
+      assert.match(await peer.ask(`RCPT TO:<cid@${domain}>`), /^250 /)
+    assert.match(await peer.ask('RCPT TO:<nobody@xn--bcher-kva.example>'), /^550 5\.1\.1 /)
+    for (const domain of ['bucher.example', 'more.xn--bcher-kva.example', 'example', 'wafer.example.far'])
+      assert.match(await peer.ask(`RCPT TO:<cid@${domain}>`), /^550 5\.7\.1 /)
+    await peer.ask('RSET')
+    await peer.ask('MAIL FROM:<eve@far.example> SMTPUTF8')
+    assert.match(await peer.ask('RCPT TO:<cid@BÜCHER.example>'), /^250 /)
+    assert.match(await peer.ask('RCPT TO:<nobody@bücher.example>'), /^550 5\.1\.1 /)
+  } finally {
+    await users.remove(cid.id)
+  }
+})
+
 test('only the domains that are set are accepted', async () => {
   const { port } = await serverWith({ config: { domains: ['other.example'] } })
   const peer = await Peer.greeted(port)
