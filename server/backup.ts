@@ -1,7 +1,8 @@
 /**
  * Copies of what must not be lost, the way back from them, and whether all is sound. Database and server secret are
  * copied to two files, to be kept apart: a stolen copy of the database opens nothing, not even with the true
- * passphrase. A copy holds no allowance, and `restore` renews the epoch: old cookies open nothing of it either.
+ * passphrase. A copy holds no allowance, and `restore` renews the epoch: old cookies open nothing of it either. All this
+ * is of the embedded engine's file; PostgreSQL has backups of its own, and of ours the server secret is left.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -31,7 +32,13 @@ import {
 } from './ground/server-secret.ts'
 import { tryExclusive } from './ground/serving-lock.ts'
 import type { Database } from './ground/store/database.ts'
-import { databaseFile, newestStoredTime, openSqlite, takeBackTimes } from './ground/store/open.ts'
+import {
+  databaseFile,
+  newestStoredTime,
+  openDatabase,
+  openSqlite,
+  takeBackTimes,
+} from './ground/store/open.ts'
 import { users } from './ground/store/tables.ts'
 import { Ledger, type LedgerFault } from './people/ledger.ts'
 import { type LedgerEnd, LedgerEnds, ledgerEndsFile } from './people/ledger-ends.ts'
@@ -45,6 +52,7 @@ import { type LedgerEnd, LedgerEnds, ledgerEndsFile } from './people/ledger-ends
  * @throws Refusal `exists` for a file that is there, `not-found` without a database, `failed` if the copy is damaged
  */
 export const backup = async (config: Config, file: string, secretFile: string | null): Promise<void> => {
+  if (config.database !== null) throw new Refusal('backup-of-postgres')
   const source = databaseFile(config.data)
   if (!existsSync(source)) throw new Refusal('no-database-to-back-up', { values: { path: source } })
   if (secretFile !== null && resolve(secretFile) === resolve(file)) throw new Refusal('backup-in-one-file')
@@ -73,6 +81,22 @@ export const backup = async (config: Config, file: string, secretFile: string | 
     syncFolder(dirname(file))
   } catch (error) {
     for (const name of made) rmSync(name, { force: true })
+    throw error
+  }
+}
+
+/**
+ * The server secret alone: where PostgreSQL keeps the database, it backs it up by itself.
+ *
+ * @throws Refusal `exists` for a file that is there
+ */
+export const backupSecret = (config: Config, file: string): void => {
+  const secret = openServerSecret(config.data, false)
+  reserve(file)
+  try {
+    writeDurably(file, secret.toFile())
+  } catch (error) {
+    rmSync(file, { force: true })
     throw error
   }
 }
@@ -116,6 +140,7 @@ export const restore = async (
   file: string,
   secretFile: string | null,
 ): Promise<string | null> => {
+  if (config.database !== null) throw new Refusal('restore-of-postgres')
   if (!existsSync(file)) throw new Refusal('copy-absent', { values: { path: file } })
   if (!existsSync(config.data)) mkdirSync(config.data, { mode: 0o700 })
   const lock = tryExclusive(config.data)
@@ -244,34 +269,61 @@ export const check = async (
   config: Config,
   { mendClock = false, now = Date.now() }: { mendClock?: boolean; now?: number } = {},
 ): Promise<Finding[]> => {
-  const file = databaseFile(config.data)
-  if (!existsSync(file)) throw new Refusal('no-database-to-check', { values: { path: file } })
   const findings: Finding[] = []
   const note = (sound: boolean, sentence: string) => findings.push({ sound, sentence })
-  const damage = damageOf(file)
-  note(!damage, damage ? `Database: damaged: ${damage}.` : 'Database: sound.')
-
-  let secret: ServerSecret | null = null
+  const { db, finding } = await (config.database === null ? examined(config) : reached(config))
+  findings.push(finding)
   try {
-    secret = openServerSecret(config.data, false)
-  } catch (error) {
-    note(false, `Server secret: ${error instanceof Error ? error.message : 'cannot be read.'}`)
-  }
-  if (!secret || damage) {
-    note(false, 'Ledger: not checked.')
-    return findings
-  }
-  const db = openSqlite(file)
-  try {
+    const secret = foundSecret(config, note)
+    if (!secret || !db) {
+      note(false, 'Ledger: not checked.')
+      return findings
+    }
     const state = await ledgerOf(db, secret, new LedgerEnds(ledgerEndsFile(config.data)))
     findings.push(aboutSecret(config, state), ...aboutLedger(state))
     const fault = clockFault(await newestStoredTime(db), now)
     if (fault && mendClock) note(true, await mended(config, db, secret, now))
     else note(!fault, fault ?? 'Clock: not behind what is stored.')
   } finally {
-    await db.close()
+    await db?.close()
   }
   return findings
+}
+
+type Looked = { db: Database | null; finding: Finding }
+
+const examined = async ({ data }: Config): Promise<Looked> => {
+  const file = databaseFile(data)
+  if (!existsSync(file)) throw new Refusal('no-database-to-check', { values: { path: file } })
+  const damage = damageOf(file)
+  if (damage) return { db: null, finding: { sound: false, sentence: `Database: damaged: ${damage}.` } }
+  return { db: openSqlite(file), finding: { sound: true, sentence: 'Database: sound.' } }
+}
+
+/** PostgreSQL looks after its files and references by itself. */
+const reached = async (config: Config): Promise<Looked> => {
+  try {
+    const db = await openDatabase(config)
+    return {
+      db,
+      finding: { sound: true, sentence: 'Database: PostgreSQL answers, with the tables of this version.' },
+    }
+  } catch (error) {
+    if (!(error instanceof Unusable)) throw error
+    return { db: null, finding: { sound: false, sentence: `Database: ${error.message}` } }
+  }
+}
+
+const foundSecret = (
+  { data }: Config,
+  note: (sound: boolean, sentence: string) => void,
+): ServerSecret | null => {
+  try {
+    return openServerSecret(data, false)
+  } catch (error) {
+    note(false, `Server secret: ${error instanceof Error ? error.message : 'cannot be read.'}`)
+    return null
+  }
 }
 
 const aboutSecret = (config: Config, state: LedgerState): Finding => {
@@ -284,7 +336,8 @@ const aboutSecret = (config: Config, state: LedgerState): Finding => {
   return { sound: true, sentence: 'Server secret: present, and the one that this database was used with.' }
 }
 
-const aboutLedger = (state: LedgerState): Finding[] => {
+/** What `check` says of it. */
+export const aboutLedger = (state: LedgerState): Finding[] => {
   if (state === 'empty') return [{ sound: true, sentence: 'Ledger: empty.' }]
   if (state === 'sound') return [{ sound: true, sentence: 'Ledger: complete and unchanged.' }]
   if (state === 'other secret')
@@ -324,7 +377,7 @@ const faultSentences: Record<LedgerFault, string> = {
     'the newest entry that this machine has seen is missing, so it was cut off or the database was put back to an older state',
 }
 
-type LedgerState = 'empty' | 'sound' | 'other secret' | Map<LedgerFault, string[]>
+export type LedgerState = 'empty' | 'sound' | 'other secret' | Map<LedgerFault, string[]>
 
 /**
  * Whether the ledger's MACs fit, and its ends those that were noted. Where not a single MAC does, it is the secret that
@@ -333,7 +386,7 @@ type LedgerState = 'empty' | 'sound' | 'other secret' | Map<LedgerFault, string[
  * @param ends null for a database that lay elsewhere
  * @returns the addresses of whom each fault concerns, where there are any
  */
-const ledgerOf = async (
+export const ledgerOf = async (
   db: Database,
   secret: ServerSecret,
   ends: LedgerEnds | null,
@@ -374,7 +427,7 @@ const damageOf = (file: string): string | null => {
 // ---- files
 
 /** Written aside, synced, and renamed: at no time is there half a file. */
-const writeDurably = (file: string, content: string | Uint8Array) => {
+export const writeDurably = (file: string, content: string | Uint8Array) => {
   const aside = `${file}.${randomBytes(6).toString('hex')}.tmp`
   writeFileSync(aside, content, { mode: 0o600, flush: true, flag: 'wx' })
   renameSync(aside, file)

@@ -5,7 +5,7 @@
 
 import { runScript, runTui, type ScriptName } from './clients.ts'
 import type { Call, Command } from './command.ts'
-import { backUp, checkData, restoreBackup } from './data.ts'
+import { backUp, checkData, copyData, restoreBackup } from './data.ts'
 import { exportKey, generateKey, importKey, listKeys } from './keys.ts'
 import { exportMail, importMail } from './mail.ts'
 import { serve } from './serve.ts'
@@ -231,6 +231,15 @@ export const commands: Record<string, Command> = {
     arguments: [0, 0],
     options: { 'mend-clock': 'flag' },
     run: checkData,
+  },
+  copy: {
+    usage: '--to postgres://user@host/database | --to sqlite:FOLDER',
+    does:
+      'Copies everything into an empty database of the other kind, and compares. Nothing may serve meanwhile. One that was ' +
+      'interrupted has left nothing, and is run again. A password stands better in ~/.pgpass or PGPASSWORD than in the address.',
+    arguments: [0, 0],
+    options: { to: 'value' },
+    run: copyData,
   },
   tui: {
     usage: '[--server URL] [--ca FILE] [--fingerprint HEX] [--plain] [mailto:...]',

@@ -75,9 +75,9 @@ const domain = z
   )
 
 /** libpq's form; the host may be empty, and stand as a socket's folder among the parameters. */
-const database = z
-  .string()
-  .regex(/^postgres(ql)?:\/\/[^\s/]*\/[^\s/?]+(\?\S*)?$/, 'is not like postgres://user@host/database')
+const postgresUrl = /^postgres(ql)?:\/\/[^\s/]*\/[^\s/?]+(\?\S*)?$/
+export const isPostgresUrl = (text: string) => postgresUrl.test(text)
+const database = z.string().regex(postgresUrl, 'is not like postgres://user@host/database')
 
 const origin = z.string().transform((text, context) => {
   const url = URL.parse(text)

@@ -376,6 +376,19 @@ export const dateToleranceMs = 60 * 60_000
 /** Connections of one process to PostgreSQL; and for how long it waits for one, or for an answer, in milliseconds. */
 export const postgresPool = { connections: 10, connectMs: 5_000, statementMs: 15_000 }
 
+/**
+ * Copying from one engine to the other: rows and octets that are in memory at a time, mails whose words are looked for at
+ * once, after how many it says how far it is; how long it waits for others to be gone, in milliseconds.
+ */
+export const copying = {
+  rows: 500,
+  octets: 4 * 1024 * 1024,
+  mails: 4,
+  saidAfter: 10_000,
+  waitMs: 5_000,
+  pollMs: 100,
+}
+
 /** Statements that a connection to SQLite keeps prepared: the same few hundred come again and again. */
 export const preparedStatements = 500
 /** What PostgreSQL's search index holds: places that it counts, places of one word, and letters of a word. */

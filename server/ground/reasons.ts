@@ -575,6 +575,53 @@ export const reasons = {
   ],
   /** `why` is the sentence of what opens databases. */
   'copy-unfit': ['bad-request', ({ why }: { why: string }) => why],
+  'backup-of-postgres': [
+    'bad-request',
+    'The database is PostgreSQL’s: back it up with pg_dump --exclude-table-data=allowances, or by continuous archiving. ' +
+      'This command copies the server secret, with --secret; no file was written.',
+  ],
+  'restore-of-postgres': [
+    'bad-request',
+    'The database is PostgreSQL’s: stop all servers and put it back with pg_restore into an empty database. Then delete ' +
+      'the rows of the table allowances and make a new WAFER_EPOCH_FILE, so that old cookies open nothing. Nothing was changed.',
+  ],
+  'no-database-to-copy': [
+    'not-found',
+    ({ path }: { path: string }) => `There is no database ${path} to copy.`,
+  ],
+  'copy-to-same-engine': [
+    'bad-request',
+    ({ engine }: { engine: 'SQLite' | 'PostgreSQL' }) =>
+      engine === 'SQLite'
+        ? 'The database is in SQLite already: name a PostgreSQL database, as --to postgres://user@host/database.'
+        : 'The database is in PostgreSQL already: name a folder, as --to sqlite:FOLDER; from one PostgreSQL server to ' +
+          'another, pg_dump and pg_restore copy it.',
+  ],
+  'copy-target-filled': [
+    'exists',
+    ({ called, table }: { called: string; table: string }) =>
+      `The database that ${called} names is not empty: it has rows in ${table}. Name an empty one; nothing was changed.`,
+  ],
+  'copy-target-secret': [
+    'exists',
+    ({ folder }: { folder: string }) =>
+      `${folder} has the server secret of another database. Name another folder; nothing was changed.`,
+  ],
+  'copy-with-other-secret': [
+    'bad-request',
+    ({ folder }: { folder: string }) =>
+      `The server secret in ${folder} does not belong to the database: its keys would not open. Nothing was changed.`,
+  ],
+  'database-served': [
+    'exists',
+    ({ called }: { called: string }) =>
+      `A server or a command uses the database that ${called} names. Stop it first; nothing was changed.`,
+  ],
+  'copy-differs': [
+    'failed',
+    ({ table }: { table: string }) =>
+      `The rows of ${table} are not the same where they were copied to. Nothing of the copy was kept.`,
+  ],
 } as const satisfies Record<string, readonly [RefusalCode, string | ((values: never) => string)]>
 
 export type Reason = keyof typeof reasons

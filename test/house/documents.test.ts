@@ -24,9 +24,11 @@ import { chromium, type Page } from 'playwright-core'
 import { readConfig } from '../../server/ground/config.ts'
 import * as limits from '../../server/ground/limits.ts'
 import { readKeymap } from '../../tui/full/keymap.ts'
+import { postgres } from '../support/a-postgres.ts'
 import { scratch, TextBrowser, until } from '../support/browsers.ts'
 import { Gpg } from '../support/gpg.ts'
 import { root, vectors, wafer } from '../support/places.ts'
+import { postgresFolder } from '../support/postgres.ts'
 import { executablePath, flags, needs } from '../support/programs.ts'
 import { RealTerminal } from '../support/terminals.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
@@ -393,6 +395,10 @@ const postfix = block(operate, 'virtual_transport')
 const cron = block(operate, '/etc/cron.d')
 const copies = block(operate, 'wafer-first.db')
 const wayBack = block(operate, 'wafer restore')
+const dump = block(operate, 'pg_dump')
+const wayBackThere = block(operate, 'pg_restore')
+const toPostgres = block(operate, 'copy --to postgres:')
+const fromPostgres = block(operate, 'copy --to sqlite:')
 const installing = [block(operate, 'npm run build'), block(operate, 'before-upgrade.db')]
 const settingsThere = blocks
   .filter((each) => each.file === operate && /^(# .*\.env\n)?WAFER_\w+=/.test(each.text))
@@ -585,6 +591,29 @@ test('docs/operate.md: the nightly backup is made and checked, and is the way ba
   const documented = wayBack.match(/\/var\/backups\/\S+/)![0]
   const told = await shell.run(putIn(wayBack, { ...here, [documented]: join(backups, made[0]!) }))
   assert.match(told, /Ledger: complete and unchanged\./)
+  assert.equal(await shell.run('wafer user list'), `${ann}\n`)
+})
+
+test('docs/operate.md: everything moves to PostgreSQL and back, and its own backup is the way back there', async (t) => {
+  const server = await postgres(t)
+  if (!server) return
+  const [there, empty] = [server.database(), server.database()]
+  const shell = new Shell(t)
+  shell.env.PATH += `:${postgresFolder()}`
+  const backups = scratch(t)
+  await shell.run(`printf '%s\n' '${password}' | wafer user add ${ann} --password-stdin`)
+  await shell.run(`printf '%s\n' '${passphrase}' | wafer key generate ${ann} --passphrase-stdin`)
+  const moved = await shell.run(putIn(toPostgres, { 'postgres://wafer@db.example.org/wafer': `'${there}'` }))
+  assert.match(moved, /Ledger: complete and unchanged\./)
+  shell.env.WAFER_DATABASE = there
+  await shell.run(putIn(dump, { '/var/backups/wafer': backups }))
+  shell.env.WAFER_DATABASE = empty
+  const told = await shell.run(putIn(wayBackThere, { '/var/backups/wafer': backups }))
+  assert.match(told, /Ledger: complete and unchanged\./)
+  const folder = join(shell.folder, 'of-its-own')
+  await shell.run(putIn(fromPostgres, { '/var/lib/wafer-of-its-own': folder }))
+  shell.env.WAFER_DATABASE = ''
+  shell.env.WAFER_DATA = folder
   assert.equal(await shell.run('wafer user list'), `${ann}\n`)
 })
 

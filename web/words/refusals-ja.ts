@@ -266,4 +266,22 @@ export const refusalsInJapanese: Sentences = {
     `${path}はWaferのデータベースではないか、壊れています。何も変わっていません。`,
   'copy-damaged': ({ path, damage }) => `${path}は壊れています(${damage})。何も変わっていません。`,
   'copy-unfit': 'その複製は使えません。何も変わっていません。',
+  'backup-of-postgres':
+    'データベースはPostgreSQLにあります。pg_dump --exclude-table-data=allowances、または継続的アーカイブでバックアップしてください。このコマンドは--secretでサーバーの秘密だけを複製します。ファイルは作られていません。',
+  'restore-of-postgres':
+    'データベースはPostgreSQLにあります。すべてのサーバーを止め、空のデータベースにpg_restoreで戻してください。そのあと表allowancesの行を消し、WAFER_EPOCH_FILEを作り直してください。何も変わっていません。',
+  'no-database-to-copy': ({ path }) => `複製するデータベース${path}がありません。`,
+  'copy-to-same-engine': ({ engine }) =>
+    engine === 'SQLite'
+      ? 'データベースはすでにSQLiteにあります。--to postgres://user@host/databaseのようにPostgreSQLのデータベースを指定してください。'
+      : 'データベースはすでにPostgreSQLにあります。--to sqlite:FOLDERのようにフォルダーを指定してください。別のPostgreSQLサーバーへはpg_dumpとpg_restoreで複製できます。',
+  'copy-target-filled': ({ called, table }) =>
+    `${called}のデータベースは空ではなく、${table}に行があります。空のものを指定してください。何も変わっていません。`,
+  'copy-target-secret': ({ folder }) =>
+    `${folder}には別のデータベースのサーバーの秘密があります。別のフォルダーを指定してください。何も変わっていません。`,
+  'copy-with-other-secret': ({ folder }) =>
+    `${folder}のサーバーの秘密がデータベースのものではなく、鍵を開けません。何も変わっていません。`,
+  'database-served': ({ called }) =>
+    `${called}のデータベースをサーバーかコマンドが使っています。先に止めてください。何も変わっていません。`,
+  'copy-differs': ({ table }) => `複製先の${table}の行が元と同じではありません。複製は残っていません。`,
 }

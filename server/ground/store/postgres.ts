@@ -27,9 +27,13 @@ export type PostgresDatabase = Database & { readonly $pool: pg.Pool }
 /**
  * Opens a PostgreSQL database and brings it to this version's schema; of several processes that start, one brings it to its schema and the others wait.
  *
+ * @param options.called what names it, for people
  * @throws Error with one sentence if it cannot be reached or used, or is from a newer version
  */
-export const openPostgres = async (url: string): Promise<PostgresDatabase> => {
+export const openPostgres = async (
+  url: string,
+  { called = 'WAFER_DATABASE' } = {},
+): Promise<PostgresDatabase> => {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: postgresPool.connectMs })
   client.on('error', () => {}) // told by the statement that meets it
   try {
@@ -41,12 +45,12 @@ export const openPostgres = async (url: string): Promise<PostgresDatabase> => {
     )
     const [{ version, encoding, has_tables: hasTables }] = rows
     if (Number.parseInt(version, 10) < 15)
-      throw new Unusable('WAFER_DATABASE names a PostgreSQL server older than version 15.')
+      throw new Unusable(`${called} names a PostgreSQL server older than version 15.`)
     if (encoding !== 'UTF8')
-      throw new Unusable(`WAFER_DATABASE names a database in ${encoding}: it must be in UTF8.`)
+      throw new Unusable(`${called} names a database in ${encoding}: it must be in UTF8.`)
     if (hasTables) {
       const newest = await client.query('SELECT max(created_at) AS at FROM __drizzle_migrations')
-      refuseNewerVersion('The database that WAFER_DATABASE names', postgresMigrations, newest.rows[0].at)
+      refuseNewerVersion(`The database that ${called} names`, postgresMigrations, newest.rows[0].at)
     }
     await migrate(drizzleForMigration({ client }), {
       migrationsFolder: postgresMigrations,
@@ -56,7 +60,7 @@ export const openPostgres = async (url: string): Promise<PostgresDatabase> => {
     const { code } = error as { code?: string }
     if (error instanceof Unusable) throw error
     throw new Unusable(
-      `The PostgreSQL server that WAFER_DATABASE names cannot be used (${code ?? 'no answer'}).`,
+      `The PostgreSQL server that ${called} names cannot be used (${code ?? 'no answer'}).`,
       {
         cause: error,
       },

@@ -12,16 +12,21 @@ export type Searchable = { sender: string; recipients: string; subject: string; 
 
 /** Takes a mail's octets into the index, in the place of what was there of them. */
 export const index = async (db: Database, contentId: number, text: Searchable): Promise<void> => {
-  const { sender, recipients, subject, body } = text
-  await db.rows(
-    isPostgres
-      ? sql`INSERT INTO message_search (content_id, words)
-          VALUES (${contentId}, ${vectorOf([sender, recipients, subject, body])}::tsvector)
-          ON CONFLICT (content_id) DO UPDATE SET words = excluded.words`
-      : sql`INSERT OR REPLACE INTO message_search (rowid, sender, recipients, subject, body)
-          VALUES (${contentId}, ${sender}, ${recipients}, ${subject}, ${body})`,
-  )
+  await db.rows(indexing(isPostgres, contentId, text))
 }
+
+/** The same as a statement, for an engine that need not be this process's. */
+export const indexing = (
+  inPostgres: boolean,
+  contentId: number,
+  { sender, recipients, subject, body }: Searchable,
+): SQL =>
+  inPostgres
+    ? sql`INSERT INTO message_search (content_id, words)
+        VALUES (${contentId}, ${vectorOf([sender, recipients, subject, body])}::tsvector)
+        ON CONFLICT (content_id) DO UPDATE SET words = excluded.words`
+    : sql`INSERT OR REPLACE INTO message_search (rowid, sender, recipients, subject, body)
+        VALUES (${contentId}, ${sender}, ${recipients}, ${subject}, ${body})`
 
 /** The ids of contents that have all these phrases. */
 export const contentsWith = (phrases: string[]): SQL =>
