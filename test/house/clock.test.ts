@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { check } from '../../server/backup.ts'
-import { clockFault } from '../../server/ground/clock.ts'
+import { clockFault, serverClock } from '../../server/ground/clock.ts'
 import { newestStoredTime, openSqlite } from '../../server/ground/store/open.ts'
 import { sqliteOf } from '../support/sqlite.ts'
 import { passphrase, world } from '../support/world.ts'
@@ -44,4 +45,28 @@ test('Clocks differ a little, which is no fault', () => {
   const now = Date.UTC(2026, 10, 22)
   assert.equal(clockFault(now + 60_000, now), null)
   assert.match(clockFault(now + 60_001, now)!, /2026-11-22T00:01:00\.001Z/)
+})
+
+test('A clock that goes by a server’s never goes back: a little ahead it slows down, far ahead it goes on', async () => {
+  let aheadMs = 5_000
+  const { clock, compare } = await serverClock(async () => performance.now() + aheadMs, 0)
+  const passing = async () => {
+    const [began, beganMs] = [clock(), performance.now()]
+    await pause(50)
+    return { told: clock() - began, passedMs: performance.now() - beganMs }
+  }
+  const before = clock()
+  assert.ok(before >= performance.now() + aheadMs - 50)
+  aheadMs = 0
+  await compare()
+  assert.ok(clock() >= before)
+  const slow = await passing()
+  assert.ok(slow.told < slow.passedMs * 0.6, JSON.stringify(slow))
+  aheadMs = -400 * dayMs
+  await compare()
+  const on = await passing()
+  assert.ok(on.told > on.passedMs - 5, JSON.stringify(on))
+  aheadMs = dayMs
+  await compare()
+  assert.ok(clock() >= before + dayMs - 5_000)
 })

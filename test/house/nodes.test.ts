@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { Relay } from '../support/relay.ts'
 import type { Answer, Terminal } from '../support/world.ts'
 
 // Of a whole process the tables are in one dialect: before they are made.
@@ -132,6 +133,25 @@ test('Only processes that go together serve one database: of one epoch file and 
   await made.start(alone)
 })
 
+test('A process that serves alone and is cut off ends in a sentence when another one has begun meanwhile', async (t) => {
+  const made = await cluster(t)
+  if (!made) return
+  await made.seed(ann)
+  const node = await made.start({ WAFER_EPOCH_FILE: '' })
+  // In one statement: the connection is ended, and its lock taken as soon as that is free.
+  const holder = assert.rejects(
+    made.rows(
+      `SELECT pg_terminate_backend(pid), pg_advisory_lock(1, 0), pg_sleep(600)
+      FROM pg_stat_activity WHERE application_name = 'wafer serving'`,
+    ),
+  )
+  assert.equal(await node.ended(), 1)
+  assert.match(node.log, /^wafer: Another process serves the database that WAFER_DATABASE names\. [^\n]+\.$/m)
+  const sleeps = "query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()"
+  await made.rows(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${sleeps}`)
+  await holder
+})
+
 test('A database with users is served with the server secret that it was used with, or not at all', async (t) => {
   const made = await cluster(t)
   if (!made) return
@@ -237,6 +257,53 @@ test('While the database is away nothing is served that needs it, in a sentence;
     return (await inbox.get('/folders/Inbox/messages')).body.messages.length > 0
   })
   assert.doesNotMatch(node.log, /unexpected error|nhandled/i)
+})
+
+test('Mail that the relay took while the database went away is noted once it is back, and leaves once', async (t) => {
+  const made = await cluster(t)
+  if (!made) return
+  await made.seed(ann)
+  const relay = new Relay()
+  relay.isWilling = true
+  const node = await made.start(await relay.listen(t))
+  const terminal = await node.terminal(ann)
+  const acknowledged = Promise.withResolvers<void>()
+  relay.acknowledges = () => acknowledged.promise
+  const letter = { to: 'eve@far.example', subject: 'once', text: 'once' }
+  assert.equal((await terminal.post('/messages', letter)).status, 201)
+  await until('that the relay has it', () => relay.taken.length === 1)
+  await made.postgres.stop('SIGQUIT')
+  acknowledged.resolve()
+  assert.equal((await fetch(`${node.url}/readyz`)).status, 503)
+  await made.postgres.start()
+  await until('that it is noted', async () => (await made.rows('SELECT 1 FROM outbox')).length === 0)
+  assert.deepEqual(relay.taken, ['eve@far.example'])
+})
+
+test('A database that hangs is told by readyz, and what it is asked comes when it goes on', async (t) => {
+  const made = await cluster(t)
+  if (!made) return
+  await made.seed(ann)
+  const node = await made.start()
+  const terminal = await node.terminal(ann)
+  const id = await sealed(terminal)
+  await terminal.unlock()
+  const held = new Set<number>()
+  const hang = () => {
+    for (const pid of made.postgres.processes) {
+      process.kill(pid, 'SIGSTOP')
+      held.add(pid)
+    }
+  }
+  hang()
+  const work = terminal.post(`/messages/${id}/decrypt`)
+  const ready = await fetch(`${node.url}/readyz`)
+  assert.equal(ready.status, 503)
+  assert.equal((await fetch(`${node.url}/healthz`)).status, 200)
+  for (const pid of held) process.kill(pid, 'SIGCONT')
+  assert.ok([200, 503].includes((await work).status))
+  await until('that it can serve', async () => (await fetch(`${node.url}/readyz`)).status === 200)
+  assert.equal((await terminal.post(`/messages/${id}/decrypt`)).status, 200)
 })
 
 test('Balancers ask whether a process is alive and can serve: without a name, a cookie or a line in the log', async (t) => {

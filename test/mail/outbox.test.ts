@@ -929,3 +929,17 @@ test('closing breaks off a relay that never answers, and the mail stays in the q
   assert.equal((await world.rows()).length, 1)
   assert.match(said((await world.rows())[0]!.lastError), /going down/)
 })
+
+test('Mail of the queue to our own users comes once, though the server fell before it noted that', async () => {
+  const { db, time, outbox, outboxOn, hold, bob, mailOf, rows } = await worldWith()
+  await hold([[bob.address]], 0)
+  sqliteOf(db).exec("CREATE TRIGGER falls BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'fell'); END")
+  await outbox.tick()
+  assert.equal((await mailOf(bob.id)).length, 1)
+  assert.equal((await rows()).length, 1)
+  sqliteOf(db).exec('DROP TRIGGER falls')
+  time.now += dayMs
+  await outboxOn().tick()
+  assert.equal((await mailOf(bob.id)).length, 1)
+  assert.deepEqual(await rows(), [])
+})

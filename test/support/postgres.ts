@@ -1,6 +1,6 @@
 /** A PostgreSQL server of the test's own, in a folder of its own, spoken to over a socket there. */
 import { execFileSync, spawn } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -67,6 +67,14 @@ export class Postgres {
       )
         throw new Error('expected a PostgreSQL server that runs, got one that ended')
     }
+  }
+
+  /** Ids of all its processes. */
+  get processes(): number[] {
+    const pid = this.#process?.pid
+    if (!pid) return []
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/)
+    return [pid, ...children.filter(Boolean).map(Number)]
   }
 
   /** At once, as in a failure of power, or as an operator does. */

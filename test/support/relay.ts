@@ -7,6 +7,8 @@ import type { Terminal } from './world.ts'
 
 export class Relay {
   isWilling = false
+  /** What is waited for before a mail that was taken is acknowledged. */
+  acknowledges: () => Promise<void> = async () => {}
   /** To whom mail was taken for. */
   readonly taken: string[] = []
   readonly #server = new SMTPServer({
@@ -17,8 +19,9 @@ export class Relay {
       done(this.isWilling ? null : Object.assign(new Error('4.2.0 Come back later'), { responseCode: 450 })),
     onData: (stream, session, done) => {
       stream.resume()
-      stream.on('end', () => {
+      stream.on('end', async () => {
         this.taken.push(...session.envelope.rcptTo.map(({ address }) => address))
+        await this.acknowledges()
         done()
       })
     },
