@@ -4,21 +4,14 @@
  *
  * The protocol is smtp-server's. On top of it stands what keeps two servers from reading one stream of octets
  * differently (SMTP smuggling): data ends at CRLF.CRLF only (that much the library does), a mail with a bare CR or LF
- * is refused and the connection closed, and nothing may follow DATA or STARTTLS before our answer to it.
+ * is refused and the connection closed; of commands strict-smtp.ts sees to it.
  */
 import { lstatSync, statSync, unlinkSync } from 'node:fs'
-import { connect, isIPv6, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
-import {
-  SMTPServer,
-  type SMTPServerDataStream,
-  type SMTPServerOptions,
-  type SMTPServerSession,
-} from 'smtp-server'
-import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
-import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
+import type { SMTPServer, SMTPServerDataStream, SMTPServerOptions, SMTPServerSession } from 'smtp-server'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { smtpLimits } from '../ground/limits.ts'
@@ -26,9 +19,11 @@ import { Refusal, Unusable } from '../ground/refusal.ts'
 import { Turnstile } from '../ground/turnstile.ts'
 import { network } from '../people/guesses.ts'
 import type { Quota } from '../people/quota.ts'
-import { asciiDomain, recipientOf } from '../people/recipients.ts'
+import { recipientOf } from '../people/recipients.ts'
 import type { User, Users } from '../people/users.ts'
 import type { Mailboxes } from './mailboxes.ts'
+import { bareLineEnd, hasBareLineEnd, StrictServer } from './strict-smtp.ts'
+import { hopsOf, traceOf } from './trace.ts'
 
 export type SmtpIn = { smtpPort: number; close(): Promise<void> }
 
@@ -313,7 +308,10 @@ class Reception {
       const userIds = [...new Set(recipients)]
       await this.#count(session, incoming.octets, userIds.length)
       const deliver = async () => {
-        const trace = this.#trace(session)
+        const trace = traceOf(session, {
+          hostname: this.#services.config.hostname,
+          at: this.#services.clock(),
+        })
         const octets = incoming.take(trace)
         if (hopsOf(octets.subarray(trace.length)) > limits.hops)
           throw new Answer(554, '5.4.6 Too many hops: the mail goes round in circles')
@@ -392,23 +390,6 @@ class Reception {
       return new Answer(452, '4.3.1 There is no space for the mail, try again later')
     return new Answer(451, '4.3.0 The mail could not be stored, try again later')
   }
-
-  /** Return-Path and Received (RFC 5321 §4.4). A blind copy's other recipients are not named. */
-  #trace(session: SMTPServerSession): Buffer {
-    const { mailFrom, rcptTo, smtpUtf8 } = session.envelope
-    const shown = (address: string) => (smtpUtf8 ? address : asciiDomain(address))
-    const sender = mailFrom ? shown(mailFrom.address) : ''
-    const client = session.hostNameAppearsAs.replace(/[^A-Za-z0-9.:_[\]-]/g, '?')
-    const { remoteAddress: ip } = session
-    const from = ip ? `${client} ([${isIPv6(ip) ? `IPv6:${ip}` : ip}])` : client
-    const protocol = smtpUtf8 ? session.transmissionType.replace(/^E?/, 'UTF8') : session.transmissionType // RFC 6531 §4.3
-    const only = rcptTo.length === 1 ? ` for <${shown(rcptTo[0]!.address)}>` : ''
-    const date = new Date(this.#services.clock()).toUTCString().replace('GMT', '+0000')
-    return Buffer.from(
-      `Return-Path: <${sender}>\r\nReceived: from ${from}\r\n\tby ${this.#services.config.hostname} with ${protocol}` +
-        ` id ${session.id}-${session.transaction}${only};\r\n\t${date}\r\n`,
-    )
-  }
 }
 
 /** What a client says that its mail has (RFC 1870 §6.1); 1 if it does not. */
@@ -421,184 +402,11 @@ const isFull = () => new Answer(452, '4.2.2 The mailbox has no room for the mail
 const tooManyUnknown = () =>
   new Answer(450, '4.7.1 Too many recipients from your network do not exist, try again later')
 
-const bareLineEnd =
-  '5.6.11 A CR or LF stands alone: lines end in CRLF (RFC 5321 2.3.8). Closing the connection'
-
-/** @param before the octet before the first */
-const hasBareLineEnd = (octets: Buffer, before = 0) => {
-  if (before === CR && octets.length > 0 && octets[0] !== LF) return true
-  for (let at = octets.indexOf(LF); at !== -1; at = octets.indexOf(LF, at + 1))
-    if ((at === 0 ? before : octets[at - 1]) !== CR) return true
-  for (let at = octets.indexOf(CR); at !== -1 && at < octets.length - 1; at = octets.indexOf(CR, at + 1))
-    if (octets[at + 1] !== LF) return true
-  return false
-}
-
-const CR = 0x0d
-const LF = 0x0a
-
-const hopsOf = (octets: Buffer) => {
-  const end = octets.subarray(0, smtpLimits.headerOctets).indexOf('\r\n\r\n')
-  const header = octets.toString('latin1', 0, end === -1 ? smtpLimits.headerOctets : end)
-  return header.match(/^received[ \t]*:/gim)?.length ?? 0
-}
-
 /** The codes of an error and of what caused it. */
 const codesOf = (error: unknown): string[] =>
   error instanceof Error
     ? [String((error as NodeJS.ErrnoException).code ?? error.name), ...codesOf(error.cause)]
     : []
-
-/** smtp-server, with connections that keep to the letter of the protocol. */
-class StrictServer extends SMTPServer {
-  readonly limits: typeof smtpLimits
-
-  constructor(options: SMTPServerOptions, limits: typeof smtpLimits) {
-    super(options)
-    this.limits = limits
-  }
-
-  override connect(socket: Socket, options?: SMTPConnectionOptions) {
-    const connection = new StrictConnection(this, socket, options)
-    this.connections.add(connection)
-    connection.on('error', (error) => this.emit('error', error))
-    const address = connection.remoteAddress
-    const ofClient = [...this.connections].filter(
-      (other) => network(other.remoteAddress) === network(address),
-    ).length
-    connection.init()
-    // A client without an address is the mail server at the LMTP socket.
-    if (address && ofClient > this.limits.connectionsPerClient)
-      connection.send(421, '4.7.0 Too many connections from your address', false)
-  }
-
-  hangUp(session: SMTPServerSession, { responseCode, message }: Answer) {
-    for (const connection of this.connections)
-      if (connection instanceof StrictConnection && connection.session === session)
-        connection.hangUp(responseCode, message)
-  }
-
-  /** Takes no more mail; what is being received is finished, for five seconds at most. */
-  end(): Promise<void> {
-    return new Promise((resolve) => {
-      this.close(() => resolve())
-      for (const connection of this.connections)
-        if (!connection._dataStream) connection.send(421, '4.3.2 The server is going down', false)
-    })
-  }
-}
-
-class StrictConnection extends SMTPConnection {
-  readonly #server: StrictServer
-  #errors = 0
-  #junk = 0
-
-  constructor(server: StrictServer, socket: Socket, options?: SMTPConnectionOptions) {
-    super(server, socket, options)
-    this.#server = server
-  }
-
-  /** The library makes one at the start (before this class's fields are there) and a second one for TLS. */
-  override _createParser(): SMTPStream {
-    const parser = new StrictStream(this._server.options.maxCommandLength ?? smtpLimits.commandOctets, {
-      command: (line, done) => this._onCommand(line, done),
-      bareLineEnd: () => this.hangUp(500, bareLineEnd),
-    })
-    parser.on('error', (error) => this.hangUp(500, `5.5.2 ${error.message}`))
-    return parser
-  }
-
-  hangUp(code: number, text: string) {
-    this.send(code, text, false)
-    this.close()
-  }
-
-  override send(code: number, data?: string | string[] | null, context?: string | false) {
-    const explained = typeof data === 'string' && /^[245]\.\d{1,3}\.\d{1,3} /.test(data)
-    // What was pipelined behind a mail with bare line ends may be a part of that mail for the one who sent it.
-    if (data === bareLineEnd && this._parser) this._parser.isClosed = true
-    super.send(code, data, explained ? false : context)
-    if (data === bareLineEnd) setImmediate(() => this.close()) // after the answers for LMTP's other recipients
-    if (code < 400 || code === 421 || this._server.options.lmtp) return
-    this.#errors += 1
-    if (this.#errors === this.#server.limits.errors) super.send(421, '4.7.0 Too many errors', false)
-  }
-
-  override _onCommand(command: Buffer, callback?: () => void) {
-    if (/^(NOOP|RSET|VRFY|HELP)\b/i.test(command.toString('latin1'))) this.#junk += 1
-    if (this.#junk > this.#server.limits.junkCommands)
-      return this.send(421, '4.7.0 Too many commands without a mail', false)
-    super._onCommand(command, callback)
-  }
-
-  /** DATA ends a group of pipelined commands (RFC 2920 §3.1): what comes before our answer could be mail or commands. */
-  override handler_DATA(command: Buffer, callback: () => void) {
-    if (this.#talksAhead()) return callback()
-    this.#junk = 0
-    super.handler_DATA(command, callback)
-  }
-
-  /** Commands that came in the clear must not run inside TLS (RFC 3207 §4.2). */
-  override handler_STARTTLS(command: Buffer, callback: () => void) {
-    if (this.#talksAhead()) return callback()
-    super.handler_STARTTLS(command, callback)
-  }
-
-  #talksAhead() {
-    if (!(this._parser instanceof StrictStream) || this._parser.octetsAhead === 0) return false
-    this.hangUp(554, '5.5.0 You did not wait for the answer to this command')
-    return true
-  }
-}
-
-/** The library's parser, which also knows how much has come in behind the command at hand. */
-class StrictStream extends SMTPStream {
-  readonly #to: { command(line: Buffer, done?: () => void): void; bareLineEnd(): void }
-  /** Octets of the chunk at hand, 0 between chunks. */
-  #chunkOctets = 0
-  /** Octets that were written and are no part of a command so far. */
-  #unread = 0
-  #before = LF
-
-  constructor(
-    maxCommandLength: number,
-    to: { command(line: Buffer, done?: () => void): void; bareLineEnd(): void },
-  ) {
-    super({ maxCommandLength })
-    this.#to = to
-  }
-
-  /** Octets that came in behind the command at hand: in its chunk, and in chunks that wait. */
-  get octetsAhead() {
-    return this.#unread + this.writableLength - this.#chunkOctets
-  }
-
-  override oncommand(line: Buffer, done?: () => void) {
-    this.#unread = Math.max(0, this.#unread - line.length - 2)
-    this.#to.command(line, done)
-  }
-
-  /** Called for each chunk, and by the library itself for the rest of a chunk in which the mode changed. */
-  override _write(chunk: Buffer, encoding: BufferEncoding | 'buffer', next: (error?: Error | null) => void) {
-    const isRest = this.#chunkOctets > 0
-    if (!isRest) this.#chunkOctets = chunk.length
-    const done = isRest
-      ? next
-      : (error?: Error | null) => {
-          this.#chunkOctets = 0
-          next(error)
-        }
-    if (!this._dataMode && !this.isClosed) {
-      if (hasBareLineEnd(chunk, isRest ? LF : this.#before)) {
-        this.#to.bareLineEnd()
-        return done()
-      }
-      this.#unread = isRest ? chunk.length : this.#unread + chunk.length
-      this.#before = chunk.at(-1) ?? this.#before
-    }
-    super._write(chunk, encoding, done)
-  }
-}
 
 const listening = (server: SMTPServer, listen: () => void) =>
   new Promise<void>((resolve, reject) => {
