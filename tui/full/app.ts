@@ -3,14 +3,13 @@
  * the server refuses ends in one of three places: a window for the key, the log-in, or a sentence in the bottom line;
  * the screens under it stay as they were, so that one goes on where one was.
  */
-
-import type { Completion } from '../letter/paths.ts'
 import { clockOf, ledgerOlder, startingWith } from '../text/words.ts'
 import { type Client, heartbeatS, isProblem, Problem } from '../wire/client.ts'
 import { Unreachable, Untrusted } from '../wire/connection.ts'
+import { BottomLine } from './bottom-line.ts'
 import { edited, emptyField, Secret } from './field.ts'
 import { type Context, commandOf, type Keymap, keyFor, keyName } from './keymap.ts'
-import { questionRows, type ScreenKind } from './screen.ts'
+import type { ScreenKind } from './screen.ts'
 import { keyLog, keysAndPasskeys, terminals } from './screens/account.ts'
 import { approval } from './screens/approval.ts'
 import { openCompose } from './screens/begin-letter.ts'
@@ -41,6 +40,7 @@ import {
   start,
 } from './state.ts'
 import type { Press, Size } from './terminal.ts'
+import { TypingAhead } from './typing-ahead.ts'
 
 const kinds = {
   login,
@@ -60,13 +60,8 @@ const kinds = {
 const contactEveryMs = (heartbeatS * 1000) / 4
 /** While the key is open here, or nothing is known of it: who takes it over is told soon. */
 const keyCheckEveryMs = 5000
-const noticeMs = 5000
 /** What can be undone is said for longer. */
 const undoNoticeMs = 10_000
-/** Keys closer together than this are one burst of typing. */
-const burstMs = 300
-/** What was typed for a window that did not come goes on until there is a pause as long as this. */
-const aheadMs = 1000
 const undoMs = 60_000
 /** How long an act at the end of the client may take. */
 const lastActMs = 1500
@@ -88,19 +83,11 @@ export class App implements Stage {
   #endings = new Map<number, (value: unknown) => void>()
   #loggingIn: Promise<void> | null = null
   #timers: NodeJS.Timeout[] = []
+  readonly #typing: TypingAhead
+  readonly #line: BottomLine
   #stoppedTold = ''
   #inbox: number | null = null
-  #unsaid = ''
   #isChecking = false
-  #isPressing = false
-  /** Presses so far, how many there had been when work was begun last, and when the last one was. */
-  #presses = 0
-  #begunAfter = 0
-  #pressedAt = Number.NEGATIVE_INFINITY
-  /** What is typed now was meant for a screen that is gone. */
-  #isStray = false
-  /** The pause that ends it. */
-  #strayMs = burstMs
   /** Why no session starts; null while nothing speaks against it. */
   distrust: Untrusted | null = null
 
@@ -108,6 +95,8 @@ export class App implements Stage {
     this.client = options.client
     this.keymap = options.keymap
     this.surroundings = options.surroundings
+    this.#typing = new TypingAhead(() => this.surroundings.now())
+    this.#line = new BottomLine(this, this.#typing)
     this.#state = start(options.client.server.host, options.keymap, options.surroundings.now())
   }
 
@@ -159,20 +148,24 @@ export class App implements Stage {
     return kinds[screen.name] as unknown as ScreenKind<Screen>
   }
 
-  /** Says it for some seconds, so that the hints come back; what is kept gives way to what was asked for alone. */
-  note(text: string, { forMs = noticeMs, isKept = false }: { forMs?: number; isKept?: boolean } = {}) {
-    this.dispatch({ type: 'notice', text, isKept, until: this.surroundings.now() + forMs })
+  note(text: string, how?: { forMs?: number; isKept?: boolean }) {
+    this.#line.note(text, how)
   }
 
-  /** Says what nobody asked for: it waits for a problem, or for what is kept, to go. */
   mention(text: string) {
-    const { notice } = this.#state
-    if (notice?.isProblem || notice?.isKept) this.#unsaid = text
-    else this.note(text)
+    this.#line.mention(text)
   }
 
   warn(text: string) {
-    this.dispatch({ type: 'notice', text, isProblem: true })
+    this.#line.warn(text)
+  }
+
+  askLine(...asked: Parameters<Stage['askLine']>) {
+    this.#line.askLine(...asked)
+  }
+
+  askChoice(...asked: Parameters<Stage['askChoice']>) {
+    this.#line.askChoice(...asked)
   }
 
   // ---- screens
@@ -181,7 +174,7 @@ export class App implements Stage {
     this.#lastId += 1
     const put = { ...screen, id: this.#lastId } as Screen
     // Such screens come and go when the server answers, while somebody may be typing for another.
-    if (isWindow(put)) this.#windowMoves()
+    if (isWindow(put)) this.#typing.windowMoves()
     this.dispatch({ type: 'pushed', screen: put })
     this.kindOf(put).shown?.(this, put)
     return put.id
@@ -211,8 +204,8 @@ export class App implements Stage {
     this.#endings.delete(id)
     const { top: before } = this
     const wasTop = before?.id === id
-    if (wasTop && isWindow(before)) this.#windowMoves()
-    else if (wasTop && 'busy' in before && before.busy) this.#noWindowCame()
+    if (wasTop && isWindow(before)) this.#typing.windowMoves()
+    else if (wasTop && 'busy' in before && before.busy) this.#workIsOver()
     this.dispatch({ type: 'popped', id })
     const { top } = this
     if (wasTop && top && !end) this.kindOf(top).shown?.(this, top)
@@ -222,10 +215,16 @@ export class App implements Stage {
   change<S extends AnyScreen>(screen: S & { id: number }, change: Partial<S>) {
     const { top } = this
     if (top?.id === screen.id && !isWindow(top) && 'busy' in top && 'busy' in change) {
-      if (change.busy) this.#begunAfter = this.#presses
-      else if (top.busy) this.#noWindowCame()
+      if (change.busy) this.#typing.begins()
+      else if (top.busy) this.#workIsOver()
     }
     this.dispatch({ type: 'changed', id: screen.id, change: change as Partial<AnyScreen> })
+  }
+
+  /** Of a screen that might have asked for the passphrase. */
+  #workIsOver() {
+    if (this.#typing.noWindowCame())
+      this.mention('What you typed meanwhile was left out: nothing asked for it.')
   }
 
   /** The screen as it is by now; null once it is closed. */
@@ -384,7 +383,7 @@ export class App implements Stage {
     this.client.keyToken = null
     this.#inbox = null
     this.#stoppedTold = ''
-    this.#unsaid = ''
+    this.#line.forget()
   }
 
   #tick() {
@@ -397,12 +396,7 @@ export class App implements Stage {
       this.#forgetOpened()
     }
     keepDue(this)
-    const { notice, prompt } = this.#state
-    if (notice && !prompt && notice.until <= now) this.dispatch({ type: 'notice', text: '' })
-    if (this.#unsaid && !this.#state.notice && !prompt) {
-      this.note(this.#unsaid)
-      this.#unsaid = ''
-    }
+    this.#line.tick(now)
     const shows = this.#state.key || this.#state.undo || this.top?.name === 'approval'
     if (shows) this.dispatch({ type: 'tick', now })
   }
@@ -428,7 +422,7 @@ export class App implements Stage {
    * @returns null if it was refused; the bottom line says why
    */
   async ask<T>(work: () => Promise<T>, busy = ''): Promise<T | null> {
-    if (this.#isPressing) this.#begunAfter = this.#presses
+    this.#typing.asks()
     // What is answered at once is not announced.
     const timer = busy ? setTimeout(() => this.dispatch({ type: 'busy', what: busy }), 150) : null
     try {
@@ -586,28 +580,6 @@ export class App implements Stage {
 
   // ---- keys
 
-  /** Somebody may be typing when a window opens or closes by itself; that is for neither what opens nor what shows. */
-  #windowMoves() {
-    const isTyping = this.surroundings.now() - this.#pressedAt < burstMs
-    if (!this.#isPressing && isTyping && this.#presses > this.#begunAfter) this.#strays(burstMs)
-  }
-
-  /**
-   * Work that might have asked for the passphrase is over, and did not. Who typed it meanwhile goes on with the rest of
-   * it: it must not come into the letter, nor be taken for commands.
-   */
-  #noWindowCame() {
-    const isTyping = this.surroundings.now() - this.#pressedAt < aheadMs
-    if (this.#isPressing || !isTyping || this.#presses === this.#begunAfter) return
-    this.#strays(aheadMs)
-    this.mention('What you typed meanwhile was left out: nothing asked for it.')
-  }
-
-  #strays(untilPauseMs: number) {
-    this.#isStray = true
-    this.#strayMs = untilPauseMs
-  }
-
   /** What came in one piece: nobody confirms with a piece of many keys. */
   pressAll(presses: Press[]) {
     if (presses.length > 1 && this.top?.name === 'inUse') return
@@ -620,27 +592,18 @@ export class App implements Stage {
 
   /** A key press, for the prompt, the screen's fields or the keymap, in this order. */
   press(press: Press) {
-    const now = this.surroundings.now()
-    this.#isStray &&= now - this.#pressedAt < this.#strayMs
-    this.#pressedAt = now
-    this.#presses += 1
-    if (this.#isStray && press.name !== 'ctrl-c' && press.name !== 'ctrl-z') return
+    if (!this.#typing.counts() && press.name !== 'ctrl-c' && press.name !== 'ctrl-z') return
     const { top } = this
     // What a window does not wait for anything with is meant for it.
-    if (top && isWindow(top) && !('busy' in top && top.busy)) this.#begunAfter = this.#presses
-    this.#isPressing = true
-    try {
-      this.#pressed(press)
-    } finally {
-      this.#isPressing = false
-    }
+    if (top && isWindow(top) && !('busy' in top && top.busy)) this.#typing.begins()
+    this.#typing.pressing(() => this.#pressed(press))
   }
 
   #pressed(press: Press) {
     const { top } = this
     if (press.name === 'ctrl-z') return void this.surroundings.stopProcess().then(() => this.contact())
     if (press.name === 'ctrl-c') return this.#leave()
-    if (this.#state.prompt) return this.#answer(press)
+    if (this.#state.prompt) return this.#line.answer(press)
     if (!top) return
     if (this.#state.notice) this.dispatch({ type: 'notice', text: '' })
     const kind = this.kindOf(top)
@@ -655,7 +618,7 @@ export class App implements Stage {
   }
 
   paste(text: string) {
-    if (this.#isStray && this.surroundings.now() - this.#pressedAt < this.#strayMs) return
+    if (this.#typing.isStray) return
     const { prompt } = this.#state
     const { top } = this
     if (prompt?.kind === 'line') {
@@ -761,68 +724,6 @@ export class App implements Stage {
     })
   }
 
-  // ---- the bottom line
-
-  /** Asks for a line. Tab completes; a second one goes through the candidates. */
-  askLine(
-    label: string,
-    done: (text: string) => void,
-    complete: (text: string) => string[] | Promise<Completion> = () => [],
-    text = '',
-  ) {
-    const field = edited(emptyField(), { name: '', text }) ?? emptyField()
-    const { top } = this
-    if (top)
-      this.dispatch({
-        type: 'prompt',
-        prompt: { screen: top.id, kind: 'line', label, field, done, complete },
-      })
-  }
-
-  /** Asks for a key. @param on the number of the screen that asks; where another is on top by now, nothing is asked */
-  askChoice(question: string, answers: Record<string, () => void>, on = this.top?.id) {
-    if (on !== undefined)
-      this.dispatch({ type: 'prompt', prompt: { screen: on, kind: 'choice', question, answers } })
-  }
-
-  #answer(press: Press) {
-    const { prompt } = this.#state
-    if (!prompt) return
-    const close = () => this.dispatch({ type: 'prompt', prompt: null })
-    if (press.name === 'esc') return close()
-    if (prompt.kind === 'choice') {
-      // What cannot be read whole is not answered either.
-      const isSeen = questionRows(prompt.question, this.#size) !== null
-      const answer = Object.hasOwn(prompt.answers, press.name) ? prompt.answers[press.name] : undefined
-      // A word, not an answer: what follows of it is none either.
-      if (!answer && press.text !== null) this.#strays(burstMs)
-      if (!answer || !isSeen) return
-      close()
-      return answer()
-    }
-    if (press.name === 'enter') {
-      close()
-      return prompt.done(prompt.field.text.trim())
-    }
-    if (press.name === 'tab') return this.#complete(prompt)
-    const field = edited(prompt.field, press)
-    if (field) this.dispatch({ type: 'prompt', prompt: { ...prompt, field } })
-  }
-
-  #complete(prompt: Extract<State['prompt'], { kind: 'line' }>) {
-    const take = ({ completed, candidates }: Completion) => {
-      if (candidates.length === 0 || this.#state.prompt !== prompt) return
-      const { text } = prompt.field
-      if (completed.length > text.length || (completed !== text && candidates.length === 1)) {
-        const field = edited(emptyField(), { name: '', text: completed })
-        if (field) this.dispatch({ type: 'prompt', prompt: { ...prompt, field } })
-      } else this.note(candidates.slice(0, 8).join('  '))
-    }
-    const found = prompt.complete(prompt.field.text)
-    if (found instanceof Promise) void found.then(take)
-    else take({ completed: commonStart(found), candidates: found })
-  }
-
   #askCommand(kind: ScreenKind<Screen>) {
     const names = [
       ...Object.keys(this.keymap[kind.context as Context]),
@@ -850,11 +751,4 @@ export class App implements Stage {
           : startingWith(names, typed),
     )
   }
-}
-
-const commonStart = (texts: string[]): string => {
-  let [common = ''] = texts
-  for (const text of texts)
-    while (!text.toLowerCase().startsWith(common.toLowerCase())) common = common.slice(0, -1)
-  return common
 }
