@@ -297,7 +297,7 @@ const numbersThatAreNone: [file: string, line: RegExp][] = [
   ['server/ground/reasons.ts', /octets (<|\/) 1024/],
   ['server/locked/reader/key-files.ts', /keyFileLimit \/ 1024 \/ 1024/],
   ['server/doors/begin-visit.ts', /^const yearS/],
-  ['server/contract/answering.ts', /^const quoteLimit/],
+  ['server/contract/replies.ts', /^const quoteLimit/],
   ['server/keys/decoys.ts', /^const (hour|day)Ms|getTimezoneOffset/],
   ['server/keys/approvals.ts', /padStart\(6/],
   ['server/locked/reader/headers.ts', /year|offset \* 60_000/],

@@ -1,7 +1,7 @@
 /** What an answer or a mail passed on may contain, for pages and terminal client alike. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { forwardedFiles, forwardOf, replyTo, type Source, threadOf } from '../../server/contract/answering.ts'
+import { forwardedFiles, forwardOf, replyTo, type Source, threadOf } from '../../server/contract/replies.ts'
 
 const [ann, bob, eve, list] = ['ann', 'bob', 'eve', 'list'].map((name) => ({
   name: '',

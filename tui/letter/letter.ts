@@ -3,8 +3,8 @@
  * the doubts that one is asked about once. Pure, for whatever terminal it is written on.
  */
 
-import * as answering from '../../server/contract/answering.ts'
 import type { Folder, Message, Opened } from '../../server/contract/answers.ts'
+import * as replies from '../../server/contract/replies.ts'
 import { harmless, harmlessLines, wholeAddress } from '../text/text.ts'
 import { hasAddressLooks } from '../text/words.ts'
 import type { Letter as ApiLetter } from '../wire/client.ts'
@@ -60,7 +60,7 @@ export type Source = {
 const rootOf = ({ came, opened, part }: Source) => (part === null ? (opened ?? came) : came)
 
 /** The mail as the rules of answering see it. */
-const answerable = (source: Source): answering.Source => {
+const answerable = (source: Source): replies.Source => {
   const { came, opened, part } = source
   const { from, to, cc, reply_to, text, isolated } = rootOf(source)
   return {
@@ -76,7 +76,7 @@ const answerable = (source: Source): answering.Source => {
   }
 }
 
-const leftOutWords: Record<answering.LeftOut, string> = {
+const leftOutWords: Record<replies.LeftOut, string> = {
   part: 'A part that was opened alone is not quoted, nor the mail around it.',
   unopened: 'An encrypted mail that is not open is not quoted.',
   'closed-parts': 'What is encrypted in the mail and opens alone is not quoted.',
@@ -96,12 +96,12 @@ const protectedAs = (isSecret: boolean) => ({
 
 /** The attachments that go along when the mail is passed on. */
 export const forwardedFiles = (source: Source): Message['attachments'] =>
-  answering.forwardedFiles(answerable(source), rootOf(source).attachments)
+  replies.forwardedFiles(answerable(source), rootOf(source).attachments)
 
 /**
  * The answer to a mail.
  *
- * @param how as {@link answering.replyTo}
+ * @param how as {@link replies.replyTo}
  * @returns and what one has to know of it, a sentence each
  */
 export const replyTo = (
@@ -110,7 +110,7 @@ export const replyTo = (
 ): { letter: Letter; notes: string[] } => {
   const { came } = source
   const mail = rootOf(source)
-  const { to, cc, unheeded, subject, quote, isSecret, leftOut } = answering.replyTo(answerable(source), how)
+  const { to, cc, unheeded, subject, quote, isSecret, leftOut } = replies.replyTo(answerable(source), how)
   const notes = []
   if (unheeded.length > 0)
     notes.push(
@@ -134,7 +134,7 @@ export const replyTo = (
 export const forwardOf = (source: Source, attachments: Attachment[]): { letter: Letter; notes: string[] } => {
   const mail = rootOf(source)
   const answered = answerable(source)
-  const { subject, quote, isSecret, leftOut } = answering.forwardOf(answered)
+  const { subject, quote, isSecret, leftOut } = replies.forwardOf(answered)
   const head = [
     ['From', mail.from.map(written).join(', ')],
     ['Date', harmless(mail.headers.date ?? '')],
@@ -270,13 +270,13 @@ export const doubtsAbout = (letter: Letter, signed: string | null): Record<strin
   return doubts
 }
 
-const written = ({ name, address }: answering.Address): string => {
+const written = ({ name, address }: replies.Address): string => {
   const [who, where] = [harmless(name).trim(), harmless(address)]
   if (who === '' || who === where) return where
   return /^[\p{L}\p{N} '_-]*$/u.test(who) ? `${who} <${where}>` : `"${who.replace(/["\\]/g, "'")}" <${where}>`
 }
 
-const who = (from: answering.Address[]): string =>
+const who = (from: replies.Address[]): string =>
   from
     .map(({ name, address }) => (name && !hasAddressLooks(name) ? harmless(name) : wholeAddress(address)))
     .join(', ') || 'somebody'

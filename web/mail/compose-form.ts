@@ -3,7 +3,7 @@
  * Files that were attached cannot be put back into a browser's file field: they stay parked, and the form names them.
  */
 
-import { isMessageId } from '../../server/contract/answering.ts'
+import { isMessageId } from '../../server/contract/replies.ts'
 import type { Visit } from '../../server/doors/visit.ts'
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { UploadedFile } from '../../server/locked/form-bodies.ts'

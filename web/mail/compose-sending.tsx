@@ -180,12 +180,13 @@ const refused = async (
   const refusal = refusalOf(error)
   if (!refusal) throw error
   return (
-    (await windowFor(c, needs, refusal, typed, after)) ?? showLetter(c, needs, typed, sentenceOf(c, refusal))
+    (await windowToSign(c, needs, refusal, typed, after)) ??
+    showLetter(c, needs, typed, sentenceOf(c, refusal))
   )
 }
 
 /** The window for a letter that needs the key; null if the refusal is about something else. */
-const windowFor = async (c: PageContext, needs: Needs, refusal: Refusal, typed: Typed, after: After) => {
+const windowToSign = async (c: PageContext, needs: Needs, refusal: Refusal, typed: Typed, after: After) => {
   if (refusal.code !== 'allowance-required' && refusal.code !== 'key-in-use') return null
   await keep(needs, typed, after)
   const about = typed.subject || typed.to

@@ -1,7 +1,7 @@
 /**
  * How a letter starts, by the address of Compose: empty (`to`, `sign`: whom to, and that it is to be signed), as a
  * reply (`re`, `all`), a forwarded mail (`fw`), a draft (`d`). Of a mail, `o` says that it was open on the page that
- * this comes from, `alone` that one part of it was. What an answer may contain is in server/contract/answering.ts.
+ * this comes from, `alone` that one part of it was. What an answer may contain is in server/contract/replies.ts.
  */
 import {
   forwardedFiles,
@@ -10,7 +10,7 @@ import {
   replyTo,
   type Source,
   threadOf,
-} from '../../server/contract/answering.ts'
+} from '../../server/contract/replies.ts'
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Mail } from '../../server/locked/reader/encrypted-mail.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'

@@ -85,7 +85,7 @@ const openMessage = async (c: PageContext, needs: Needs, windows: KeyWindows) =>
       ...(part === undefined ? { as: 'opened' } : { as: 'part', part }),
     })
   } catch (error) {
-    const { refusal, window } = await windowFor(c, needs, windows, error)
+    const { refusal, window } = await windowToOpen(c, needs, windows, error)
     if (window) return window
     if (refusal.code !== 'cannot-decrypt' && refusal.code !== 'not-encrypted') throw error
     const read = await reading.read(session, id)
@@ -117,7 +117,7 @@ const sendAttachment = async (c: PageContext, needs: Needs, windows: KeyWindows)
       ...inert,
     })
   } catch (error) {
-    const { window } = await windowFor(c, needs, windows, error)
+    const { window } = await windowToOpen(c, needs, windows, error)
     if (!window) throw error
     return window
   }
@@ -129,7 +129,7 @@ const sendSource = async (c: PageContext, { mailboxes }: Needs) => {
 }
 
 /** The screen for a use of the key that was refused. */
-const windowFor = async (c: PageContext, { mailboxes }: Needs, windows: KeyWindows, error: unknown) => {
+const windowToOpen = async (c: PageContext, { mailboxes }: Needs, windows: KeyWindows, error: unknown) => {
   const refusal = refusalOf(error)
   if (!refusal) throw error
   const id = messageIdOf(c)
@@ -140,7 +140,7 @@ const windowFor = async (c: PageContext, { mailboxes }: Needs, windows: KeyWindo
     park: '',
     verb: 'decrypt',
     reason: wordsOf(c).useToOpen,
-    about: oneLine(message.subject),
+    about: message.subject,
   }
   return { refusal, window: windows.forRefusal(c, refusal, wanted) }
 }

@@ -1,5 +1,5 @@
 /** What the pages say, in English. The names of buttons, links, fields and headings are the contract that scripts and checks rely on. */
-import type { LeftOut } from '../../server/contract/answering.ts'
+import type { LeftOut } from '../../server/contract/replies.ts'
 import { delayInWords, type Obstacle } from '../../server/ground/reasons.ts'
 import type { Refusal } from '../../server/ground/refusal.ts'
 import type { LedgerEventName, LedgerMethod } from '../../server/ground/store/tables.ts'
