@@ -106,7 +106,7 @@ const byPasskey = async (ours: Desk) => {
 }
 
 for (const manner of ['without results', 'with empty results', 'refused', 'never'] as const)
-  test(`Authenticators: where evalByCredential is answered ${manner}, a single passkey opens the key in one question, by eval`, async (t) => {
+  test(`Where evalByCredential is answered ${manner}, a single passkey opens the key in one question, by eval`, async (t) => {
     if (!needs(t, executablePath, 'gpg')) return
     const { ours, asked, stored } = await desk(t, {
       passkeys: 0,
@@ -129,7 +129,7 @@ for (const manner of ['without results', 'with empty results', 'refused', 'never
   })
 
 for (const manner of ['without results', 'with empty results'] as const)
-  test(`Authenticators: of two passkeys one that answers evalByCredential ${manner} is asked once more, by eval, and opens the key`, async (t) => {
+  test(`One of two that answers evalByCredential ${manner} is asked again by eval, and opens the key`, async (t) => {
     if (!needs(t, executablePath, 'gpg')) return
     const { ours, asked } = await desk(t, { passkeys: 2, manners: { evalByCredential: manner } })
     await ours.usePasskey()
@@ -144,7 +144,7 @@ for (const manner of ['without results', 'with empty results'] as const)
   })
 
 for (const manner of ['refused', 'never'] as const)
-  test(`Authenticators: of two passkeys one that answers evalByCredential ${manner} opens the key at the next press, asked without it`, async (t) => {
+  test(`One of two that answers evalByCredential ${manner} opens the key at the next press, asked without it`, async (t) => {
     if (!needs(t, executablePath, 'gpg')) return
     const { ours, asked } = await desk(t, { passkeys: 2, manners: { evalByCredential: manner } })
     await ours.usePasskey()
@@ -164,7 +164,7 @@ for (const manner of ['refused', 'never'] as const)
     assert.equal(await ours.isOpen(), true)
   })
 
-test('Authenticators: where the second question is refused, the next press asks for that passkey alone', async (t) => {
+test('Where the second question is refused, the next press asks for that passkey alone', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { ours, asked, manners } = await desk(t, {
     passkeys: 2,
@@ -178,7 +178,7 @@ test('Authenticators: where the second question is refused, the next press asks 
   assert.deepEqual(asked, ['evalByCredential', 'eval', 'eval'])
 })
 
-test('Authenticators: results as plain lists of numbers are results', async (t) => {
+test('Results as plain lists of numbers are results', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const lists = 'as lists of numbers'
   const { ours, asked, stored } = await desk(t, {
@@ -192,7 +192,7 @@ test('Authenticators: results as plain lists of numbers are results', async (t) 
   await ours.shows(first)
 })
 
-test('Authenticators: PRF only at get() is found out by a question of its own, also where that was refused at first', async (t) => {
+test('PRF only at get() is found out by a question of its own, also where that was refused at first', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { ours, asked, manners, stored } = await desk(t, {
     passkeys: 0,
@@ -218,7 +218,7 @@ test('Authenticators: PRF only at get() is found out by a question of its own, a
   await ours.shows(first)
 })
 
-test('Authenticators: a passkey whose PRF is refused twice is found to have one when it is tried out, and is never held', async (t) => {
+test('A passkey whose PRF is refused twice is found to have one when it is tried out, and is never held', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { ours, manners } = await desk(t, {
     passkeys: 0,
@@ -241,7 +241,7 @@ test('Authenticators: a passkey whose PRF is refused twice is found to have one 
   await ours.shows(first)
 })
 
-test('Authenticators: another value over hybrid opens nothing, the page says what helps, and both ways out work', async (t) => {
+test('Another value over hybrid opens nothing, the page says what helps, and both ways out work', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { ours, manners } = await desk(t, { passkeys: 1, manners: { eval: 'with other values' } })
   await ours.usePasskey()
@@ -260,7 +260,7 @@ test('Authenticators: another value over hybrid opens nothing, the page says wha
   await ours.shows(first)
 })
 
-test('Authenticators: a passkey that was made over hybrid with another value is stored once it computes the same twice', async (t) => {
+test('A passkey that was made over hybrid with another value is stored once it computes the same twice', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { ours, manners } = await desk(t, { passkeys: 0, manners: { create: 'with other values' } })
   await ours.add()
@@ -277,7 +277,7 @@ test('Authenticators: a passkey that was made over hybrid with another value is 
   await ours.shows(first)
 })
 
-test('Authenticators: one that never answers has its time, then the page says so; all ways on stay open', async (t) => {
+test('One that never answers has its time, then the page says so; all ways on stay open', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { ours, asked, manners } = await desk(t, { passkeys: 1, manners: { create: 'never' } })
   const hurry = () => ours.tamper('"timeout":300000', '"timeout":50')
@@ -301,7 +301,7 @@ test('Authenticators: one that never answers has its time, then the page says so
   await ours.shows(first)
 })
 
-test('Authenticators: one that is refused each time leaves the passphrase, the password and the same button', async (t) => {
+test('One that is refused each time leaves the passphrase, the password and the same button', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const refused = { eval: 'refused', evalByCredential: 'refused', none: 'refused' } as const
   const { ours, manners } = await desk(t, { passkeys: 2, manners: refused })
@@ -327,7 +327,7 @@ test('Authenticators: one that is refused each time leaves the passphrase, the p
   await ours.logIn()
 })
 
-test('Authenticators: one without PRF is asked once each time it is used, alone or beside one that has it, and its kind is said', async (t) => {
+test('One without PRF is asked once a use, alone or beside one that has it, and its kind is said', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { ours, asked } = await desk(t, { passkeys: 0 })
   await ours.plugIn({ prf: false })

@@ -98,7 +98,7 @@ const openMail = async (page: Page, subject: string) => {
 for (const scripts of [true, false]) {
   const how = scripts ? 'with scripts' : 'without scripts'
 
-  test(`S1090-S1510 P57 C2 C3 C7 C8 F4-F9: in Chromium ${how}, log-in, unlock, two mails, a signed letter, lock and log-out`, async (t) => {
+  test(`In Chromium ${how}, log-in, unlock, two mails, a signed letter, lock and log-out (S1090-S1510, P57, C2, C3, C7, C8, F4-F9)`, async (t) => {
     if (!needs(t, executablePath, 'gpg')) return
     const { server, gpg, terminal } = await begin(t)
     const { page, complaints } = await terminal({ scripts })
@@ -184,7 +184,7 @@ for (const scripts of [true, false]) {
     assert.deepEqual(complaints, [])
   })
 
-  test(`S2000-S2100 P82 C8: in Chromium ${how}, three screens stop the other terminal, which is told`, async (t) => {
+  test(`In Chromium ${how}, three screens stop the other terminal, which is told (S2000-S2100, P82, C8)`, async (t) => {
     if (!needs(t, executablePath, 'gpg')) return
     const { terminal } = await begin(t)
     const [{ page: desk }, { page: handheld }] = [
@@ -239,7 +239,7 @@ test('Log-in to decrypted text takes at most seven requests without scripts, one
   )
 })
 
-test('The script comes after log-in only, once, and never where a passphrase is typed; pages then come by one request each', async (t) => {
+test('The script comes after log-in only, once, never where a passphrase is typed; pages then cost one request', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { terminal } = await begin(t)
   const { page, requests, complaints } = await terminal()
@@ -320,7 +320,7 @@ for (const { width, height, scheme, fonts } of [
   { width: 240, height: 320, scheme: 'light', fonts: '/usr/share/fonts/truetype/vlgothic' },
   { width: 1024, height: 768, scheme: 'dark', fonts: undefined },
 ] as const)
-  test(`At ${width}x${height} in ${scheme} colours${fonts ? ' with other fonts' : ''} no page scrolls sideways, each control has its label before it, is big enough, and reads well`, async (t) => {
+  test(`At ${width}x${height} in ${scheme} colours${fonts ? ' with other fonts' : ''} no page scrolls sideways; controls are labelled, big enough, and read well`, async (t) => {
     if (!needs(t, executablePath, 'gpg')) return
     if (fonts && !existsSync(fonts)) return t.skip(`This test needs the fonts in ${fonts}.`)
     const { server, terminal } = await begin(t, {}, fonts)

@@ -41,7 +41,7 @@ const seal = async (made: World, text = secret, subject = 'The shed', attachment
 const mail = (subject: string, text: string, head = '') =>
   `From: Bob Builder <${bob}>\nTo: ${ann}, Carla <carla@example.net>\nSubject: ${subject}\nMessage-ID: <${subject.length}-x@example.org>\n${head}${head.includes('Content-Type') ? '' : 'Content-Type: text/plain; charset=utf-8\n'}\n${text}\n`
 
-test('S1090-S1180, F4: a wrong log-in is told on the same screen, with the User ID kept; a right one leads to the mailbox', async (t) => {
+test('A wrong log-in is told on the same screen, User ID kept; a right one leads to the mailbox (S1090-S1180, F4)', async (t) => {
   const made = await world(t)
   await people(made)
   const lynx = new Browser(made)
@@ -92,7 +92,7 @@ test('a log-in leads back to where one wanted to go, and never to another site',
   }
 })
 
-test('S1190-S1340, C2, C3, C7, P57: Decrypt asks once, says what was wrong, shows the mail, and the look changes', async (t) => {
+test('Decrypt asks once, says what was wrong, shows the mail, and the look changes (S1190-S1340, C2, C3, C7, P57)', async (t) => {
   const made = await world(t)
   await people(made)
   await seal(made)
@@ -136,7 +136,7 @@ test('S1190-S1340, C2, C3, C7, P57: Decrypt asks once, says what was wrong, show
   assert.equal(lynx.page.heading, 'Secret key use', 'Decrypt of the list takes the newest encrypted mail')
 })
 
-test('S1400-S1510, F9, C8: Sign asks for the key and gives the text back signed; whatever happens nothing typed is lost', async (t) => {
+test('Sign gives the text back signed; whatever happens nothing typed is lost (S1400-S1510, F9, C8)', async (t) => {
   const made = await world(t)
   await people(made)
   const lynx = new Browser(made)
@@ -177,7 +177,7 @@ test('S1400-S1510, F9, C8: Sign asks for the key and gives the text back signed;
   assert.match(other.page.text, /Signed by ann@example\.org/)
 })
 
-test('C8: a letter that signs when it is sent waits for the key too, and then it is sent', async (t) => {
+test('A letter that signs when it is sent waits for the key too, and then it is sent (C8)', async (t) => {
   const made = await world(t)
   await people(made)
   const lynx = new Browser(made)
@@ -197,7 +197,7 @@ test('C8: a letter that signs when it is sent waits for the key too, and then it
   assert.equal(other.page.html, 'contents of the file')
 })
 
-test('S2000-S2100, P82: the three screens of a takeover; Cancel changes nothing; the stopped terminal is told', async (t) => {
+test('The three screens of a takeover; Cancel changes nothing; the stopped terminal is told (S2000-S2100, P82)', async (t) => {
   const made = await world(t)
   await people(made)
   await seal(made)
@@ -263,7 +263,7 @@ test('OK stops the terminal that the page named: where another has the key by no
 const sessionOf = (made: World, browser: Browser) =>
   made.services.sessions.contact(browser.cookies.get('wafer') ?? '')
 
-test('S2000-S2100, C8: Sign goes through the same screens, and the letter comes back from each of them', async (t) => {
+test('Sign goes through the same screens, and the letter comes back from each of them (S2000-S2100, C8)', async (t) => {
   const made = await world(t)
   await people(made)
   const holder = await made.terminal(ann, 'left behind')
@@ -289,7 +289,7 @@ test('S2000-S2100, C8: Sign goes through the same screens, and the letter comes 
   assert.match(lynx.page.value('text'), /BEGIN PGP SIGNED MESSAGE.*typed with a pen/s)
 })
 
-test('S1080, P38: a letter sent after the session has ended comes back after the log-in, with its files', async (t) => {
+test('A letter sent after the session has ended comes back after the log-in, with its files (S1080, P38)', async (t) => {
   const made = await world(t)
   await people(made)
   const lynx = new Browser(made)
@@ -312,7 +312,7 @@ test('S1080, P38: a letter sent after the session has ended comes back after the
   assert.equal(messages.length, 0, 'nothing was sent meanwhile')
 })
 
-test('B2: a reply quotes an encrypted mail only if it was open, answers it encrypted, and says so before it goes in plain', async (t) => {
+test('A reply quotes an encrypted mail only if open, goes encrypted, and says so before it goes in plain (B2)', async (t) => {
   const made = await world(t)
   await people(made)
   await seal(made)
@@ -774,7 +774,7 @@ test('the set-up link makes the first user with a key, once', async (t) => {
   assert.match(lynx.page.text, /first encrypted mail/)
 })
 
-test('P86: the pages speak Japanese where the browser or the user asks for it', async (t) => {
+test('The pages speak Japanese where the browser or the user asks for it (P86)', async (t) => {
   const made = await world(t)
   await people(made)
   const lynx = new Browser(made, { 'accept-language': 'ja,en;q=0.5' })
@@ -894,7 +894,7 @@ const strangersKey = async (userIDs: { name?: string; email?: string }[]) => {
   return { key: publicKey.armor(), fingerprint: publicKey.getFingerprint(), signed }
 }
 
-test('B6: each address of an offered key stands on a line of its own, only those count, and never a user’s of this server', async (t) => {
+test('Each address of an offered key has a line; only those count, and never a user’s of this server (B6)', async (t) => {
   const made = await world(t)
   await people(made)
   const carol = 'carol@example.net'
@@ -1185,7 +1185,7 @@ test('only a message in Drafts is a draft: saving or sending deletes no other', 
   }
 })
 
-test('B2: an opened encrypted mail is forwarded in plain only after a warning, also by way of Drafts', async (t) => {
+test('An opened encrypted mail is forwarded in plain only after a warning, also by way of Drafts (B2)', async (t) => {
   const made = await world(t)
   await people(made)
   await seal(made)

@@ -13,7 +13,7 @@ import { passphrase, password } from '../support/world.ts'
 
 const [first, second] = secrets
 
-test('P87 C2: a passkey with PRF is added, opens the key and a mail, again after Lock, and again after log-out', async (t) => {
+test('A passkey with PRF is added, opens the key and a mail, again after Lock, and again after log-out (P87, C2)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { server, desk } = await begin(t)
   const ours = await desk()
@@ -61,7 +61,7 @@ test('P87 C2: a passkey with PRF is added, opens the key and a mail, again after
   assert.deepEqual(ours.complaints, [])
 })
 
-test('P87: the script for passkeys is loaded by pages that ask for one, and by no other', async (t) => {
+test('The script for passkeys is loaded by pages that ask for one, and by no other (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -86,7 +86,7 @@ test('P87: the script for passkeys is loaded by pages that ask for one, and by n
   ])
 })
 
-test('P87: one touch logs in and opens the key; without User ID it logs in; an unknown user learns nothing', async (t) => {
+test('One touch logs in and opens the key; without User ID it logs in; an unknown user learns nothing (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -123,7 +123,7 @@ test('P87: one touch logs in and opens the key; without User ID it logs in; an u
   assert.deepEqual(ours.complaints, [])
 })
 
-test('P87: without PRF the warning comes first; only consent lets the server hold the slot, and it opens the mail', async (t) => {
+test('Without PRF the warning comes first; only consent lets the server hold the slot, and it opens the mail (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -159,7 +159,7 @@ for (const [policy, sentence] of [
   ['allow', /operator of this server permits/],
   ['deny', /./],
 ] as const)
-  test(`P87: where the operator says ${policy}, a passkey without PRF is ${policy === 'allow' ? 'held after the same warning' : 'refused'}`, async (t) => {
+  test(`Where the operator says ${policy}, a passkey without PRF is ${policy === 'allow' ? 'held after the same warning' : 'refused'} (P87)`, async (t) => {
     if (!needs(t, executablePath, 'gpg')) return
     const { desk, server } = await begin(t, { WAFER_PASSKEY_WITHOUT_PRF: policy })
     const ours = await desk()
@@ -181,7 +181,7 @@ for (const [policy, sentence] of [
     }
   })
 
-test('P87: an authenticator that does not verify its user is refused, by the browser and by the server', async (t) => {
+test('An authenticator that does not verify its user is refused, by the browser and by the server (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk, server } = await begin(t)
   const ours = await desk()
@@ -222,7 +222,7 @@ test('P87: an authenticator that does not verify its user is refused, by the bro
   await ours.shows(first)
 })
 
-test('P87: two passkeys each open the key; the second is added by the first; one removed opens nothing', async (t) => {
+test('Two passkeys each open the key; the second is added by the first; one removed opens nothing (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk, server } = await begin(t)
   const ours = await desk()
@@ -275,7 +275,7 @@ test('P87: two passkeys each open the key; the second is added by the first; one
   await other.shows(first)
 })
 
-test('P87: a new passkey is proved by another one in place of the passphrase', async (t) => {
+test('A new passkey is proved by another one in place of the passphrase (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk, server } = await begin(t)
   const ours = await desk()
@@ -308,7 +308,7 @@ test('P87: a new passkey is proved by another one in place of the passphrase', a
   )
 })
 
-test('P87: a copied authenticator, whose counter has fallen back, is refused', async (t) => {
+test('A copied authenticator, whose counter has fallen back, is refused (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -333,7 +333,7 @@ test('P87: a copied authenticator, whose counter has fallen back, is refused', a
   await ours.shows(first)
 })
 
-test('P87 B19: a PRF result that was stripped, altered or seen before, and an assertion that was seen before or made for something else, open nothing', async (t) => {
+test('A PRF result stripped, altered or seen before, and an assertion not made for this, open nothing (P87, B19)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -391,7 +391,7 @@ test('P87 B19: a PRF result that was stripped, altered or seen before, and an as
   await ours.shows(first)
 })
 
-test('P87: another user’s passkey does not open the key, though the authenticator holds both', async (t) => {
+test('Another user’s passkey does not open the key, though the authenticator holds both (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -427,7 +427,7 @@ test('P87: another user’s passkey does not open the key, though the authentica
   assert.equal(await ours.isOpen(), false)
 })
 
-test('P87: at another name of this machine the browser gives no passkey of this site', async (t) => {
+test('At another name of this machine the browser gives no passkey of this site (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk, server, address } = await begin(t)
   const ours = await desk({ at: `http://mail.localhost:${portOf(server)}` })
@@ -454,7 +454,7 @@ test('P87: at another name of this machine the browser gives no passkey of this 
   assert.equal(await home.page.getByText('At this address').count(), 0)
 })
 
-test('P87 S2000-S2100: with a passkey, too, the other terminal is stopped only by the three screens', async (t) => {
+test('With a passkey, too, the other terminal is stopped only by the three screens (P87, S2000-S2100)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const [ours, other] = [await desk(), await desk()]
@@ -480,7 +480,7 @@ test('P87 S2000-S2100: with a passkey, too, the other terminal is stopped only b
   await other.shows('stopped the use of your key here')
 })
 
-test('P87 C8: a letter that waits for its signature is signed after a passkey, and comes back after Cancel', async (t) => {
+test('A letter that waits for its signature is signed after a passkey, and comes back after Cancel (P87, C8)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -504,7 +504,7 @@ test('P87 C8: a letter that waits for its signature is signed after a passkey, a
   assert.match(await ours.field('Text').inputValue(), /BEGIN PGP SIGNED MESSAGE/)
 })
 
-test('P87: without scripts the pages say why they cannot use a passkey, and what else there is', async (t) => {
+test('Without scripts the pages say why they cannot use a passkey, and what else there is (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -530,7 +530,7 @@ test('P87: without scripts the pages say why they cannot use a passkey, and what
   await thin.shows('This browser runs no script here')
 })
 
-test('P87: the passphrase is changed, by passphrase and by passkey; the recovery code sets a new one, once', async (t) => {
+test('The passphrase is changed, by passphrase and by passkey; the recovery code sets a new one, once (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk, server } = await begin(t)
   const dora = 'dora@wafer.test'
@@ -615,7 +615,7 @@ const codeOn = (screen: string) =>
     .slice(1)
     .join('')
 
-test('P87 C2: Lynx gets to its decrypted page by an approval with a passkey in Chromium, and the phone gets nothing', async (t) => {
+test('Lynx gets to its decrypted page by a passkey in Chromium, and the phone gets nothing (P87, C2)', async (t) => {
   if (!needs(t, executablePath, 'lynx', 'tmux', 'gpg')) return
   const { desk, address } = await begin(t)
   const phone = await desk()
@@ -662,7 +662,7 @@ test('P87 C2: Lynx gets to its decrypted page by an approval with a passkey in C
   await lynx.press('Check again', 'Signed, and ready to send', 'BEGIN PGP SIGNED MESSAGE')
 })
 
-test('P87 B20: “I did not ask for this” logs the asking terminal out; three wrong codes and two minutes end a request', async (t) => {
+test('“I did not ask for this” logs the asker out; three wrong codes or two minutes end a request (P87, B20)', async (t) => {
   if (!needs(t, executablePath, 'lynx', 'tmux', 'gpg')) return
   const { desk, server, address } = await begin(t)
   const phone = await desk({ width: 240, height: 320 })
@@ -693,7 +693,7 @@ test('P87 B20: “I did not ask for this” logs the asking terminal out; three 
   await lynx.press('Check again', 'denied on the phone', 'The key stays closed', 'Password', 'Login')
 })
 
-test('P87: a terminal that waits no longer takes its request back', async (t) => {
+test('A terminal that waits no longer takes its request back (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const [phone, terminal] = [await desk(), await desk({ scripts: false })]
@@ -710,7 +710,7 @@ test('P87: a terminal that waits no longer takes its request back', async (t) =>
   await phone.shows('No terminal asks to use your key')
 })
 
-test('P87: a request leads through the takeover screens first where another terminal holds the key', async (t) => {
+test('A request leads through the takeover screens first where another terminal holds the key (P87)', async (t) => {
   if (!needs(t, executablePath, 'lynx', 'tmux', 'gpg')) return
   const { desk, address } = await begin(t)
   const holder = await desk()
@@ -726,7 +726,7 @@ test('P87: a request leads through the takeover screens first where another term
   await lynx.press('Approve on phone', 'Check again')
 })
 
-test('P87 B20: whatever is typed blindly on the page of a request, it is denied by its button alone', async (t) => {
+test('Whatever is typed blindly on the page of a request, it is denied by its button alone (P87, B20)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const [phone, terminal] = [await desk({ width: 240, height: 320 }), await desk({ scripts: false })]
@@ -763,7 +763,7 @@ for (const [width, height] of [
   [360, 640],
   [240, 320],
 ] as const)
-  test(`P87: at ${width}x${height} the pages of passkeys and approval fit, read well, and keep their budget of bytes`, async (t) => {
+  test(`At ${width}x${height} the pages of passkeys and approval fit, read well, and keep their budget of bytes (P87)`, async (t) => {
     if (!needs(t, executablePath, 'gpg')) return
     const { desk } = await begin(t)
     const ours = await desk({ width, height })
@@ -845,7 +845,7 @@ for (const [width, height] of [
     assert.deepEqual(faulty, {})
   })
 
-test('P87: at 240x320 what went wrong is in a box beside the button that was pressed', async (t) => {
+test('At 240x320 what went wrong is in a box beside the button that was pressed (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk({ width: 240, height: 320 })
@@ -878,7 +878,7 @@ test('P87: at 240x320 what went wrong is in a box beside the button that was pre
     await ours.page.screenshot({ path: `${process.env.SCREENSHOTS}/said-failed.png` })
 })
 
-test('P87: with a passkey that opens the key it comes first in the unlock window; Enter in the passphrase still means OK', async (t) => {
+test('A passkey that opens the key comes first in the unlock window; Enter in the passphrase means OK (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -907,7 +907,7 @@ test('P87: with a passkey that opens the key it comes first in the unlock window
   await ours.shows(first)
 })
 
-test('P87: names tell passkeys apart: by default, in the key log, and never empty', async (t) => {
+test('Names tell passkeys apart: by default, in the key log, and never empty (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -953,7 +953,7 @@ test('P87: names tell passkeys apart: by default, in the key log, and never empt
 
 // ---- words
 
-test('P87: whoever logs in by passkey reads on the next page whether the key is open, and if not, why', async (t) => {
+test('Whoever logs in by passkey reads on the next page whether the key is open, and if not, why (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const [ours, other] = [await desk(), await desk()]
@@ -1009,7 +1009,7 @@ test('P87: whoever logs in by passkey reads on the next page whether the key is 
   assert.equal(await ours.page.getByText('You are logged in').count(), 0)
 })
 
-test('P87: a passkey that was refused at the log-in is not asked for again by itself, and the page says so', async (t) => {
+test('A passkey that was refused at the log-in is not asked for again by itself, and the page says so (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -1031,7 +1031,7 @@ test('P87: a passkey that was refused at the log-in is not asked for again by it
   assert.equal(ours.sent.filter((form) => form.has('asserted')).length, 1)
 })
 
-test('P87: a consent stays ticked where the passphrase was wrong, and an empty passphrase costs no touch', async (t) => {
+test('A consent stays ticked where the passphrase was wrong, and an empty passphrase costs no touch (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const ours = await desk()
@@ -1065,7 +1065,7 @@ test('P87: a consent stays ticked where the passphrase was wrong, and an empty p
   assert.equal(ours.sent.length, again)
 })
 
-test('P87: a code or a passphrase that was left out is none of the three tries, and the code stays typed', async (t) => {
+test('A code or a passphrase that was left out is none of the three tries, and the code stays typed (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const [phone, terminal] = [await desk(), await desk({ scripts: false })]
@@ -1099,7 +1099,7 @@ test('P87: a code or a passphrase that was left out is none of the three tries, 
   await terminal.shows(first)
 })
 
-test('P87: in Japanese the pages keep to Japanese, fit at 240x320, and the ledger says who approved', async (t) => {
+test('In Japanese the pages keep to Japanese, fit at 240x320, and the ledger says who approved (P87)', async (t) => {
   if (!needs(t, executablePath, 'gpg')) return
   const { desk } = await begin(t)
   const [phone, terminal] = [

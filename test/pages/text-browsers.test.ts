@@ -29,7 +29,7 @@ import { passphrase, password, world } from '../support/world.ts'
 const [first, second] = secrets
 
 for (const name of ['lynx', 'w3m'] as const) {
-  test(`S1090-S1180 S1190 S1200-S1340 P57 C2 C3 C7 F4-F7: in ${name}, from a wrong password to two decrypted mails`, async (t) => {
+  test(`In ${name}, from a wrong password to two decrypted mails (S1090-S1180, S1190, S1200-S1340, P57, C2, C3, C7, F4-F7)`, async (t) => {
     if (!needs(t, name, 'tmux', 'gpg')) return
     const { server } = await story(t)
     const browser = await TextBrowser.open(t, name, `http://127.0.0.1:${portOf(server)}/login`)
@@ -109,7 +109,7 @@ const unlock = async (browser: TextBrowser, ...wanted: string[]) => {
 }
 
 for (const name of ['lynx', 'w3m'] as const) {
-  test(`S1400-S1510 F8 F9 C8: in ${name}, a letter is typed, kept through Cancel, signed and sent; gpg finds the signature good`, async (t) => {
+  test(`In ${name}, a letter is typed, kept through Cancel, signed and sent; gpg finds it good (S1400-S1510, F8, F9, C8)`, async (t) => {
     if (!needs(t, name, 'tmux', 'gpg')) return
     const { server, gpg } = await story(t)
     const browser = await loggedIn(t, name, `http://127.0.0.1:${portOf(server)}`)
@@ -168,7 +168,7 @@ for (const name of ['lynx', 'w3m'] as const) {
     assert.deepEqual(left, [1, 1, 0])
   })
 
-  test(`S2000-S2100 P82 C4 C8: in ${name}, three screens stop the other terminal, which is told; Lock key and Log out leave nothing`, async (t) => {
+  test(`In ${name}, three screens stop the other terminal; Lock key and Log out leave nothing (S2000-S2100, P82, C4, C8)`, async (t) => {
     if (!needs(t, name, 'tmux', 'gpg')) return
     const { server } = await story(t)
     const address = `http://127.0.0.1:${portOf(server)}`
@@ -216,7 +216,7 @@ for (const name of ['lynx', 'w3m'] as const) {
 }
 
 for (const name of ['links2', 'elinks'] as const)
-  test(`S1090-S1340 C2 C7: ${name} goes from log-in to decrypted text`, async (t) => {
+  test(`${name} goes from log-in to decrypted text (S1090-S1340, C2, C7)`, async (t) => {
     if (!needs(t, name, 'tmux', 'gpg')) return
     const { server } = await story(t)
     const browser = await loggedIn(t, name, `http://127.0.0.1:${portOf(server)}`)
@@ -237,7 +237,7 @@ const edbrowseStory = (address: string) => [
   ...['/^Passphrase </', `i=${passphrase}`, '/<OK>/', 'i1*', ',p', '/Log out/', 'i2*', ',p', 'qt'],
 ]
 
-test('S1090-S1340 C2 C7: edbrowse goes from log-in to decrypted text', async (t) => {
+test('Edbrowse goes from log-in to decrypted text (S1090-S1340, C2, C7)', async (t) => {
   if (!needs(t, 'edbrowse', 'gpg')) return
   const { server } = await story(t)
   const printed = await edbrowse(t, edbrowseStory(`http://127.0.0.1:${portOf(server)}`))
@@ -302,7 +302,7 @@ const trusting = {
 }
 
 for (const name of ['lynx', 'w3m'] as const)
-  test(`S1010-S1070: over TLS ${name} opens a mail where it trusts the authority, and refuses where it does not`, async (t) => {
+  test(`Over TLS ${name} opens a mail where it trusts the authority, and refuses where it does not (S1010-S1070)`, async (t) => {
     if (!needs(t, name, 'tmux', 'gpg', 'openssl')) return
     const { authority, settings } = certificate(t)
     const { server } = await story(t, settings)
@@ -319,7 +319,7 @@ for (const name of ['lynx', 'w3m'] as const)
     await unlock(browser, first, 'key open')
   })
 
-test('S1010-S1030: over TLS edbrowse keeps the __Host- cookies and opens a mail', async (t) => {
+test('Over TLS edbrowse keeps the __Host- cookies and opens a mail (S1010-S1030)', async (t) => {
   if (!needs(t, 'edbrowse', 'gpg', 'openssl')) return
   const { authority, settings } = certificate(t)
   const { server } = await story(t, settings)
@@ -329,7 +329,7 @@ test('S1010-S1030: over TLS edbrowse keeps the __Host- cookies and opens a mail'
   assert.ok(printed.includes(first) && printed.includes('You are logged out'), printed)
 })
 
-test('S1040-S1070: who speaks plain HTTP to the TLS port reads that nothing is encrypted, and where to go', async (t) => {
+test('Who speaks plain HTTP to the TLS port reads that nothing is encrypted, and where to go (S1040-S1070)', async (t) => {
   if (!needs(t, 'lynx', 'w3m', 'tmux', 'openssl')) return
   const server = await world(t, certificate(t).settings)
   for (const name of ['lynx', 'w3m'] as const) {
@@ -344,7 +344,7 @@ test('S1040-S1070: who speaks plain HTTP to the TLS port reads that nothing is e
 })
 
 for (const name of ['netsurf-fb', 'dillo'] as const)
-  test(`S1090-S1340 C2 C7: ${name} goes from log-in to decrypted text, with mouse and keyboard`, async (t) => {
+  test(`${name} goes from log-in to decrypted text, with mouse and keyboard (S1090-S1340, C2, C7)`, async (t) => {
     if (!needs(t, name, 'Xvfb', 'xdotool', 'import', 'gpg')) return
     const { server } = await story(t)
     const { port, requests } = await tap(t, portOf(server))

@@ -145,7 +145,7 @@ const sealed = async (server: World, subject: string, text: string) => {
   assert.equal(sent.status, 201)
 }
 
-test('S1090-S1180: one logs in without an echo, hears why not, and leaves with everything locked', async (t) => {
+test('One logs in without an echo, hears why not, and leaves with everything locked (S1090-S1180)', async (t) => {
   const server = await ready(t)
   await server.deliver(ann, plainMail('Lunch', 'At noon?'))
   const person = new Person(t, server, { tty: true })
@@ -220,7 +220,7 @@ test('nothing answers at the address: a sentence, and 1', async (t) => {
   assert.match(person.heard, /\n[A-Z0-9][^\n]*\.\n$/)
 })
 
-test('S1040-S1070: where the certificate is not acceptable one reads so, is asked for no password, and it ends with 1', async (t) => {
+test('Of a certificate that is not acceptable one reads; no password is asked for; it ends with 1 (S1040-S1070)', async (t) => {
   const vector = (name: string) => join(vectors, name)
   const server = await ready(t, {
     WAFER_TLS_CERT: vector('localhost-cert.pem'),
@@ -235,7 +235,7 @@ test('S1040-S1070: where the certificate is not acceptable one reads so, is aske
   assert.doesNotMatch(person.heard, /Password/)
 })
 
-test('S1190-S1340: an encrypted mail is shown as it came, opened by passphrase, and a wrong one changes nothing', async (t) => {
+test('An encrypted mail is shown as it came, opened by passphrase, and a wrong one changes nothing (S1190-S1340)', async (t) => {
   const server = await ready(t)
   await sealed(server, 'The plan', 'Meet at the old mill.')
   const person = new Person(t, server, { user: ann })
@@ -266,7 +266,7 @@ test('S1190-S1340: an encrypted mail is shown as it came, opened by passphrase, 
   assert.doesNotMatch(person.heard, new RegExp(passphrase))
 })
 
-test('S2000-S2100: a key in use elsewhere is taken over in three steps, and given up after cancelling none', async (t) => {
+test('A key in use elsewhere is taken over in three steps, and given up after cancelling none (S2000-S2100)', async (t) => {
   const server = await ready(t)
   await sealed(server, 'The plan', 'Meet at the old mill.')
   const other = await server.terminal(ann, 'lynx')
@@ -322,7 +322,7 @@ test('Of an address that leads to this machine alone it is said so, of any other
     assert.equal(localNote(`https://${host}/a`), null, host)
 })
 
-test('P87: approval on a phone by an address and a code, checked by typing check', async (t) => {
+test('Approval on a phone by an address and a code, checked by typing check (P87)', async (t) => {
   const server = await ready(t)
   await sealed(server, 'The plan', 'Meet at the old mill.')
   const { approvals, sessions } = server.services
@@ -476,7 +476,7 @@ test('A mail that is attached is passed on whole, and what lies in it not once m
   assert.match(await person.does('forward', 'To: '), /^1 attachment go with it/m)
 })
 
-test('CC: nothing of a part that was opened alone goes into an answer or a forwarded mail', async (t) => {
+test('Nothing of a part that was opened alone goes into an answer or a forwarded mail (CC)', async (t) => {
   const server = await ready(t)
   const secret = mixed(
     'inner',
@@ -569,7 +569,7 @@ test('A mail in the Inbox that claims to be one’s own is answered to whom it c
   assert.match(await person.does('reply', 'Text. A line'), /^To: bob@wafer\.test$/m)
 })
 
-test('P39: the session ends while a letter is written: one logs in again and goes on with the same letter', async (t) => {
+test('The session ends while a letter is written: one logs in again and goes on with the same letter (P39)', async (t) => {
   const server = await ready(t)
   const person = new Person(t, server, { user: ann })
   await person.logsIn()
@@ -711,7 +711,7 @@ test('search goes through all folders, limit through one; nothing found is said'
   assert.match(await person.does('search cherries'), /All folders: no mail with cherries/)
 })
 
-test('B18: what a mail says can neither leave its place nor pass for Wafer', async (t) => {
+test('What a mail says can neither leave its place nor pass for Wafer (B18)', async (t) => {
   const server = await ready(t)
   const evil = [
     'Harmless at first.',
@@ -878,7 +878,7 @@ test('Before a key is accepted one hears each key, each address, and what it sta
   assert.doesNotMatch(list, /evil/)
 })
 
-test('B18: whatever Wafer itself says or asks is harmless, wherever its words came from', async () => {
+test('Whatever Wafer itself says or asks is harmless, wherever its words came from (B18)', async () => {
   const input = new PassThrough()
   let heard = ''
   const output = new Writable({
@@ -1001,7 +1001,7 @@ test('the editor of the person gets the text and gives it back; without a termin
   }
 })
 
-test('C5: a terminal that is not heard of for its heartbeat leaves no key behind, and is told so', async (t) => {
+test('A terminal that is not heard of for its heartbeat leaves no key behind, and is told so (C5)', async (t) => {
   const server = await ready(t)
   const person = new Person(t, server, { user: ann })
   await person.logsIn()
@@ -1013,7 +1013,7 @@ test('C5: a terminal that is not heard of for its heartbeat leaves no key behind
   assert.match(await person.does('? undo'), /Your key is locked again[^\n]*\nInbox, key in use at lynx> $/)
 })
 
-test('What waits to leave is told of in Sent and read out with its reason; it can be tried at once, given up, or taken back', async (t) => {
+test('What waits to leave is read out with its reason, and tried at once, given up, or taken back', async (t) => {
   const relay = new Relay()
   const server = await ready(t, await relay.listen(t))
   const terminal = await server.terminal(ann)

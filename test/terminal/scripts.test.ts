@@ -309,7 +309,7 @@ test('A message is read, labels and verdict before an empty line, and what the s
   failed(await home.run(['read', '4711']), /./)
 })
 
-test('B18: a hostile mail moves no terminal: not in a list, not when it is read, not in JSON, not in a complaint', async (t) => {
+test('A hostile mail moves no terminal: not in a list, not when it is read, not in JSON, not in a complaint (B18)', async (t) => {
   const { server, home } = await annAtHome(t)
   const subject = '\x1b]0;owned\x07\x1b[2J\u202egpj.exe\u2066\u200b\x9b31m\u2028\u0301'
   const encoded = `=?utf-8?B?${Buffer.from(subject).toString('base64')}?=`
@@ -636,7 +636,7 @@ test('Who interrupts unlock finds the key locked and nothing kept, or open and k
 const overTls = { WAFER_TLS_CERT: vector('localhost-cert.pem'), WAFER_TLS_KEY: vector('localhost-key.pem') }
 const fingerprintOf = (name: string) => new X509Certificate(readFileSync(vector(name))).fingerprint256
 
-test('S1040 S1060: without trust no session starts and no password leaves; with --ca or --fingerprint it does', async (t) => {
+test('Without trust no session starts and no password leaves; with --ca or --fingerprint it does (S1040, S1060)', async (t) => {
   const server = await world(t, overTls)
   await server.addUser(ann)
   const home = new Home(t)
@@ -670,7 +670,7 @@ test('S1040 S1060: without trust no session starts and no password leaves; with 
   }
 })
 
-test('S1040: to a server whose certificate is not acceptable not an octet of a request goes', async (t) => {
+test('To a server whose certificate is not acceptable not an octet of a request goes (S1040)', async (t) => {
   const [cert, key] = [overTls.WAFER_TLS_CERT, overTls.WAFER_TLS_KEY].map((file) => readFileSync(file))
   let received = 0
   const server = createTlsServer({ cert: cert!, key: key! }, (socket) => {
@@ -689,7 +689,7 @@ test('S1040: to a server whose certificate is not acceptable not an octet of a r
   assert.equal(received, 0)
 })
 
-test('S1040: a certificate for another name, or one that has expired, is not accepted', async (t) => {
+test('A certificate for another name, or one that has expired, is not accepted (S1040)', async (t) => {
   const odd = async (name: string) => {
     const server = await world(t, { WAFER_TLS_CERT: vector(name), WAFER_TLS_KEY: vector('odd-key.pem') })
     return server.url
@@ -709,7 +709,7 @@ test('S1040: a certificate for another name, or one that has expired, is not acc
   await assert.rejects(pinned.folders(), (error) => error instanceof Problem && error.code === 'no-session')
 })
 
-test('S1040: plain HTTP is spoken to this machine only', () => {
+test('Plain HTTP is spoken to this machine only (S1040)', () => {
   for (const server of [
     'http://mail.example.test',
     'http://192.0.2.1:8080',

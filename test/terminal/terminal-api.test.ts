@@ -50,7 +50,7 @@ test('A terminal that promised to keep contact holds the key while it does, and 
   assert.equal((await terminal.post('/sign', { text: 'x' })).status, 200)
 })
 
-test('P85: another terminal needs no takeover from one that was not heard of for its time; just before, it does', async (t) => {
+test('Another terminal needs no takeover from one that was not heard of for its time; just before, it does (P85)', async (t) => {
   const server = await world(t)
   await server.addUser(ann)
   const holder = await beating(server, ann, 60, 'killed')
@@ -151,7 +151,7 @@ test('The limits of contact, to the millisecond: kept, lost at the limit, noted 
 
 // ---- lists
 
-test('F5: a list can be entered at any place, and goes on from there', async (t) => {
+test('A list can be entered at any place, and goes on from there (F5)', async (t) => {
   const server = await world(t)
   await server.addUser(ann)
   const terminal = await server.terminal(ann)
@@ -499,7 +499,7 @@ test('A mail of endless marks is indexed without sorting them one by one, which 
 
 // ---- whom to write to
 
-test('Addresses complete by their beginning or a word of the name: written to, then heard from, then accepted, oneself last', async (t) => {
+test('Addresses complete by beginning or word of the name: written to, heard from, accepted, oneself last', async (t) => {
   const server = await world(t)
   await server.addUser(ann, { name: 'Ann Adams' })
   for (const user of [bob, carol, 'cato@wafer.test']) await server.addUser(user)
@@ -615,7 +615,7 @@ test('Recipients are parsed as typed, and each says whether a letter can be encr
 
 // ---- terminals and keys
 
-test('P85 F6: a user sees their terminals, which one holds the key, and ends any of their own', async (t) => {
+test('A user sees their terminals, which one holds the key, and ends any of their own (P85, F6)', async (t) => {
   const server = await world(t)
   for (const user of [ann, bob]) await server.addUser(user)
   const desk = await server.terminal(ann, 'desk')

@@ -77,7 +77,7 @@ const holdsKey = async (server: World): Promise<string | null> => {
   return in_use ? in_use.terminal : null
 }
 
-test('S1090-S1340 S2000-S2100 C2 C3: at 80x24 from log-in to two decrypted mails, taken over by Lynx and taken back', async (t) => {
+test('At 80x24 from log-in to two decrypted mails, taken over by Lynx and taken back (S1090-S1340, S2000-S2100, C2, C3)', async (t) => {
   if (!needs(t, 'tmux', 'lynx', 'gpg')) return
   const { server } = await story(t)
   const desk = await started(t, server)
@@ -184,7 +184,7 @@ test('S1090-S1340 S2000-S2100 C2 C3: at 80x24 from log-in to two decrypted mails
   )
 })
 
-test('B18: at 40x15 Japanese mail stands in its columns, hostile subjects are text, and a change of size redraws all', async (t) => {
+test('At 40x15 Japanese mail stands in its columns, hostile subjects are text, a change of size redraws all (B18)', async (t) => {
   if (!needs(t, 'tmux')) return
   const server = await world(t)
   await server.addUser(ann, { key: false })
@@ -267,7 +267,7 @@ test('Ctrl-Z gives the terminal back to the shell with nothing of the mail on it
   assert.doesNotMatch(await desk.history(), /blue umbrella/)
 })
 
-test('P85: after kill -9 the key closes when its contact is late; a closed window ends session and allowance at once', async (t) => {
+test('After kill -9 the key closes when its contact is late; a closed window ends all at once (P85)', async (t) => {
   if (!needs(t, 'tmux', 'gpg')) return
   const { server } = await story(t)
   const desk = await started(t, server)
@@ -302,7 +302,7 @@ test('P85: after kill -9 the key closes when its contact is late; a closed windo
 })
 
 for (const signal of ['SIGHUP', 'SIGTERM'] as const)
-  test(`P85: on ${signal} the client puts the terminal back, locks the key and logs out`, async (t) => {
+  test(`On ${signal} the client puts the terminal back, locks the key and logs out (P85)`, async (t) => {
     if (!needs(t, 'tmux', 'gpg')) return
     const { server } = await story(t)
     const desk = await started(t, server)
@@ -319,7 +319,7 @@ for (const signal of ['SIGHUP', 'SIGTERM'] as const)
     )
   })
 
-test('P87 C2: an approval with a passkey in Chromium opens the key of the terminal; the phone gets nothing', async (t) => {
+test('An approval with a passkey in Chromium opens the key of the terminal; the phone gets nothing (P87, C2)', async (t) => {
   if (!needs(t, executablePath, 'tmux', 'gpg')) return
   const { server } = await story(t)
   const browser = await chromium.launch({ executablePath, args: flags })
@@ -401,7 +401,7 @@ test('P87 C2: an approval with a passkey in Chromium opens the key of the termin
   await desk.sees('ended with 0')
 })
 
-test('C8 F9: a letter is written, signed, encrypted and sent from the terminal; another comes from the editor, and its file is gone', async (t) => {
+test('A letter is written, signed, encrypted and sent; another comes from the editor, its file is gone (C8, F9)', async (t) => {
   if (!needs(t, 'tmux', 'gpg')) return
   const { server } = await story(t)
   const editor = join(scratch(t), 'editor')
@@ -478,7 +478,7 @@ test('C8 F9: a letter is written, signed, encrypted and sent from the terminal; 
 const certificate = join(vectors, 'localhost-cert.pem')
 const tls = { WAFER_TLS_CERT: certificate, WAFER_TLS_KEY: join(vectors, 'localhost-key.pem') }
 
-test('S1040-S1060: an untrusted certificate has a screen of its own and exit code 1; with --ca or --fingerprint one logs in', async (t) => {
+test('An untrusted certificate has a screen and exit code 1; with --ca or --fingerprint one logs in (S1040-S1060)', async (t) => {
   if (!needs(t, 'tmux')) return
   const server = await world(t, tls)
   await server.addUser(ann, { key: false })
@@ -514,7 +514,7 @@ test('S1040-S1060: an untrusted certificate has a screen of its own and exit cod
   }
 })
 
-test('S1070: plain HTTP beyond this machine is refused before anything is sent', async (t) => {
+test('Plain HTTP beyond this machine is refused before anything is sent (S1070)', async (t) => {
   if (!needs(t, 'tmux')) return
   const desk = await RealTerminal.open(t)
   await desk.start('--server', 'http://192.0.2.7:8080')

@@ -104,7 +104,7 @@ const withEditor = (t: TestContext, script: string) => {
   process.env.VISUAL = program
 }
 
-test('S1400-S1440: fields are gone through by Enter, Tab and arrows, with the cursor at the caret; at 80x24 and at 40x15', async (t) => {
+test('Enter, Tab and arrows go through the fields, the cursor at the caret, at 80x24 and 40x15 (S1400-S1440)', async (t) => {
   const { ours } = await begin(t)
   ours.press('c')
   assert.deepEqual(ours.draw().cursor, { x: 9, y: 1 })
@@ -145,7 +145,7 @@ test('S1400-S1440: fields are gone through by Enter, Tab and arrows, with the cu
   await ours.sees('本文 and text')
 })
 
-test('F8: what was pasted comes as it is into the text, and as one line into fields', async (t) => {
+test('What was pasted comes as it is into the text, and as one line into fields (F8)', async (t) => {
   const { ours, terminal } = await begin(t)
   ours.press('c')
   ours.app.paste(`Bob <${bob}>\r\n${ann}\n`)
@@ -238,7 +238,7 @@ test('A letter to nobody’s address is shown with the cursor in the field that 
   assert.match(ours.here(), /^Cc: /)
 })
 
-test('C8 S1450-S1510: the text comes back signed after the unlock window, with nothing typed lost; cancelled, it is as it was', async (t) => {
+test('The text comes back signed after the unlock window; cancelled, it is as it was (C8, S1450-S1510)', async (t) => {
   const { ours, terminal, server } = await begin(t)
   await compose(ours, { to: bob, subject: 'Terms', text: 'I agree.' })
   ours.press('alt-g')
@@ -291,7 +291,7 @@ const encryptedMail = async (server: World, subject: string, text: string, more:
   await terminal.delete('/session')
 }
 
-test('F8 F9: the answer to an encrypted mail that is open quotes it and is signed and encrypted; in plain only after a warning', async (t) => {
+test('The answer to an open encrypted mail quotes it, signed and encrypted; in plain only after a warning (F8, F9)', async (t) => {
   const { ours, server } = await begin(t)
   await encryptedMail(server, 'Plans', 'We meet at noon.')
   ours.press('ctrl-r')
@@ -462,7 +462,7 @@ test('Esc keeps what was written as a draft that opens again with all of it; wha
   await ours.sees('日本の船')
 })
 
-test('P39: the session ends while one writes: one logs in again over the letter, and it goes on, is kept and sent', async (t) => {
+test('The session ends while one writes: one logs in again over the letter, and it goes on, is kept and sent (P39)', async (t) => {
   const { ours, server, terminal } = await begin(t)
   await compose(ours, { to: bob, subject: 'Long', text: 'Half of' })
   const away = async () => {
@@ -532,7 +532,7 @@ test('Quitting asks about a letter that is not kept, and keeps it', async (t) =>
   assert.equal(ours.exitCode, 0)
 })
 
-test('Quitting from the window for the key asks over the letter; at the log-in, where no letter can be kept, it says so first', async (t) => {
+test('Quitting from the window for the key asks over the letter; at the log-in it says what is lost', async (t) => {
   const { ours, terminal } = await begin(t)
   await compose(ours, { to: bob, subject: 'Pier', text: 'Not yet kept.' })
   ours.press('alt-s', 'ctrl-x')
@@ -628,7 +628,7 @@ test('Attaching completes paths as a shell does, and says why a file cannot be a
   await ours.sees('報告 one.pdf is not attached any more.')
 })
 
-test('CC: from the list nothing of an encrypted mail is quoted or passed on, though the key is open: nobody has read it', async (t) => {
+test('From the list nothing of an encrypted mail is quoted or passed on, though the key is open (CC)', async (t) => {
   const { ours, server } = await begin(t)
   await encryptedMail(server, 'Sealed', 'UNSEEN', {
     attachments: [{ name: 'unseen.bin', type: 'application/x-map', content: 'AP8K' }],
@@ -651,7 +651,7 @@ test('CC: from the list nothing of an encrypted mail is quoted or passed on, tho
   await ours.sees('> UNSEEN')
 })
 
-test('CC: nothing of a part that was opened alone goes into an answer, which is encrypted all the same', async (t) => {
+test('Nothing of a part that was opened alone goes into an answer, which is encrypted all the same (CC)', async (t) => {
   const { ours, server, terminal } = await begin(t)
   const encryptionKeys = await readKey({ armoredKey: (await terminal.get('/keys')).body.keys[0].public })
   const message = await createMessage({ text: 'Content-Type: text/plain\r\n\r\nSTOLEN\r\n' })
@@ -679,7 +679,7 @@ test('CC: nothing of a part that was opened alone goes into an answer, which is 
   assert.doesNotMatch(ours.rows().join('\n'), /STOLEN/)
 })
 
-test('F8: a mail is passed on with its attachments, encrypted as it came', async (t) => {
+test('A mail is passed on with its attachments, encrypted as it came (F8)', async (t) => {
   const { ours, server } = await begin(t)
   await encryptedMail(server, 'Map', 'The map.', {
     attachments: [{ name: 'map.bin', type: 'application/x-map', content: 'AP8K' }],

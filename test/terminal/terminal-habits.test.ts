@@ -187,7 +187,7 @@ test('After the last mail of a list is taken away it says so; undone, the cursor
 
 // ---- the state of the key
 
-test('C3: the line of the key follows any answer: a refused use tells who has the key now', async (t) => {
+test('The line of the key follows any answer: a refused use tells who has the key now (C3)', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   await encryptedMail(server, 'Ferry', 'At nine.')
   const ours = desk()
@@ -338,7 +338,7 @@ test('Who goes on writing while the session ends types into no password', async 
   await ours.sees('Compose')
 })
 
-test('S2080: on the way to a takeover a piece of many keys does nothing, and neither do other letters', async (t) => {
+test('On the way to a takeover a piece of many keys does nothing, and neither do other letters (S2080)', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   await encryptedMail(server, 'Ferry', 'At nine.')
   const other = await server.terminal(ann, 'phone')

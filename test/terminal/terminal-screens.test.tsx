@@ -81,7 +81,7 @@ const holds = async (terminal: Terminal) => (await terminal.get('/session')).bod
 
 // ---- letters that wait to leave
 
-test('Letters that wait are told of in Sent and listed with the reason; one is tried at once, given up, or taken back', async (t) => {
+test('Letters that wait are listed with the reason; one is tried at once, given up, or taken back', async (t) => {
   const relay = new Relay()
   const { server, desk } = await begin(t, { environment: await relay.listen(t) })
   const terminal = await server.terminal(ann)
@@ -142,7 +142,7 @@ test('Of a User ID that is only a part of an address the refusal says so', async
   await ours.sees('Inbox', ann)
 })
 
-test('S1090-S1180: a wrong password is answered with one sentence, the right one with the Inbox; no password is ever drawn', async (t) => {
+test('A wrong password gets one sentence, the right one the Inbox; no password is ever drawn (S1090-S1180)', async (t) => {
   const { server, desk } = await begin(t)
   await server.deliver(ann, mail('First letter'))
   const ours = desk()
@@ -303,7 +303,7 @@ test('Several mails are marked, one by one, as a range and all; an act is for al
   assert.match(ours.bottom, /more than 60 seconds back/)
 })
 
-test('Search lists what holds the words and goes back to where one was; a limit narrows the list; T shows one conversation', async (t) => {
+test('Search lists what holds the words and goes back; a limit narrows the list; T shows one conversation', async (t) => {
   const { server, desk } = await begin(t)
   await server.deliver(ann, mail('Boat'))
   await server.deliver(ann, mail('Garden', 'The boat is not in it.'))
@@ -351,7 +351,7 @@ test('Search lists what holds the words and goes back to where one was; a limit 
 
 // ---- the key
 
-test('C3 S1200-S1340: D asks for the passphrase in a window, a wrong one is said, the right one opens the mail and the next one opens at once', async (t) => {
+test('D asks for the passphrase, a wrong one is said, the right one opens this mail and the next (C3, S1200-S1340)', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   await encryptedMail(server, 'Ferry', 'It leaves at nine, from pier four.')
   await encryptedMail(server, 'Umbrella', 'Bring the blue one.')
@@ -394,7 +394,7 @@ test('C3 S1200-S1340: D asks for the passphrase in a window, a wrong one is said
   assert.match(ours.title, /^Inbox/, 'who left before the server answered is asked for no passphrase')
 })
 
-test('S2000-S2100: a key that is in use elsewhere is taken over by the same key, a confirmation and the passphrase; Cancel changes nothing', async (t) => {
+test('A key in use elsewhere is taken over by D again, Yes and passphrase; Cancel changes nothing (S2000-S2100)', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   await encryptedMail(server, 'Ferry', 'It leaves at nine.')
   const other = await server.terminal(ann, 'lynx on the shelf')
@@ -432,7 +432,7 @@ test('S2000-S2100: a key that is in use elsewhere is taken over by the same key,
   assert.equal(session.stopped.by.terminal, 'desk')
 })
 
-test('S2100: when another terminal stops the use here, a notice says who, and the decrypted text leaves the screen', async (t) => {
+test('When another terminal stops the use here, a notice says who, and the decrypted text leaves the screen (S2100)', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   await encryptedMail(server, 'Ferry', 'It leaves at nine.')
   const ours = desk()
@@ -507,7 +507,7 @@ test('When the session has ended, the log-in comes on top, and one goes on where
   assert.match(ours.here(), /Ferry/)
 })
 
-test('An approval shows the address as a QR code at 80x24, and without it at 40x15; the phone’s passphrase opens the mail', async (t) => {
+test('An approval shows its address as a QR code at 80x24, without it at 40x15; the phone opens the mail', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   await encryptedMail(server, 'Ferry', 'It leaves at nine.')
   const ours = desk()
@@ -809,7 +809,7 @@ const nasty = [
   'x'.repeat(300),
 ]
 
-test('B18: no sender, subject, text, file name, folder or terminal name reaches the terminal as more than text, at any size', async (t) => {
+test('No sender, subject, text, file or folder name reaches the terminal as more than text (B18)', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   const next = numbers(20261)
   const mess = (most: number) =>
@@ -1016,7 +1016,7 @@ for (const [name, size] of Object.entries(sizes))
     )
   })
 
-test('B18: what comes late does not come over the window for the key, and what is typed there goes nowhere else', async (t) => {
+test('What comes late does not come over the window for the key, and what is typed there goes nowhere else (B18)', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   const { publicKey } = await keyOf('ceo@corp.example')
   await server.deliver(ann, withParts('My key', 'See it.', [keyFile(publicKey)]))
@@ -1064,7 +1064,7 @@ test('A question that does not fit on the screen is not asked, and no key answer
   assert.equal(answered, true)
 })
 
-test('C3: when the key closes, what was decrypted leaves every screen: attachments, source, the names of parts', async (t) => {
+test('When the key closes, what was decrypted leaves every screen: attachments, source, the names of parts (C3)', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   await encryptedMail(server, 'Ferry', 'It leaves at nine.', attachedText('pier-four.txt', 'TOP-SECRET'))
   const ours = desk()
@@ -1144,7 +1144,7 @@ test('A letter that answers an encrypted mail stays when the key closes, and tha
   await ours.sees('stopped the use', /letter\s+that\s+you\s+write\s+stays/, '> It leaves at nine.')
 })
 
-test('P39: whoever else logs in after the session has ended gets nothing of the one before', async (t) => {
+test('Whoever else logs in after the session has ended gets nothing of the one before (P39)', async (t) => {
   const { server, desk } = await begin(t, { keys: true })
   await deliverMany(server, 2)
   const ours = desk()
@@ -1186,7 +1186,7 @@ test('P39: whoever else logs in after the session has ended gets nothing of the 
   assert.doesNotMatch(JSON.stringify(state), /OF-ANN|ann@wafer/)
 })
 
-test('B18: no text of a sender passes for a line of ours, nor an attachment for the window for the passphrase', async (t) => {
+test('No text of a sender passes for a line of ours, nor an attachment for the window for the passphrase (B18)', async (t) => {
   const { server, desk } = await begin(t)
   const window = [
     'Decrypt needs your key: Contract',
@@ -1227,7 +1227,7 @@ test('B18: no text of a sender passes for a line of ours, nor an attachment for 
   }
 })
 
-test('B18: the address of a sender is always seen, however long the name before it, and a name is no address', async (t) => {
+test('The address of a sender is always seen, however long the name before it, and a name is no address (B18)', async (t) => {
   const { server, desk } = await begin(t)
   const long = 'Carol Boss, Corporation of Examples, Purchasing Department, Second Floor, Room 12'
   await server.deliver(ann, mail('One', 'Text one.', [], `"${long}" <mallory@evil.example>`))

@@ -81,7 +81,7 @@ const strings = function* (count: number) {
   }
 }
 
-test('B18: no character of Unicode, alone or between others, comes out as one that a terminal obeys', () => {
+test('No character of Unicode, alone or between others, comes out as one that a terminal obeys (B18)', () => {
   const look = (text: string, point: number) => {
     const safe = harmless(text)
     if (obeyed.test(safe)) assert.fail(`U+${point.toString(16)} and on becomes ${JSON.stringify(safe)}`)
@@ -97,7 +97,7 @@ test('B18: no character of Unicode, alone or between others, comes out as one th
   }
 })
 
-test('B18: nor does a chance string of hostile pieces, and what came out once comes out the same again', () => {
+test('Nor does a chance string of hostile pieces, and what came out once comes out the same again (B18)', () => {
   for (const text of strings(20_000)) {
     const safe = harmless(text)
     assert.doesNotMatch(safe, obeyed, JSON.stringify(text))
@@ -181,7 +181,7 @@ const longestCharacter = (text: string): number => {
   return longest
 }
 
-test('B18: no character is endless: whatever is repeated, a new one begins after a few code points', () => {
+test('No character is endless: whatever is repeated, a new one begins after a few code points (B18)', () => {
   const most = 64
   // Ideographs, syllables and signs of their own kind, which all stand alone.
   const alone = [
@@ -214,7 +214,7 @@ test('B18: no character is endless: whatever is repeated, a new one begins after
     }
 })
 
-test('B18: a mail of endless characters or marks is wrapped in one pass, however long it is', (t) => {
+test('A mail of endless characters or marks is wrapped in one pass, however long it is (B18)', (t) => {
   let looks = 0
   const segment = Intl.Segmenter.prototype.segment
   t.mock.method(Intl.Segmenter.prototype, 'segment', function (this: Intl.Segmenter, text: string) {
@@ -266,7 +266,7 @@ test('Rows break at spaces and between wide characters, a long word breaks hard,
   assert.deepEqual(wrapped('0123456789', 80, 4), ['0123', '[6 more characters are not shown here]'])
 })
 
-test('B18: every mail of the corpus, shown octet by octet as if it were text, does nothing to a terminal', (t) => {
+test('Every mail of the corpus, shown octet by octet as if it were text, does nothing to a terminal (B18)', (t) => {
   let files: string[]
   try {
     files = readdirSync(corpus, { recursive: true }).map(String)
