@@ -250,8 +250,10 @@ test('While the database is away nothing is served that needs it, in a sentence;
   assert.equal(node.hasEnded, false)
 
   await made.postgres.start()
+  const beganMs = performance.now()
   await until('that it can serve', async () => (await fetch(`${node.url}/readyz`)).status === 200)
   assert.equal((await open()).status, 200, 'the key is as it was')
+  t.diagnostic(`A mail is opened ${Math.round(performance.now() - beganMs)} ms after the database is back.`)
   const inbox = await node.terminal(bob)
   await until('that held mail arrives', async () => {
     return (await inbox.get('/folders/Inbox/messages')).body.messages.length > 0
