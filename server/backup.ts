@@ -31,7 +31,7 @@ import {
   serverSecretFile,
 } from './ground/server-secret.ts'
 import { tryExclusive } from './ground/serving-lock.ts'
-import type { Database } from './ground/store/database.ts'
+import type { Database, Joined } from './ground/store/database.ts'
 import {
   databaseFile,
   newestStoredTime,
@@ -352,7 +352,9 @@ export const aboutLedger = (state: LedgerState): Finding[] => {
 const mended = async (config: Config, db: Database, secret: ServerSecret, now: number): Promise<string> => {
   const lock = tryExclusive(config.data)
   if (!lock) throw new Refusal('server-runs', { values: { folder: config.data } })
+  let joined: Joined | null = null
   try {
+    joined = await joinedAlone(db, secret)
     await takeBackTimes(db, now)
     const ledger = new Ledger({ db, secret, clock: () => now })
     const terminal = 'wafer check --mend-clock'
@@ -366,7 +368,18 @@ const mended = async (config: Config, db: Database, secret: ServerSecret, now: n
       })
     return 'Clock: mended. Whoever was logged in at the wrong time logs in again.'
   } finally {
+    await joined?.leave()
     lock.release()
+  }
+}
+
+/** Keeps servers with other data folders away, too. */
+const joinedAlone = async (db: Database, secret: ServerSecret): Promise<Joined> => {
+  try {
+    return await db.join({ epoch: null, secret: secret.tag, onTold: () => {}, onSupplanted: () => {} })
+  } catch (error) {
+    if (!(error instanceof Unusable)) throw error
+    throw new Refusal('database-served', { values: { called: 'WAFER_DATABASE' }, cause: error })
   }
 }
 

@@ -5,7 +5,16 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -241,6 +250,10 @@ test('A copy goes into an empty database of the other kind only, while nothing s
   await there.served(async () =>
     failed(place.run(['copy', '--to', url]), /A server (runs on|or a command uses) .* Stop it first/),
   )
+  const elsewhere = new Place(t, { database: url })
+  await elsewhere.served(async () =>
+    failed(place.run(['copy', '--to', url]), /A server or a command uses the database that --to names/),
+  )
   failed(place.run(['copy', '--to', `sqlite:${place.folder}/other`]), /in SQLite already/)
   for (const wrong of ['mysql://a@b/c', 'sqlite:', 'wafer.db', 'postgres://u:hidden@host'])
     failed(
@@ -420,6 +433,15 @@ test('check tells of a PostgreSQL that does not answer, of a foreign secret, and
   assert.match(ahead.out, /Clock: .*ahead/)
   assert.equal(ahead.code, 1)
   await place.served(async () => failed(place.run(['check', '--mend-clock']), /A server (runs|or a command)/))
+  const elsewhere = new Place(t, { database: url })
+  mkdirSync(elsewhere.data)
+  copyFileSync(join(place.data, 'server-secret'), join(elsewhere.data, 'server-secret'))
+  await elsewhere.served(async () =>
+    failed(
+      place.run(['check', '--mend-clock']),
+      /A server or a command uses the database that WAFER_DATABASE/,
+    ),
+  )
   assert.match(place.did(['check', '--mend-clock']), /Clock: mended/)
   sound(place)
 

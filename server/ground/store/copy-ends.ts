@@ -15,6 +15,7 @@ import { copying, postgresPool } from '../limits.ts'
 import { Refusal, Unusable } from '../refusal.ts'
 import { databaseFile, openSqlite } from './open.ts'
 import { openPostgres } from './postgres.ts'
+import { lockAlone } from './postgres-serving.ts'
 
 export type End = {
   readonly isPostgres: boolean
@@ -144,20 +145,24 @@ const postgresEnd = async (url: string, called: string): Promise<End> => {
   }
 }
 
-/** @throws Refusal `database-served` if there is another session, which those of a process that just ended are for a moment */
+/**
+ * Nobody serves it from here on, and no command is at work; sessions of processes that just ended are there for a moment.
+ *
+ * @throws Refusal `database-served`
+ */
 const whileAlone = async (end: End, called: string) => {
   const until = performance.now() + copying.waitMs
   const others = sql`SELECT 1 FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE 'wafer%' AND pid <> pg_backend_pid()`
-  while ((await end.rows(others)).length > 0) {
+  const isAlone = async () => {
+    const [lock] = await end.rows<{ taken: boolean }>(sql.raw(lockAlone))
+    return lock!.taken && (await end.rows(others)).length === 0
+  }
+  while (!(await isAlone())) {
     if (performance.now() > until) throw new Refusal('database-served', { values: { called } })
     await pause(copying.pollMs)
   }
 }
-
-/** @throws Refusal `database-served` while another session of Wafer uses that database */
-export const postgresAlone = async (url: string, called: string): Promise<void> =>
-  (await postgresEnd(url, called)).close()
 
 /** @param tables their names: until the end nobody writes to them */
 export const postgresSource = async (url: string, called: string, tables: string[]): Promise<End> => {

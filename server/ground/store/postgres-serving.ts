@@ -42,6 +42,8 @@ export const servingOf = (url: string) => {
  * alone for itself; and each one in the name of its epoch and one in that of its server secret.
  */
 const locks = { serving: 1, epoch: 2, secret: 3 } as const
+/** As who serves alone: while it is held nobody else does. */
+export const lockAlone = `SELECT pg_try_advisory_lock(${locks.serving}, 0) AS taken`
 
 const tagOf = (text: string) => createHash('sha256').update(text).digest().readInt32BE(0)
 
@@ -51,10 +53,9 @@ const take = async (client: pg.Client, { epoch, secret }: Serving): Promise<void
   await client.query(
     'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2',
   )
-  const shared = epoch === null ? '' : '_shared'
-  const lock = `SELECT pg_try_advisory_lock${shared}($1, 0) AS taken`
+  const lock = epoch === null ? lockAlone : `SELECT pg_try_advisory_lock_shared(${locks.serving}, 0) AS taken`
   const endMs = performance.now() + servingLinkMs.wait
-  while (!(await client.query(lock, [locks.serving])).rows[0].taken) {
+  while (!(await client.query(lock)).rows[0].taken) {
     if (performance.now() > endMs)
       throw new Unusable(
         'Another process serves the database that WAFER_DATABASE names. Several may only do so with one WAFER_EPOCH_FILE for all.',
