@@ -22,7 +22,7 @@ import { typeOf } from './letter/paths.ts'
 import { isUtf8 } from './text/locale.ts'
 import { harmless, harmlessLines } from './text/text.ts'
 import { fromOutside, ledgerOlder } from './text/words.ts'
-import { type Letter as ApiLetter, Client, isProblem, Problem } from './wire/client.ts'
+import { type ApiLetter, Client, isProblem, Problem } from './wire/client.ts'
 import { Unreachable, Untrusted } from './wire/connection.ts'
 import { Kept, type KeptSession } from './wire/kept.ts'
 

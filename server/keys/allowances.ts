@@ -45,11 +45,11 @@ export type KeyState =
   | { state: 'open'; allowance: Allowance }
   | { state: 'elsewhere'; by: Holder }
 
-type Row = typeof allowances.$inferSelect
+type AllowanceRow = typeof allowances.$inferSelect
 type OpenedReason = ReasonOf<'opened' | 'opened-by-passkey' | 'opened-by-approval'>
 type SessionRow = typeof sessions.$inferSelect
 
-/** An allowance that may come to be: what the DEK is to be sealed to, and what the seal is bound to. */
+/** An allowance that may come to be: what the DEK is to be sealed to, and what that is bound to. */
 export type Waiting = { id: string; publicHalf: Uint8Array }
 
 /** The sessions that wait for an approval. */
@@ -181,8 +181,8 @@ export class Allowances {
     const { by, scope, lockCount } = approved
     await this.#refuseOtherHolder(session)
     const binding = this.#binding(session.user.id, session.id, waiting.id)
-    const seal = { recipient: waiting.publicHalf, binding }
-    const { sealedDek, settle } = await this.#keyrings.unlock(by, opens, seal)
+    const terminal = { recipient: waiting.publicHalf, binding }
+    const { sealedDek, settle } = await this.#keyrings.unlock(by, opens, terminal)
     const maxMs = scope === 'read' ? approvedReadingMs : Number.POSITIVE_INFINITY
     const grant = { ...waiting, sealedDek, method: 'approval', scope } as const
     const reason = { kind: 'opened-by-approval', scope, terminal: by.terminal } as const
@@ -197,14 +197,14 @@ export class Allowances {
   ) {
     const { keyToken, waiting } = await this.prepare(session)
     const binding = this.#binding(session.user.id, session.id, waiting.id)
-    const seal = { recipient: waiting.publicHalf, binding }
+    const terminal = { recipient: waiting.publicHalf, binding }
     const stands = async () => {
       if ((await this.#sessions.lockCount(session)) !== lockCount) throw await this.#lockedMeanwhile(session)
     }
     // Others go through while this one waits.
     const beforeWork = () => this.#refuseOtherHolder(session)
     const { sealedDek, settle } = await this.#watched(session, stands, () =>
-      this.#keyrings.unlock(session, opens, seal, { beforeWork }),
+      this.#keyrings.unlock(session, opens, terminal, { beforeWork }),
     )
     const grant = { ...waiting, sealedDek, method, scope: 'sign' } as const
     const row = await this.#insert(session, lockCount, grant, [settle], { reason })
@@ -224,7 +224,7 @@ export class Allowances {
     work: (opening: Opening) => Promise<T>,
   ): Promise<T> {
     const row = await this.#held(session, keyToken, what.scope)
-    const { keyringId, keys } = await this.#keyrings.sealedKeys(session.user.id)
+    const { keyringId, keys } = await this.#keyrings.wrappedKeys(session.user.id)
     const stands = () => this.#require(session, row.id)
     const opening = {
       userId: session.user.id,
@@ -349,7 +349,7 @@ export class Allowances {
   // ---- the row
 
   /** The live holder: of this epoch, within both its clocks, in a live session whose terminal keeps contact. */
-  async #liveHolder(userId: number): Promise<{ row: Row; terminal: string } | null> {
+  async #liveHolder(userId: number): Promise<{ row: AllowanceRow; terminal: string } | null> {
     const [found] = await this.#db
       .select({ row: allowances, terminal: sessions.terminal })
       .from(allowances)
@@ -367,7 +367,7 @@ export class Allowances {
     )!
   }
 
-  #endReason(row: Row, session: SessionRow): 'epoch' | 'max' | 'idle' | 'contact-lost' | null {
+  #endReason(row: AllowanceRow, session: SessionRow): 'epoch' | 'max' | 'idle' | 'contact-lost' | null {
     const now = this.#clock()
     if (row.epochId !== this.#epoch.id) return 'epoch'
     if (row.endsAt <= now) return 'max'
@@ -388,7 +388,7 @@ export class Allowances {
     if (lost) await this.#end(lost)
   }
 
-  async #withSession(which: SQL): Promise<{ row: Row; session: SessionRow } | null> {
+  async #withSession(which: SQL): Promise<{ row: AllowanceRow; session: SessionRow } | null> {
     const [found] = await this.#db
       .select({ row: allowances, session: sessions })
       .from(allowances)
@@ -397,7 +397,7 @@ export class Allowances {
     return found ?? null
   }
 
-  async #end({ row, session }: { row: Row; session: SessionRow }) {
+  async #end({ row, session }: { row: AllowanceRow; session: SessionRow }) {
     await this.#db.delete(allowances).where(eq(allowances.id, row.id))
     await this.#noteEnd(row, session)
     await this.taken(row.userId)
@@ -410,13 +410,13 @@ export class Allowances {
   async #insert(
     session: Session,
     lockCount: number,
-    grant: Pick<Row, 'id' | 'publicHalf' | 'sealedDek' | 'method' | 'scope'>,
+    grant: Pick<AllowanceRow, 'id' | 'publicHalf' | 'sealedDek' | 'method' | 'scope'>,
     settle: (() => Promise<void>)[],
     {
       maxMs = Number.POSITIVE_INFINITY,
       reason = { kind: 'opened', scope: grant.scope },
     }: { maxMs?: number; reason?: OpenedReason } = {},
-  ): Promise<Row> {
+  ): Promise<AllowanceRow> {
     const userId = session.user.id
     return this.#db.transaction(userId, async () => {
       const now = this.#clock()
@@ -457,7 +457,7 @@ export class Allowances {
     })
   }
 
-  async #held(session: Session, keyToken: string | null, scope: Scope): Promise<Row> {
+  async #held(session: Session, keyToken: string | null, scope: Scope): Promise<AllowanceRow> {
     const row = await this.#ownRow(session)
     if (!row || !(await this.#fits(row, session, keyToken))) throw await this.#allowanceRequired(session)
     if (scope === 'sign' && row.scope !== 'sign')
@@ -465,7 +465,7 @@ export class Allowances {
     return row
   }
 
-  async #fits(row: Row, session: Session, keyToken: string | null): Promise<boolean> {
+  async #fits(row: AllowanceRow, session: Session, keyToken: string | null): Promise<boolean> {
     const token = tokenOctets(keyToken)
     if (!token) return false
     return timingSafeEqual(await this.#epoch.publicHalf(token, session.id), row.publicHalf)
@@ -519,7 +519,7 @@ export class Allowances {
   }
 
   /** The allowance that the session holds; null if nobody holds one. @throws Refusal `key-in-use` if another does */
-  async #ownRow(session: Session): Promise<Row | null> {
+  async #ownRow(session: Session): Promise<AllowanceRow | null> {
     const holder = await this.#liveHolder(session.user.id)
     if (!holder) return null
     if (holder.row.sessionId === session.id) return holder.row
@@ -565,7 +565,7 @@ export class Allowances {
     })
   }
 
-  async #noteEnd(row: Row, session: SessionRow) {
+  async #noteEnd(row: AllowanceRow, session: SessionRow) {
     const { userId, method } = row
     const { terminal, address } = session
     await this.#ledger.append({
@@ -579,7 +579,7 @@ export class Allowances {
   }
 }
 
-const toAllowance = ({ method, scope, grantedAt, usedAt, endsAt }: Row): Allowance => ({
+const toAllowance = ({ method, scope, grantedAt, usedAt, endsAt }: AllowanceRow): Allowance => ({
   method,
   scope,
   grantedAt,
@@ -587,13 +587,13 @@ const toAllowance = ({ method, scope, grantedAt, usedAt, endsAt }: Row): Allowan
   endsAt,
 })
 
-const stateOf = (session: Session, holder: { row: Row; terminal: string } | null): KeyState => {
+const stateOf = (session: Session, holder: { row: AllowanceRow; terminal: string } | null): KeyState => {
   if (!holder) return { state: 'locked' }
   if (holder.row.sessionId === session.id) return { state: 'open', allowance: toAllowance(holder.row) }
   return { state: 'elsewhere', by: asHolder(holder) }
 }
 
-const asHolder = ({ row, terminal }: { row: Row; terminal: string }): Holder => ({
+const asHolder = ({ row, terminal }: { row: AllowanceRow; terminal: string }): Holder => ({
   grant: row.id,
   terminal,
   since: row.grantedAt,

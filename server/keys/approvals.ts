@@ -38,7 +38,7 @@ export type Request = {
   expiresAt: number
 }
 
-type Row = typeof approvals.$inferSelect
+type ApprovalRow = typeof approvals.$inferSelect
 
 export class Approvals {
   readonly #db: Database
@@ -263,13 +263,13 @@ export class Approvals {
     await this.#db.update(approvals).set({ state: 'expired' }).where(own)
   }
 
-  async #newest(session: Session): Promise<Row | null> {
+  async #newest(session: Session): Promise<ApprovalRow | null> {
     const own = eq(approvals.sessionId, session.id)
     const [row] = await this.#db.select().from(approvals).where(own).orderBy(desc(approvals.askedAt)).limit(1)
     return row ?? null
   }
 
-  #stateOf({ state, endsAt, epochId }: Row): ApprovalState {
+  #stateOf({ state, endsAt, epochId }: ApprovalRow): ApprovalState {
     const isOver = endsAt <= this.#clock() || epochId !== this.#epoch.id
     return state === 'pending' && isOver ? 'expired' : state
   }
@@ -282,7 +282,7 @@ export class Approvals {
     )!
   }
 
-  async #answerableRow(userId: number, id: string): Promise<Row> {
+  async #answerableRow(userId: number, id: string): Promise<ApprovalRow> {
     const [found] = await this.#db
       .select({ row: approvals })
       .from(approvals)
@@ -295,7 +295,7 @@ export class Approvals {
   }
 
   /** The request that this code is for. A wrong code counts, also among several that come at once; none at all does not. */
-  async #answered(phone: Session, id: string, code: string): Promise<Row> {
+  async #answered(phone: Session, id: string, code: string): Promise<ApprovalRow> {
     const looked = await this.#db.transaction(phone.user.id, async () => {
       const row = await this.#answerableRow(phone.user.id, id)
       if (row.sessionId === phone.id) throw new Refusal('approve-elsewhere')
@@ -343,7 +343,7 @@ export class Approvals {
 /** People type codes in groups, and with the digits of their own script. */
 const digitsOf = (code: string) => code.normalize('NFKC').replace(/[\s-]/g, '')
 
-const aboutOf = ({ id, sessionId, scope, endsAt }: Row, code: string) => [
+const aboutOf = ({ id, sessionId, scope, endsAt }: ApprovalRow, code: string) => [
   id,
   sessionId!,
   scope,

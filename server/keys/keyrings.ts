@@ -18,14 +18,14 @@ import { keyPairs, keyrings, keySlots } from '../ground/store/tables.ts'
 import { armor } from '../locked/armor.ts'
 import type { CryptoPool, Result, Task } from '../locked/crypto-pool.ts'
 import { hindrance, type OwnUses, obstacle } from '../locked/key-uses.ts'
-import type { KeyPair, SealedKey, StoredPair } from '../locked/vault/keys-at-rest.ts'
+import type { KeyPair, StoredPair, WrappedKey } from '../locked/vault/keys-at-rest.ts'
 import type { NewKey, RefusedKey } from '../locked/vault/new-keys.ts'
 import type {
+  Attempt,
   Keyring,
   NewSlot,
   Opens,
   PrfParams,
-  Proof,
   SlotSecret,
   SlotTable,
 } from '../locked/vault/slots.ts'
@@ -251,9 +251,9 @@ export class Keyrings {
   async add(user: User, passphrase: string, wanted: NewKey): Promise<Added> {
     const existing = await this.#record(user.id)
     if (!existing) return this.#create(user, passphrase, wanted)
-    const proof = { opens: byPassphrase(passphrase), ...existing }
+    const attempt = { opens: byPassphrase(passphrase), ...existing }
     const known = await this.#pairs(user.id)
-    const task = { proof, wanted, known }
+    const task = { attempt, wanted, known }
     const { keys, refused } = await this.#pool.run(user.id, 'addKeys', task)
     await this.#db.transaction(user.id, () => this.#store(user.id, keys, known))
     const isNew = ({ fingerprint }: KeyPair) => !known.some((pair) => pair.fingerprint === fingerprint)
@@ -343,14 +343,14 @@ export class Keyrings {
   async unlock(
     session: Session,
     opens: Opens,
-    seal: { recipient: Uint8Array; binding: string },
+    terminal: { recipient: Uint8Array; binding: string },
     options: { beforeWork?: () => Promise<void> } = {},
   ): Promise<{ sealedDek: Uint8Array; settle: () => Promise<void> }> {
-    const proof = { opens, ...(await this.#existing(session.user.id)) }
-    const slot = slotThatOpens(proof)
-    const task = { proof, ...seal }
+    const attempt = { opens, ...(await this.#existing(session.user.id)) }
+    const slot = slotThatOpens(attempt)
+    const task = { attempt, ...terminal }
     const { sealedDek, changed } = await this.#guarded(session, 'unlock', task, options.beforeWork)
-    return { sealedDek, settle: () => this.#settle(proof.keyring, slot, changed) }
+    return { sealedDek, settle: () => this.#settle(attempt.keyring, slot, changed) }
   }
 
   /**
@@ -363,7 +363,7 @@ export class Keyrings {
     task: Task<O>,
     beforeWork = async () => {},
   ): Promise<Result<O>> {
-    const guess = guessOf(session, task.proof.opens)
+    const guess = guessOf(session, task.attempt.opens)
     if (guess) await this.#guesses.admit(guess)
     const before = async () => {
       if (guess) await this.#guesses.admit(guess) // others may have failed while this one waited
@@ -374,7 +374,7 @@ export class Keyrings {
       if (guess) await this.#guesses.right(guess)
       return result
     } catch (error) {
-      if (error instanceof Refusal) await this.#noteWrong(session, task.proof.opens, error)
+      if (error instanceof Refusal) await this.#noteWrong(session, task.attempt.opens, error)
       throw error
     }
   }
@@ -487,15 +487,15 @@ export class Keyrings {
     wanted: (keyring: Keyring) => { remove: string[]; add: NewSlot[] },
   ) {
     const userId = session.user.id
-    const proof = { opens, ...(await this.#existing(userId)) }
-    const slot = slotThatOpens(proof)
-    const task = { proof, change: wanted(proof.keyring) }
+    const attempt = { opens, ...(await this.#existing(userId)) }
+    const slot = slotThatOpens(attempt)
+    const task = { attempt, change: wanted(attempt.keyring) }
     const { changed, recoveryCode } = await this.#guarded(session, 'changeSlots', task)
     const { terminal, address } = session
     const method = methodOf(opens)
     const settle = async () => {
       await this.#sessions.requireLive(session)
-      await this.#settle(proof.keyring, slot, changed)
+      await this.#settle(attempt.keyring, slot, changed)
       await this.#ledger.append({ userId, event: 'used', terminal, address, method, reason })
     }
     return { settle, recoveryCode }
@@ -537,8 +537,8 @@ export class Keyrings {
     }
   }
 
-  /** What an allowance needs beside its DEK: the sealed keys, those that can be used most first. */
-  async sealedKeys(userId: number): Promise<{ keyringId: string; keys: SealedKey[] }> {
+  /** What an allowance needs beside its DEK: the wrapped keys, those that can be used most first. */
+  async wrappedKeys(userId: number): Promise<{ keyringId: string; keys: WrappedKey[] }> {
     const pairs = await this.#sorted(userId)
     const keys = pairs.map(({ fingerprint, sealedSecret }) => ({ fingerprint, sealedSecret }))
     return { keyringId: (await this.#existing(userId)).keyring.id, keys }
@@ -556,10 +556,10 @@ export class Keyrings {
    * @throws Refusal `bad-request` for a short one of the copy, `wrong-passphrase`; `not-found` if the user has no key
    */
   async exportSecret(user: User, passphrase: string, copyPassphrase: string): Promise<string[]> {
-    const proof = { opens: byPassphrase(passphrase), ...(await this.#existing(user.id)) }
+    const attempt = { opens: byPassphrase(passphrase), ...(await this.#existing(user.id)) }
     demandLong(copyPassphrase, 'copy-passphrase-short')
     const keys = await this.#sorted(user.id)
-    const task = { proof, keys, copyPassphrase: utf8(copyPassphrase) }
+    const task = { attempt, keys, copyPassphrase: utf8(copyPassphrase) }
     return this.#pool.run(user.id, 'exportSecret', task)
   }
 
@@ -577,7 +577,7 @@ export class Keyrings {
     return record
   }
 
-  async #record(userId: number): Promise<Omit<Proof, 'opens'> | null> {
+  async #record(userId: number): Promise<Omit<Attempt, 'opens'> | null> {
     // In one statement: a table that changes meanwhile would not fit the keyring's MAC.
     const rows = await this.#db
       .select({ keyring: keyrings, slot: keySlots })
@@ -638,7 +638,7 @@ const guessOf = ({ user, address }: Session, opens: Opens): Guessed | null => {
   return { what: method === 'recovery' ? 'recovery code' : method, user: user.address, address }
 }
 
-const slotThatOpens = ({ opens, keyring }: Proof): { id: string; generation: number } => {
+const slotThatOpens = ({ opens, keyring }: Attempt): { id: string; generation: number } => {
   const slot = keyring.slots.find(({ id, kind }) =>
     'slotId' in opens ? id === opens.slotId && kind === opens.kind : kind === opens.kind,
   )

@@ -17,7 +17,7 @@ import { rowOf } from './reader/summary.ts'
 import type { StoredPair } from './vault/keys-at-rest.ts'
 import type { NewKey } from './vault/new-keys.ts'
 import * as secretKeys from './vault/secret-keys.ts'
-import type { NewSlot, Proof } from './vault/slots.ts'
+import type { Attempt, NewSlot } from './vault/slots.ts'
 
 type Certificates = Certificate[]
 
@@ -50,14 +50,14 @@ const operations = {
 
   // with a passphrase, a passkey or a recovery code
   createKeyring: secretKeys.createKeyring,
-  unlock: (task: { proof: Proof; recipient: Uint8Array; binding: string }) =>
-    secretKeys.unlock(task.proof, task.recipient, task.binding),
-  changeSlots: (task: { proof: Proof; change: { remove: string[]; add: NewSlot[] } }) =>
-    secretKeys.changeSlots(task.proof, task.change),
-  addKeys: (task: { proof: Proof; wanted: NewKey; known: StoredPair[] }) =>
-    secretKeys.addKeys(task.proof, task.wanted, task.known),
-  exportSecret: (task: { proof: Proof; keys: StoredPair[]; copyPassphrase: Uint8Array }) =>
-    secretKeys.exportSecret(task.proof, task.keys, task.copyPassphrase),
+  unlock: (task: { attempt: Attempt; recipient: Uint8Array; binding: string }) =>
+    secretKeys.unlock(task.attempt, task.recipient, task.binding),
+  changeSlots: (task: { attempt: Attempt; change: { remove: string[]; add: NewSlot[] } }) =>
+    secretKeys.changeSlots(task.attempt, task.change),
+  addKeys: (task: { attempt: Attempt; wanted: NewKey; known: StoredPair[] }) =>
+    secretKeys.addKeys(task.attempt, task.wanted, task.known),
+  exportSecret: (task: { attempt: Attempt; keys: StoredPair[]; copyPassphrase: Uint8Array }) =>
+    secretKeys.exportSecret(task.attempt, task.keys, task.copyPassphrase),
 
   // with an allowance
   open: (task: {

@@ -16,11 +16,11 @@ const takesMemory: Record<(Opens | NewSlot)['kind'], boolean> = {
 
 const dear: { [O in keyof Operations]?: (task: Task<O>) => boolean } = {
   createKeyring: () => true,
-  addKeys: ({ proof }) => takesMemory[proof.opens.kind],
-  exportSecret: ({ proof }) => takesMemory[proof.opens.kind],
-  unlock: ({ proof }) => takesMemory[proof.opens.kind],
-  changeSlots: ({ proof, change }) =>
-    takesMemory[proof.opens.kind] || change.add.some(({ kind }) => takesMemory[kind]),
+  addKeys: ({ attempt }) => takesMemory[attempt.opens.kind],
+  exportSecret: ({ attempt }) => takesMemory[attempt.opens.kind],
+  unlock: ({ attempt }) => takesMemory[attempt.opens.kind],
+  changeSlots: ({ attempt, change }) =>
+    takesMemory[attempt.opens.kind] || change.add.some(({ kind }) => takesMemory[kind]),
 }
 
 export const isDear = <O extends keyof Operations>(operation: O, task: Task<O>): boolean =>

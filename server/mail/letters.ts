@@ -344,7 +344,7 @@ export class Letters {
     { number, draft }: { number: string | null; draft: number | null },
   ): Promise<{ id: number; folder: Folder }> {
     const folder = await this.#mailboxes.fixedFolder(user.id, 'drafts')
-    const octets = await this.#sealedDraft(user, letter)
+    const octets = await this.#encryptedDraft(user, letter)
     const id = await this.#mailboxes.store(user.id, folder.id, octets, {
       seen: true,
       replaces: draft,
@@ -355,7 +355,7 @@ export class Letters {
     return { id, folder }
   }
 
-  async #sealedDraft(user: User, letter: Letter): Promise<Uint8Array> {
+  async #encryptedDraft(user: User, letter: Letter): Promise<Uint8Array> {
     const addressed = await this.#parsed(user, letter, 'as typed')
     return this.toSelf(user, [await this.#compose(user, letter, addressed, 'draft')])
   }

@@ -13,7 +13,7 @@ import { counted, type Database, ofUsers } from '../ground/store/database.ts'
 import { contentsWith, index } from '../ground/store/search.ts'
 import { folders, messages } from '../ground/store/tables.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
-import type { Row } from '../locked/reader/summary.ts'
+import type { SummaryRow } from '../locked/reader/summary.ts'
 import { phrasesOf } from '../locked/search-words.ts'
 import type { Quota } from '../people/quota.ts'
 import type { Contents } from './contents.ts'
@@ -38,7 +38,7 @@ export type Listed = {
   answered: boolean
   attachments: number
   /** As it lies here; drafts and copies of letters are encrypted to the user's own key. */
-  security: Row['security']
+  security: SummaryRow['security']
   /** How a letter left of which this is the copy; null of all other mail. */
   sentAs: Security | null
   /** Claims an address of this server, but came from outside. */
@@ -240,7 +240,7 @@ export class Mailboxes {
   }
 
   /** What lists need of a message. A mail that ends the process that reads it is kept all the same, as it came. */
-  async #summary(message: Uint8Array, work: 'intake' | 'reading', user: number | null): Promise<Row> {
+  async #summary(message: Uint8Array, work: 'intake' | 'reading', user: number | null): Promise<SummaryRow> {
     try {
       return await this.#pool.run(work, 'summarize', { octets: message }, { user })
     } catch (error) {
@@ -267,7 +267,7 @@ export class Mailboxes {
   async #insert(
     at: { userId: number; folderId: number; contentId: number },
     size: number,
-    summary: Row,
+    summary: SummaryRow,
     marks: StoredMarks & { arrivedAt?: number },
   ): Promise<number> {
     const [row] = await this.#db
@@ -278,7 +278,7 @@ export class Mailboxes {
   }
 
   /** Once for all who have it: the index is of contents, not of messages. */
-  async #index(contentId: number, summary: Row) {
+  async #index(contentId: number, summary: SummaryRow) {
     const which = eq(messages.contentId, contentId)
     const [known] = await this.#db.select({ id: messages.id }).from(messages).where(which).limit(1)
     if (!known) await index(this.#db, contentId, summary.index)
@@ -562,7 +562,7 @@ type StoredMarks = { seen?: boolean; flagged?: boolean; sentAs?: Security; outsi
 /** Of a message's row, what is the same for all who have it. */
 const rowOf = (
   size: number,
-  { sender, recipients, subject, sentAt, attachments, security }: Row,
+  { sender, recipients, subject, sentAt, attachments, security }: SummaryRow,
   marks: StoredMarks,
 ) => ({
   sentAt,
@@ -578,7 +578,7 @@ const rowOf = (
   sentAs: marks.sentAs ?? null,
 })
 
-const unreadable: Row = {
+const unreadable: SummaryRow = {
   from: [],
   sender: '',
   recipients: '',

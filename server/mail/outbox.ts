@@ -74,7 +74,7 @@ export type Waiting = {
   copyId: number | null
 }
 /** What is in the queue, with the octets. */
-type Row = typeof outbox.$inferSelect & { octets: Buffer }
+type OutboxRow = typeof outbox.$inferSelect & { octets: Buffer }
 type Outcome = { address: string } & (
   | { state: 'delivered' }
   | { state: 'later'; why: Delay }
@@ -448,7 +448,7 @@ export class Outbox {
   }
 
   /** One row that is due, for this process alone. From then on its letter cannot be taken back. */
-  async #claim(): Promise<Omit<Row, 'octets'> | undefined> {
+  async #claim(): Promise<Omit<OutboxRow, 'octets'> | undefined> {
     const now = this.#clock()
     const due = this.#db
       .select({ id: outbox.id })
@@ -470,7 +470,7 @@ export class Outbox {
     return row
   }
 
-  async #process(row: Row) {
+  async #process(row: OutboxRow) {
     const outcomes = (await this.#attempt(row)).map((outcome) => this.#final(row, outcome))
     const failed = outcomes.filter((outcome) => outcome.state === 'failed')
     if (failed.length > 0) await this.#noted(() => this.#giveBack(row, failed))
@@ -499,12 +499,12 @@ export class Outbox {
   }
 
   /** What is put off too long has failed (RFC 3463: 4.4.7, delivery time expired). */
-  #final(row: Row, outcome: Outcome): Outcome {
+  #final(row: OutboxRow, outcome: Outcome): Outcome {
     if (outcome.state !== 'later' || this.#clock() - row.createdAt < queueLimits.giveUpMs) return outcome
     return { address: outcome.address, state: 'failed', why: outcome.why, status: '4.4.7' }
   }
 
-  async #attempt(row: Row): Promise<Outcome[]> {
+  async #attempt(row: OutboxRow): Promise<Outcome[]> {
     const outcomes: Outcome[] = []
     const local: { address: string; user: User }[] = []
     const outside: string[] = []
@@ -519,7 +519,7 @@ export class Outbox {
     return outcomes
   }
 
-  async #attemptLocal(row: Row, local: { address: string; user: User }[]): Promise<Outcome[]> {
+  async #attemptLocal(row: OutboxRow, local: { address: string; user: User }[]): Promise<Outcome[]> {
     try {
       const { contentId } = row
       const users = usersOf(local)
@@ -542,7 +542,7 @@ export class Outbox {
   }
 
   /** In the transaction that delivers: whoever tries the row after a crash brings these no second copy. */
-  async #forgetDelivered(row: Row, local: { address: string; user: User }[], full: number[]) {
+  async #forgetDelivered(row: OutboxRow, local: { address: string; user: User }[], full: number[]) {
     const delivered = local.filter(({ user }) => !full.includes(user.id)).map(({ address }) => address)
     const left = (JSON.parse(row.recipients) as string[]).filter((address) => !delivered.includes(address))
     const still = await this.#db
@@ -554,7 +554,7 @@ export class Outbox {
       throw new Error('expected a row of its own in the queue, got one of another process')
   }
 
-  async #attemptRelay(row: Row, recipients: string[]): Promise<Outcome[]> {
+  async #attemptRelay(row: OutboxRow, recipients: string[]): Promise<Outcome[]> {
     const { relay } = this.#config
     if (!relay) return recipients.map((address) => ({ address, state: 'later', why: { kind: 'no-relay' } }))
     let rejected: SMTPError[]
@@ -573,7 +573,7 @@ export class Outbox {
   }
 
   /** Tells the sender what could not be delivered. A report that cannot be delivered is dropped (RFC 5321 §6.1). */
-  async #giveBack(row: Row, failed: Extract<Outcome, { state: 'failed' }>[]) {
+  async #giveBack(row: OutboxRow, failed: Extract<Outcome, { state: 'failed' }>[]) {
     this.#log.warn({ id: row.id, failed: failed.map(({ status }) => status) }, 'mail cannot be delivered')
     if (row.userId === null || row.sender === '') return
     const report = undeliverable(row, failed, { hostname: this.#config.hostname, now: this.#clock() })

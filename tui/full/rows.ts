@@ -11,12 +11,12 @@ export type Place = { readonly line: number; readonly offset: number }
 export type Lines = { readonly lines: readonly Written[] }
 
 /** From an offset of a line to another. */
-export type Row = { line: number; from: number; to: number; isLast: boolean }
+export type TextRow = { line: number; from: number; to: number; isLast: boolean }
 
-export const holds = (row: Row, { line, offset }: Place) =>
+export const holds = (row: TextRow, { line, offset }: Place) =>
   row.line === line && offset >= row.from && (offset < row.to || (row.isLast && offset === row.to))
 
-export const rowAt = (text: Lines, { line, offset }: Place, columns: number): Row => {
+export const rowAt = (text: Lines, { line, offset }: Place, columns: number): TextRow => {
   const number = Math.min(line, text.lines.length - 1)
   const starts = rowStarts(text.lines[number]!, columns, offset)
   let low = 0
@@ -29,28 +29,28 @@ export const rowAt = (text: Lines, { line, offset }: Place, columns: number): Ro
   return rowOf(text, number, starts, low)
 }
 
-const rowOf = (text: Lines, line: number, starts: number[], index: number): Row => ({
+const rowOf = (text: Lines, line: number, starts: number[], index: number): TextRow => ({
   line,
   from: starts[index]!,
   to: starts[index + 1] ?? text.lines[line]!.text.length,
   isLast: index === starts.length - 1,
 })
 
-export const rowBelow = (text: Lines, row: Row, columns: number): Row | null => {
+export const rowBelow = (text: Lines, row: TextRow, columns: number): TextRow | null => {
   if (!row.isLast) return rowAt(text, { line: row.line, offset: row.to }, columns)
   return row.line + 1 < text.lines.length ? rowAt(text, { line: row.line + 1, offset: 0 }, columns) : null
 }
 
-export const rowAbove = (text: Lines, row: Row, columns: number): Row | null => {
+export const rowAbove = (text: Lines, row: TextRow, columns: number): TextRow | null => {
   if (row.from > 0) return rowAt(text, { line: row.line, offset: row.from - 1 }, columns)
   if (row.line === 0) return null
   return rowAt(text, { line: row.line - 1, offset: Number.POSITIVE_INFINITY }, columns)
 }
 
-export const isBefore = (a: Row, b: Row) => a.line < b.line || (a.line === b.line && a.from < b.from)
+export const isBefore = (a: TextRow, b: TextRow) => a.line < b.line || (a.line === b.line && a.from < b.from)
 
 /** What of a row is drawn: blanks that hang over its end are not. */
-export const drawn = (line: string, { from, to }: Row, columns: number): string => {
+export const drawn = (line: string, { from, to }: TextRow, columns: number): string => {
   let shown = ''
   let column = 0
   for (let at = from; at < to; ) {

@@ -21,10 +21,10 @@ import {
   holds,
   isBefore,
   type Place,
-  type Row,
   rowAbove,
   rowAt,
   rowBelow,
+  type TextRow,
   type Written,
 } from './rows.ts'
 import type { Press, Size } from './terminal.ts'
@@ -95,7 +95,7 @@ export const textView = (
   const { top, cursor } = scrolled(text, size)
   const lines: string[] = []
   let y = 0
-  let row: Row | null = rowAt(text, top, size.columns)
+  let row: TextRow | null = rowAt(text, top, size.columns)
   for (; row && lines.length < size.rows; row = rowBelow(text, row, size.columns)) {
     if (holds(row, cursor)) y = lines.length
     lines.push(drawn(text.lines[row.line]!.text, row, size.columns))
@@ -273,7 +273,7 @@ const byRows = (text: TextField, count: number, { columns }: Size): TextField =>
   let row = rowAt(text, cursor, columns)
   const column = text.column ?? measured(text.lines[cursor.line]!.text, row.from, cursor.offset)
   for (let left = Math.abs(count); left > 0; left--) {
-    const next: Row | null = count < 0 ? rowAbove(text, row, columns) : rowBelow(text, row, columns)
+    const next: TextRow | null = count < 0 ? rowAbove(text, row, columns) : rowBelow(text, row, columns)
     if (!next) break
     row = next
   }
@@ -298,8 +298,8 @@ const byRows = (text: TextField, count: number, { columns }: Size): TextField =>
 const scrolled = (text: TextField, { columns, rows }: Size): TextField => {
   const cursor = rowAt(text, text.cursor, columns)
   const top = rowAt(text, text.top, columns)
-  let above: Row = cursor // at last as far above the cursor as the window is high
-  let wanted: Row = cursor
+  let above: TextRow = cursor // at last as far above the cursor as the window is high
+  let wanted: TextRow = cursor
   const isAbove = isBefore(cursor, top)
   const before = isAbove ? rows >> 2 : rows - 1 - (rows >> 2)
   for (let count = 1; count < rows; count++) {

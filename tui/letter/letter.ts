@@ -7,7 +7,7 @@ import type { Folder, Message, Opened } from '../../server/contract/answers.ts'
 import * as replies from '../../server/contract/replies.ts'
 import { harmless, harmlessLines, wholeAddress } from '../text/text.ts'
 import { hasAddressLooks } from '../text/words.ts'
-import type { Letter as ApiLetter } from '../wire/client.ts'
+import type { ApiLetter } from '../wire/client.ts'
 
 export type Attachment = { name: string; type: string; octets: Uint8Array }
 export type Letter = {

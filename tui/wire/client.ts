@@ -22,7 +22,7 @@ import {
   Untrusted,
 } from './connection.ts'
 
-export type Letter = Asked<'letter'>
+export type ApiLetter = Asked<'letter'>
 /** Who has the key, as a refusal says. */
 export type Holder = NonNullable<ProblemDetails['by']>
 
@@ -209,7 +209,7 @@ export class Client {
   }
 
   /** @throws Problem as decrypt where it signs; `no-key-for` with `addresses`, `no-relay`, `bad-address` */
-  send(letter: Letter) {
+  send(letter: ApiLetter) {
     return this.#json('POST', '/messages', letter, answers.sent)
   }
 

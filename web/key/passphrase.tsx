@@ -36,10 +36,10 @@ const page = async (c: PageContext, needs: Needs, { status, code }: Said): Promi
   return show(c, needs, { title, current: 'more', status: status && <p>{status}</p>, script, body })
 }
 
-type Part = Pick<Content, 'title' | 'script' | 'body'>
+type Section = Pick<Content, 'title' | 'script' | 'body'>
 
 /** The part that the address asks for (`of`), as far as the user has a key. */
-const partOf = async (c: PageContext, needs: Needs, code: string | undefined): Promise<Part> => {
+const partOf = async (c: PageContext, needs: Needs, code: string | undefined): Promise<Section> => {
   const words = wordsOf(c)
   const visit = c.get('visit')
   const of = c.req.query('of')

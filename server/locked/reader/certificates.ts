@@ -37,13 +37,13 @@ export const withDirectFlags = async <K extends Key>(key: K): Promise<K> => {
  *
  * @param has whether a part's secret is here; of a certificate alone there is nothing to ask
  */
-export const usesOf = async (key: Key, has: (part: Part) => boolean = () => true): Promise<KeyUses> => ({
+export const usesOf = async (key: Key, has: (part: KeyPart) => boolean = () => true): Promise<KeyUses> => ({
   encrypt: await useOf(key, 'getEncryptionKey', has),
   sign: await useOf(key, 'getSigningKey', has),
   revoked: await revocationOf(key),
 })
 
-export type Part = Key | Subkey
+export type KeyPart = Key | Subkey
 
 /** What is too weak in a key, or not allowed; null if nothing is. */
 export const weaknessOf = (key: Key): Weakness | null => {
@@ -62,7 +62,7 @@ export const weaknessOf = (key: Key): Weakness | null => {
 const useOf = async (
   key: Key,
   find: 'getEncryptionKey' | 'getSigningKey',
-  has: (part: Part) => boolean,
+  has: (part: KeyPart) => boolean,
 ): Promise<Use> => {
   let failures = ''
   let isMissing = false
@@ -87,7 +87,7 @@ const useOf = async (
 }
 
 /** Infinity where it does not expire, 0 where nothing binds it. */
-const endOf = async (part: Part): Promise<number> =>
+const endOf = async (part: KeyPart): Promise<number> =>
   Number(await ('subkeys' in part ? part.getExpirationTime() : low(part).getExpirationTime(null)))
 
 /** The key's own revocation; the hard one, if there are several. */
@@ -286,8 +286,8 @@ type Low = Signed & {
   userAttribute: { write(): Uint8Array } | null
   clone(): Low
   getExpirationTime(date: null): Promise<Date | number | null>
-  getEncryptionKey(id: unknown, date: Date | null, ...rest: unknown[]): Promise<Part>
-  getSigningKey(id: unknown, date: Date | null, ...rest: unknown[]): Promise<Part>
+  getEncryptionKey(id: unknown, date: Date | null, ...rest: unknown[]): Promise<KeyPart>
+  getSigningKey(id: unknown, date: Date | null, ...rest: unknown[]): Promise<KeyPart>
   getPrimarySelfSignature(date: Date | null, ...rest: unknown[]): Promise<SignaturePacket>
 }
 const low = (one: unknown) => one as Low

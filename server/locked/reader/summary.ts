@@ -31,7 +31,7 @@ export type Summary = {
   searchText: string
 }
 /** A summary with the words for the full-text index in place of the text. */
-export type Row = Omit<Summary, 'searchText'> & {
+export type SummaryRow = Omit<Summary, 'searchText'> & {
   index: { sender: string; recipients: string; subject: string; body: string }
 }
 
@@ -76,7 +76,7 @@ export const summarize = async (octets: Uint8Array): Promise<Summary> => {
 }
 
 /** The same, ready for the database. */
-export const rowOf = async (octets: Uint8Array): Promise<Row> => {
+export const rowOf = async (octets: Uint8Array): Promise<SummaryRow> => {
   const { searchText, ...summary } = await summarize(octets)
   const { sender, recipients, subject } = summary
   const index = {

@@ -4,8 +4,8 @@ import * as openpgp from 'openpgp'
 import { openpgpLimits } from '../../ground/limits.ts'
 import type { OwnUses } from '../key-uses.ts'
 import {
+  type KeyPart,
   merged,
-  type Part,
   readCertificate,
   unrevoked,
   usesOf,
@@ -14,9 +14,9 @@ import {
 import { algorithmName } from '../reader/openpgp-packets.ts'
 import { binding, unwrap, wrap } from './wrapping.ts'
 
-export type SealedKey = { fingerprint: string; sealedSecret: Uint8Array }
+export type WrappedKey = { fingerprint: string; sealedSecret: Uint8Array }
 /** With its public half, which may know more: a revocation is learned without opening the secret one. */
-export type StoredPair = SealedKey & { publicKey: Uint8Array }
+export type StoredPair = WrappedKey & { publicKey: Uint8Array }
 export type KeyPair = StoredPair & {
   aliases: string[]
   uses: OwnUses
@@ -68,7 +68,7 @@ export const ownUsesOf = async (key: openpgp.PrivateKey, onCard = false): Promis
   return found
 }
 
-export const openSecret = async (dek: Uint8Array, userId: number, keyringId: string, key: SealedKey) => {
+export const openSecret = async (dek: Uint8Array, userId: number, keyringId: string, key: WrappedKey) => {
   const octets = unwrap(dek, key.sealedSecret, binding('secret-key', userId, keyringId, key.fingerprint))
   if (!octets) throw new Error(`expected key ${key.fingerprint} under its keyring's DEK, got something else`)
   return withDirectFlags(await openpgp.readPrivateKey({ binaryKey: octets, config: settings }))
@@ -89,7 +89,7 @@ export const united = async (stored: openpgp.PrivateKey, copy: openpgp.PrivateKe
 }
 
 /** The part that signs now: its secret is here, and the key allows it. A newer one without its secret stands back. */
-export const signingPart = async (key: openpgp.PrivateKey): Promise<Part | null> => {
+export const signingPart = async (key: openpgp.PrivateKey): Promise<KeyPart | null> => {
   const config = { ...openpgp.config, ...settings } as openpgp.Config
   const newestFirst = [...key.subkeys].sort(
     (a, b) => Number(b.getCreationTime()) - Number(a.getCreationTime()),
@@ -102,7 +102,7 @@ export const signingPart = async (key: openpgp.PrivateKey): Promise<Part | null>
   return null
 }
 
-export const hasSecret = (part: Part) => !packetOf(part).isDummy()
+export const hasSecret = (part: KeyPart) => !packetOf(part).isDummy()
 
 /** Members of a secret-key packet that the library's types do not name. */
 type SecretPacket = {
@@ -114,7 +114,7 @@ type SecretPacket = {
   s2kUsage: number
   unparseableKeyMaterial?: Uint8Array
 }
-export const packetOf = (part: Part) => (part as unknown as { keyPacket: SecretPacket }).keyPacket
+export const packetOf = (part: KeyPart) => (part as unknown as { keyPacket: SecretPacket }).keyPacket
 
 /** What openpgp.js may do with keys of strangers and of our own (facts measured for 6.3.2). */
 export const settings: openpgp.PartialConfig = {

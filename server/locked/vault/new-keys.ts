@@ -2,7 +2,7 @@
 
 import * as openpgp from 'openpgp'
 import { Refusal } from '../../ground/refusal.ts'
-import { chain, type Part, unrevoked, weaknessOf, withDirectFlags } from '../reader/certificates.ts'
+import { chain, type KeyPart, unrevoked, weaknessOf, withDirectFlags } from '../reader/certificates.ts'
 import { secretKeysIn } from '../reader/key-files.ts'
 import { packets } from '../reader/openpgp-packets.ts'
 import { hasSecret, type OpenKey, ownUsesOf, packetOf, settings } from './keys-at-rest.ts'
@@ -109,7 +109,7 @@ const withoutCards = (key: openpgp.PrivateKey): boolean => {
 }
 
 /** @throws Refusal `wrong-passphrase`, `bad-key` for whatever else is in the way */
-const openParts = async (parts: Part[], passphrase: Uint8Array) => {
+const openParts = async (parts: KeyPart[], passphrase: Uint8Array) => {
   const config = { ...openpgp.config, ...settings } as openpgp.Config
   const typed = Buffer.from(passphrase).toString('utf8')
   // As it was typed, and as other systems write the same letters (Unicode normalization forms).

@@ -17,25 +17,25 @@ import {
   type KeyPair,
   openPair,
   openSecret,
-  type SealedKey,
   type StoredPair,
   settings,
   signingPart,
   united,
+  type WrappedKey,
   wrappedPair,
 } from './keys-at-rest.ts'
 import { type NewKey, openpgpKeys, type RefusedKey } from './new-keys.ts'
 import {
   type Argon2Cost,
+  type Attempt,
   changedTable,
   type Keyring,
   madeSlots,
   type NewSlot,
-  type Proof,
   type SlotSecret,
   type SlotTable,
   slotTableMac,
-  withProof,
+  withDek,
 } from './slots.ts'
 import { openWithToken, type SealedToToken, sealTo } from './wrapping.ts'
 
@@ -79,12 +79,12 @@ export const createKeyring = async (
  * @throws Refusal `wrong-passphrase`, `wrong-passkey`
  */
 export const unlock = async (
-  proof: Proof,
+  attempt: Attempt,
   recipient: Uint8Array,
   bound: string,
 ): Promise<{ sealedDek: Uint8Array; changed: SlotTable | null }> =>
-  withProof(proof, async (dek) => {
-    const changed = proof.opens.kind === 'prf' ? (await changedTable(dek, proof, [])).table : null
+  withDek(attempt, async (dek) => {
+    const changed = attempt.opens.kind === 'prf' ? (await changedTable(dek, attempt, [])).table : null
     return { sealedDek: await sealTo(recipient, bound, dek), changed }
   })
 
@@ -95,14 +95,14 @@ export const unlock = async (
  * @throws Refusal `wrong-passphrase`, `wrong-passkey`
  */
 export const changeSlots = async (
-  proof: Proof,
+  attempt: Attempt,
   change: { remove: string[]; add: NewSlot[] },
 ): Promise<{ changed: SlotTable | null; recoveryCode: string | null }> =>
-  withProof(proof, async (dek) => {
+  withDek(attempt, async (dek) => {
     const { remove, add } = change
-    if (remove.length + add.length === 0 && proof.opens.kind !== 'prf')
+    if (remove.length + add.length === 0 && attempt.opens.kind !== 'prf')
       return { changed: null, recoveryCode: null }
-    const { table, recoveryCode } = await changedTable(dek, proof, add, remove)
+    const { table, recoveryCode } = await changedTable(dek, attempt, add, remove)
     return { changed: table, recoveryCode }
   })
 
@@ -114,12 +114,12 @@ export const changeSlots = async (
  * @throws Refusal `wrong-passphrase`, `bad-key` if no key at all could be taken
  */
 export const addKeys = (
-  proof: Proof,
+  attempt: Attempt,
   wanted: NewKey,
   known: StoredPair[],
 ): Promise<{ keys: KeyPair[]; refused: RefusedKey[] }> =>
-  withProof(proof, async (dek) => {
-    const { userId, id } = proof.keyring
+  withDek(attempt, async (dek) => {
+    const { userId, id } = attempt.keyring
     const { keys: found, refused } = await openpgpKeys(wanted)
     const keys: KeyPair[] = []
     for (const one of found) {
@@ -132,22 +132,22 @@ export const addKeys = (
 
 /** The secret keys, armored, protected with a passphrase of their own. @throws Refusal `wrong-passphrase` */
 export const exportSecret = (
-  proof: Proof,
+  attempt: Attempt,
   keys: StoredPair[],
   copyPassphrase: Uint8Array,
 ): Promise<string[]> =>
-  withProof(proof, async (dek) => {
+  withDek(attempt, async (dek) => {
     const passphrase = Buffer.from(copyPassphrase).toString('utf8')
     const armored: string[] = []
     for (const key of keys) {
-      const privateKey = await openPair(dek, proof.keyring.userId, proof.keyring.id, key)
+      const privateKey = await openPair(dek, attempt.keyring.userId, attempt.keyring.id, key)
       armored.push((await openpgp.encryptKey({ privateKey, passphrase, config: settings })).armor())
     }
     return armored
   })
 
 /** What a key token opens, for one piece of work. Keys in order of trial; the first one that can signs. */
-export type Opening = SealedToToken & { userId: number; keyringId: string; keys: SealedKey[] }
+export type Opening = SealedToToken & { userId: number; keyringId: string; keys: WrappedKey[] }
 
 /** Lends the keys that a key token opens. They are of no use after the callback has returned. */
 export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) => Promise<T>): Promise<T> => {
@@ -155,15 +155,15 @@ export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) =
   let lent = true
   try {
     const open = new Map<string, Promise<openpgp.PrivateKey>>()
-    const secret = (key: SealedKey) => {
+    const secret = (key: WrappedKey) => {
       if (!lent) throw new Error('expected a key within the callback that it was lent to, got a use after it')
       const found = open.get(key.fingerprint) ?? openSecret(dek, opening.userId, opening.keyringId, key)
       open.set(key.fingerprint, found)
       return found
     }
     const signing = async () => {
-      for (const sealed of opening.keys) {
-        const signingKeys = await secret(sealed)
+      for (const key of opening.keys) {
+        const signingKeys = await secret(key)
         const part = await signingPart(signingKeys)
         if (part) return { signingKeys, signingKeyIDs: [part.getKeyID()], config: settings }
       }

@@ -28,7 +28,7 @@ export type PrfParams = { credential: string; salt: string; recipient: string }
 export type Keyring = { userId: number; id: string; generation: number; mac: Uint8Array; slots: Slot[] }
 
 /** What opens a keyring: what the person brings, the keyring as stored, and the server's shares. */
-export type Proof = { opens: Opens; keyring: Keyring; slotSecrets: SlotSecret[] }
+export type Attempt = { opens: Opens; keyring: Keyring; slotSecrets: SlotSecret[] }
 export type Opens =
   | { kind: 'passphrase'; passphrase: Uint8Array }
   | { kind: 'recovery'; code: string }
@@ -48,9 +48,9 @@ export type NewSlot =
   | { kind: 'recovery'; share: SlotSecret }
 export type Argon2Cost = { memoryKiB: number; passes: number }
 
-export const withProof = async <T>(proof: Proof, work: (dek: Uint8Array) => Promise<T>): Promise<T> => {
-  const { keyring } = proof
-  const dek = await openSlot(proof)
+export const withDek = async <T>(attempt: Attempt, work: (dek: Uint8Array) => Promise<T>): Promise<T> => {
+  const { keyring } = attempt
+  const dek = await openSlot(attempt)
   try {
     if (!timingSafeEqual(slotTableMac(dek, keyring), keyring.mac))
       throw new Error(`expected the slot table that keyring ${keyring.id} was closed with, got another`)
@@ -60,14 +60,19 @@ export const withProof = async <T>(proof: Proof, work: (dek: Uint8Array) => Prom
   }
 }
 
-const openSlot = async (proof: Proof): Promise<Uint8Array> => {
-  const { keyring, opens } = proof
+const openSlot = async (attempt: Attempt): Promise<Uint8Array> => {
+  const { keyring, opens } = attempt
   // The kind is the database's, whatever was asked for: nothing opens a slot of another kind.
   const slot = keyring.slots.find(({ id, kind }) =>
     'slotId' in opens ? id === opens.slotId && kind === opens.kind : kind === opens.kind,
   )
   if (!slot) throw new Error(`expected a ${opens.kind} slot in keyring ${keyring.id}, got none`)
-  const wrapping = { ...slot, userId: keyring.userId, keyringId: keyring.id, share: shareOf(proof, slot.id) }
+  const wrapping = {
+    ...slot,
+    userId: keyring.userId,
+    keyringId: keyring.id,
+    share: shareOf(attempt, slot.id),
+  }
   const opened = async (secret: Uint8Array) =>
     unwrap(await wrappingKey(wrapping, secret), slot.wrapped, slotBinding(wrapping))
   switch (opens.kind) {
@@ -102,14 +107,19 @@ const openSlot = async (proof: Proof): Promise<Uint8Array> => {
  * The next generation of the slot table. A slot that a PRF opened is sealed to the next output's key whatever else
  * changes: the output that travelled opens nothing any more.
  */
-export const changedTable = async (dek: Uint8Array, proof: Proof, add: NewSlot[], remove: string[] = []) => {
-  const { keyring, opens } = proof
+export const changedTable = async (
+  dek: Uint8Array,
+  attempt: Attempt,
+  add: NewSlot[],
+  remove: string[] = [],
+) => {
+  const { keyring, opens } = attempt
   const generation = keyring.generation + 1
   const whose = { userId: keyring.userId, keyringId: keyring.id, generation }
   const kept: Slot[] = []
   for (const slot of keyring.slots.filter(({ id }) => !remove.includes(id)))
     if (opens.kind === 'prf' && slot.id === opens.slotId) {
-      const share = shareOf(proof, slot.id)
+      const share = shareOf(attempt, slot.id)
       const { credential } = JSON.parse(slot.params) as PrfParams
       kept.push(await wrapPrfSlot({ ...whose, kind: 'prf', share }, credential, opens.next, dek))
     } else kept.push(slot)
@@ -225,8 +235,8 @@ const openPrfSlot = async (
   }
 }
 
-const shareOf = (proof: Proof, slotId: string): SlotSecret => {
-  const share = proof.slotSecrets.find((each) => each.slotId === slotId)
+const shareOf = (attempt: Attempt, slotId: string): SlotSecret => {
+  const share = attempt.slotSecrets.find((each) => each.slotId === slotId)
   if (!share) throw new Error(`expected the server's share of slot ${slotId}, got none`)
   return share
 }
