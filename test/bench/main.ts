@@ -115,3 +115,5 @@ for (const row of rows)
 
 // The terminal client prints a table of its own.
 await import('./terminal.ts')
+// And so do the engines.
+await import('./engines.ts')
