@@ -109,7 +109,8 @@ export const databaseOver = (engine: Engine): Database => {
     const context: Around = { begun, isOver: false, parts: 0, afterwards: [] }
     let result: T
     try {
-      result = await contexts.run(context, work)
+      // Awaited within: a statement is sent when somebody waits for it.
+      result = await contexts.run(context, async () => await work())
       context.isOver = true
       await begun.commit()
     } catch (error) {
@@ -122,12 +123,14 @@ export const databaseOver = (engine: Engine): Database => {
   }
   const part = async <T>(within: Around, work: () => Promise<T>) => {
     const name = `part_${++within.parts}`
+    const before = within.afterwards.length
     await within.begun.run(`SAVEPOINT ${name}`, [], 'run')
     try {
       const result = await work()
       await within.begun.run(`RELEASE SAVEPOINT ${name}`, [], 'run')
       return result
     } catch (error) {
+      within.afterwards.length = before
       await within.begun.run(`ROLLBACK TO SAVEPOINT ${name}`, [], 'run')
       throw error
     }

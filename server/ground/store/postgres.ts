@@ -89,9 +89,11 @@ const postgresDatabase = (url: string): PostgresDatabase => {
 
   const begin = async (of: number): Promise<Begun> => {
     const client = await reached(() => pool.connect())
-    const end = async (statement: string) => {
+    const end = async (statement: 'COMMIT' | 'ROLLBACK') => {
       try {
-        await reached(() => client.query(statement))
+        const { command } = await reached(() => client.query(statement))
+        // A statement failed and nobody said so: then it takes everything back, without an error.
+        if (command !== statement) throw new Error(`expected ${statement}, got ${command}`)
       } catch (error) {
         client.release(true)
         throw error
