@@ -124,9 +124,9 @@ export class Allowances {
     session: Session,
     passphrase: string,
   ): Promise<{ keyToken: string; allowance: Allowance }> {
-    const opens = byPassphrase(passphrase)
+    const lockCount = await this.#sessions.lockCount(session) // what locks it from now on is for this unlock too
     await this.#refuseOtherHolder(session)
-    const lockCount = await this.#sessions.lockCount(session)
+    const opens = byPassphrase(passphrase)
     return this.#grant(session, opens, 'passphrase', { lockCount })
   }
 
@@ -142,8 +142,8 @@ export class Allowances {
     session: Session,
     asserted: Asserted | Opens,
   ): Promise<{ keyToken: string; allowance: Allowance }> {
-    await this.#refuseOtherHolder(session)
     const lockCount = await this.#sessions.lockCount(session)
+    await this.#refuseOtherHolder(session)
     const opens =
       'response' in asserted ? await this.#passkeys.opensBy(session, asserted, 'unlock') : asserted
     const name = await this.#passkeys.nameOf(session.user.id, opens)
