@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { sqliteOf } from '../support/sqlite.ts'
+import { cellOf } from '../support/databases.ts'
 import { password, problem, Terminal, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -351,10 +351,8 @@ test('P22: own keys are shown with both their names and their public half', asyn
   assert.deepEqual(key.aliases, [ann])
   assert.match(key.public, /^-----BEGIN PGP PUBLIC KEY BLOCK-----/)
   assert.deepEqual(key.methods, ['passphrase', 'recovery'])
-  const halves = sqliteOf(server.services.db)
-    .prepare('SELECT count(*) AS n FROM key_pairs WHERE public_key IS NULL OR sealed_secret IS NULL')
-    .pluck()
-  assert.equal(halves.get(), 0)
+  const halves = 'SELECT count(*) FROM key_pairs WHERE public_key IS NULL OR sealed_secret IS NULL'
+  assert.equal(await cellOf(server.services.db, halves), 0)
   const user = await server.addUser('nokey@wafer.test', { key: false })
   const without = await server.terminal(user.address)
   assert.deepEqual((await without.get('/keys')).body.keys, [])

@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { check } from '../../server/backup.ts'
 import { clockFault, serverClock } from '../../server/ground/clock.ts'
-import { newestStoredTime, openSqlite } from '../../server/ground/store/open.ts'
-import { sqliteOf } from '../support/sqlite.ts'
+import { newestStoredTime, openDatabase } from '../../server/ground/store/open.ts'
+import { cellOf } from '../support/databases.ts'
 import { passphrase, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -32,13 +32,10 @@ test('A clock that was ahead is told at start and by check, and check mends it o
   })
   assert.equal((await clock(false)).sound, true)
   assert.ok((await check(server.config)).every(({ sound }) => sound))
-  const db = openSqlite(`${server.config.data}/wafer.db`)
+  const db = await openDatabase(server.config)
   t.after(() => db.close())
   assert.ok((await newestStoredTime(db)) <= Date.now())
-  const [{ at }] = sqliteOf(db).prepare('SELECT max(arrived_at) AS at FROM messages').all() as [
-    { at: number },
-  ]
-  assert.ok(at <= Date.now())
+  assert.ok((await cellOf<number>(db, 'SELECT max(arrived_at) FROM messages')) <= Date.now())
 })
 
 test('Clocks differ a little, which is no fault', () => {

@@ -8,8 +8,8 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { openServices, serve } from '../../server/main.ts'
 import { reasonText } from '../../server/people/ledger-reasons.ts'
-import { edited, sqliteOf } from '../support/sqlite.ts'
-import { passphrase, password, problem, type Terminal, world } from '../support/world.ts'
+import { cellOf, edited } from '../support/databases.ts'
+import { heldWork, passphrase, password, problem, type Terminal, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
 
@@ -274,7 +274,7 @@ test('P39: logging out, or being logged out from another terminal, ends the allo
   const [session] = await server.services.sessions.list(user)
   await server.services.sessions.endOwn(user, session!.id)
   assert.equal(problem(await other.get('/session')), 'no-session')
-  assert.equal(sqliteOf(server.services.db).prepare('SELECT count(*) AS n FROM allowances').pluck().get(), 0)
+  assert.equal(await cellOf(server.services.db, 'SELECT count(*) FROM allowances'), 0)
 })
 
 test('Fencing: work that outlived its allowance is not handed out', async (t) => {
@@ -308,19 +308,23 @@ test('P39: an unlock that is on its way when its terminal locks the key opens no
   const { allowances, sessions, db } = server.services
   const session = (await sessions.contact(desk.token!))!
   const elsewhere = (await sessions.contact(other.token!))!
-  const allowed = () => sqliteOf(db).prepare('SELECT count(*) FROM allowances').pluck().get()
+  const allowed = () => cellOf<number>(db, 'SELECT count(*) FROM allowances')
   const unlock = () => allowances.grantByPassphrase(session, passphrase)
-  const late = assert.rejects(unlock(), { name: 'Refusal', code: 'allowance-required' })
-  await allowances.lock(session)
-  await late
-  assert.equal(allowed(), 0)
+  const refusedAfter = async (end: () => Promise<void>, message?: string) => {
+    const { begun, release } = heldWork(server)
+    const late = assert.rejects(unlock(), { name: 'Refusal', code: 'allowance-required' }, message)
+    await begun
+    await end()
+    release()
+    await late
+  }
+  await refusedAfter(() => allowances.lock(session))
+  assert.equal(await allowed(), 0)
   const undisturbed = unlock()
   await allowances.lock(elsewhere)
   await undisturbed
-  const again = assert.rejects(unlock(), { code: 'allowance-required' }, 'of who holds the key already')
-  await allowances.lock(session)
-  await again
-  assert.equal(allowed(), 0)
+  await refusedAfter(() => allowances.lock(session), 'of who holds the key already')
+  assert.equal(await allowed(), 0)
   await unlock()
 })
 
@@ -336,22 +340,23 @@ test('S2080: a stop is for the unlock as well that is on its way, whoever holds 
   const process = await openServices(server.config)
   t.after(() => process.close())
   const unlock = () => allowances.grantByPassphrase(session, passphrase)
-  const refused = () => assert.rejects(unlock(), { name: 'Refusal', code: 'allowance-required' })
+  const refusedAfter = async (stop: () => Promise<void>) => {
+    const { begun, release } = heldWork(server)
+    const late = assert.rejects(unlock(), { name: 'Refusal', code: 'allowance-required' })
+    await begun
+    await stop()
+    release()
+    await late
+  }
 
-  const whileNobodyHolds = refused()
-  await allowances.stop(elsewhere)
-  await whileNobodyHolds
-  const inAnotherProcess = refused()
-  await process.allowances.stop(elsewhere)
-  await inAnotherProcess
+  await refusedAfter(() => allowances.stop(elsewhere))
+  await refusedAfter(() => process.allowances.stop(elsewhere))
   assert.deepEqual(await allowances.state(session), { state: 'locked' })
 
   const undisturbed = unlock()
   await bob.post('/allowance/stop', { confirm: true }) // a user’s stop is their own
   await undisturbed
-  const ofTheHolder = refused()
-  await allowances.stop(elsewhere)
-  await ofTheHolder
+  await refusedAfter(() => allowances.stop(elsewhere))
   assert.deepEqual(await allowances.state(session), { state: 'locked' })
 
   const reasons = (await server.services.ledger.list(user.id, null, 9)).map(
@@ -431,7 +436,7 @@ test('The ledger tells when somebody edited it', async (t) => {
     ['DELETE FROM ledger; DELETE FROM ledger_heads', 'emptied'],
     [emptied, 'emptied'],
   ] as const) {
-    await edited(sqliteOf(db), edit, async () => {
+    await edited(db, edit, async () => {
       assert.deepEqual(await ledger.faults(), new Map([[user.id, fault]]), edit)
     })
   }
@@ -442,7 +447,7 @@ test('A slot that was moved, swapped, altered or taken away in the database open
   await server.addUser(ann)
   await server.addUser('mallory@wafer.test')
   const terminal = await server.terminal(ann)
-  const db = sqliteOf(server.services.db)
+  const { db } = server.services
   const others = (column: string) =>
     `(SELECT ${column} FROM key_slots s WHERE s.kind = 'passphrase' AND s.user_id <> key_slots.user_id)`
   for (const [edit, answer] of [

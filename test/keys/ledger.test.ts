@@ -14,15 +14,17 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { and, eq, gt, sql } from 'drizzle-orm'
 import { backup, check, restore } from '../../server/backup.ts'
 import { openServerSecret } from '../../server/ground/server-secret.ts'
 import { databaseFile } from '../../server/ground/store/open.ts'
+import { ledgerHeads, ledger as ledgerRows } from '../../server/ground/store/tables.ts'
 import type { LedgerEntry } from '../../server/people/ledger.ts'
 import { ledgerEndsFile } from '../../server/people/ledger-ends.ts'
 import { ledgerOlder } from '../../tui/text/words.ts'
 import { Client, type LedgerMemory } from '../../tui/wire/client.ts'
+import { cellOf, rowsOf, sqliteAlone } from '../support/databases.ts'
 import { Desk } from '../support/desk.ts'
-import { sqliteOf } from '../support/sqlite.ts'
 import { password, type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -54,31 +56,22 @@ const ofLedger = async (server: World) =>
 const sound = ['true Ledger: complete and unchanged.']
 
 /** The end of Ann's ledger as it is now, to be put back by who may write to the database. */
-const endOf = (server: World, userId: number) => {
-  const db = sqliteOf(server.services.db)
-  const head = db.prepare('SELECT last_id, count, mac FROM ledger_heads WHERE user_id = ?').get(userId) as {
-    last_id: number
-    count: number
-    mac: Buffer
-  }
-  return () => {
-    db.prepare('DELETE FROM ledger WHERE user_id = ? AND id > ?').run(userId, head.last_id)
-    db.prepare('UPDATE ledger_heads SET last_id = ?, count = ?, mac = ? WHERE user_id = ?').run(
-      head.last_id,
-      head.count,
-      head.mac,
-      userId,
-    )
+const endOf = async (server: World, userId: number) => {
+  const { db } = server.services
+  const [head] = await db.select().from(ledgerHeads).where(eq(ledgerHeads.userId, userId))
+  return async () => {
+    await db.delete(ledgerRows).where(and(eq(ledgerRows.userId, userId), gt(ledgerRows.id, head!.lastId)))
+    await db.update(ledgerHeads).set(head!).where(eq(ledgerHeads.userId, userId))
   }
 }
 
 test('A ledger whose newest rows are gone and whose earlier end was put back is found by check, and named', async (t) => {
   const { server, user, terminal } = await used(t)
-  const cut = endOf(server, user.id)
+  const cut = await endOf(server, user.id)
   await useKey(terminal)
   await server.services.ledger.noteEnds()
   assert.deepEqual(await ofLedger(server), sound)
-  cut()
+  await cut()
   const [found] = await ofLedger(server)
   assert.match(found!, /^false Ledger: .*cut off.*: ann@wafer\.test\.$/)
   // It stays found: after a restart, and when rows come after it.
@@ -92,23 +85,26 @@ test('A ledger whose newest rows are gone and whose earlier end was put back is 
 test('A ledger that was emptied is found by check though no slot tells that it was used, and stays found', async (t) => {
   const { server, user, terminal } = await used(t)
   await server.services.ledger.noteEnds()
-  sqliteOf(server.services.db).exec(
-    `DELETE FROM ledger WHERE user_id = ${user.id};
-     DELETE FROM ledger_heads WHERE user_id = ${user.id};
-     UPDATE key_slots SET used_at = NULL WHERE user_id = ${user.id}`,
-  )
+  for (const edit of [
+    'DELETE FROM ledger',
+    'DELETE FROM ledger_heads',
+    'UPDATE key_slots SET used_at = NULL',
+  ])
+    await rowsOf(server.services.db, `${edit} WHERE user_id = ${user.id}`)
   const emptied = ['false Ledger: it was emptied: ann@wafer.test.']
   assert.deepEqual(await ofLedger(server), emptied)
   await server.restart()
   assert.deepEqual(await ofLedger(server), emptied)
   // Also where the file of ends is gone: the beginning that was made with the keyring is missing.
   rmSync(ledgerEndsFile(server.config.data))
-  sqliteOf(server.services.db).exec(`UPDATE key_slots SET used_at = 1 WHERE user_id = ${user.id}`)
+  await rowsOf(server.services.db, `UPDATE key_slots SET used_at = 1 WHERE user_id = ${user.id}`)
   assert.deepEqual(await ofLedger(server), emptied)
   assert.equal((await terminal.get('/session')).status, 200)
 })
 
-test('A database that was put back whole is found by check; one that restore brought is not called so', async (t) => {
+test('A database that was put back whole is found by check; one that restore brought is not called so', {
+  skip: sqliteAlone('its file is put back'),
+}, async (t) => {
   const { server } = await used(t)
   const folder = mkdtempSync(join(tmpdir(), 'wafer-ledger-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
@@ -153,7 +149,7 @@ test('A user who was removed leaves no fault behind; one who was deleted in the 
   await server.services.ledger.noteEnds()
   await server.services.users.remove((await server.services.users.named(ben)).id)
   assert.deepEqual(await ofLedger(server), sound)
-  sqliteOf(server.services.db).exec(`DELETE FROM users WHERE id = ${user.id}`)
+  await rowsOf(server.services.db, `DELETE FROM users WHERE id = ${user.id}`)
   assert.match((await ofLedger(server)).join(), new RegExp(`older state: user ${user.id}\\.$`))
 })
 
@@ -174,7 +170,7 @@ test('Work that was taken back leaves no end behind', async (t) => {
 test('The API says whether the ledger has the row that a terminal remembers', async (t) => {
   const { server, user, terminal } = await used(t)
   const asked = async (query = '') => (await terminal.get(`/session${query}`)).body.ledger
-  const cut = endOf(server, user.id)
+  const cut = await endOf(server, user.id)
   const { newest: early } = await asked()
   assert.match(early, /^\d+\.[\w-]{11}$/)
   await useKey(terminal)
@@ -184,7 +180,7 @@ test('The API says whether the ledger has the row that a terminal remembers', as
   const others = (await (await server.terminal(ben)).get('/session')).body.ledger.newest
   for (const foreign of [others, '0.AAAAAAAAAAA', `${newest}x`, 'nonsense', '999999999999999999.x'])
     assert.equal((await asked(`?ledger=${foreign}`)).complete, false, foreign)
-  cut()
+  await cut()
   assert.deepEqual(await asked(`?ledger=${newest}`), { newest: early, complete: false })
 })
 
@@ -202,10 +198,10 @@ test('The terminal client remembers each user’s ledger, and says once when ent
     await client.logIn(whose, password, 'desk')
     return (await client.session()).ledger.complete
   }
-  const cut = endOf(server, user.id)
+  const cut = await endOf(server, user.id)
   await useKey(terminal)
   assert.equal(await sessionOf(ann), true)
-  cut()
+  await cut()
   assert.equal(await sessionOf(ben), true, 'another user of the same machine')
   assert.equal(await sessionOf(ann), false)
   assert.equal(await sessionOf(ann), true)
@@ -213,7 +209,7 @@ test('The terminal client remembers each user’s ledger, and says once when ent
 
 test('The full client shows that entries of the key log are missing', async (t) => {
   const { server, user, terminal } = await used(t)
-  const cut = endOf(server, user.id)
+  const cut = await endOf(server, user.id)
   await useKey(terminal)
   const desk = new Desk(server)
   t.after(() => desk.end())
@@ -224,7 +220,7 @@ test('The full client shows that entries of the key log are missing', async (t) 
       mark = next
     },
   }
-  cut()
+  await cut()
   await desk.logIn(ann)
   await desk.sees(ledgerOlder.slice(0, 60))
 })
@@ -256,13 +252,13 @@ const pagesOf = (server: World) => {
 
 test('Pages remember the ledger for each user of a browser, and say on each page that entries are missing until one goes on', async (t) => {
   const { server, user, terminal } = await used(t)
-  const cut = endOf(server, user.id)
+  const cut = await endOf(server, user.id)
   await useKey(terminal)
   const { jar, go, token, logIn } = pagesOf(server)
   const missing = /Entries that this browser has seen are missing/
   await logIn(ann)
   assert.doesNotMatch(await go('/f/inbox'), missing)
-  cut()
+  await cut()
   assert.match(await go('/f/inbox'), missing)
   await logIn(ben)
   assert.doesNotMatch(await go('/f/inbox'), missing)
@@ -361,11 +357,11 @@ const releasedRows: [string, string | null, string, english: string, japanese: s
 test('Rows that released versions wrote in words still fit the chain, and are said as before in pages and API', async (t) => {
   const server = await world(t)
   const user = await server.addUser(ann)
-  const db = sqliteOf(server.services.db)
+  const { db } = server.services
   const secret = openServerSecret(server.config.data, false)
   let before = ''
-  const write = db.transaction((rows: typeof releasedRows) => {
-    for (const [place, [event, method, reason]] of rows.entries()) {
+  await db.transaction(user.id, async () => {
+    for (const [place, [event, method, reason]] of releasedRows.entries()) {
       const values = [
         user.id,
         1_700_000_000_000 + place,
@@ -378,22 +374,19 @@ test('Rows that released versions wrote in words still fit the chain, and are sa
       ]
       const mac = secret.mac('ledger', JSON.stringify([before, place + 1, ...values]))
       before = mac.toString('hex')
-      const { lastInsertRowid } = db
-        .prepare(
-          `INSERT INTO ledger (user_id, at, event, terminal, address, method, reason, message_id, mac)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        )
-        .run(...values, mac)
+      const [row] = await db.rows<{ id: number }>(sql`
+        INSERT INTO ledger (user_id, at, event, terminal, address, method, reason, message_id, mac)
+        VALUES (${sql.join(
+          [...values, mac].map((value) => sql`${value}`),
+          sql`, `,
+        )}) RETURNING id`)
       const head = secret.mac('ledger-head', JSON.stringify([user.id, place + 1, before]))
-      db.prepare('UPDATE ledger_heads SET last_id = ?, count = ?, mac = ? WHERE user_id = ?').run(
-        lastInsertRowid,
-        place + 1,
-        head,
-        user.id,
-      )
+      await db
+        .update(ledgerHeads)
+        .set({ lastId: row!.id, count: place + 1, mac: head })
+        .where(eq(ledgerHeads.userId, user.id))
     }
   })
-  write(releasedRows)
   assert.deepEqual(await ofLedger(server), sound)
   const { jar, go, logIn } = pagesOf(server)
   await logIn(ann)
@@ -450,7 +443,7 @@ test('A reason is kept typed, with what it names: a name that reads like words o
     rows.map(({ reason }) => reason),
   )
   assert.equal(
-    sqliteOf(db).prepare('SELECT reason FROM ledger ORDER BY id LIMIT 1').pluck().get(),
+    await cellOf(db, 'SELECT reason FROM ledger ORDER BY id LIMIT 1'),
     `{"v":1,"kind":"held-elsewhere","terminal":"${name}"}`,
   )
   const told = (await (await server.terminal(ann)).get('/log')).body.events
@@ -464,7 +457,7 @@ test('A reason is kept typed, with what it names: a name that reads like words o
   for (const said of [`Stopped</b>: it was open at ${name}.`, `Opened</b> by passkey “${name}”.`])
     assert.ok(page.includes(said), said)
   // One that somebody edited in the database, or that a version wrote that we do not know, is shown as it is.
-  sqliteOf(db).exec(`UPDATE ledger SET reason = '{"v":9,"kind":"opened"}'`)
+  await rowsOf(db, `UPDATE ledger SET reason = '{"v":9,"kind":"opened"}'`)
   assert.match(await go('/log'), /Stopped<\/b>: \{&quot;v&quot;:9/)
   assert.match((await ofLedger(server)).join(), /^false/)
 })

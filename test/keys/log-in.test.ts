@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { openServices } from '../../server/main.ts'
 import type { Guessed } from '../../server/people/guesses.ts'
 import { Authenticator } from '../support/authenticator.ts'
-import { sqliteOf } from '../support/sqlite.ts'
+import { rowsOf, withoutPower } from '../support/databases.ts'
 import { passphrase, password, problem, Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -122,11 +122,10 @@ test('A session that ended meanwhile changes no password', async (t) => {
 test('Where the ends of the other sessions cannot be written, the password is the old one', async (t) => {
   const at = await annTwice(t)
   const power = /the power is gone/
-  sqliteOf(at.db).exec(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
-    BEGIN SELECT RAISE(ABORT, 'the power is gone'); END`)
-  await assert.rejects(at.users.changePassword(at.sessions.desk, password, fresh), power)
-  await assert.rejects(at.users.setPassword(at.user, fresh), power)
-  sqliteOf(at.db).exec('DROP TRIGGER power')
+  await withoutPower(at.db, 'sessions', async () => {
+    await assert.rejects(at.users.changePassword(at.sessions.desk, password, fresh), power)
+    await assert.rejects(at.users.setPassword(at.user, fresh), power)
+  })
   await at.passes(password)
   assert.equal((await at.server.services.sessions.list(at.user)).length, 2)
   assert.deepEqual((await at.desk.get('/log')).body.events, [])
@@ -206,7 +205,7 @@ test('B13: strangers who fail from everywhere bar no new network of an owner who
   await guesses.right(home)
   for (let count = 0; count < 100; count += 1) await guesses.wrong(from(`203.0.113.${count}`))
   // The limit of ten minutes goes by itself; only the row of a hundred is for good.
-  sqliteOf(at.db).exec(`DELETE FROM rate_limits WHERE key LIKE 'user:%'`)
+  await rowsOf(at.db, `DELETE FROM rate_limits WHERE key LIKE 'user:%'`)
   await refusedAs('slow-down', guesses.admit(hotel))
   await guesses.admit(home)
   await guesses.right(home)

@@ -6,9 +6,9 @@ import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import Sqlite from 'better-sqlite3'
 import * as openpgp from 'openpgp'
 import { Refusal } from '../../server/ground/refusal.ts'
+import { cellOf, rowsOf } from '../support/databases.ts'
 import { Gpg } from '../support/gpg.ts'
 import { needs } from '../support/programs.ts'
 import { type Terminal, type World, world } from '../support/world.ts'
@@ -602,13 +602,12 @@ test('keys from before their uses were kept are asked once, own ones and accepte
   })
   const armored = publicKey.armor()
   await terminal.post('/correspondents', { armored, accept: publicKey.getFingerprint() })
-  const database = new Sqlite(join(server.folder, 'data', 'wafer.db'))
-  database.exec('UPDATE key_pairs SET uses = NULL; UPDATE correspondents SET uses = NULL')
+  const { db } = server.services
+  for (const table of ['key_pairs', 'correspondents']) await rowsOf(db, `UPDATE ${table} SET uses = NULL`)
   const { body } = await terminal.get('/keys')
   assert.deepEqual([body.keys[0].can_sign, body.keys[0].can_decrypt, body.keys[0].state], [true, true, ''])
   assert.equal((await terminal.post('/recipients', { to: bob })).body.recipients[0].key, true)
   const count =
     'SELECT (SELECT count(uses) FROM key_pairs) + (SELECT count(uses) FROM correspondents) AS kept'
-  assert.deepEqual(database.prepare(count).get(), { kept: 2 })
-  database.close()
+  assert.equal(await cellOf(db, count), 2)
 })

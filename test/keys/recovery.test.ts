@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Authenticator } from '../support/authenticator.ts'
-import { sqliteOf } from '../support/sqlite.ts'
+import { columnOf, rowsOf, withoutPower } from '../support/databases.ts'
 import { passphrase, password, problem, type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -22,8 +22,7 @@ const desk = async (t: TestContext, environment: Record<string, string> = {}) =>
   const made = await keyrings.add(user, passphrase, { generate: { name: 'Ann', address: ann } })
   const terminal = await server.terminal(ann, 'desk')
   const session = await sessionOf(server, terminal)
-  const recoverySlots = () =>
-    sqliteOf(db).prepare("SELECT id FROM key_slots WHERE kind = 'recovery'").pluck().all() as string[]
+  const recoverySlots = () => columnOf<string>(db, "SELECT id FROM key_slots WHERE kind = 'recovery'")
   const logged = async () => (await terminal.get('/log')).body.events as Record<string, string>[]
   const authenticator = new Authenticator({ origin: site.origin })
   const addPasskey = async (own = authenticator, consent = false) => {
@@ -131,10 +130,11 @@ test('A hundred wrong recovery codes in a row are not the end; one place is slow
   )
   await assert.rejects(guesses.admit({ ...guess, user: 'bob@wafer.test' }), slowed)
   // A quarter of an hour later.
-  const passed = sqliteOf(db).prepare(
-    "DELETE FROM rate_limits WHERE key LIKE 'pair:%' OR key LIKE 'address:%'",
+  const passed = await rowsOf(
+    db,
+    "DELETE FROM rate_limits WHERE key LIKE 'pair:%' OR key LIKE 'address:%' RETURNING key",
   )
-  assert.equal(passed.run().changes, 2)
+  assert.equal(passed.length, 2)
   await guesses.admit(guess)
   await guesses.admit({ ...guess, address: '192.0.2.2' })
 })
@@ -145,14 +145,14 @@ test('A new recovery code is had for the passphrase: the old one is gone, and th
   const at = await desk(t)
   const other = await at.server.terminal(ann, 'other')
   const key = await at.keyrings.present(at.user.id)
-  const [old] = at.recoverySlots()
+  const [old] = await at.recoverySlots()
   const prove = (words: string) => at.passkeys.prove(at.session, { passphrase: words })
   await refusedAs('wrong-passphrase', at.keyrings.replaceRecoveryCode(at.session, await prove('guess')))
-  assert.deepEqual(at.recoverySlots(), [old])
+  assert.deepEqual(await at.recoverySlots(), [old])
   const { recoveryCode } = await at.keyrings.replaceRecoveryCode(at.session, await prove(passphrase))
   assert.notEqual(recoveryCode, at.code)
-  assert.equal(at.recoverySlots().length, 1)
-  assert.notEqual(at.recoverySlots()[0], old)
+  assert.equal((await at.recoverySlots()).length, 1)
+  assert.notEqual((await at.recoverySlots())[0], old)
   const [event] = await at.logged()
   assert.deepEqual(
     [event!.event, event!.method, event!.reason, event!.terminal],
@@ -187,12 +187,12 @@ test('Of two new recovery codes at the same moment one is made, and a session th
   const both = await Promise.allSettled([replace(), replace()])
   const [made, ...others] = both.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
   assert.deepEqual(others, [])
-  assert.equal(at.recoverySlots().length, 1)
-  const [slot] = at.recoverySlots()
+  assert.equal((await at.recoverySlots()).length, 1)
+  const [slot] = await at.recoverySlots()
   const late = refusedAs('no-session', replace())
   await at.server.services.sessions.end(at.session.id, 'logout') // while the work is on its way
   await late
-  assert.deepEqual(at.recoverySlots(), [slot])
+  assert.deepEqual(await at.recoverySlots(), [slot])
   const session = await sessionOf(at.server, await at.server.terminal(ann))
   await at.keyrings.recover(session, made!.recoveryCode, 'a fresh one')
 })
@@ -209,17 +209,16 @@ test('What opens the key changes together with the ends of the other sessions, o
     recover: () => at.keyrings.recover(at.session, at.code, 'a third passphrase'),
   }
   const rows = () =>
-    ['key_slots', 'keyrings', 'passkeys', 'sessions'].map((name) =>
-      sqliteOf(at.db).prepare(`SELECT * FROM ${name} ORDER BY 1`).raw().all(),
+    Promise.all(
+      ['key_slots', 'keyrings', 'passkeys', 'sessions'].map((name) =>
+        rowsOf(at.db, `SELECT * FROM ${name} ORDER BY 1`),
+      ),
     )
   for (const [name, work] of Object.entries(works)) {
     const thief = await at.server.terminal(ann, 'thief')
-    const [before, logged] = [rows(), await ledger.list(at.user.id, null, 50)]
-    sqliteOf(at.db).exec(`CREATE TEMP TRIGGER power BEFORE DELETE ON main.sessions
-      BEGIN SELECT RAISE(ABORT, 'the power is gone'); END`)
-    await assert.rejects(work(), /the power is gone/, name)
-    sqliteOf(at.db).exec('DROP TRIGGER power')
-    assert.deepEqual(rows(), before, name)
+    const [before, logged] = [await rows(), await ledger.list(at.user.id, null, 50)]
+    await withoutPower(at.db, 'sessions', () => assert.rejects(work(), /the power is gone/, name))
+    assert.deepEqual(await rows(), before, name)
     assert.deepEqual(await ledger.list(at.user.id, null, 50), logged, name)
     // The processes of whoever held the key are told to end when it is certain that it held.
     const holder = await at.server.terminal(ann, 'holder')
@@ -229,12 +228,16 @@ test('What opens the key changes together with the ends of the other sessions, o
     const { pool } = at.server.services
     const endFor = pool.endFor.bind(pool)
     pool.endFor = (userId) => {
-      told.push(sqliteOf(at.db).inTransaction)
+      let isCommitted = false
+      at.db.afterwards(() => {
+        isCommitted = true // at once, where no transaction is open
+      })
+      told.push(isCommitted)
       endFor(userId)
     }
     await work()
     pool.endFor = endFor
-    assert.deepEqual(told, [false], name)
+    assert.deepEqual(told, [true], name)
     assert.equal((await sessions.list(at.user)).length, 1, name)
     assert.equal(problem(await thief.get('/session')), 'no-session', name)
   }

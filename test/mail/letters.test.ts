@@ -6,7 +6,7 @@ import { eq } from 'drizzle-orm'
 import { generateKey } from 'openpgp'
 import { keyPairs } from '../../server/ground/store/tables.ts'
 import type { Letter } from '../../server/mail/letters.ts'
-import { sqliteOf } from '../support/sqlite.ts'
+import { cellOf } from '../support/databases.ts'
 import { type World, world } from '../support/world.ts'
 
 const ann = 'ann@example.org'
@@ -133,10 +133,10 @@ test('a parked file of several pieces comes back whole, to its owner alone, and 
   const made = await people(t)
   const { parkedForms, users, db } = made.services
   const [owner, other] = [await users.named(ann), await users.named(bob)]
-  const rows = () => sqliteOf(db).prepare('SELECT count(*) FROM parked_forms').pluck().get()
+  const rows = () => cellOf<number>(db, 'SELECT count(*) FROM parked_forms')
   const octets = Buffer.alloc(2_500_003, 'pieces of a file')
   const ticket = await parkedForms.parkFile(owner.id, octets)
-  assert.equal(rows(), 4)
+  assert.equal(await rows(), 4)
   assert.deepEqual(Buffer.from((await parkedForms.openFile(owner.id, ticket))!), octets)
   assert.equal(await parkedForms.openFile(other.id, ticket), null)
   const empty = await parkedForms.parkFile(owner.id, new Uint8Array())
@@ -145,7 +145,7 @@ test('a parked file of several pieces comes back whole, to its owner alone, and 
   made.pass(11 * 60_000)
   assert.equal(await parkedForms.openFile(owner.id, ticket), null)
   await parkedForms.sweep()
-  assert.equal(rows(), 1)
+  assert.equal(await rows(), 1)
   await parkedForms.drop(empty)
-  assert.equal(rows(), 0)
+  assert.equal(await rows(), 0)
 })

@@ -15,7 +15,8 @@ import { readConfig } from '../../server/ground/config.ts'
 import { type Delay, delayInWords } from '../../server/ground/reasons.ts'
 import { Refusal } from '../../server/ground/refusal.ts'
 import { ServerSecret } from '../../server/ground/server-secret.ts'
-import { openSqlite } from '../../server/ground/store/open.ts'
+import type { Database } from '../../server/ground/store/database.ts'
+import { openDatabase, openSqlite } from '../../server/ground/store/open.ts'
 import { contentPieces, messages, outbox as queue } from '../../server/ground/store/tables.ts'
 import { Turnstile } from '../../server/ground/turnstile.ts'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
@@ -29,9 +30,9 @@ import { Sessions } from '../../server/people/sessions.ts'
 import { Users } from '../../server/people/users.ts'
 import { en } from '../../web/words/en.ts'
 import { ja } from '../../web/words/ja.ts'
+import { openOwn, ownDatabase, sqliteAlone, withoutPower } from '../support/databases.ts'
 import { databaseBefore } from '../support/old-database.ts'
 import { vectors } from '../support/places.ts'
-import { newDatabaseFile, sqliteOf } from '../support/sqlite.ts'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
@@ -42,9 +43,9 @@ const pool = new CryptoPool(new Turnstile(2, 32))
 after(() => pool.close())
 
 /** A server with Ann and Bob; `far.example` is elsewhere. */
-const worldWith = async (options: { relay?: string | null; file?: string; quotaOctets?: number } = {}) => {
-  const db = openSqlite(options.file ?? newDatabaseFile())
-  after(() => db.close())
+const worldWith = async (options: { relay?: string | null; db?: Database; quotaOctets?: number } = {}) => {
+  const db = options.db ?? (await openOwn())
+  if (!options.db) after(() => db.close())
   const time = { now: Date.UTC(2026, 10, 22, 9, 30) }
   const clock = () => time.now
   const secret = new ServerSecret(randomBytes(32))
@@ -317,17 +318,19 @@ test('a relay that is away is tried again, after longer and longer waits', async
 })
 
 test('what waited in the queue is sent after a restart', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'wafer-outbox-'))
-  after(() => rmSync(folder, { recursive: true }))
-  const file = join(folder, 'wafer.db')
+  const data = mkdtempSync(join(tmpdir(), 'wafer-outbox-'))
+  after(() => rmSync(data, { recursive: true }))
+  const { url } = await ownDatabase()
+  const opened = () => openDatabase({ data, database: url ?? null })
   const relay = await relayWith()
-  const first = await worldWith({ relay: relay.url, file })
+  const first = await worldWith({ relay: relay.url, db: await opened() })
   await first.send(['eve@far.example'])
-  sqliteOf(first.db).close()
-  const second = await worldWith({ relay: relay.url, file })
+  await first.db.close()
+  const second = await worldWith({ relay: relay.url, db: await opened() })
   await second.outbox.tick()
   assert.equal(relay.taken.length, 1)
   assert.deepEqual(await second.rows(), [])
+  await second.db.close()
 })
 
 test('a mail whose process died while sending is taken up by another one, not before', async () => {
@@ -643,7 +646,9 @@ test('a mail that cannot be put into a full mailbox says so from the beginning',
   assert.equal(said(tried?.why), 'The mailbox cannot be written: SQLITE_FULL')
 })
 
-test('why each mail of an older version waits is said as before, in the words of each language', async (t) => {
+test('why each mail of an older version waits is said as before, in the words of each language', {
+  skip: sqliteAlone('PostgreSQL has no such database'),
+}, async (t) => {
   const before = [
     ['The mailbox is full', 'メールボックスがいっぱいです'],
     ['The mailbox cannot be written', 'メールボックスに書けません'],
@@ -660,7 +665,7 @@ test('why each mail of an older version waits is said as before, in the words of
     for (const why of [null, ...before.map(([english]) => english)]) put.run(why)
   })
   const db = openSqlite(file)
-  t.after(() => sqliteOf(db).close())
+  t.after(() => db.close())
   const [untried, ...delays] = await db.select({ why: queue.lastError }).from(queue).orderBy(queue.id)
   assert.equal(untried?.why, null)
   assert.deepEqual(
@@ -933,11 +938,9 @@ test('closing breaks off a relay that never answers, and the mail stays in the q
 test('Mail of the queue to our own users comes once, though the server fell before it noted that', async () => {
   const { db, time, outbox, outboxOn, hold, bob, mailOf, rows } = await worldWith()
   await hold([[bob.address]], 0)
-  sqliteOf(db).exec("CREATE TRIGGER falls BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'fell'); END")
-  await outbox.tick()
+  await withoutPower(db, 'outbox', () => outbox.tick())
   assert.equal((await mailOf(bob.id)).length, 1)
   assert.equal((await rows()).length, 1)
-  sqliteOf(db).exec('DROP TRIGGER falls')
   time.now += dayMs
   await outboxOn().tick()
   assert.equal((await mailOf(bob.id)).length, 1)

@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { openSqlite } from '../../server/ground/store/open.ts'
+import { columnOf, sqliteAlone } from '../support/databases.ts'
 import { Desk } from '../support/desk.ts'
 import { databaseBefore } from '../support/old-database.ts'
-import { sqliteOf } from '../support/sqlite.ts'
 import { world } from '../support/world.ts'
 
 const [ann, bob] = ['ann@wafer.test', 'bob@wafer.test']
@@ -83,7 +83,9 @@ test('What somebody writes into a mail does not say how a letter of mine left', 
   assert.deepEqual([body.security, body.sent_as], ['plain', null])
 })
 
-test('Copies that were kept before lists told how letters left are told apart, too', async (t) => {
+test('Copies that were kept before lists told how letters left are told apart, too', {
+  skip: sqliteAlone('PostgreSQL has no such database'),
+}, async (t) => {
   const file = databaseBefore(t, 'sent-as', (client) => {
     client.exec(`INSERT INTO users (id, address, name, password_hash, created_at) VALUES (1, '${ann}', '', '', 0);
     INSERT INTO folders (id, user_id, kind, name) VALUES (1, 1, 'sent', 'Sent'), (2, 1, 'drafts', 'Drafts')`)
@@ -104,7 +106,7 @@ test('Copies that were kept before lists told how letters left are told apart, t
   })
 
   const db = openSqlite(file)
-  t.after(() => sqliteOf(db).close())
-  const found = sqliteOf(db).prepare('SELECT sent_as FROM messages ORDER BY id').pluck().all()
+  t.after(() => db.close())
+  const found = await columnOf(db, 'SELECT sent_as FROM messages ORDER BY id')
   assert.deepEqual(found, ['plain', 'signed', null, null])
 })

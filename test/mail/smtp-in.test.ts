@@ -15,7 +15,6 @@ import { pino } from 'pino'
 import { readConfig } from '../../server/ground/config.ts'
 import { smtpLimits } from '../../server/ground/limits.ts'
 import { ServerSecret } from '../../server/ground/server-secret.ts'
-import { openSqlite } from '../../server/ground/store/open.ts'
 import { contentPieces, messages } from '../../server/ground/store/tables.ts'
 import { Turnstile } from '../../server/ground/turnstile.ts'
 import { CryptoPool } from '../../server/locked/crypto-pool.ts'
@@ -27,14 +26,16 @@ import { Ledger } from '../../server/people/ledger.ts'
 import { Quota } from '../../server/people/quota.ts'
 import { Sessions } from '../../server/people/sessions.ts'
 import { Users } from '../../server/people/users.ts'
+import { openOwn, sqliteAlone } from '../support/databases.ts'
 import { vectors } from '../support/places.ts'
-import { newDatabaseFile, sqliteOf } from '../support/sqlite.ts'
+import { sqliteOf } from '../support/sqlite.ts'
 
 const now = Date.UTC(2026, 10, 22, 9, 30)
 const vector = (name: string) => readFileSync(join(vectors, name), 'utf8')
 const tls = { cert: vector('localhost-cert.pem'), key: vector('localhost-key.pem') }
 
-const db = openSqlite(newDatabaseFile())
+const db = await openOwn()
+after(() => db.close())
 const clock = () => now
 const secret = new ServerSecret(randomBytes(32))
 const ledger = new Ledger({ db, clock, secret })
@@ -486,7 +487,9 @@ test('250 is said only when the mail is in the mailbox (B15)', async () => {
   assert.match(await answer, /^250 /)
 })
 
-test('a full disk is 452, another failure 451, and the connection goes on', async () => {
+test('a full disk is 452, another failure 451, and the connection goes on', {
+  skip: sqliteAlone('its file is filled up'),
+}, async () => {
   let broken = false
   const { port, delivered } = await serverWith({
     deliver: async () => {

@@ -11,6 +11,7 @@ import { type Clock, steadyClock } from '../../server/ground/clock.ts'
 import { type Config, readConfig } from '../../server/ground/config.ts'
 import { type Running, serve } from '../../server/main.ts'
 import type { Services } from '../../server/services.ts'
+import { type OwnDatabase, ownDatabase } from './databases.ts'
 
 export const password = 'correct horse battery'
 export const passphrase = 'the seal of ann, and of nobody else'
@@ -24,6 +25,7 @@ export class World {
   readonly logged: string[] = []
   #aheadMs = 0
   #running: Running | null = null
+  #database: OwnDatabase | null = null
   readonly #environment: Record<string, string>
 
   constructor(environment: Record<string, string>) {
@@ -35,12 +37,19 @@ export class World {
       WAFER_DATA: join(this.folder, 'data'),
       WAFER_PORT: '0',
       WAFER_SMTP_PORT: '0',
+      ...this.database,
       ...this.#environment,
     })
     return { ...config, argon2: { memoryKiB: 64, passes: 1 } }
   }
 
+  /** The setting that names this server's database, where it does not lie in the data folder. */
+  get database(): { WAFER_DATABASE?: string } {
+    return this.#database?.url ? { WAFER_DATABASE: this.#database.url } : {}
+  }
+
   async start() {
+    if (!this.#environment.WAFER_DATABASE) this.#database ??= await ownDatabase()
     const clock: Clock = steadyClock(0)
     const log = pino({ level: 'debug' }, { write: (line: string) => void this.logged.push(line) })
     this.#running = await serve(this.config, { clock: () => clock() + this.#aheadMs, log })
@@ -100,6 +109,7 @@ export class World {
 
   async end() {
     await this.stop()
+    await this.#database?.drop()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
@@ -142,6 +152,19 @@ export class Terminal {
 
 /** The last word of a problem's type. */
 export const problem = (answer: Answer): string => String(answer.body?.type).split(':').at(-1)!
+
+/** Keeps the next work of a child process from its beginning until it is released, for what happens meanwhile. */
+export const heldWork = ({ services: { pool } }: World) => {
+  const run = pool.run.bind(pool) as (...given: unknown[]) => Promise<never>
+  const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  pool.run = async (...given: unknown[]) => {
+    pool.run = run
+    begun.resolve()
+    await gate.promise
+    return run(...given)
+  }
+  return { begun: begun.promise, release: () => gate.resolve() }
+}
 
 /** A server for one test, ended with it. */
 export const world = async (t: TestContext, environment: Record<string, string> = {}): Promise<World> => {
