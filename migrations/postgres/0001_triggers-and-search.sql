@@ -8,7 +8,10 @@ CREATE FUNCTION refer_to_content() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 END $$;
 --> statement-breakpoint
 CREATE FUNCTION leave_content() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-	UPDATE "contents" SET "references" = "references" - 1, "leased_until" = 0 WHERE "id" = OLD."content_id";
+	-- Two that leave the same contents come one after the other.
+	PERFORM 1 FROM "contents" WHERE "id" IN (SELECT "content_id" FROM "gone") ORDER BY "id" FOR NO KEY UPDATE;
+	UPDATE "contents" SET "references" = "references" - "left"."count", "leased_until" = 0
+	FROM (SELECT "content_id", count(*) AS "count" FROM "gone" GROUP BY "content_id") AS "left" WHERE "id" = "content_id";
 	RETURN NULL;
 END $$;
 --> statement-breakpoint
@@ -30,11 +33,11 @@ END $$;
 --> statement-breakpoint
 CREATE TRIGGER "messages_content_insert" AFTER INSERT ON "messages" FOR EACH ROW EXECUTE FUNCTION refer_to_content();
 --> statement-breakpoint
-CREATE TRIGGER "messages_content_delete" AFTER DELETE ON "messages" FOR EACH ROW EXECUTE FUNCTION leave_content();
+CREATE TRIGGER "messages_content_delete" AFTER DELETE ON "messages" REFERENCING OLD TABLE AS "gone" FOR EACH STATEMENT EXECUTE FUNCTION leave_content();
 --> statement-breakpoint
 CREATE TRIGGER "outbox_content_insert" AFTER INSERT ON "outbox" FOR EACH ROW EXECUTE FUNCTION refer_to_content();
 --> statement-breakpoint
-CREATE TRIGGER "outbox_content_delete" AFTER DELETE ON "outbox" FOR EACH ROW EXECUTE FUNCTION leave_content();
+CREATE TRIGGER "outbox_content_delete" AFTER DELETE ON "outbox" REFERENCING OLD TABLE AS "gone" FOR EACH STATEMENT EXECUTE FUNCTION leave_content();
 --> statement-breakpoint
 CREATE TRIGGER "messages_usage" AFTER INSERT OR DELETE ON "messages" FOR EACH ROW EXECUTE FUNCTION use_size();
 --> statement-breakpoint

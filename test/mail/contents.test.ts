@@ -71,6 +71,27 @@ test('A user who is removed takes what was theirs alone, and the others keep wha
   assert.equal((await user.get('/folders/Inbox/messages?q=shared')).body.messages.length, 1)
 })
 
+test('Two who delete the same mail for good at once, each in an order of their own, do not keep each other waiting', async (t) => {
+  const server = await world(t)
+  const people = (await withThree(server)).slice(0, 2)
+  const { mailboxes } = server.services
+  const [first, second] = people as [number, number]
+  for (let round = 0; round < 2; round += 1) {
+    for (let each = 0; each < 40; each += 1) await mailboxes.deliver(people, mail(`no. ${each}`))
+    const [inbox, trash] = await Promise.all([
+      mailboxes.fixedFolder(second, 'inbox'),
+      mailboxes.fixedFolder(second, 'trash'),
+    ])
+    // What was moved lies elsewhere in the table, in the order of the moves.
+    for (const id of (await mailboxes.ids(inbox.id)).sort((a, b) => b - a))
+      await mailboxes.mark(second, [id], { folderId: trash.id })
+    const own = await mailboxes.ids((await mailboxes.fixedFolder(first, 'inbox')).id)
+    const moved = await mailboxes.ids(trash.id)
+    await Promise.all([mailboxes.erase(first, own), mailboxes.erase(second, moved)])
+    assert.deepEqual(await stored(server), { contents: 0, pieces: 0, found: 0 })
+  }
+})
+
 test('What a crash left between the octets and the mail goes when its lease ends', async (t) => {
   const server = await world(t)
   const { contents } = server.services
