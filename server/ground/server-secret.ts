@@ -129,7 +129,9 @@ export const openEpoch = (file: string | null): Epoch => {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT')
-      throw no(`does not exist. Make it once: (umask 077; head -c 32 /dev/urandom > ${forShell}).`)
+      throw no(
+        `does not exist. Where others serve the database, copy theirs; else make one: (umask 077; head -c 32 /dev/urandom > ${forShell}).`,
+      )
     throw new Unusable(`WAFER_EPOCH_FILE: ${file} cannot be read (${code}).`, { cause })
   }
   if (!stat.isFile()) throw no('is not a file.')

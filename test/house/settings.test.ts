@@ -184,7 +184,9 @@ test('The epoch file is made by its owner, for nobody else: missing, readable by
     assert.match(String(stderr), /^wafer: WAFER_EPOCH_FILE: [^\n]+\n$/)
     assert.equal(status, 1)
   }
-  said(/does not exist\. Make it once: \(umask 077; head -c 32 \/dev\/urandom > /)
+  said(
+    /does not exist\. Where others serve the database, copy theirs; else make one: \(umask 077; head -c 32 \/dev\/urandom > /,
+  )
   assert.equal(existsSync(file), false)
   for (const mode of [0o644, 0o640, 0o604, 0o620]) {
     writeFileSync(file, randomBytes(32))
@@ -202,7 +204,7 @@ test('The epoch file is made by its owner, for nobody else: missing, readable by
 test('The epoch file that the sentence tells how to make is taken', async (t) => {
   const file = join(root, "ann's epoch")
   const { stderr } = serve({ WAFER_EPOCH_FILE: file }).refusal()
-  const command = String(stderr).match(/Make it once: (.*)\.\n$/)?.[1] ?? ''
+  const command = String(stderr).match(/make one: (.*)\.\n$/)?.[1] ?? ''
   assert.equal(spawnSync('sh', ['-c', command]).status, 0, command)
   assert.equal(readFileSync(file).length, 32)
   await started(t, { WAFER_EPOCH_FILE: file })
