@@ -14,7 +14,7 @@ import pg from 'pg'
 import { copying, postgresPool } from '../limits.ts'
 import { Refusal, Unusable } from '../refusal.ts'
 import { databaseFile, openSqlite } from './open.ts'
-import { openPostgres } from './postgres.ts'
+import { openPostgres, settings } from './postgres.ts'
 import { lockAlone } from './postgres-serving.ts'
 
 export type End = {
@@ -136,6 +136,7 @@ const postgresEnd = async (url: string, called: string): Promise<End> => {
   }
   try {
     await asked(() => client.connect())
+    await asked(() => client.query(settings(0)))
     await whileAlone(end, called)
     await end.rows(sql`BEGIN ISOLATION LEVEL REPEATABLE READ`)
     return end

@@ -51,7 +51,7 @@ const tagOf = (text: string) => createHash('sha256').update(text).digest().readI
 const take = async (client: pg.Client, { epoch, secret }: Serving): Promise<void> => {
   // Who went away without a word is found out soon, and with that what they held is free.
   await client.query(
-    'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2',
+    'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2; SET idle_session_timeout = 0',
   )
   const lock = epoch === null ? lockAlone : `SELECT pg_try_advisory_lock_shared(${locks.serving}, 0) AS taken`
   const endMs = performance.now() + servingLinkMs.wait

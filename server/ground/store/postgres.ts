@@ -21,6 +21,7 @@ import {
 } from './database.ts'
 import { postgresMigrations, refuseNewerVersion } from './migrations.ts'
 import { servingOf } from './postgres-serving.ts'
+import { Turns } from './turns.ts'
 
 export type PostgresDatabase = Database & { readonly $pool: pg.Pool }
 
@@ -34,10 +35,11 @@ export const openPostgres = async (
   url: string,
   { called = 'WAFER_DATABASE' } = {},
 ): Promise<PostgresDatabase> => {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: postgresPool.connectMs })
+  const client = clientOf(url, called)
   client.on('error', () => {}) // told by the statement that meets it
   try {
     await client.connect()
+    await client.query(settings(0))
     await client.query('SELECT pg_advisory_lock(0, 0)')
     const { rows } = await client.query(
       `SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding,
@@ -57,19 +59,58 @@ export const openPostgres = async (
       migrationsSchema: 'public',
     })
   } catch (error) {
-    const { code } = error as { code?: string }
     if (error instanceof Unusable) throw error
-    throw new Unusable(
-      `The PostgreSQL server that ${called} names cannot be used (${code ?? 'no answer'}).`,
-      {
-        cause: error,
-      },
-    )
+    throw new Unusable(`The PostgreSQL server that ${called} names ${whyUnusable(error)}.`, { cause: error })
   } finally {
     await client.end().catch(() => {})
   }
   return postgresDatabase(url)
 }
+
+const clientOf = (url: string, called: string): pg.Client => {
+  try {
+    return new pg.Client({ connectionString: url, connectionTimeoutMillis: postgresPool.connectMs })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).path) throw error // a file that it names; that is told by its name
+    throw new Unusable(
+      `${called} cannot be read as an address: look at its port, and write signs such as # and % in the password as %23 and %25.`,
+      { cause: error },
+    )
+  }
+}
+
+/** What is the operator's to mend, by SQLSTATE. */
+const refusals = new Map([
+  ['25006', 'takes no writes: it is a replica, or the database only reads'],
+  ['28000', 'does not let this user in'],
+  ['28P01', 'does not let this user in: the password is wrong, or missing'],
+  ['3D000', 'has no such database'],
+  ['42501', 'does not let this user make tables there: make it the owner of the database'],
+])
+
+const whyUnusable = (error: unknown): string => {
+  const code = codeOf(error)
+  if (code) return `${refusals.get(code) ?? 'cannot be used'} (${code})`
+  return / SSL /.test((error as Error).message) ? 'speaks no TLS' : 'cannot be used (no answer)'
+}
+
+/** Libraries wrap what the server said. */
+const codeOf = (error: unknown): string | undefined => {
+  if (!(error instanceof Error)) return undefined
+  return (error as { code?: string }).code ?? codeOf(error.cause)
+}
+
+/**
+ * What a connection goes by, to whatever the server, the database or its user is set.
+ *
+ * @param statementMs how long a statement may take, or wait for another; 0 for as long as it likes. The server ends it
+ *   then: what was given up here must not be done later.
+ */
+export const settings = (statementMs: number) => `
+  SET search_path = public;
+  SET statement_timeout = ${statementMs};
+  SET lock_timeout = 0;
+  SET default_transaction_isolation = 'read committed'`
 
 /** @param url `postgres://…`, as libpq reads it */
 const postgresDatabase = (url: string): PostgresDatabase => {
@@ -82,28 +123,39 @@ const postgresDatabase = (url: string): PostgresDatabase => {
     query_timeout: postgresPool.statementMs,
     idle_in_transaction_session_timeout: postgresPool.statementMs,
     application_name: 'wafer',
+    onConnect: (client) => client.query(settings(postgresPool.statementMs)),
   })
   pool.on('error', () => {}) // of an idle connection: whoever needs one makes another
   pool.on('connect', (client) => client.on('error', () => {})) // of one in use: its next statement tells
   const dialect = new PgDialect()
+  const turns = new Turns<number>()
 
   const begin = async (of: number): Promise<Begun> => {
-    const client = await reached(() => pool.connect())
+    // Of the same user they wait here, without a connection: one user's would be all there are.
+    const pass = await turns.take(of)
+    const client = await reached(() => pool.connect()).catch((error) => {
+      pass()
+      throw error
+    })
+    const release = (isBroken: boolean) => {
+      client.release(isBroken)
+      pass()
+    }
     const end = async (statement: 'COMMIT' | 'ROLLBACK') => {
       try {
         const { command } = await reached(() => client.query(statement))
         // A statement failed and nobody said so: then it takes everything back, without an error.
         if (command !== statement) throw new Error(`expected ${statement}, got ${command}`)
       } catch (error) {
-        client.release(true)
+        release(true)
         throw error
       }
-      client.release()
+      release(false)
     }
     try {
       await reached(() => client.query(`BEGIN; ${lockOf(of)}`))
     } catch (error) {
-      client.release(true)
+      release(true)
       throw error
     }
     return {
@@ -165,9 +217,12 @@ const reached = async <T>(work: () => Promise<T>): Promise<T> => {
   }
 }
 
-/** Class 08 connection, 53 resources, 57P operator intervention, 40 rolled back, 25006 a replica that only reads. */
+/**
+ * Class 08 connection, 53 resources, 57 operator intervention or too slow, 40 rolled back, 55P03 a lock that was waited
+ * for too long, 25P03 a transaction that was, 25006 a replica that only reads.
+ */
 const isAway = (error: unknown): boolean => {
   const { code, message } = error as { code?: string; message?: string }
-  if (/^(08|53|57P|40)|^25006$|^E[A-Z]+$/.test(code ?? '')) return true
+  if (/^(08|53|57|40)|^(55P03|25P03|25006)$|^E[A-Z]+$/.test(code ?? '')) return true
   return /timeout|terminated|not queryable|Connection/i.test(message ?? '') && !/^\d/.test(code ?? '')
 }

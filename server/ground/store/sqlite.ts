@@ -11,6 +11,7 @@ import { drizzle } from 'drizzle-orm/sqlite-proxy'
 import { lockWait as limits, preparedStatements } from '../limits.ts'
 import { Refusal } from '../refusal.ts'
 import { type Begun, type Database, databaseOver, type Method, type Run } from './database.ts'
+import { Turns } from './turns.ts'
 
 export type SqliteDatabase = Database & {
   /** The connection that writes, for what is this engine's alone. */
@@ -25,15 +26,15 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
   const writer = new Connection(client)
   const reader = new Connection(reading)
   client.pragma('busy_timeout = 0') // it waits on the side
-  const turn = new Turn()
+  const turns = new Turns<'writing'>()
   const dialect = new SQLiteAsyncDialect()
 
   const run: Run = async (sql, values, method) => {
     if (reader.isReading(sql)) return reader.run(sql, values, method)
-    return turn.taken(() => unlocked(() => writer.run(sql, values, method)))
+    return turns.taken('writing', () => unlocked(() => writer.run(sql, values, method)))
   }
   const begin = async (): Promise<Begun> => {
-    const pass = await turn.take()
+    const pass = await turns.take('writing')
     try {
       await unlocked(() => writer.run('BEGIN IMMEDIATE', [], 'run'))
     } catch (error) {
@@ -58,7 +59,7 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
     textOf: (statement) => dialect.sqlToQuery(statement),
     run,
     begin,
-    alone: (work) => turn.taken(() => unlocked(work)),
+    alone: (work) => turns.taken('writing', () => unlocked(work)),
     // Who shares a file looks into it often enough, has this machine's clock, and holds the lock of its folder.
     tell: async () => {},
     join: async () => ({ leave: async () => {} }),
@@ -100,29 +101,6 @@ class Connection {
     if (this.#prepared.size >= preparedStatements) this.#prepared.delete(this.#prepared.keys().next().value!)
     this.#prepared.set(sql, statement)
     return statement
-  }
-}
-
-/** One after the other, in the order in which they came. */
-class Turn {
-  #last: Promise<unknown> = Promise.resolve()
-
-  /** @returns what passes the turn on */
-  async take(): Promise<() => void> {
-    const before = this.#last
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#last = promise
-    await before
-    return resolve
-  }
-
-  async taken<T>(work: () => Promise<T>): Promise<T> {
-    const pass = await this.take()
-    try {
-      return await work()
-    } finally {
-      pass()
-    }
   }
 }
 
