@@ -192,7 +192,7 @@ export class Approvals {
    * @throws Refusal as {@link approve} does before any proof is looked at; `not-found` if no passkey opens the key
    */
   async passkeyOptions(phone: Session, id: string, code: string): Promise<{ options: string }> {
-    const row = await this.#answered(phone, id, code)
+    const { row } = await this.#answered(phone, id, code)
     return this.#passkeys.assertionOptions('approve', { session: phone, about: aboutOf(row, code) })
   }
 
@@ -204,8 +204,7 @@ export class Approvals {
    *   session itself; `wrong-passkey`, `wrong-passphrase`, `slow-down`; `key-in-use` if a third session holds the key
    */
   async approve(phone: Session, id: string, code: string, proof: Proof): Promise<void> {
-    const row = await this.#answered(phone, id, code)
-    const lockCount = await this.#sessions.lockCount({ id: row.sessionId! })
+    const { row, lockCount } = await this.#answered(phone, id, code)
     const asking = (await this.#sessions.list(phone.user)).find((each) => each.id === row.sessionId)
     if (!asking) throw noSuch()
     const opens =
@@ -295,19 +294,27 @@ export class Approvals {
   }
 
   /** The request that this code is for. A wrong code counts, also among several that come at once; none at all does not. */
-  async #answered(phone: Session, id: string, code: string): Promise<ApprovalRow> {
+  async #answered(
+    phone: Session,
+    id: string,
+    code: string,
+  ): Promise<{ row: ApprovalRow; lockCount: number }> {
     const looked = await this.#db.transaction(phone.user.id, async () => {
       const row = await this.#answerableRow(phone.user.id, id)
       if (row.sessionId === phone.id) throw new Refusal('approve-elsewhere')
       if (digitsOf(code) === '') throw new Refusal('code-missing')
-      if (timingSafeEqual(this.#codeMac(id, digitsOf(code)), row.codeMac)) return { row, left: null }
+      if (timingSafeEqual(this.#codeMac(id, digitsOf(code)), row.codeMac)) {
+        // At the same moment: no lock or stop comes between that neither ends the request nor counts.
+        const lockCount = await this.#sessions.lockCount({ id: row.sessionId! })
+        return { right: { row, lockCount } }
+      }
       const wrongCodes = row.wrongCodes + 1
       const state = wrongCodes >= approvalLimits.wrongCodes ? 'denied' : 'pending'
       await this.#db.update(approvals).set({ wrongCodes, state }).where(eq(approvals.id, id))
       await this.#note(phone, { kind: 'wrong-code' })
-      return { row, left: approvalLimits.wrongCodes - wrongCodes }
+      return { left: approvalLimits.wrongCodes - wrongCodes }
     })
-    if (looked.left === null) return looked.row
+    if (looked.right) return looked.right
     if (looked.left === 0) throw new Refusal('code-wrong-at-last')
     throw new Refusal('code-wrong', { values: { left: looked.left } })
   }
