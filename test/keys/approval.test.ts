@@ -9,7 +9,7 @@ import type { Scope } from '../../server/keys/allowances.ts'
 import type { Session } from '../../server/people/sessions.ts'
 import { Authenticator, type Bent } from '../support/authenticator.ts'
 import { rowsOf, withoutPower } from '../support/databases.ts'
-import { passphrase, problem, type Terminal, type World, world } from '../support/world.ts'
+import { heldWork, passphrase, problem, type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
 const bob = 'bob@wafer.test'
@@ -410,13 +410,14 @@ test('A passphrase typed on the terminal, whose unlock lands while the touch is 
   const at = await pair(t)
   const request = await at.ask('read')
   const proof = await at.touch(request)
-  // One process works for one user, in the order in which it was asked: the unlock is granted while the touch waits.
-  const own = at.allowances.grantByPassphrase(at.deskSession, passphrase)
+  const { begun, release } = heldWork(at.server)
   const late = at.approvals.approve(at.phoneSession, request.id, request.code, proof)
-  const [unlocked, touched] = await Promise.allSettled([own, late])
-  assert.equal(touched.status === 'rejected' && touched.reason.code, 'not-found')
-  assert.ok(unlocked.status === 'fulfilled')
-  at.desk.keyToken = unlocked.value.keyToken
+  const refused = refusedAs('not-found', late)
+  await begun
+  const { keyToken } = await at.allowances.grantByPassphrase(at.deskSession, passphrase)
+  release()
+  await refused
+  at.desk.keyToken = keyToken
   assert.equal((await at.desk.get('/session')).body.allowance.method, 'passphrase')
   assert.equal((await at.desk.post('/sign', { text: 'x' })).status, 200)
 })
@@ -426,9 +427,12 @@ test('S2080 B20: who stops another terminal stops what it asked for as well, als
   await at.approve(await at.ask('read'))
   const request = await at.ask('sign')
   const proof = await at.touch(request)
+  const { begun, release } = heldWork(at.server)
   const late = at.approvals.approve(at.phoneSession, request.id, request.code, proof)
   const refused = refusedAs('not-found', late)
+  await begun
   await at.allowances.stop(at.phoneSession)
+  release()
   await refused
   assert.equal(await at.state(), 'expired')
   assert.deepEqual(await at.approvals.pending(at.user), [])
@@ -444,11 +448,12 @@ test('S2080 B20: a stop while nobody holds the key stops the touch that is on it
   const request = await at.ask('sign')
   const proof = await at.touch(request)
   const third = await sessionOf(at.server, await at.server.terminal(ann, 'third'))
-  const refused = refusedAs(
-    'not-found',
-    at.approvals.approve(at.phoneSession, request.id, request.code, proof),
-  )
+  const { begun, release } = heldWork(at.server)
+  const late = at.approvals.approve(at.phoneSession, request.id, request.code, proof)
+  const refused = refusedAs('not-found', late)
+  await begun
   await at.allowances.stop(third)
+  release()
   await refused
   assert.equal(await at.state(), 'expired')
   assert.equal(problem(await at.desk.post('/sign', { text: 'x' })), 'allowance-required')
@@ -459,10 +464,14 @@ test('S2080 B20: a stop while nobody holds the key stops the touch that is on it
 test('P39: an unlock by passkey that is on its way when its terminal locks the key opens nothing', async (t) => {
   const at = await pair(t)
   const { options } = await at.passkeys.assertionOptions('unlock', { session: at.phoneSession })
+  const opensBy = at.passkeys.opensBy.bind(at.passkeys)
+  at.passkeys.opensBy = async (...asserted) => {
+    at.passkeys.opensBy = opensBy
+    await at.allowances.lock(at.phoneSession) // before the touch is looked at
+    return opensBy(...asserted)
+  }
   const late = at.allowances.grantByPasskey(at.phoneSession, at.authenticator.get(options))
-  const refused = refusedAs('allowance-required', late)
-  await at.allowances.lock(at.phoneSession) // before the touch was looked at
-  await refused
+  await refusedAs('allowance-required', late)
   assert.deepEqual(await at.allowances.state(at.phoneSession), { state: 'locked' })
   const again = await at.passkeys.assertionOptions('unlock', { session: at.phoneSession })
   await at.allowances.grantByPasskey(at.phoneSession, at.authenticator.get(again.options))

@@ -7,7 +7,15 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { Authenticator } from '../support/authenticator.ts'
 import { columnOf, rowsOf, withoutPower } from '../support/databases.ts'
-import { passphrase, password, problem, type Terminal, type World, world } from '../support/world.ts'
+import {
+  heldWork,
+  passphrase,
+  password,
+  problem,
+  type Terminal,
+  type World,
+  world,
+} from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
 
@@ -184,17 +192,23 @@ test('Of two new recovery codes at the same moment one is made, and a session th
   const at = await desk(t)
   const replace = async () =>
     at.keyrings.replaceRecoveryCode(at.session, await at.passkeys.prove(at.session, { passphrase }))
-  const both = await Promise.allSettled([replace(), replace()])
-  const [made, ...others] = both.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  assert.deepEqual(others, [])
+  const first = heldWork(at.server)
+  const overtaken = assert.rejects(replace(), { name: 'Refusal' })
+  await first.begun
+  const made = await replace()
+  first.release()
+  await overtaken
   assert.equal((await at.recoverySlots()).length, 1)
   const [slot] = await at.recoverySlots()
+  const { begun, release } = heldWork(at.server)
   const late = refusedAs('no-session', replace())
+  await begun
   await at.server.services.sessions.end(at.session.id, 'logout') // while the work is on its way
+  release()
   await late
   assert.deepEqual(await at.recoverySlots(), [slot])
   const session = await sessionOf(at.server, await at.server.terminal(ann))
-  await at.keyrings.recover(session, made!.recoveryCode, 'a fresh one')
+  await at.keyrings.recover(session, made.recoveryCode, 'a fresh one')
 })
 
 test('What opens the key changes together with the ends of the other sessions, or not at all', async (t) => {
