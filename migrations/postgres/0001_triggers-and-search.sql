@@ -39,16 +39,6 @@ CREATE TRIGGER "outbox_content_insert" AFTER INSERT ON "outbox" FOR EACH ROW EXE
 --> statement-breakpoint
 CREATE TRIGGER "outbox_content_delete" AFTER DELETE ON "outbox" REFERENCING OLD TABLE AS "gone" FOR EACH STATEMENT EXECUTE FUNCTION leave_content();
 --> statement-breakpoint
-CREATE FUNCTION take_contents() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-	-- What goes with a user goes by several statements, each of which would begin the order anew.
-	PERFORM 1 FROM "contents" WHERE "id" IN
-		(SELECT "content_id" FROM "messages" WHERE "user_id" = OLD."id" UNION SELECT "content_id" FROM "outbox" WHERE "user_id" = OLD."id")
-		ORDER BY "id" FOR NO KEY UPDATE;
-	RETURN OLD;
-END $$;
---> statement-breakpoint
-CREATE TRIGGER "users_contents" BEFORE DELETE ON "users" FOR EACH ROW EXECUTE FUNCTION take_contents();
---> statement-breakpoint
 CREATE TRIGGER "messages_usage" AFTER INSERT OR DELETE ON "messages" FOR EACH ROW EXECUTE FUNCTION use_size();
 --> statement-breakpoint
 CREATE TRIGGER "outbox_usage" AFTER INSERT OR DELETE ON "outbox" FOR EACH ROW EXECUTE FUNCTION use_size();
