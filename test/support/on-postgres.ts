@@ -26,6 +26,8 @@ const run = (url: string, parameters: string[]): Promise<number> =>
       env: { ...process.env, WAFER_DATABASE: url },
     })
     node.once('exit', (code) => resolve(code ?? 1))
+    // Who ends this ends the tests, and then the server.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => node.kill(signal))
   })
 
 const chosen = process.argv.slice(2)
