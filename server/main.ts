@@ -22,7 +22,7 @@ import {
 } from './ground/server-secret.ts'
 import { type ServingLock, tryExclusive, tryShared } from './ground/serving-lock.ts'
 import type { Database } from './ground/store/database.ts'
-import { databaseFile, newestStoredTime, openSqlite } from './ground/store/open.ts'
+import { databaseFile, newestStoredTime, openDatabase, openSqlite } from './ground/store/open.ts'
 import { users as userRows } from './ground/store/tables.ts'
 import { Turnstile } from './ground/turnstile.ts'
 import { Allowances } from './keys/allowances.ts'
@@ -127,8 +127,7 @@ const openClock = async (db: Database): Promise<{ clock: Clock; end(): void }> =
 /** The database and the secret that its keys are wrapped with, which is made with the first of them. */
 const openState = async (config: Config): Promise<{ db: Database; secret: ServerSecret }> => {
   if (config.database !== null) {
-    const { openPostgres } = await import('./ground/store/postgres.ts')
-    const db = await openPostgres(config.database)
+    const db = await openDatabase(config)
     try {
       const [anybody] = await db.select({ id: userRows.id }).from(userRows).limit(1)
       return { db, secret: openServerSecret(config.data, anybody === undefined) }

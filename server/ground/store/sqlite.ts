@@ -48,9 +48,12 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
         pass()
       },
       rollback: async () => {
-        // A full disk takes everything back by itself.
-        if (client.inTransaction) writer.run('ROLLBACK', [], 'run')
-        pass()
+        try {
+          // A full disk takes everything back by itself.
+          if (client.inTransaction) writer.run('ROLLBACK', [], 'run')
+        } finally {
+          pass() // or nobody writes any more
+        }
       },
     }
   }
