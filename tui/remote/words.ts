@@ -7,7 +7,7 @@
 export const wordsOf = (line: string): string[] | null => {
   const words: string[] = []
   let word: string | null = null
-  const pieces = /\s+|'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|([^\s'"\\]+)|([^])/g
+  const pieces = /\s+|'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^\s'"\\]+)|(.)/gs
   for (const [piece, single, double, escaped, bare, stray] of line.matchAll(pieces)) {
     if (stray !== undefined) return null
     if (/^\s/.test(piece)) {
