@@ -17,6 +17,8 @@ import type {
   SessionView,
   WaitingMail,
 } from '../server/contract/answers.ts'
+import { type Call, WrongCall } from '../server/contract/calls.ts'
+import type { ScriptName } from './commands.ts'
 import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
 import { typeOf } from './letter/paths.ts'
 import { isUtf8 } from './text/locale.ts'
@@ -26,27 +28,18 @@ import { type ApiLetter, Client, isProblem, Problem } from './wire/client.ts'
 import { Unreachable, Untrusted } from './wire/connection.ts'
 import { Kept, type KeptSession } from './wire/kept.ts'
 
-/** A command as it was called. */
-export type ScriptCall = {
-  arguments: string[]
-  option(name: string): string | undefined
-  /** Of one that may be repeated. */
-  options(name: string): string[]
-  flag(name: string): boolean
+export type ScriptCall = Call & {
   /** A line of standard input, or the answer to a prompt without echo. */
   secret(flag: string, name: string): Promise<string>
 }
 
-class WrongCall extends Error {
-  override name = 'WrongCall'
-}
 /** What did not go as it was to. */
 class Failed extends Error {
   override name = 'Failed'
 }
 
 /** @throws Error whose message is a sentence: of a wrong call a `WrongCall`, of any other no one of the client's errors */
-export const run = (name: keyof typeof scripts, call: ScriptCall): Promise<void> => scripts[name](call)
+export const run = (name: ScriptName, call: ScriptCall): Promise<void> => scripts[name](call)
 
 const scripts = {
   async login(call) {
@@ -275,7 +268,7 @@ const scripts = {
       if (call.flag('json')) return json([])
       throw new Failed(`Nothing new came into ${folder}.`)
     }),
-} satisfies Record<string, (call: ScriptCall) => Promise<void>>
+} satisfies Record<ScriptName, (call: ScriptCall) => Promise<void>>
 
 const pollMs = 2000
 const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

@@ -1,9 +1,7 @@
 /** The terminal client and the client for scripts. Both speak the API; they load nothing of the server. */
-import type { run as script } from '../../tui/scripts.ts'
+import type { ScriptName } from '../../tui/commands.ts'
 import { type Call, WrongCall } from './command.ts'
 import { secrets } from './console.ts'
-
-export type ScriptName = Parameters<typeof script>[0]
 
 export async function runTui(call: Call) {
   const [mailto] = call.arguments

@@ -3,7 +3,8 @@
  * this one load what they need when they run.
  */
 
-import { runScript, runTui, type ScriptName } from './clients.ts'
+import { passphraseIn, passwordIn, type ScriptName, scriptCommands, tuiCommand } from '../../tui/commands.ts'
+import { runScript, runTui } from './clients.ts'
 import type { Call, Command } from './command.ts'
 import { backUp, checkData, copyData, restoreBackup } from './data.ts'
 import { exportKey, generateKey, importKey, listKeys } from './keys.ts'
@@ -11,119 +12,12 @@ import { exportMail, importMail } from './mail.ts'
 import { serve } from './serve.ts'
 import { addUser, listUsers, removeUser, setPassword } from './users.ts'
 
-const passwordIn = { 'password-stdin': 'flag' } as const
-const passphraseIn = { 'passphrase-stdin': 'flag' } as const
-const serverAt = { server: 'value', ca: 'value', fingerprint: 'value' } as const
-const forScripts = (table: typeof scripts): Record<string, Command> =>
-  Object.fromEntries(
-    Object.entries(table).map(([name, row]) => [
-      name,
-      {
-        ...row,
-        usage: `${row.usage} [--json]`.trimStart(),
-        options: { ...row.options, json: 'flag' },
-        run: (call: Call) => runScript(name as ScriptName, call),
-      },
-    ]),
-  )
-
-/** The client for scripts: what each command takes beside --json, and says of itself. */
-const scripts: Record<ScriptName, Omit<Command, 'run'>> = {
-  login: {
-    usage: '--server URL --user U --password-stdin [--ca FILE] [--fingerprint HEX]',
-    does:
-      'Logs in and keeps the session for the commands below. --ca names authorities in a PEM file, --fingerprint ' +
-      'the one certificate (SHA-256) that is accepted.',
-    arguments: [0, 0],
-    options: { ...serverAt, user: 'value', ...passwordIn },
-  },
-  logout: {
-    usage: '',
-    does: 'Ends the session, and locks the key.',
-    arguments: [0, 0],
-    options: {},
-  },
-  status: {
-    usage: '',
-    does: 'Prints who is logged in, until when, and whether the key is open.',
-    arguments: [0, 0],
-    options: {},
-  },
-  folders: {
-    usage: '',
-    does: 'Prints the folders: name, kind, messages, unread ones.',
-    arguments: [0, 0],
-    options: {},
-  },
-  ls: {
-    usage: '[FOLDER] [--limit N]',
-    does: 'Prints the newest messages of a folder (Inbox, 50): number, date, marks, sender, subject.',
-    arguments: [0, 1],
-    options: { limit: 'value' },
-  },
-  read: {
-    usage: 'ID [--part PART]',
-    does: 'Prints a message; an encrypted one, or an encrypted part of one, if the key is open.',
-    arguments: [1, 1],
-    options: { part: 'value' },
-  },
-  search: {
-    usage: 'WORDS... [--folder NAME] [--limit N]',
-    does: 'Prints the newest messages with these words, of all folders; the folder comes last.',
-    arguments: [1, Number.POSITIVE_INFINITY],
-    options: { folder: 'value', limit: 'value' },
-  },
-  send: {
-    usage:
-      '[mailto:... | --to A [--cc A] [--bcc A] [--subject S] [--in-reply-to ID]] [--attach FILE] [--sign] ' +
-      '[--encrypt] [--draft] [--hold SECONDS]',
-    does:
-      'Sends what comes on standard input: the text, where options or a mailto: link say to whom, else a message with ' +
-      'lines such as To: and Subject: before the text. --to, --cc, --bcc and --attach may be repeated. It ' +
-      'leaves as it is asked to: without --encrypt in plain, also where all recipients have keys.',
-    arguments: [0, 1],
-    options: {
-      to: 'values',
-      cc: 'values',
-      bcc: 'values',
-      subject: 'value',
-      'in-reply-to': 'value',
-      attach: 'values',
-      sign: 'flag',
-      encrypt: 'flag',
-      draft: 'flag',
-      hold: 'value',
-    },
-  },
-  queue: {
-    usage: '[retry ID | drop ID]',
-    does:
-      'Lists what was sent and has not left yet: since when, its state, the next try, whom it is to, and why. retry has ' +
-      'one tried at once. drop gives one up: a report says whom it did not reach; one that is held is a draft again.',
-    arguments: [0, 2],
-    options: {},
-  },
-  unlock: {
-    usage: '--passphrase-stdin [--keep] [--take-over]',
-    does:
-      'Opens the key for the commands here until wafer lock. Without $XDG_RUNTIME_DIR only with --keep, for then the ' +
-      'key token lies on a disk. With --take-over it first stops the use of the key by another terminal.',
-    arguments: [0, 0],
-    options: { ...passphraseIn, keep: 'flag', 'take-over': 'flag' },
-  },
-  lock: {
-    usage: '',
-    does: 'Locks the key.',
-    arguments: [0, 0],
-    options: {},
-  },
-  wait: {
-    usage: '[FOLDER] [--timeout 90s]',
-    does: 'Waits for new mail in a folder (Inbox) and prints it as ls does; 1 if none came in time.',
-    arguments: [0, 1],
-    options: { timeout: 'value' },
-  },
-}
+const forScripts: Record<string, Command> = Object.fromEntries(
+  Object.entries(scriptCommands).map(([name, row]) => [
+    name,
+    { ...row, run: (call: Call) => runScript(name as ScriptName, call) },
+  ]),
+)
 
 /** All commands, in the order in which help lists them. */
 export const commands: Record<string, Command> = {
@@ -241,12 +135,6 @@ export const commands: Record<string, Command> = {
     options: { to: 'value' },
     run: copyData,
   },
-  tui: {
-    usage: '[--server URL] [--ca FILE] [--fingerprint HEX] [--plain] [mailto:...]',
-    does: 'The terminal client; with --plain line by line, for screen readers and dumb terminals.',
-    arguments: [0, 1],
-    options: { ...serverAt, plain: 'flag' },
-    run: runTui,
-  },
-  ...forScripts(scripts),
+  tui: { ...tuiCommand, run: runTui },
+  ...forScripts,
 }

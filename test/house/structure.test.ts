@@ -148,6 +148,7 @@ test('Pages and terminal client import the server by type only, but for the cont
 test('The contract leads nowhere but to the limits and the codes of what is refused, and its clients do not load the limits', () => {
   const beneath = imports.filter(({ from, to }) => roomOf(from) === 'contract' && roomOf(to) !== 'contract')
   assert.deepEqual(beneath.map(({ from, to }) => `${from} > ${to}`).sort(), [
+    'server/contract/calls.ts > node:util',
     'server/contract/problems.ts > server/ground/refusal-codes.ts',
     'server/contract/requests.ts > server/ground/limits.ts',
     'server/contract/requests.ts > zod',
