@@ -1,10 +1,8 @@
 /** From the words of a call to the command that is meant. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { demandArguments, helpOf, readCall, WrongCall } from '../contract/calls.ts'
-import { root } from '../ground/places.ts'
 import { print } from './console.ts'
 import { commands } from './table.ts'
+import { version } from './version.ts'
 
 export const perform = async (words: string[]): Promise<void> => {
   const [first = '', second = ''] = words
@@ -32,6 +30,3 @@ const help = (names: string[]): string => {
     'Settings are environment variables, or lines of .env in the data folder (WAFER_DATA); see docs/settings.md.'
   return [...entries, settings].join('\n')
 }
-
-const version = (): string =>
-  (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version

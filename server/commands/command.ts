@@ -4,7 +4,11 @@ import type { Config } from '../ground/config.ts'
 import type { Services } from '../services.ts'
 
 export type { Call }
-export type Command = CommandShape & { run(call: Call): Promise<void> }
+export type Command = CommandShape & {
+  /** It works over the API alone, on any machine; the others work in the data folder. */
+  isClient?: true
+  run(call: Call): Promise<void>
+}
 export { WrongCall }
 
 export const config = async (): Promise<Config> =>

@@ -11,11 +11,12 @@ import { exportKey, generateKey, importKey, listKeys } from './keys.ts'
 import { exportMail, importMail } from './mail.ts'
 import { serve } from './serve.ts'
 import { addUser, listUsers, removeUser, setPassword } from './users.ts'
+import { version } from './version.ts'
 
 const forScripts: Record<string, Command> = Object.fromEntries(
   Object.entries(scriptCommands).map(([name, row]) => [
     name,
-    { ...row, run: (call: Call) => runScript(name as ScriptName, call) },
+    { ...row, isClient: true, run: (call: Call) => runScript(name as ScriptName, call) },
   ]),
 )
 
@@ -135,6 +136,22 @@ export const commands: Record<string, Command> = {
     options: { to: 'value' },
     run: copyData,
   },
-  tui: { ...tuiCommand, run: runTui },
+  tui: { ...tuiCommand, isClient: true, run: runTui },
   ...forScripts,
+  completion: {
+    usage: 'bash | zsh | fish',
+    does: 'Prints what makes Tab complete these commands in a shell: source <(wafer completion bash).',
+    arguments: [1, 1],
+    options: {},
+    isClient: true,
+    run: async (call) => (await import('./completion.ts')).printCompletion(call.arguments[0]!, commands),
+  },
+  manual: {
+    usage: '',
+    does: 'Prints the manual page of these commands: wafer manual | man -l -.',
+    arguments: [0, 0],
+    options: {},
+    isClient: true,
+    run: async () => (await import('./manual.ts')).printManual(version(), commands),
+  },
 }
