@@ -1,8 +1,8 @@
 /**
- * The tests of services, API, pages and SMTP once more, on a PostgreSQL server that is started for them. Each world makes
- * a database of its own there, from a template that has the tables (databases.ts).
+ * Some of the tests on a PostgreSQL server that is started for them. Each world makes a database of its own there, from a
+ * template that has the tables (databases.ts).
  *
- * `npm run test:postgres -- FILE…` runs these files alone; options are the test runner's.
+ * `npm run test:postgres -- FILE…` runs these files; options are the test runner's. Without files it is those of all.ts.
  */
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -19,6 +19,33 @@ const told = [
 /** Of what mail is and how long it takes to read, which is asked of child processes, not of a database. */
 const notTold = 'test/mail/{answering,charsets,foreign-mail,hostile-mail,mail-turns,reading,reports}.test.ts'
 
+export const filesOnPostgres = (): string[] =>
+  globSync(told, { cwd: root, exclude: globSync(notTold, { cwd: root }) })
+
+/** Why they were not run on it. */
+export const noPostgres =
+  'These tests run once more on PostgreSQL 15 or newer: install with apt-get install postgresql.'
+
+/**
+ * Does something with a server that is ended afterwards.
+ *
+ * @param work is given the URL of the template
+ * @returns null where the programs are missing
+ */
+export const withPostgres = async <T>(work: (url: string) => Promise<T>): Promise<T | null> => {
+  const bin = postgresFolder()
+  if (!bin) return null
+  const server = new Postgres(bin)
+  try {
+    await server.start()
+    const template = server.database()
+    await (await openPostgres(template)).close()
+    return await work(template)
+  } finally {
+    await server.remove()
+  }
+}
+
 const run = (url: string, parameters: string[]): Promise<number> =>
   new Promise((resolve) => {
     const node = spawn(process.execPath, ['--import', 'tsx', '--test', ...parameters], {
@@ -31,25 +58,10 @@ const run = (url: string, parameters: string[]): Promise<number> =>
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => node.kill(signal))
   })
 
-const chosen = process.argv.slice(2)
-const isFile = (parameter: string) => !parameter.startsWith('-')
-const files = chosen.some(isFile)
-  ? []
-  : globSync(told, { cwd: root, exclude: globSync(notTold, { cwd: root }) })
-const bin = postgresFolder()
-if (!bin) {
-  const sentence =
-    'These tests run once more on PostgreSQL 15 or newer: install with apt-get install postgresql.'
-  console.log(sentence)
-  process.exitCode = process.env.CI ? 1 : 0
-} else {
-  const server = new Postgres(bin)
-  try {
-    await server.start()
-    const template = server.database()
-    await (await openPostgres(template)).close()
-    process.exitCode = await run(template, ['--test-concurrency=3', ...chosen, ...files])
-  } finally {
-    await server.remove()
-  }
+if (import.meta.main) {
+  const chosen = process.argv.slice(2)
+  const files = chosen.some((parameter) => !parameter.startsWith('-')) ? [] : filesOnPostgres()
+  const code = await withPostgres((url) => run(url, ['--test-concurrency=3', ...chosen, ...files]))
+  if (code === null) console.log(noPostgres)
+  process.exitCode = code ?? (process.env.CI ? 1 : 0)
 }
