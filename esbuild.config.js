@@ -139,6 +139,19 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
         ),
       })),
   }
+  // The composer of letters would load an HTTP client for the files of a letter that lie elsewhere. None of ours does, and
+  // what works with keys and hostile mail asks no one for anything; each such process begins a fifth sooner without.
+  const withoutFetch = {
+    name: 'without-fetch',
+    setup: ({ onResolve, onLoad }) => {
+      onResolve({ filter: /\/fetch\/index\.js$/ }, ({ importer }) =>
+        /\/nodemailer\//.test(importer) ? { path: 'fetch', namespace: 'no-client' } : null,
+      )
+      onLoad({ filter: /.*/, namespace: 'no-client' }, () => ({
+        contents: `export default () => { throw new Error('expected octets, got an address to fetch them from') }`,
+      }))
+    },
+  }
   const bundled = new Set()
   const bundle = async (options) => {
     const result = await build(options)
@@ -157,7 +170,7 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
   await bundle({
     ...node,
     entryPoints: { child: 'server/locked/child.ts' },
-    plugins: [brainpool],
+    plugins: [brainpool, withoutFetch],
     outdir: next,
   })
   await bundle({
