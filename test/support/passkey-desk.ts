@@ -1,8 +1,15 @@
 /**
  * Terminals whose browser is real Chromium, each with a virtual authenticator of its own (CDP), as a person uses them.
  */
-import type { TestContext } from 'node:test'
-import { type CDPSession, chromium, type Page, type Request, type Response } from 'playwright-core'
+import { after, type TestContext } from 'node:test'
+import {
+  type Browser,
+  type CDPSession,
+  chromium,
+  type Page,
+  type Request,
+  type Response,
+} from 'playwright-core'
 import { ann, portOf, story } from './browsers.ts'
 import { executablePath, flags } from './programs.ts'
 import { passphrase, password } from './world.ts'
@@ -185,20 +192,25 @@ export class Desk {
 }
 export type Asserted = { response: string; prf?: { output: string; next: string } }
 
+/** One for all tests of a file: what a desk keeps is its own, and goes with the test. */
+let browser: Promise<Browser> | undefined
+after(async () => (await browser)?.close())
+
 export const begin = async (t: TestContext, environment: Record<string, string> = {}) => {
   const { server } = await story(t, environment)
-  const browser = await chromium.launch({ executablePath, args: flags })
-  t.after(() => browser.close())
+  browser ??= chromium.launch({ executablePath, args: flags })
+  const chrome = await browser
   const address = `http://localhost:${portOf(server)}`
   const desk = async (
     options: { scripts?: boolean; width?: number; height?: number; at?: string; locale?: string } = {},
   ): Promise<Desk> => {
-    const context = await browser.newContext({
+    const context = await chrome.newContext({
       javaScriptEnabled: options.scripts ?? true,
       viewport: { width: options.width ?? 360, height: options.height ?? 640 },
       baseURL: options.at ?? address,
       locale: options.locale ?? 'en-GB',
     })
+    t.after(() => context.close())
     const page = await context.newPage()
     const cdp = await context.newCDPSession(page)
     await cdp.send('WebAuthn.enable')
