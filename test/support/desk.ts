@@ -6,8 +6,9 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { App } from '../../tui/full/app.ts'
 import { drawn } from '../../tui/full/frame.tsx'
-import { readKeymap } from '../../tui/full/keymap.ts'
+import { readKeymap } from '../../tui/full/own-keys.ts'
 import type { Size } from '../../tui/full/terminal.ts'
+import { disk } from '../../tui/letter/disk.ts'
 import { cells } from '../../tui/text/text.ts'
 import { Client } from '../../tui/wire/client.ts'
 import { passphrase, password, type World } from './world.ts'
@@ -58,6 +59,8 @@ export class Desk {
         terminal: 'desk',
         suspended: (work) => work(),
         stopProcess: async () => undefined,
+        disk,
+        hasLogIn: true,
         redraw: () => undefined,
         exit: (code) => {
           this.exitCode = code

@@ -10,7 +10,8 @@ import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { createMessage, encrypt, generateKey, readKey } from 'openpgp'
-import { fileNameOf } from '../../tui/letter/paths.ts'
+import { disk } from '../../tui/letter/disk.ts'
+import { fileNameOf } from '../../tui/letter/file-names.ts'
 import { Dialogue } from '../../tui/plain/dialogue.ts'
 import { runPlain } from '../../tui/plain/plain.ts'
 import { Client } from '../../tui/wire/client.ts'
@@ -61,6 +62,8 @@ class Person {
       input: this.input,
       output,
       signals: this.signals,
+      disk,
+      hasLogIn: true,
       ...(user === undefined ? {} : { user }),
       ...(mailto === undefined ? {} : { mailto }),
     })

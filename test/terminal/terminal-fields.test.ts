@@ -30,7 +30,8 @@ import {
   textView,
 } from '../../tui/full/text-field.ts'
 import { edited as editorEdited, editorOf, placeForText } from '../../tui/letter/editor.ts'
-import { attachmentFrom, completions, typeOf } from '../../tui/letter/paths.ts'
+import { typeOf } from '../../tui/letter/file-names.ts'
+import { attachmentFrom, completions } from '../../tui/letter/paths.ts'
 import { cells, harmless } from '../../tui/text/text.ts'
 import { root } from '../support/places.ts'
 import { needs } from '../support/programs.ts'

@@ -3,7 +3,7 @@
  * the server refuses ends in one of three places: a window for the key, the log-in, or a sentence in the bottom line;
  * the screens under it stay as they were, so that one goes on where one was.
  */
-import { clockOf, ledgerOlder, startingWith } from '../text/words.ts'
+import { clockOf, ledgerOlder, noDisk, sessionOver, startingWith } from '../text/words.ts'
 import { type Client, heartbeatS, isProblem, Problem } from '../wire/client.ts'
 import { Unreachable, Untrusted } from '../wire/connection.ts'
 import { BottomLine } from './bottom-line.ts'
@@ -88,6 +88,8 @@ export class App implements Stage {
   #stoppedTold = ''
   #inbox: number | null = null
   #isChecking = false
+  /** What is said once the screen has gone; null while there is nothing. */
+  lastWords: string | null = null
   /** Why no session starts; null while nothing speaks against it. */
   distrust: Untrusted | null = null
 
@@ -246,6 +248,19 @@ export class App implements Stage {
       if (error instanceof Untrusted) this.refuse(error)
       else if (error instanceof Unreachable) this.warn(error.message)
     })
+    this.#beginTimers()
+  }
+
+  /** Begins with a session that is there already. */
+  enter(user: string, mailto: (() => void) | null) {
+    this.dispatch({ type: 'loggedIn', user })
+    openList(this, 'Inbox')
+    void this.contact()
+    mailto?.()
+    this.#beginTimers()
+  }
+
+  #beginTimers() {
     this.#timers.push(setInterval(() => this.#tick(), 1000))
     this.#timers.push(setInterval(() => void this.contact(), contactEveryMs))
     this.#timers.push(
@@ -258,6 +273,7 @@ export class App implements Stage {
   /** S1040-S1070: nothing goes on with a server that cannot be trusted. */
   refuse(error: Untrusted) {
     this.distrust = error
+    this.lastWords = error.message
     const sentences = [error.message, 'Nothing was sent, and no session was begun.']
     for (const timer of this.#timers.splice(0)) clearInterval(timer)
     this.dispatch({ type: 'replaced', screens: [] })
@@ -265,6 +281,11 @@ export class App implements Stage {
   }
 
   async #logIn({ user, again }: { user: string; again: string | null }): Promise<void> {
+    if (!this.surroundings.hasLogIn) {
+      this.lastWords ??= sessionOver
+      void this.end(1)
+      throw new GivenUp()
+    }
     this.#loggingIn ??= this.put<string>({
       name: 'login',
       user: edited(emptyField(), { name: '', text: user }) ?? emptyField(),
@@ -601,7 +622,7 @@ export class App implements Stage {
 
   #pressed(press: Press) {
     const { top } = this
-    if (press.name === 'ctrl-z') return void this.surroundings.stopProcess().then(() => this.contact())
+    if (press.name === 'ctrl-z') return this.#suspend()
     if (press.name === 'ctrl-c') return this.#leave()
     if (this.#state.prompt) return this.#line.answer(press)
     if (!top) return
@@ -615,6 +636,12 @@ export class App implements Stage {
       this.note(
         `${keyName(press.name)} does nothing here; ${keyFor(this.keymap, kind.context, 'help')} is the help.`,
       )
+  }
+
+  #suspend() {
+    const { stopProcess } = this.surroundings
+    if (stopProcess) void stopProcess().then(() => this.contact())
+    else this.note(noDisk.suspend)
   }
 
   paste(text: string) {
@@ -640,7 +667,7 @@ export class App implements Stage {
       case 'quit':
         return this.#leave()
       case 'suspend':
-        return void this.surroundings.stopProcess()
+        return this.#suspend()
       case 'redraw':
         return this.surroundings.redraw()
       case 'help':

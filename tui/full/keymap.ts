@@ -2,9 +2,6 @@
  * Which key does what, in one table: what mutt, aerc and Gmail hands know (and alpine's arrows). Every binding can be
  * changed in one file, a line each: `list.archive = e a`. A key that is bound anew is taken from what it was bound to.
  */
-import { readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 
 /** Where bindings hold: everywhere outside fields, in lists of mail, in an opened mail, in a letter, in other lists. */
 export type Context = 'global' | 'list' | 'message' | 'compose' | 'menu' | 'key'
@@ -116,46 +113,6 @@ export const defaults: Keymap = {
     yes: bind('y', 'yes'),
     no: bind('n', 'no'),
   },
-}
-
-/** The file with a person's own bindings. */
-export const keymapFile = () =>
-  join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'wafer', 'keys')
-
-/**
- * The keymap with a person's own bindings.
- *
- * @returns what in the file could not be used, a sentence each; the rest holds
- */
-export const readKeymap = (file = keymapFile()): { keymap: Keymap; problems: string[] } => {
-  const keymap = structuredClone(defaults)
-  let text = ''
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    return { keymap, problems: absent ? [] : [`${file} cannot be read; the usual keys hold.`] }
-  }
-  const problems: string[] = []
-  for (const [place, line] of text.split('\n').entries()) {
-    const said = line.replace(/^\s*#.*/, '').trim()
-    if (said === '') continue
-    const [, context = '', command = '', keys = ''] = said.match(/^(\w+)\.(\w+)\s*=\s*(\S.*)$/) ?? []
-    const own = Object.hasOwn(keymap, context) ? keymap[context as Context] : null
-    if (context === '') {
-      problems.push(`Line ${place + 1} of ${file} is not like "list.archive = e a".`)
-      continue
-    }
-    if (!own || !Object.hasOwn(own, command)) {
-      problems.push(`Line ${place + 1} of ${file}: there is no command ${context}.${command}.`)
-      continue
-    }
-    const wanted = keys.split(/\s+/)
-    for (const binding of Object.values(own))
-      binding.keys = binding.keys.filter((key) => !wanted.includes(key))
-    own[command]!.keys = wanted
-  }
-  return { keymap, problems }
 }
 
 /** The command that a key does in a context, or everywhere; null if it does nothing. */

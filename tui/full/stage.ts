@@ -2,6 +2,7 @@
  * What a screen may ask of the client at work. Screens are called with it and know nothing of who keeps it (app.ts):
  * the state is changed by `change` and `dispatch` alone, the server is asked within `ask` or `withKey`.
  */
+import type { Disk } from '../letter/disk.ts'
 import type { Completion } from '../letter/paths.ts'
 import type { Client } from '../wire/client.ts'
 import type { Untrusted } from '../wire/connection.ts'
@@ -9,14 +10,21 @@ import type { Keymap } from './keymap.ts'
 import type { Action, AnyScreen, KeyUse, Screen, State } from './state.ts'
 import type { Size } from './terminal.ts'
 
-/** What the surroundings do for the client: the terminal, the editor, the end. */
+/** What the surroundings do for the client: the terminal, the disk, the end. */
 export type Surroundings = {
   /** What this terminal calls itself at the server. */
   terminal: string
   /** Gives the terminal away while the work runs. */
   suspended(work: () => Promise<void>): Promise<void>
-  /** Stops the process until it is taken up again. */
-  stopProcess(): Promise<void>
+  /** Stops the process until it is taken up again; null where that is not the person's to stop. */
+  stopProcess: (() => Promise<void>) | null
+  /** Null behind SSH, where there is no machine of the person's. */
+  disk: Disk | null
+  /**
+   * Whether somebody logs in here. Where the session came with the client, it is there from the beginning, and the
+   * client ends with it.
+   */
+  hasLogIn: boolean
   redraw(): void
   /** Ends the client with this exit code. */
   exit(code: number): void

@@ -2,11 +2,9 @@
  * One's account in line mode: the terminals that are logged in, one's keys and passkeys, every use of the key, the
  * letters that wait to leave, and the keys of others that one accepted.
  */
-import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import type { LogPage, OfferedKey, TerminalView, WaitingMail } from '../../server/contract/answers.ts'
 import { harmless } from '../text/text.ts'
-import { grouped, obstacleWords, stateOfWaiting } from '../text/words.ts'
+import { grouped, noDisk, obstacleWords, stateOfWaiting } from '../text/words.ts'
 import { type Command, counted, isYes, row } from './dialogue.ts'
 import { capital, moment } from './in-words.ts'
 import type { Desk } from './letter.ts'
@@ -173,9 +171,9 @@ export class AccountTalk {
     let octets: Uint8Array | undefined
     if (/^\d{1,4}$/.test(wanted)) octets = (await this.#mail.attachment(wanted, 'accept'))?.octets
     else
-      octets = await readFile(wanted.replace(/^~(?=\/)/, homedir())).catch((error: NodeJS.ErrnoException) =>
-        fail(`${harmless(wanted)} cannot be read (${error.code}).`),
-      )
+      octets = await (this.#desk.disk ?? fail(noDisk.accept))
+        .read(wanted)
+        .catch((error: NodeJS.ErrnoException) => fail(`${harmless(wanted)} cannot be read (${error.code}).`))
     if (!octets) return
     const armored = Buffer.from(octets).toString('latin1')
     const { offered: offers, revoked } = await this.#desk.calling(() =>

@@ -5,10 +5,12 @@
  */
 
 import type { Sent } from '../../server/contract/answers.ts'
+import type { Disk } from '../letter/disk.ts'
+import { roomBeside } from '../letter/file-names.ts'
 import { holdS, isEmpty, Keeper, type Upkeep, whetherItLeft } from '../letter/keeper.ts'
 import { byRecipients, doubtsAbout, isSigned, type Letter } from '../letter/letter.ts'
-import { attachmentFrom, roomBeside } from '../letter/paths.ts'
 import { harmless } from '../text/text.ts'
+import { noDisk } from '../text/words.ts'
 import { Problem } from '../wire/client.ts'
 import { Unreachable } from '../wire/connection.ts'
 import { Abandoned, type Command, commandIn, counted, helpOn, isYes, row } from './dialogue.ts'
@@ -16,6 +18,8 @@ import type { KeyDesk, KeyTalk } from './key.ts'
 
 /** What a letter needs of the client around it. */
 export type Desk = KeyDesk & {
+  /** Null behind SSH, where there is no machine of the person's. */
+  readonly disk: Disk | null
   readonly key: KeyTalk
   /** Says what went wrong, if it is for people to know; throws the rest. */
   complain(error: unknown): void
@@ -335,9 +339,11 @@ export class LetterTalk {
 
   async #attach(path: string) {
     const { talk } = this.#desk
+    const { disk } = this.#desk
+    if (!disk) return talk.say(noDisk.attach)
     const wanted = path || (await talk.ask('File: ')).trim()
     if (wanted === '') return
-    const found = await attachmentFrom(wanted, roomBeside(this.letter.attachments))
+    const found = await disk.attachmentFrom(wanted, roomBeside(this.letter.attachments))
     if ('failed' in found) return talk.say(harmless(found.failed))
     const { attachment } = found
     this.#set({ attachments: [...this.letter.attachments, attachment] })

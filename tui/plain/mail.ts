@@ -2,9 +2,8 @@
  * Mail in line mode: lists with numbers that stay as they were read out, what is done to one mail or to many, and one
  * mail read out: what we know of it first, then what its sender wrote.
  */
-import { writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import type { Folder, Row } from '../../server/contract/answers.ts'
+import { fileNameOf } from '../letter/file-names.ts'
 import {
   type Attachment,
   draftOf,
@@ -14,9 +13,8 @@ import {
   replyTo,
   type Source,
 } from '../letter/letter.ts'
-import { fileNameOf } from '../letter/paths.ts'
 import { harmless, wholeAddress } from '../text/text.ts'
-import { grouped } from '../text/words.ts'
+import { grouped, noDisk } from '../text/words.ts'
 import { type Command, counted, isYes, row } from './dialogue.ts'
 import { moment, rowInWords, stateOf } from './in-words.ts'
 import { type Desk, sizeInWords } from './letter.ts'
@@ -526,9 +524,11 @@ export class MailTalk {
 
   /** What is there already stays. */
   async #write(path: string, octets: Uint8Array) {
-    const file = path.replace(/^~(?=\/)/, homedir())
+    const { disk } = this.#desk
+    if (!disk) throw new Wrong(noDisk.save)
+    const file = path
     try {
-      await writeFile(file, octets, { flag: 'wx', mode: 0o600 })
+      await disk.save(file, octets)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'EEXIST')

@@ -8,9 +8,10 @@
  */
 import type { EventEmitter } from 'node:events'
 import type { Folder } from '../../server/contract/answers.ts'
+import type { Disk } from '../letter/disk.ts'
 import { blank, fromMailto, type Letter } from '../letter/letter.ts'
 import { harmless } from '../text/text.ts'
-import { ledgerOlder } from '../text/words.ts'
+import { ledgerOlder, noDisk, sessionOver } from '../text/words.ts'
 import { type Client, Problem } from '../wire/client.ts'
 import { Unreachable, Untrusted } from '../wire/connection.ts'
 import { AccountTalk } from './account.ts'
@@ -46,6 +47,10 @@ export type PlainOptions = {
   output: Output
   /** Where SIGINT, SIGTERM and SIGHUP come from. */
   signals?: EventEmitter
+  /** Null behind SSH, where there is no machine of the person's. */
+  disk: Disk | null
+  /** Whether somebody logs in here; else the session is there from the beginning, and the client ends with it. */
+  hasLogIn: boolean
 }
 
 const contactEveryMs = 15_000
@@ -73,6 +78,8 @@ class LoggedOut extends Error {}
 class Plain implements MailDesk {
   readonly client: Client
   readonly talk: Dialogue
+  readonly disk: Disk | null
+  readonly #hasLogIn: boolean
   readonly #terminal: string
   readonly #heartbeatS: number
   user: string
@@ -87,10 +94,14 @@ class Plain implements MailDesk {
   #newestInInbox: number | null = null
   #inboxCount = ''
   #wantsOut = false
-  #isLoggedIn = false
+  #isLoggedIn: boolean
 
-  constructor({ client, terminal, heartbeat_s, user, mailto, note, input, output, signals }: PlainOptions) {
+  constructor(options: PlainOptions) {
+    const { client, terminal, heartbeat_s, user, mailto, note, input, output, signals } = options
     this.client = client
+    this.disk = options.disk
+    this.#hasLogIn = options.hasLogIn
+    this.#isLoggedIn = !options.hasLogIn
     this.#terminal = terminal
     this.#heartbeatS = heartbeat_s
     this.user = user ?? ''
@@ -186,6 +197,7 @@ class Plain implements MailDesk {
   /** @param again who was logged in before, and only they may go on here */
   async #logIn(again?: string): Promise<boolean> {
     const { talk, client } = this
+    if (!this.#hasLogIn) return again === undefined
     const isKnown = again !== undefined || this.user !== ''
     for (let tries = 0; tries < 3; tries += 1) {
       const known = tries === 0 && isKnown ? this.user : again
@@ -215,7 +227,11 @@ class Plain implements MailDesk {
         this.client.token = null
         this.#isLoggedIn = false
         this.key.forget()
-        this.talk.say('Your session has ended. Log in again, and you go on where you were.')
+        this.talk.say(
+          this.#hasLogIn
+            ? 'Your session has ended. Log in again, and you go on where you were.'
+            : sessionOver,
+        )
         if (!(await this.#logIn(this.user))) throw new LoggedOut('You are not logged in.')
         this.talk.say('You are logged in again. The key is locked.')
       }
@@ -441,7 +457,11 @@ class Plain implements MailDesk {
       talk.say('An editor needs a terminal, and this is none. Type text instead.')
       return null
     }
-    const { edited, placeForText } = await import('../letter/editor.ts')
+    if (!this.disk) {
+      talk.say(noDisk.editor)
+      return null
+    }
+    const { edited, placeForText } = this.disk
     const { folder, isOnDisk } = await placeForText()
     if (isOnDisk)
       talk.say(`While you edit, the text lies in a file on this machine's disk, in ${harmless(folder)}.`)

@@ -131,3 +131,15 @@ export const stateOfWaiting = ({
 /** Said once, when the server's ledger has not got the row that this terminal remembers. */
 export const ledgerOlder =
   'Entries that this terminal has seen are missing from your key log: the server was put back to an older state, or somebody removed them. Ask who runs it.'
+
+/** What is said behind SSH, where the client is not on the person's own machine. */
+export const noDisk = {
+  editor: 'Your own editor is on your machine, and this is the server: write here.',
+  attach:
+    'Files of your machine are out of reach from here: put them into Files first, and attach them from there.',
+  save: 'Your machine is out of reach from here: save it to Files, and fetch it from there.',
+  suspend: 'Nothing can be suspended here; ~^Z suspends ssh.',
+  accept: 'Files of your machine are out of reach from here: type the number of an attachment.',
+}
+
+export const sessionOver = 'Your session has ended. Connect again to go on.'

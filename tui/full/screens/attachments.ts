@@ -1,8 +1,7 @@
 /** Attachments of a mail, the encrypted parts of it that open alone, and the keys among them. */
-import { writeFileSync } from 'node:fs'
-import { fileNameOf } from '../../letter/paths.ts'
+import { fileNameOf } from '../../letter/file-names.ts'
 import { harmless } from '../../text/text.ts'
-import { grouped, sizeOf } from '../../text/words.ts'
+import { grouped, noDisk, sizeOf } from '../../text/words.ts'
 import { keyFor } from '../keymap.ts'
 import type { Stage } from '../stage.ts'
 import type { MenuItem, MessageScreen } from '../state.ts'
@@ -107,14 +106,16 @@ const acceptFrom = async (
 
 /** Asks where, and never writes over a file that is there. The name is proposed without any path of the sender's. */
 export const saveAs = (app: Stage, name: string, fetch: () => Promise<Uint8Array | null>) => {
+  const { disk } = app.surroundings
+  if (!disk) return app.warn(noDisk.save)
   app.askLine(
     'Save as: ',
     (path) => {
       if (path === '') return
-      void fetch().then((octets) => {
+      void fetch().then(async (octets) => {
         if (!octets) return
         try {
-          writeFileSync(path, octets, { flag: 'wx', mode: 0o600 })
+          await disk.save(path, octets)
           app.note(`Saved ${sizeOf(octets.length)} in ${path}.`)
         } catch (error) {
           const exists = (error as NodeJS.ErrnoException).code === 'EEXIST'

@@ -5,11 +5,11 @@
  * taken back as it was.
  */
 
-import { edited as editedByHand, editorOf, placeForText } from '../../letter/editor.ts'
+import type { Disk } from '../../letter/disk.ts'
+import { roomBeside } from '../../letter/file-names.ts'
 import { isEmpty } from '../../letter/keeper.ts'
-import { attachmentFrom, completions, roomBeside } from '../../letter/paths.ts'
 import { cut, harmless, wrapped } from '../../text/text.ts'
-import { clockOf, sizeOf } from '../../text/words.ts'
+import { clockOf, noDisk, sizeOf } from '../../text/words.ts'
 import { asWritten, completedWith, typingAt } from '../addresses.ts'
 import { edited, type Field, field, fieldView, typed } from '../field.ts'
 import type { Keymap } from '../keymap.ts'
@@ -119,12 +119,15 @@ export const compose: ScreenKind<Own> = {
         return void signText(app, screen)
       case 'editor':
         return void toEditor(app, screen)
-      case 'attach':
+      case 'attach': {
+        const { disk } = app.surroundings
+        if (!disk) return app.warn(noDisk.attach)
         return app.askLine(
           'Attach: ',
-          (path) => path && void attach(app, screen, path),
-          (path) => completions(path),
+          (path) => path && void attach(app, screen, path, disk),
+          disk.completions,
         )
+      }
       case 'detach': {
         const last = letter.attachments.at(-1)
         if (!last) return app.note('Nothing is attached.')
@@ -327,8 +330,10 @@ const offer = (
 // ---- the editor, files
 
 const toEditor = async (app: Stage, screen: Own): Promise<void> => {
-  if (!editorOf()) return app.warn('No editor is set: put its command into VISUAL or EDITOR.')
-  const { folder, isOnDisk } = await placeForText()
+  const { disk } = app.surroundings
+  if (!disk) return app.warn(noDisk.editor)
+  if (!disk.hasEditor()) return app.warn('No editor is set: put its command into VISUAL or EDITOR.')
+  const { folder, isOnDisk } = await disk.placeForText()
   const before = app.current(screen)
   if (!before || before.busy) return
   if (isOnDisk && !before.asked.includes('disk'))
@@ -348,7 +353,7 @@ const toEditor = async (app: Stage, screen: Own): Promise<void> => {
   let said = ''
   try {
     await app.surroundings.suspended(async () => {
-      const result = await editedByHand(textOf(before.text), { saved: take })
+      const result = await disk.edited(textOf(before.text), { saved: take })
       if ('text' in result) take(result.text)
       said = 'text' in result ? (result.note ?? '') : result.failed
     })
@@ -359,10 +364,10 @@ const toEditor = async (app: Stage, screen: Own): Promise<void> => {
   if (said) app.warn(said)
 }
 
-const attach = async (app: Stage, screen: Own, path: string) => {
+const attach = async (app: Stage, screen: Own, path: string, disk: Disk) => {
   const before = app.current(screen)
   if (!before) return
-  const found = await attachmentFrom(path, roomBeside(before.letter.attachments))
+  const found = await disk.attachmentFrom(path, roomBeside(before.letter.attachments))
   const now = app.current(screen)
   if (!now) return
   if ('failed' in found) return app.warn(found.failed)

@@ -1,7 +1,4 @@
 /** Log-in (S1090-S1180): user and password. The password is shown by nothing, not even by its length. */
-import { spawnSync } from 'node:child_process'
-import { readlinkSync } from 'node:fs'
-import { hostname } from 'node:os'
 import { harmless, wrapped } from '../../text/text.ts'
 import { heartbeatS, Problem } from '../../wire/client.ts'
 import { Unreachable } from '../../wire/connection.ts'
@@ -87,24 +84,5 @@ const logIn = async (app: Stage, screen: Own) => {
     const whole = user.includes('@') ? '' : ' The User ID is your whole mail address.'
     const problem = isWrong ? `User ID or password is wrong. Please try again.${whole}` : error.message
     app.change(screen, { busy: false, problem, focus: 'password' })
-  }
-}
-
-/** What this terminal is called at the server: two windows of one machine are told apart. */
-export const terminalName = () => {
-  const over = process.env.SSH_CONNECTION?.split(' ')[0]
-  const words = [`terminal on ${hostname().slice(0, 30)}`, lineName(), over && `by ssh from ${over}`]
-  return words.filter(Boolean).join(', ').slice(0, 60)
-}
-
-/** The line that we talk over, such as `pts/3`; nothing where it has no name. */
-const lineName = () => {
-  if (!process.stdin.isTTY) return ''
-  try {
-    return readlinkSync('/proc/self/fd/0').replace(/^\/dev\//, '')
-  } catch {
-    // Where there is no /proc, a program says it.
-    const { stdout } = spawnSync('tty', { stdio: ['inherit', 'pipe', 'ignore'], encoding: 'utf8' })
-    return /^\/dev\/(\S+)/.exec(stdout ?? '')?.[1] ?? ''
   }
 }
