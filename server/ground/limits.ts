@@ -31,6 +31,10 @@ export const addressFieldLimit = 256 * 1024
 /** What a JSON body may be, whatever its call: how deep, and of how many members and elements in all. */
 export const jsonDepthLimit = 16
 export const jsonValueLimit = 10_000
+/** Attributes that an element of an XML body may have; what is read, and written of an answer, at one time. */
+export const xmlAttributeLimit = 8
+export const xmlStepOctets = 64 * 1024
+export const xmlStepCharacters = 16 * 1024
 /** Octets of a body, or of address fields, that are parsed on the event loop; more goes to a child process. */
 export const parsedHereOctets = 8 * 1024
 

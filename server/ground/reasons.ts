@@ -144,6 +144,14 @@ export const reasons = {
     'The server is busy with other large letters. Nothing was done; please try again in a minute.',
   ],
   'body-not-json': ['bad-request', 'The body is not JSON.'],
+  'body-not-xml': [
+    'bad-request',
+    'The body is not XML 1.0 in UTF-8 of the form that docs/api-xml.md describes. Nothing was done.',
+  ],
+  'body-declares': [
+    'bad-request',
+    'XML with a document type or processing instructions is not taken. Nothing was done.',
+  ],
   'body-deep': [
     'bad-request',
     ({ levels }: { levels: number }) => `The body is nested in more than ${levels} levels. Nothing was done.`,

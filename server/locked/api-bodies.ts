@@ -30,6 +30,11 @@ export const parseBody = <C extends Call>(call: C, octets: Uint8Array): Body<C> 
   } catch (cause) {
     throw new Refusal('body-not-json', { cause })
   }
+  return bodyOfValue(call, json)
+}
+
+/** What the call takes of a body that was parsed, from whatever language. @throws Refusal as {@link parseBody} */
+export const bodyOfValue = <C extends Call>(call: C, json: unknown): Body<C> => {
   const parsed = requests[call].safeParse(json)
   if (parsed.success) return parsed.data as Body<C>
   const [issue] = parsed.error.issues

@@ -18,6 +18,7 @@ import type { StoredPair } from './vault/keys-at-rest.ts'
 import type { NewKey } from './vault/new-keys.ts'
 import * as secretKeys from './vault/secret-keys.ts'
 import type { Attempt, NewSlot } from './vault/slots.ts'
+import { parseXmlBody } from './xml-bodies.ts'
 
 type Certificates = Certificate[]
 
@@ -43,6 +44,8 @@ const operations = {
     }),
   parseBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
     parseBody(task.call, Buffer.concat(task.blocks)),
+  parseXmlBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
+    parseXmlBody(task.call, Buffer.concat(task.blocks)),
   parseForm,
   parseRecipients: async (task: { typed: Typed; mode: 'strict' | 'as typed' }) =>
     parseRecipients(task.typed, task.mode),

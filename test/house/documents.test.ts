@@ -322,7 +322,15 @@ const atWork = async (t: TestContext, user: string): Promise<{ server: World; sh
 }
 
 const apiCalls = block('docs/api.md', 'api=http://')
+const xmlCalls = block('docs/api-xml.md', 'api=http://')
 const friendsKey = block('docs/first-letter.md', 'jq -Rs')
+
+test('docs/api-xml.md: one logs in and lists the folders in XML (P86)', async (t) => {
+  if (!needs(t, 'curl', 'xmllint')) return
+  const { server, shell } = await atWork(t, ann)
+  const calls = putIn(xmlCalls, { 'http://localhost:8080': server.url, '…</string>': `${password}</string>` })
+  assert.match(await shell.run(calls), /^Inbox\n/)
+})
 
 test('docs/api.md and docs/first-letter.md: a mail is opened by the API, and a friend’s key looked at and accepted', async (t) => {
   if (!needs(t, 'curl', 'jq', 'gpg')) return

@@ -18,6 +18,7 @@ const packageOf = (program: string) =>
     convert: 'imagemagick',
     gpg: 'gnupg',
     postconf: 'postfix',
+    xmllint: 'libxml2-utils',
     'systemd-analyze': 'systemd',
   })[program] ?? program
 

@@ -58,6 +58,9 @@ export const refusalsInJapanese: Sentences = {
   'large-bodies-wait':
     'サーバーは別の大きな手紙を処理しています。何も行われていません。1分後にもう一度お試しください。',
   'body-not-json': '本体がJSONではありません。',
+  'body-not-xml':
+    '本体がdocs/api-xml.mdに書かれた形式のXML 1.0（UTF-8）ではありません。何も行われていません。',
+  'body-declares': '文書型宣言や処理命令のあるXMLは受け付けません。何も行われていません。',
   'body-deep': ({ levels }) => `本体の入れ子が${levels}段を超えています。何も行われていません。`,
   'body-of-many-values': ({ values, files, addresses }) =>
     `本体の要素が${values}個を超えています。手紙のファイルは${files}個、宛先は${addresses}件までです。何も行われていません。`,

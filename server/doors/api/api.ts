@@ -12,6 +12,8 @@ import { type LetterNeeds, letterCalls } from './letters.ts'
 import { type MailNeeds, mailCalls } from './mail.ts'
 import { type PeopleNeeds, peopleCalls } from './people.ts'
 import { type SessionNeeds, sessionCalls } from './session.ts'
+import { inXml, problemXml, xmlWanted } from './xml.ts'
+import { problemSchema, valueSchema } from './xml-schemas.ts'
 
 type Needs = BorderNeeds &
   SessionNeeds &
@@ -25,24 +27,31 @@ type Needs = BorderNeeds &
 export const api = (needs: Needs, ask: (c: Context) => Promise<Asker>) => {
   const at = border(needs, ask)
   return new Hono()
+    .use(inXml)
+    .get('/schema.xsd', (c) => c.body(valueSchema, 200, { 'Content-Type': 'application/xml' }))
+    .get('/problem.xsd', (c) => c.body(problemSchema, 200, { 'Content-Type': 'application/xml' }))
     .route('/', sessionCalls(needs, at))
     .route('/', mailCalls(needs, at))
     .route('/', letterCalls(needs, at))
     .route('/', keyCalls(needs, at))
     .route('/', peopleCalls(needs, at))
-    .all('*', () => problem(new Refusal('no-call')))
+    .all('*', (c) => problem(c, new Refusal('no-call')))
     .onError((error, c) => {
       const refusal = refusalOf(error)
-      if (refusal) return problem(refusal)
+      if (refusal) return problem(c, refusal)
       const { name, message, stack } = error
       needs.log.error({ err: { name, message, stack }, path: c.req.routePath }, 'unexpected error')
-      return problem(new Refusal('went-wrong'))
+      return problem(c, new Refusal('went-wrong'))
     })
 }
 
-const problem = (refusal: Refusal): Response => {
+const problem = (c: Context, refusal: Refusal): Response => {
   const { by, retry_after_s, ...rest } = refusal.detail
-  const headers: Record<string, string> = { 'Content-Type': 'application/problem+json' }
+  const isXml = xmlWanted(c.req.header('accept')) !== null
+  const headers: Record<string, string> = {
+    'Content-Type': `application/problem+${isXml ? 'xml' : 'json'}`,
+    Vary: 'Accept',
+  }
   if (retry_after_s) headers['Retry-After'] = String(retry_after_s)
   const document = {
     type: problemType(refusal.code),
@@ -51,5 +60,6 @@ const problem = (refusal: Refusal): Response => {
     ...rest,
     ...(by && { by: holderOf(by) }),
   } satisfies ProblemDocument
-  return new Response(JSON.stringify(document), { status: refusal.status, headers })
+  const written = isXml ? problemXml(document) : JSON.stringify(document)
+  return new Response(written, { status: refusal.status, headers })
 }

@@ -8,6 +8,7 @@ import { octetLimitOf, parseBody } from '../../locked/api-bodies.ts'
 import type { CryptoPool } from '../../locked/crypto-pool.ts'
 import type { Session } from '../../people/sessions.ts'
 import type { Bodies } from '../request-body.ts'
+import { isXml } from './xml.ts'
 
 export type Asker = { session: Session | null; keyToken: string | null; address: string }
 
@@ -27,14 +28,17 @@ export const clearSiteData = '"cache", "storage"'
 export type BorderNeeds = { bodies: Bodies; pool: CryptoPool }
 
 export const border = ({ bodies, pool }: BorderNeeds, ask: (c: Context) => Promise<Asker>) => {
-  /** A large body is parsed in a child process. @param user who sends it, null for a stranger */
+  /** A large body, and one in XML, is parsed in a child process. @param user who sends it, null for a stranger */
   const bodyOf = async <C extends Call>(c: Context, call: C, user: number | null): Promise<Body<C>> => {
     const { incoming } = c.env as HttpBindings
     const limit = octetLimitOf(call)
     const { blocks, size } = await bodies.read(incoming, { limit, reason: 'body-large', user })
-    if (size <= parsedHereOctets) return parseBody(call, Buffer.concat(blocks))
     const sent = () => void blocks.splice(0)
-    return (await pool.run('reading', 'parseBody', { call, blocks }, { user, sent })) as Body<C>
+    const task = { call, blocks }
+    if (size > 0 && isXml(c.req.header('content-type')))
+      return (await pool.run('reading', 'parseXmlBody', task, { user, sent })) as Body<C>
+    if (size <= parsedHereOctets) return parseBody(call, Buffer.concat(blocks))
+    return (await pool.run('reading', 'parseBody', task, { user, sent })) as Body<C>
   }
 
   /** @throws Refusal `no-session` */
