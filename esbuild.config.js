@@ -1,7 +1,7 @@
 /**
  * Builds what runs: dist/wafer.js (the commands; the server and the client for scripts are beside it, loaded when
  * they are called for), dist/child.js (the process that works with keys and hostile mail), dist/tui.js (the terminal
- * client), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
+ * client), dist/ssh-door.js (the process that SSH connections come to), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
  * ask for a passkey); and THIRD-PARTY-NOTICES, with the licence of each package that went into them. Nothing is built
  * when no source is newer than the last build, so that every command may ask.
  */
@@ -171,6 +171,15 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     ...node,
     entryPoints: { child: 'server/locked/child.ts' },
     plugins: [brainpool, withoutFetch],
+    outdir: next,
+  })
+  await bundle({
+    ...node,
+    entryPoints: { 'ssh-door': 'server/doors/ssh/door.ts' },
+    // What ssh2 would rather have compiled; it does without.
+    external: ['*.node', 'cpu-features'],
+    // Where it would look for a program of Windows, for clients.
+    define: { __dirname: '""' },
     outdir: next,
   })
   await bundle({

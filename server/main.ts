@@ -8,6 +8,7 @@ import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import pino from 'pino'
 import { Bodies } from './doors/request-body.ts'
+import { startSshDoor } from './doors/ssh-door.ts'
 import { startWebServer } from './doors/web-server.ts'
 import { type Clock, clockFault, serverClock, steadyClock } from './ground/clock.ts'
 import { type Config, localOrigin } from './ground/config.ts'
@@ -45,6 +46,7 @@ import { LetterNumbers } from './people/letter-numbers.ts'
 import { ParkedForms } from './people/parked-forms.ts'
 import { Quota } from './people/quota.ts'
 import { Sessions } from './people/sessions.ts'
+import { SshKeys } from './people/ssh-keys.ts'
 import { Users } from './people/users.ts'
 import type { Services } from './services.ts'
 import { Setup } from './setup.ts'
@@ -57,6 +59,8 @@ export type Running = {
   setupLink: string | null
   web: { host: string; port: number }
   smtp: { host: string; port: number }
+  /** Null where nobody can log in by SSH. */
+  ssh: { host: string; port: number; fingerprint: string } | null
   /** Resolves, to a sentence, once this process may serve no longer: others took its place while it was cut off. */
   supplanted: Promise<string>
   close(): Promise<void>
@@ -104,6 +108,7 @@ export const openServices = async (
     ...keys,
     ...mail,
     setup,
+    ssh: null,
     bodies: new Bodies(),
     // 96 bits: each is in every form, and bytes count.
     formToken: (cookie) => secret.mac('form-token', cookie).toString('base64url').slice(0, 16),
@@ -169,11 +174,12 @@ const openKeys = (made: Ground & People) => {
   const waits = { end: async (sessionId: string) => approvals.endWait(sessionId) }
   const sessions = new Sessions({ ...made, key })
   const users = new Users({ ...made, sessions, cost: made.config.argon2 })
+  const sshKeys = new SshKeys(made)
   const keyrings = new Keyrings({ ...made, sessions })
   const passkeys = new Passkeys({ ...made, sessions, keyrings })
   const allowances: Allowances = new Allowances({ ...made, sessions, keyrings, passkeys, waits })
   const approvals: Approvals = new Approvals({ ...made, sessions, allowances, passkeys })
-  return { sessions, users, keyrings, passkeys, allowances, approvals }
+  return { sessions, users, sshKeys, keyrings, passkeys, allowances, approvals }
 }
 
 const openMail = (made: Ground & People & ReturnType<typeof openKeys>) => {
@@ -220,6 +226,11 @@ export const serve = async (
     ends.push(() => web.close())
     const smtp = await startSmtpIn(services)
     ends.push(() => smtp.close())
+    // Alone on this database: what was connected to a process before this one is gone.
+    if (!epoch.shared) await services.sessions.endLeftConnections()
+    const ssh = await startSshDoor(services, web.handle)
+    services.ssh = ssh
+    ends.push(() => ssh?.close())
     await services.outbox.start()
     ends.push(() => services.outbox.close())
     services.pool.warmUp()
@@ -239,6 +250,7 @@ export const serve = async (
       setupLink: token && `${web.address}/setup/${token}`,
       web: { host: config.host, port: web.port },
       smtp: { host: config.smtpHost, port: smtp.smtpPort },
+      ssh: ssh && { host: config.sshHost, port: ssh.port, fingerprint: ssh.fingerprint },
       supplanted: supplanted.promise,
       close,
     }

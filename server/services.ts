@@ -22,6 +22,7 @@ import type { LetterNumbers } from './people/letter-numbers.ts'
 import type { ParkedForms } from './people/parked-forms.ts'
 import type { Quota } from './people/quota.ts'
 import type { Sessions } from './people/sessions.ts'
+import type { SshKeys } from './people/ssh-keys.ts'
 import type { Users } from './people/users.ts'
 import type { Setup } from './setup.ts'
 
@@ -35,6 +36,7 @@ export type Services = {
   users: Users
   keyrings: Keyrings
   sessions: Sessions
+  sshKeys: SshKeys
   allowances: Allowances
   passkeys: Passkeys
   approvals: Approvals
@@ -53,6 +55,8 @@ export type Services = {
   guesses: Guesses
   setup: Setup
   pool: CryptoPool
+  /** What tells the host key of SSH from others, as a client shows it; null where nobody logs in by SSH here. */
+  ssh: { fingerprint: string; port: number } | null
   /** The token of a terminal's forms, from what its cookie holds. */
   formToken(cookie: string): string
   /** What tells the server secret from others. */

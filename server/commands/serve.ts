@@ -19,6 +19,10 @@ export async function serve() {
   const { host, port } = running.smtp
   print(`Wafer listens on ${running.address}`)
   print(`Mail comes in on smtp://${host.includes(':') ? `[${host}]` : host}:${port}`)
+  if (running.ssh) {
+    const { host, port, fingerprint } = running.ssh
+    print(`SSH: ssh -p ${port} -l ADDRESS ${host}, with the host key ${fingerprint}`)
+  }
   if (running.setupLink)
     print(`There is no user yet. This link makes the first one, once: ${running.setupLink}`)
   const supplanted = await Promise.race([stop, running.supplanted])

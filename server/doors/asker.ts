@@ -1,4 +1,5 @@
 /** Who asks, and over what: the terminal behind a proxy, the names that this server goes by, cookies, bearer tokens. */
+import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
@@ -12,6 +13,14 @@ export type DoorEnv = { Bindings: HttpBindings; Variables: { visit: Visit; brows
 const proxied = (c: Context<DoorEnv>, { config }: Services) => {
   const remote = plainAddress(c.env.incoming.socket.remoteAddress ?? '')
   return { remote, isProxy: isProxy(remote, config) }
+}
+
+/** Requests of the SSH door, over a socket that is its own: its clients say where their terminal is. */
+const throughDoor = new WeakSet<IncomingMessage>()
+
+/** A request has come through the SSH door. */
+export const noteThroughDoor = (request: IncomingMessage) => {
+  throughDoor.add(request)
 }
 
 type Proxied = Pick<Services['config'], 'proxy'>
@@ -31,6 +40,12 @@ export const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+
 /** The terminal's side of the connection; forwarded header fields count from the declared proxy only. */
 export const connection = (c: Context<DoorEnv>, services: Services) => {
   const { config } = services
+  if (throughDoor.has(c.env.incoming)) {
+    const stated = plainAddress(c.req.header('x-forwarded-for') ?? '')
+    const { host } = new URL(services.site.origin)
+    const secure = { https: false, enough: true }
+    return { address: isIP(stated) ? stated : 'unknown', host, secure, base: services.site.origin }
+  }
   const { remote, isProxy } = proxied(c, services)
   const protocol = isProxy ? c.req.header('x-forwarded-proto')?.split(',')[0]?.trim() : undefined
   const isTls = Boolean(config.tls)

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { network } from '../people/guesses.ts'
+import { network } from '../ground/network.ts'
 
 type Connection = {
   socket: Socket

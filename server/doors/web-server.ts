@@ -26,8 +26,13 @@ import { browserScript } from './scripts.ts'
 const isPublic = (path: string) =>
   path === '/login' || path.startsWith('/setup/') || /^\/(enhance|passkey)-/.test(path)
 
-export const startWebServer = (services: Services): Promise<WebServer> =>
-  listen(application(services), { ...services, notEncrypted: notEncryptedPage })
+/** @returns the server, and what answers a request that comes in elsewhere */
+export const startWebServer = async (
+  services: Services,
+): Promise<WebServer & { handle: ReturnType<typeof application> }> => {
+  const handle = application(services)
+  return { ...(await listen(handle, { ...services, notEncrypted: notEncryptedPage })), handle }
+}
 
 /** 426 Upgrade Required (RFC 9110 §15.5.22), as a page. */
 const notEncryptedPage = (origin: string, accepted: string | undefined) => {

@@ -26,6 +26,11 @@ export type Config = {
   smtpHost: string
   smtpPort: number
   lmtpSocket: string | null
+  sshHost: string
+  /** Null where nobody is to log in by SSH. */
+  sshPort: number | null
+  /** Somebody chose that port, and does not merely leave it to us. */
+  isSshPortChosen: boolean
   /** Domains that mail is accepted for; null for those of the users. */
   domains: string[] | null
   relay: URL | null
@@ -66,6 +71,7 @@ const port = z
   .transform(Number)
   .refine((value) => value <= 65_535, 'is not a port number')
 const host = z.string().regex(/^[A-Za-z0-9.:_-]+$/, 'is not a host name or address')
+const usualSshPort = 2222
 /** Of two labels at least: mail to a bare word goes nowhere (RFC 7085), and two words were meant as something else. */
 const domain = z
   .string()
@@ -132,6 +138,12 @@ const settings = z.strictObject({
   WAFER_SMTP_HOST: host.default('127.0.0.1'),
   WAFER_SMTP_PORT: port.default(2525),
   WAFER_LMTP_SOCKET: z.string().min(1).optional(),
+  WAFER_SSH_HOST: host.default('127.0.0.1'),
+  WAFER_SSH_PORT: z
+    .literal('off')
+    .transform(() => null)
+    .or(port)
+    .optional(),
   WAFER_DOMAINS: z
     .string()
     .transform((text) =>
@@ -188,6 +200,9 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     smtpHost: set.WAFER_SMTP_HOST,
     smtpPort: set.WAFER_SMTP_PORT,
     lmtpSocket: set.WAFER_LMTP_SOCKET ?? null,
+    sshHost: set.WAFER_SSH_HOST,
+    sshPort: set.WAFER_SSH_PORT === undefined ? usualSshPort : set.WAFER_SSH_PORT,
+    isSshPortChosen: set.WAFER_SSH_PORT !== undefined,
     domains: set.WAFER_DOMAINS ?? null,
     relay: set.WAFER_RELAY ?? null,
     database: set.WAFER_DATABASE ?? null,

@@ -226,6 +226,60 @@ export const passkeyLimits = {
   attestationCharacters: 64 * 1024,
 }
 
+/** Public keys that log in by SSH. */
+export const sshKeyLimits = {
+  ofUser: 50,
+  /** Of the line of a file: an RSA key of 16,384 bits has less than 3,000. */
+  characters: 8 * 1024,
+  nameCharacters: 100,
+  /** NIST SP 800-57 Part 1 allows 2048 still. */
+  fewestRsaBits: 2_048,
+  mostRsaBits: 16_384,
+}
+
+/** Connections to the SSH port, and what each of them may take. */
+export const sshLimits = {
+  /** From the first octet to the log-in. */
+  logInMs: 30_000,
+  /** Connections without a log-in: of one network, and of all. */
+  strangersOfNetwork: 20,
+  strangers: 100,
+  /** Connections with one. */
+  ofUser: 20,
+  inAll: 500,
+  /** What a connection may try before its log-in: passwords, and requests of any kind, of which a client sends one for each key it has. */
+  passwords: 3,
+  requests: 30,
+  /** When it was silent for so long, it is asked whether it lives, and once more; then it is dead: 45 seconds in all. */
+  keepaliveMs: 15_000,
+  keepalives: 2,
+  /** Channels that a connection has at one time, and clients that all have. */
+  channels: 10,
+  clients: 200,
+  /** When after a client was taken the next one is made ready. */
+  spareAfterMs: 1_000,
+  /** Of a variable that comes with a channel. */
+  variableCharacters: 64,
+  commandCharacters: 64 * 1024,
+  /** Cells of a terminal, each way. */
+  mostCells: 1_000,
+  /** Octets on their way to the other end, above which the client waits, and nothing more is read from there. */
+  outgoingOctets: 256 * 1024,
+  /** Packets that wait for the end of a key exchange, and how long that may take. */
+  packetsInExchange: 500,
+  /** How long a client that was told of its end has for its last words. */
+  lastWordsMs: 2_000,
+  /** How often it is looked whether the sessions of connections still are. */
+  watchMs: 1_000,
+  /** How long after the process of the door has died it is started again, and at most. */
+  againMs: 200,
+  againAtMostMs: 10_000,
+  /** How long the process has to open its port. */
+  startMs: 15_000,
+  /** Of the process of the door, without the clients in it. */
+  heapMiB: 192,
+}
+
 // ---- mail as it is kept, comes in and goes out
 
 /** Octets of one mail, whatever way it comes, and of what one is compressed to. */

@@ -194,6 +194,31 @@ export const reasons = {
   'password-same': ['bad-request', 'The new password is the old one. Nothing was changed.'],
   'session-ended': ['no-session', 'This session has ended. Please log in again.'],
   'terminal-logged-out': ['not-found', 'That terminal is logged out already.'],
+  'ssh-key-malformed': [
+    'bad-key',
+    'This is not a public key for SSH: paste the one line of a file such as id_ed25519.pub.',
+  ],
+  'ssh-key-secret': [
+    'bad-key',
+    'This is a secret key. Nothing of it was kept, but do not use it any more if others may have seen it; add the .pub file beside it.',
+  ],
+  'ssh-key-kind': [
+    'bad-key',
+    ({ type }: { type: string }) =>
+      `Keys of the type ${type} cannot log in here: use Ed25519, RSA, ECDSA or a security key.`,
+  ],
+  'ssh-key-weak': [
+    'bad-key',
+    ({ bits }: { bits: number }) =>
+      `RSA keys of ${bits} bits are too weak: use Ed25519, or RSA of 3072 bits.`,
+  ],
+  'ssh-key-exists': ['exists', ({ name }: { name: string }) => `This key is there already, as ${name}.`],
+  'ssh-keys-full': [
+    'bad-request',
+    ({ most }: { most: number }) => `There are ${most} keys already; remove one that is not used any more.`,
+  ],
+  'no-ssh-key': ['not-found', 'There is no such SSH key.'],
+  'ssh-many': ['busy', 'There are too many connections of this user: end one of them first.'],
   'guessed-in-row': [
     'slow-down',
     ({ what }: { what: 'password' | 'passphrase' | 'recovery code' }) =>

@@ -8,7 +8,7 @@ import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { smtpLimits } from '../ground/limits.ts'
-import { network } from '../people/guesses.ts'
+import { network } from '../ground/network.ts'
 
 /** smtp-server, with connections that keep to the letter of the protocol. */
 export class StrictServer extends SMTPServer {

@@ -7,9 +7,9 @@
  * it has no limit that counts from everywhere or for good, with which a stranger could keep the owner from recovery.
  */
 import { createHash } from 'node:crypto'
-import { isIPv6 } from 'node:net'
 import { and, eq, gte, lt, or } from 'drizzle-orm'
 import { chosenSecretCharacters, guessLimits, knownNetworkS } from '../ground/limits.ts'
+import { network } from '../ground/network.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { type Counter, counter } from '../ground/store/counters.ts'
 import type { Database } from '../ground/store/database.ts'
@@ -120,15 +120,4 @@ const keysOf = (guess: Guessed) => {
     user,
     address: `${guess.what}:${network(guess.address)}`,
   }
-}
-
-/** An IPv6 host has a whole /64 to guess from. */
-export const network = (address: string) => {
-  if (!isIPv6(address) || address.startsWith('::ffff:')) return address.replace('::ffff:', '')
-  const [head = '', tail] = address.split('::')
-  const left = head.split(':').filter(Boolean)
-  const right = tail?.split(':').filter(Boolean) ?? []
-  const groups =
-    tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill('0'), ...right]
-  return groups.slice(0, 4).join(':')
 }

@@ -50,6 +50,7 @@ const reasonShape = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('held-elsewhere'), terminal }),
   /** Of rows that were written before passkeys were named there, null. */
   z.object({ kind: z.enum(['passkey-added', 'passkey-removed']), name: name.nullable() }),
+  z.object({ kind: z.enum(['ssh-key-added', 'ssh-key-removed']), name }),
   /** What no version that we know wrote. */
   z.object({ kind: z.literal('unknown'), text: z.string() }),
 ])
@@ -89,6 +90,9 @@ export const reasonText = (reason: LedgerReason): string => {
     case 'passkey-added':
     case 'passkey-removed':
       return reason.name === null ? reason.kind : `${reason.kind} ${reason.name}`
+    case 'ssh-key-added':
+    case 'ssh-key-removed':
+      return `${reason.kind} ${reason.name}`
     case 'unknown':
       return reason.text
     default:

@@ -4,7 +4,7 @@
  * allowance that belongs to it ends with it, by a foreign key (P39).
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { and, asc, eq, gt, isNull, lte, ne, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, inArray, isNull, lte, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { contactNoteMs, parkedFormMs } from '../ground/limits.ts'
@@ -74,14 +74,18 @@ export class Sessions {
 
   /**
    * @param terminal what the terminal calls itself; @param address where it is
-   * @param heartbeatMs the terminal promises contact at least twice in this time: without any, it loses the key
+   * @param options.heartbeatMs the terminal promises contact at least twice in this time: without any, it loses the key
+   * @param options.ofConnection it lasts for as long as a connection that this process holds
    * @throws Refusal as {@link LogIn.requireStands} does
    */
   async begin(
     { user, requireStands }: LogIn,
     terminal: string,
     address: string,
-    heartbeatMs: number | null = null,
+    {
+      heartbeatMs = null,
+      ofConnection = false,
+    }: { heartbeatMs?: number | null; ofConnection?: boolean } = {},
   ): Promise<{ token: string; session: Session }> {
     const token = randomBytes(32).toString('base64url')
     const now = this.#clock()
@@ -99,6 +103,7 @@ export class Sessions {
       contactAt: now,
       endsAt: now + this.#config.sessionMaxMs,
       heartbeatMs,
+      ofConnection,
     }
     await this.#db.transaction(user.id, async () => {
       await requireStands()
@@ -164,6 +169,24 @@ export class Sessions {
   async acknowledgeStop(session: Session): Promise<void> {
     const told = { stoppedAt: null, stoppedByTerminal: null, stoppedByAddress: null }
     await this.#db.update(sessions).set(told).where(eq(sessions.id, session.id))
+  }
+
+  /** Those of these sessions that are alive. */
+  async alive(ids: string[]): Promise<Set<string>> {
+    const rows = await this.#db
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(and(inArray(sessions.id, ids), this.live()))
+    return new Set(rows.map(({ id }) => id))
+  }
+
+  /** Where this process alone serves the database, and begins: connections of one before it are gone. */
+  async endLeftConnections(): Promise<void> {
+    const left = await this.#db
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(eq(sessions.ofConnection, true))
+    for (const { id } of left) await this.end(id, 'ended')
   }
 
   async end(id: string, reason: SessionEnd): Promise<void> {
@@ -283,7 +306,10 @@ const hash = (token: string): Uint8Array =>
   createHash('sha256').update('wafer/session/v1').update(token).digest()
 
 const toSession = (
-  row: Omit<typeof sessions.$inferSelect, 'tokenHash' | 'userId' | 'heartbeatMs' | 'lockCount'>,
+  row: Omit<
+    typeof sessions.$inferSelect,
+    'tokenHash' | 'userId' | 'heartbeatMs' | 'lockCount' | 'ofConnection'
+  >,
   user: User,
 ): Session => ({
   id: row.id,

@@ -120,6 +120,19 @@ export class Users {
     return user ?? null
   }
 
+  /** Who logs in by this name: an address, or what is before its `@` where no two users share that. */
+  async meant(typed: string): Promise<User | null> {
+    const name = typed.trim().toLowerCase()
+    if (name.includes('@')) return this.byAddress(name)
+    const [user, another] = await this.#db
+      .select(columns)
+      .from(users)
+      .where(and(gte(users.address, `${name}@`), lt(users.address, `${name}A`)))
+      .orderBy(asc(users.address))
+      .limit(2)
+    return another ? null : (user ?? null)
+  }
+
   /** Removes a user with everything that is theirs: mail, keys, sessions. */
   async remove(id: number): Promise<void> {
     await this.#db.transaction(id, async () => {

@@ -60,7 +60,14 @@ class Place {
 
   environment(settings: Record<string, string> = {}) {
     const { PATH = '' } = process.env
-    return { PATH, WAFER_DATA: this.data, WAFER_PORT: '0', WAFER_SMTP_PORT: '0', ...settings }
+    return {
+      PATH,
+      WAFER_DATA: this.data,
+      WAFER_PORT: '0',
+      WAFER_SMTP_PORT: '0',
+      WAFER_SSH_PORT: 'off',
+      ...settings,
+    }
   }
 
   run(words: string[], input: string | Buffer = '', settings: Record<string, string> = {}): Outcome {

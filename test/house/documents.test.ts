@@ -289,7 +289,12 @@ const withAFinger = async (person: Person, lynx: TextBrowser, inbox: string) => 
 
 test('README: the two commands serve, and the five minutes after them are as they are told', async (t) => {
   if (!needs(t, executablePath, 'lynx', 'tmux', 'gpg', 'curl')) return
-  const shell = new Shell(t, { WAFER_PORT: '0', WAFER_SMTP_PORT: '0', GNUPGHOME: new Gpg(t).home })
+  const shell = new Shell(t, {
+    WAFER_PORT: '0',
+    WAFER_SMTP_PORT: '0',
+    WAFER_SSH_PORT: 'off',
+    GNUPGHOME: new Gpg(t).home,
+  })
   const server = shell.start(twoCommands)
   t.after(() => process.kill(-server.pid!, 'SIGTERM'))
   let said = ''

@@ -67,6 +67,7 @@ const served = async (
     WAFER_DATA: scratch(t),
     WAFER_PORT: '0',
     WAFER_SMTP_PORT: '0',
+    WAFER_SSH_PORT: 'off',
   }
   const server = spawn(node, [...args, 'serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => server.kill('SIGKILL'))

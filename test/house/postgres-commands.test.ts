@@ -48,6 +48,7 @@ class Place {
       WAFER_DATA: this.data,
       WAFER_PORT: '0',
       WAFER_SMTP_PORT: '0',
+      WAFER_SSH_PORT: 'off',
       ...(this.database && { WAFER_DATABASE: this.database }),
     }
   }

@@ -171,6 +171,7 @@ const serve = (environment: Record<string, string>) => {
     WAFER_DATA: data,
     WAFER_PORT: '0',
     WAFER_SMTP_PORT: '0',
+    WAFER_SSH_PORT: 'off',
     ...environment,
   }
   return { env, refusal: () => spawnSync(process.execPath, [program, 'serve'], { env, timeout: 60_000 }) }

@@ -233,6 +233,26 @@ test('The web process loads neither the OpenPGP library nor the code that reads 
   )
 })
 
+test('The process of the SSH door has no way to the database, the server secret or a key', () => {
+  const reached = new Set<string>()
+  const visit = (file: string): void => {
+    if (reached.has(file)) return
+    reached.add(file)
+    for (const { to } of values.filter(({ from }) => from === file)) visit(to)
+  }
+  visit('server/doors/ssh/door.ts')
+  assert.ok(reached.has('server/doors/ssh/connection.ts'))
+  assert.deepEqual(
+    [...reached].filter((file) => /^server\/(keys|mail|locked|ground\/(store|server-secret))/.test(file)),
+    [],
+  )
+  // What holds connections and runs clients is asked over IPC, and started by one file.
+  const within = values.filter(
+    ({ from, to }) => to.startsWith('server/doors/ssh/') && !from.startsWith('server/doors/ssh/'),
+  )
+  assert.deepEqual(within, [])
+})
+
 test('Each table has one module that writes to it', () => {
   const database = readFileSync(join(root, 'server/ground/store/tables.ts'), 'utf8')
   const owners = new Map<string, string>()
@@ -295,7 +315,7 @@ test('What only one engine knows is asked in the store alone', () => {
 
 /** Where a number is none: units, settings, years, zones of time, digits of a code; and what clients load without the rest. */
 const numbersThatAreNone: [file: string, line: RegExp][] = [
-  ['server/ground/config.ts', /^const unit|is not a port number|port\.default|argon2:/],
+  ['server/ground/config.ts', /^const unit|is not a port number|port\.default|^const usualSshPort|argon2:/],
   ['server/ground/reasons.ts', /octets (<|\/) 1024/],
   ['server/locked/reader/key-files.ts', /keyFileLimit \/ 1024 \/ 1024/],
   ['server/doors/begin-visit.ts', /^const yearS/],

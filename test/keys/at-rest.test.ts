@@ -253,6 +253,7 @@ const startProgram = async (t: TestContext, folder: string, environment: Record<
       WAFER_DATA: folder,
       WAFER_PORT: '0',
       WAFER_SMTP_PORT: '0',
+      WAFER_SSH_PORT: 'off',
       ...environment,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -133,6 +133,7 @@ export class Cluster {
       WAFER_DATA: environment.WAFER_DATA ?? this.dataFolder(),
       WAFER_PORT: '0',
       WAFER_SMTP_PORT: '0',
+      WAFER_SSH_PORT: 'off',
       WAFER_DATABASE: this.database,
       WAFER_EPOCH_FILE: this.epochFile,
       ...environment,

@@ -19,6 +19,8 @@ const packageOf = (program: string) =>
     gpg: 'gnupg',
     postconf: 'postfix',
     xmllint: 'libxml2-utils',
+    ssh: 'openssh-client',
+    dbclient: 'dropbear-bin',
     'systemd-analyze': 'systemd',
   })[program] ?? program
 

@@ -82,7 +82,13 @@ export const measuredServer = async (
   const folder = mkdtempSync(join(base(), 'wafer-turns-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const data = join(folder, 'data')
-  const environment = { WAFER_DATA: data, WAFER_PORT: '0', WAFER_SMTP_PORT: '0', ...settings }
+  const environment = {
+    WAFER_DATA: data,
+    WAFER_PORT: '0',
+    WAFER_SMTP_PORT: '0',
+    WAFER_SSH_PORT: 'off',
+    ...settings,
+  }
   const config = { ...readConfig(environment), argon2: { memoryKiB: 64, passes: 1 } }
   const services = await openServices(config, { create: true })
   try {

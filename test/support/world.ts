@@ -37,6 +37,7 @@ export class World {
       WAFER_DATA: join(this.folder, 'data'),
       WAFER_PORT: '0',
       WAFER_SMTP_PORT: '0',
+      WAFER_SSH_PORT: 'off',
       ...this.database,
       ...this.#environment,
     })

@@ -122,7 +122,7 @@ test('The limits of contact, to the millisecond: kept, lost at the limit, noted 
   const user = await services.users.add({ address: ann, password })
   await services.keyrings.add(user, passphrase, { generate: { name: '', address: ann } })
   const logIn = { user, requireStands: async () => {} }
-  const { token, session } = await services.sessions.begin(logIn, 'a', '127.0.0.1', 30_000)
+  const { token, session } = await services.sessions.begin(logIn, 'a', '127.0.0.1', { heartbeatMs: 30_000 })
   const { session: other } = await services.sessions.begin(logIn, 'b', '127.0.0.1')
   await services.allowances.grantByPassphrase(session, passphrase)
   const states = async () => [

@@ -40,6 +40,8 @@ const ledgerReasons: LedgerWords = {
   'recovery-code-replaced': () => ({ did: 'New recovery code made' }),
   'passkey-added': ({ name }) => ({ did: 'Passkey added', ...(name !== null && { why: `“${name}”` }) }),
   'passkey-removed': ({ name }) => ({ did: 'Passkey removed', ...(name !== null && { why: `“${name}”` }) }),
+  'ssh-key-added': ({ name }) => ({ did: 'SSH key added', why: `“${name}”` }),
+  'ssh-key-removed': ({ name }) => ({ did: 'SSH key removed', why: `“${name}”` }),
   'wrong-passphrase': () => ({ why: 'wrong passphrase' }),
   'wrong-passkey': () => ({ why: 'passkey not accepted' }),
   'passkey-counter': () => ({ why: 'perhaps a copied passkey: its counter fell back' }),

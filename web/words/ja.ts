@@ -24,6 +24,8 @@ const ledgerReasons: LedgerWords = {
     did: 'パスキーを削除した',
     ...(name !== null && { why: `「${name}」` }),
   }),
+  'ssh-key-added': ({ name }) => ({ did: 'SSH鍵を追加した', why: `「${name}」` }),
+  'ssh-key-removed': ({ name }) => ({ did: 'SSH鍵を削除した', why: `「${name}」` }),
   'wrong-passphrase': () => ({ why: 'パスフレーズ違い' }),
   'wrong-passkey': () => ({ why: 'パスキー不承認' }),
   'passkey-counter': () => ({ why: '複製されたパスキーの疑い(カウンターが戻った)' }),

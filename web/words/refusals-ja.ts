@@ -31,6 +31,17 @@ export const refusalsInJapanese: Sentences = {
   'went-wrong': wentWrong,
   'setup-link-used': 'このリンクはすでに使われました。',
 
+  'ssh-key-malformed': 'SSHの公開鍵ではありません。id_ed25519.pubのようなファイルの1行を貼り付けてください。',
+  'ssh-key-secret':
+    'これは秘密鍵です。保存していませんが、人に見られたおそれがあれば使うのをやめてください。隣の.pubファイルを追加してください。',
+  'ssh-key-kind': ({ type }) =>
+    `種類${type}の鍵ではログインできません。Ed25519、RSA、ECDSA、セキュリティキーのいずれかを使ってください。`,
+  'ssh-key-weak': ({ bits }) =>
+    `${bits}ビットのRSA鍵は弱すぎます。Ed25519か、3072ビットのRSAを使ってください。`,
+  'ssh-key-exists': ({ name }) => `この鍵は「${name}」としてすでにあります。`,
+  'ssh-keys-full': ({ most }) => `鍵はすでに${most}個あります。使わないものを削除してください。`,
+  'no-ssh-key': 'そのSSH鍵はありません。',
+  'ssh-many': 'このユーザーの接続が多すぎます。先にどれかを終わらせてください。',
   'other-name': 'このサーバーの名前は別のものです。正しいアドレスを開いてください。',
   'no-page': 'そのページはありません。',
   'no-such-place': 'そのページはありません。',

@@ -33,7 +33,7 @@ const logIn = async ({ users, sessions, config }: SessionNeeds, { ask, bodyOf }:
   const { address } = await ask(c)
   const logIn = await users.logIn(user, password, address)
   const heartbeatMs = heartbeat_s === undefined ? null : heartbeat_s * 1000
-  const { token, session } = await sessions.begin(logIn, terminal ?? 'API client', address, heartbeatMs)
+  const { token, session } = await sessions.begin(logIn, terminal ?? 'API client', address, { heartbeatMs })
   const answer = {
     token,
     user: session.user.address,

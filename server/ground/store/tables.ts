@@ -61,6 +61,8 @@ export const sessions = table(
     heartbeatMs: int('heartbeat_ms'),
     /** Grows with each lock of this session and each stop by any of its user's: an unlock that began before opens nothing. */
     lockCount: int('lock_count').notNull().default(0),
+    /** It lasts for as long as a connection that the server itself holds (SSH), and not longer than the server. */
+    ofConnection: flag('of_connection').notNull().default(false),
   },
   (table) => [
     index('sessions_user').on(table.userId),
@@ -81,6 +83,25 @@ export const sessionEnds = table(
     endedAt: int('ended_at').notNull(),
   },
   (table) => [index('session_ends_user').on(table.userId), index('session_ends_time').on(table.endedAt)],
+)
+
+// ---- owner: ssh-keys.ts
+
+/** Public keys that log a user in by SSH, and open nothing else. */
+export const sshKeys = table(
+  'ssh_keys',
+  {
+    id: text('id').primaryKey(),
+    userId: int('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    name: text('name').notNull(),
+    /** As it goes over the wire (RFC 4253 §6.6). */
+    key: bytes('key').notNull(),
+    addedAt: int('added_at').notNull(),
+    usedAt: int('used_at'),
+  },
+  (table) => [uniqueIndex('ssh_keys_key').on(table.userId, table.key)],
 )
 
 // ---- owner: parked-forms.ts

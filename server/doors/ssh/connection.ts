@@ -1,0 +1,168 @@
+/**
+ * One connection: its log-in, the session that it then is, and its channels. All channels share the session, and the key
+ * if one of them has opened it. What is asked for and is none of shell, command and SFTP is refused, as nothing listens
+ * for it: forwarding of any kind, agents, X11, other subsystems.
+ */
+import type { Socket } from 'node:net'
+import type { Session, Connection as Ssh } from 'ssh2'
+import { sshLimits } from '../../ground/limits.ts'
+import { Channel } from './channel.ts'
+import type { Clients } from './clients.ts'
+import { LogIn } from './log-in.ts'
+import type { Answer, Begun, Question } from './messages.ts'
+import type { Ending } from './words.ts'
+
+export type ConnectionNeeds = {
+  ask(question: Question): Promise<Answer>
+  gone(connection: number): void
+  clients: Clients
+}
+
+/** What ssh2 keeps to itself, and must be looked at so that nobody fills our memory. */
+type Inside = {
+  /** Packets that wait for the end of a key exchange. */
+  _protocol: { _queue?: unknown[]; _kexinit?: unknown }
+  _chanMgr: { _channels: Record<number, Partial<Window & { _chanInfo: Window }> | undefined> }
+}
+type Window = { incoming: { window: number } }
+
+let numbers = 0
+
+export class Connection {
+  readonly number = ++numbers
+  readonly address: string
+  /** How far on its way: 0 nothing said yet, 1 key exchange begun, 2 something tried to log in with, 3 logged in. */
+  progress: 0 | 1 | 2 | 3 = 0
+  /** Opens the key, where a channel has it open. */
+  keyToken: string | null = null
+  readonly #socket: Socket
+  readonly #needs: ConnectionNeeds
+  #client: (Ssh & Inside) | null = null
+  #begun: Begun | null = null
+  readonly #channels = new Set<Channel>()
+  readonly #onEase: (() => void)[] = []
+  #isEnding = false
+  #exchangeTimer: NodeJS.Timeout | undefined
+
+  constructor(socket: Socket, needs: ConnectionNeeds) {
+    this.#socket = socket
+    this.#needs = needs
+    this.address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+    const late = setTimeout(() => this.destroy(), sshLimits.logInMs)
+    socket.on('error', () => this.destroy())
+    socket.on('data', () => this.#hold())
+    socket.on('drain', () => this.#ease())
+    // Half an end is one: who has gone reads nothing.
+    socket.once('end', () => this.destroy())
+    socket.once('close', () => {
+      clearTimeout(late)
+      clearTimeout(this.#exchangeTimer)
+      this.#close()
+    })
+    this.#loggedIn = () => clearTimeout(late)
+  }
+
+  readonly #loggedIn: () => void
+
+  /** The other end has said that it speaks SSH. */
+  speaks(client: Ssh) {
+    this.#client = client as Ssh & Inside
+    this.progress = 1
+    const logIn = new LogIn({
+      connection: this.number,
+      address: this.address,
+      ask: this.#needs.ask,
+      end: () => this.destroy(),
+    })
+    client.on('authentication', (context) => {
+      if (context.method !== 'none') this.progress = 2
+      void logIn.attempt(context)
+    })
+    client.on('ready', () => {
+      this.#loggedIn()
+      this.progress = 3
+      this.#begun = logIn.begun!
+    })
+    client.on('session', (accept, reject) => this.#admit(accept, reject))
+    client.on('handshake', () => this.#ease())
+    // A dead one takes no more; of others, what was said last has a moment.
+    client.on('error', (error: Error & { level?: string }) =>
+      error.level === 'client-timeout' ? this.destroy() : this.#destroySoon(),
+    )
+  }
+
+  /** Says why to each channel, and closes the connection. */
+  end(why: Ending) {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    for (const channel of this.#channels) channel.end(why)
+    setImmediate(() => this.#client?.end())
+    this.#destroySoon()
+  }
+
+  destroy() {
+    this.#socket.destroy()
+  }
+
+  /** What was said last needs a moment on a slow line. */
+  #destroySoon() {
+    setTimeout(() => this.destroy(), sshLimits.lastWordsMs).unref()
+  }
+
+  /** A channel opened the key, or locked it. */
+  setKey(keyToken: string | null, by: Channel) {
+    this.keyToken = keyToken
+    for (const channel of this.#channels) if (channel !== by) channel.keyChanged(keyToken)
+  }
+
+  /** Calls back when the other end takes what it is sent. */
+  whenEasy(then: () => void) {
+    if (this.#isPressed()) this.#onEase.push(then)
+    else then()
+  }
+
+  #admit(accept: () => Session, reject: () => void) {
+    if (this.#channels.size >= sshLimits.channels || this.#isEnding || !this.#begun) return reject()
+    const channel = new Channel(accept(), {
+      connection: this,
+      begun: this.#begun,
+      clients: this.#needs.clients,
+      gone: () => this.#channels.delete(channel),
+    })
+    this.#channels.add(channel)
+  }
+
+  #isPressed() {
+    const waiting = this.#client?._protocol._queue?.length ?? 0
+    return this.#socket.writableLength > sshLimits.outgoingOctets || waiting > 0
+  }
+
+  /** After each piece that came in: who does not read what we answer is not read either, and who breaks the rules goes. */
+  #hold() {
+    const client = this.#client
+    if (this.#socket.writableLength > sshLimits.outgoingOctets) this.#socket.pause()
+    if (!client) return
+    const { _queue: queue } = client._protocol
+    if (queue && queue.length > sshLimits.packetsInExchange) return this.destroy()
+    if (queue) this.#exchangeTimer ??= setTimeout(() => this.destroy(), sshLimits.logInMs).unref()
+    const overrun = Object.values(client._chanMgr._channels).some((channel) => {
+      const incoming = channel?.incoming ?? channel?._chanInfo?.incoming
+      return incoming !== undefined && incoming.window < 0
+    })
+    if (overrun) this.destroy() // RFC 4254 §5.2: it sent more than it was allowed to
+  }
+
+  #ease() {
+    clearTimeout(this.#exchangeTimer)
+    this.#exchangeTimer = undefined
+    if (this.#socket.isPaused()) this.#socket.resume()
+    for (const then of this.#onEase.splice(0)) this.whenEasy(then)
+  }
+
+  #close() {
+    for (const channel of this.#channels) channel.hangUp()
+    this.#channels.clear()
+    this.keyToken = null
+    this.#needs.gone(this.number)
+  }
+}
