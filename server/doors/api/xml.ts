@@ -76,7 +76,7 @@ export const xmlOf = async (value: unknown): Promise<Uint8Array<ArrayBuffer>> =>
   }
   for (const piece of element(value, null)) {
     gathered += piece
-    if (gathered.length < xmlStepCharacters) continue
+    if (piece !== '' && gathered.length < xmlStepCharacters) continue
     keep()
     await nextTurn()
   }
@@ -115,7 +115,7 @@ function* string(text: string, start: string): Generator<string> {
   for (const slice of slices(text)) {
     if (unwritable.test(slice)) isEscaped = true
     if (isEscaped) break
-    yield '' // Looking through a long text is work, too.
+    if (slice.length >= xmlStepCharacters) yield '' // Looking through a long text is work, too.
   }
   yield `<string${start}${isEscaped ? ' escaped="true"' : ''}>`
   for (const slice of slices(text)) yield (isEscaped ? escaped(slice) : slice).replace(/[&<>\r]/g, reference)
