@@ -10,6 +10,7 @@ import pino from 'pino'
 import { Bodies } from './doors/request-body.ts'
 import { startSshDoor } from './doors/ssh-door.ts'
 import { startWebServer } from './doors/web-server.ts'
+import { Files } from './files/files.ts'
 import { type Clock, clockFault, serverClock, steadyClock } from './ground/clock.ts'
 import { type Config, localOrigin } from './ground/config.ts'
 import { serverClock as serverClockLimits, sweepEveryMs } from './ground/limits.ts'
@@ -93,6 +94,7 @@ export const openServices = async (
     end()
     pool.close()
     await mail.contents.close()
+    await mail.files.close()
     await ledger.close()
     await db.close()
   }
@@ -190,7 +192,8 @@ const openMail = (made: Ground & People & ReturnType<typeof openKeys>) => {
   const reading = new Reading({ ...made, mailboxes, correspondents })
   const outbox = new Outbox({ ...made, mailboxes, contents })
   const letters = new Letters({ ...made, correspondents, mailboxes, reading, outbox })
-  return { contents, mailboxes, correspondents, acquaintances, reading, outbox, letters }
+  const files = new Files({ ...made, mailboxes, reading })
+  return { contents, mailboxes, correspondents, acquaintances, reading, outbox, letters, files }
 }
 
 /**
@@ -272,7 +275,8 @@ const warnOfClock = async ({ db, log }: Services) => {
 }
 
 const sweep = async (services: Services) => {
-  const { allowances, sessions, passkeys, approvals, parkedForms, numbers, guesses, contents, log } = services
+  const { allowances, sessions, passkeys, approvals, parkedForms, numbers, guesses, contents, files, log } =
+    services
   try {
     await allowances.sweep()
     await sessions.sweep()
@@ -282,6 +286,7 @@ const sweep = async (services: Services) => {
     await numbers.sweep()
     await guesses.sweep()
     await contents.sweep()
+    await files.sweep()
   } catch (error) {
     const refusal = refusalOf(error)
     if (refusal) log.warn({ reason: refusal.reason }, 'tidying waits')

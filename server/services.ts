@@ -1,6 +1,7 @@
 /** All that main.ts makes, by constructor, and closes. Who needs less of it asks for less. */
 import type { Logger } from 'pino'
 import type { Bodies } from './doors/request-body.ts'
+import type { Files } from './files/files.ts'
 import type { Clock } from './ground/clock.ts'
 import type { Config } from './ground/config.ts'
 import type { Database } from './ground/store/database.ts'
@@ -51,6 +52,7 @@ export type Services = {
   correspondents: Correspondents
   acquaintances: Acquaintances
   outbox: Outbox
+  files: Files
   parkedForms: ParkedForms
   guesses: Guesses
   setup: Setup

@@ -24,7 +24,7 @@ export const show = async (
   c: PageContext,
   needs: FrameNeeds,
   content: Content,
-  status: 200 | 400 | 403 | 404 | 409 | 413 | 421 | 422 | 429 | 500 | 503 | 507 = 200,
+  status: 200 | 400 | 403 | 404 | 409 | 413 | 416 | 421 | 422 | 429 | 500 | 503 | 507 = 200,
 ): Promise<Response> => {
   const { htmx } = c.get('visit')
   if ((content.isWindow || content.script) && htmx && c.req.method === 'GET') {

@@ -199,6 +199,23 @@ export type Recipient = Answer<typeof recipient>
 export const recipients = shape({ recipients: list(recipient) })
 export type Recipients = Answer<typeof recipients>
 
+// ---- files
+
+const file = shape({
+  /** Of a folder's list the last part of its path, else all of it. */
+  name: text,
+  /** Its media type; `folder` of a folder. */
+  type: text,
+  size: count,
+  modified_at: text,
+})
+export type FileEntry = Answer<typeof file>
+export const files = shape({ files: list(file), next: orNull(text) })
+export type FilePage = Answer<typeof files>
+/** A file that was put, saved, moved or gone on with, by its path. */
+export const stored = shape({ name: text, size: count })
+export type Stored = Answer<typeof stored>
+
 // ---- the key
 
 export const allowance = shape({ key_token: token, ...holding })

@@ -22,6 +22,8 @@ const details = {
   draft: orNothing(count),
   /** Parts that open alone. */
   parts: orNothing(list(text)),
+  /** Of a file, in octets: where it goes on. */
+  size: orNothing(count),
 }
 const detailed = shape(details)
 export type ProblemDetails = Answer<typeof detailed>

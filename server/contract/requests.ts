@@ -59,17 +59,23 @@ export const requests = {
     text: z.string().max(letterTextLimit, tooLarge).default(''),
     attachments: z
       .array(
-        z.strictObject({
-          name: z.string().max(nameCharacters, tooLarge),
-          type: z
-            .string()
-            .max(nameCharacters, tooLarge)
-            .regex(/^[\w.+-]+\/[\w.+-]+$/)
-            .default('application/octet-stream'),
-          /** Base64; `data` is taken too. */
-          content: base64.optional(),
-          data: base64.optional(),
-        }),
+        z
+          .strictObject({
+            name: z.string().max(nameCharacters, tooLarge).optional(),
+            type: z
+              .string()
+              .max(nameCharacters, tooLarge)
+              .regex(/^[\w.+-]+\/[\w.+-]+$/)
+              .optional(),
+            /** Base64; `data` is taken too. */
+            content: base64.optional(),
+            data: base64.optional(),
+            /** The path of a file of the box, instead; it has a name and a type of its own. */
+            file: z.string().optional(),
+          })
+          .superRefine(({ name, file }, context) => {
+            if (name === undefined && file === undefined) context.addIssue({ code: 'custom', path: ['name'] })
+          }),
       )
       .max(attachmentLimit, tooLarge)
       .default([]),
@@ -81,6 +87,23 @@ export const requests = {
     hold_s: z.number().int().min(0).max(holdLimitS).default(0),
     /** The draft that it takes the place of. */
     replaces: z.number().int().nullish(),
+  }),
+  /** To save (`from`, `name`), to make a folder, or to move (`move`, `to`). */
+  file: z.strictObject({
+    from: z
+      .strictObject({
+        message: z.number().int().min(1),
+        part: z.string().max(nameCharacters).optional(),
+        /** The encrypted part that was opened alone, if the attachment is in one. */
+        within: z.string().max(nameCharacters).optional(),
+      })
+      .optional(),
+    name: z.string().optional(),
+    folder: z.string().optional(),
+    move: z.string().optional(),
+    to: z.string().optional(),
+    /** A file that has the new path already goes. */
+    replace: z.boolean().default(false),
   }),
   recipients: z.strictObject({ to: addresses, cc: addresses, bcc: addresses }),
   correspondent: z.strictObject({ armored: z.string(), accept: z.string().optional() }),

@@ -304,6 +304,29 @@ export const addressesOfKey = 20
 export const wrongAddressesNamed = 20
 export const addressCharacters = 254
 
+/** The box of files that each user has. */
+export const fileLimits = {
+  /** Of clear text, that are encrypted, stored and decrypted at a time. */
+  pieceOctets: 1024 * 1024,
+  /** Pieces that are opened together where they are small. */
+  piecesAtOnce: 64,
+  /** Files and folders of one user. */
+  ofUser: 20_000,
+  pathOctets: 1_024,
+  nameOctets: 255,
+  /** How long is kept what has come of a file that is being put in a piece at a time, after the last of them. */
+  leaseMs: 60 * 60_000,
+  /** Rows that are deleted in one statement. */
+  deletedAtOnce: 500,
+  /** Files that one user sends or fetches at one time. */
+  transfersOfUser: 8,
+  /** Rows of a list, unless others are asked for; and at most. */
+  listed: 500,
+  listedAtMost: 2_000,
+}
+/** A use of the key that goes on, as a file is read piece by piece, is noted at least so often, in milliseconds. */
+export const useNoteMs = 10_000
+
 /** Postfix's defaults, but for the size. */
 export const smtpLimits = {
   messageOctets: mailOctetsLimit,

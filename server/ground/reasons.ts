@@ -232,7 +232,7 @@ export const reasons = {
   'no-room': [
     'over-quota',
     ({ used, quota }: { used: number; quota: number }) =>
-      `There is no room for this: ${inUnits(used)} of ${inUnits(quota)} are used. Delete mail, also from the Trash, and try again.`,
+      `There is no room for this: ${inUnits(used)} of ${inUnits(quota)} are used. Delete mail, also from the Trash, or files, and try again.`,
   ],
   'mailbox-full': ['over-quota', 'The mailbox is full.'],
 
@@ -530,6 +530,48 @@ export const reasons = {
   'mail-waits-no-more': ['not-found', 'That mail does not wait any more: it has left, or was given up.'],
   'mail-being-sent': ['too-late', 'That mail is being sent just now. Look again in a minute.'],
   'letter-waits-no-more': ['too-late', 'The letter does not wait any more: it has left, or was taken back.'],
+
+  // ---- files
+  'no-file': ['not-found', 'There is no such file.'],
+  'no-file-folder': ['not-found', 'There is no such folder in Files.'],
+  'file-exists': ['exists', ({ path }: { path: string }) => `There is a file ${path} already.`],
+  'file-folder-exists': ['exists', ({ path }: { path: string }) => `There is a folder ${path} already.`],
+  'file-name': [
+    'bad-name',
+    'This is no name for a file. Each part between two slashes has up to 255 octets, is not . or .., and holds no control ' +
+      'characters; all of it has up to 1,024 octets.',
+  ],
+  'folder-into-itself': ['bad-name', 'A folder cannot be moved into itself.'],
+  'file-folder-not-empty': [
+    'not-empty',
+    ({ path }: { path: string }) =>
+      `The folder ${path} is not empty. Delete what is in it first, or all at once.`,
+  ],
+  'files-many-kept': [
+    'over-quota',
+    ({ limit }: { limit: number }) =>
+      `You have ${limit} files and folders, and no more fit. Delete some, and try again.`,
+  ],
+  'file-goes-on-elsewhere': [
+    'wrong-offset',
+    ({ size }: { size: number }) =>
+      `The file has ${size} octets: it can only go on there. Nothing was changed.`,
+  ],
+  'file-range': ['bad-range', ({ size }: { size: number }) => `The file has ${size} octets, and none there.`],
+  'file-changed-meanwhile': [
+    'exists',
+    'The file was changed by another terminal meanwhile. Look at it again.',
+  ],
+  'files-need-key': [
+    'bad-key',
+    'Files are kept encrypted to your own key, and you have none that reads. The operator of this server can make one for you.',
+  ],
+  'file-damaged': ['failed', 'This file is damaged on the server and cannot be read whole.'],
+  'transfers-many': [
+    'busy',
+    'Too many of your files are on their way already. Please try again when one has arrived.',
+  ],
+  'save-what': ['bad-request', 'Say what is to be done: {from, name}, {folder} or {move, to}.'],
 
   // ---- commands
   'path-absent': ['bad-request', ({ path }: { path: string }) => `${path} does not exist.`],

@@ -23,11 +23,17 @@ export const refusalStatus = {
   'not-found': 404,
   /** Already there. */
   exists: 409,
+  /** A file of the box goes on at another place: `size` says where. */
+  'wrong-offset': 409,
+  /** A folder of the box that is not empty. */
+  'not-empty': 409,
   /** Another terminal has the key: `by` says which. */
   'key-in-use': 409,
   /** It has left, or is leaving. */
   'too-late': 409,
   'too-large': 413,
+  /** Beyond the end of a file. */
+  'bad-range': 416,
   /** The server goes by another name. */
   misdirected: 421,
   /** `reason` says why, `parts` what opens alone. */
@@ -38,6 +44,8 @@ export const refusalStatus = {
   'no-relay': 422,
   /** An address that is none, too many of them, or nobody to write to. */
   'bad-address': 422,
+  /** No name for a file or folder of the box. */
+  'bad-name': 422,
   /** A key that cannot be read, or is not good enough. */
   'bad-key': 422,
   /** Too many tries: wait for as long as Retry-After says. */

@@ -23,6 +23,8 @@ export type RefusalDetail = {
   draft?: number
   /** Parts that open alone, in a view of their own. */
   parts?: string[]
+  /** Of a file, in octets. */
+  size?: number
   retry_after_s?: number
 }
 

@@ -12,7 +12,13 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { and, eq, gt, lte, not, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
-import { allowanceSilenceMs, allowanceWatchMs, approvedReadingMs, stopLimits } from '../ground/limits.ts'
+import {
+  allowanceSilenceMs,
+  allowanceWatchMs,
+  approvedReadingMs,
+  stopLimits,
+  useNoteMs,
+} from '../ground/limits.ts'
 import { type Holder, Refusal } from '../ground/refusal.ts'
 import type { Epoch } from '../ground/server-secret.ts'
 import type { Database } from '../ground/store/database.ts'
@@ -214,13 +220,15 @@ export class Allowances {
   /**
    * Lends what opens the key to one piece of work, and releases its result only if the allowance still stands.
    *
+   * @param what.file the path of a file of the box that is read
+   * @param what.goesOn it is a further part of a use that is in the ledger already: the same fence, and no row
    * @throws Refusal `key-in-use` if another session holds the key, `allowance-required` if this one does not
    * (or not for this scope), `no-session` if it ended meanwhile; and what the work throws
    */
   async use<T>(
     session: Session,
     keyToken: string | null,
-    what: { scope: Scope; messageId?: number },
+    what: { scope: Scope; messageId?: number; file?: string; goesOn?: boolean },
     work: (opening: Opening) => Promise<T>,
   ): Promise<T> {
     const row = await this.#held(session, keyToken, what.scope)
@@ -235,13 +243,19 @@ export class Allowances {
       binding: this.#binding(session.user.id, session.id, row.id),
     }
     const result = await this.#watched(session, stands, () => work(opening))
+    // A durable write for each piece of a file would be worth nothing: this much is near enough.
+    if (what.goesOn && this.#clock() - row.usedAt < Math.min(useNoteMs, this.#config.allowanceIdleMs / 10)) {
+      await stands()
+      return result
+    }
     await this.#db.transaction(session.user.id, async () => {
       await stands()
       await this.#db.update(allowances).set({ usedAt: this.#clock() }).where(eq(allowances.id, row.id))
+      if (what.goesOn) return
       await this.#note(session, {
         event: 'used',
         method: row.method,
-        reason: { kind: what.scope === 'read' ? 'decrypted' : 'signed' },
+        reason: usedFor(what),
         messageId: what.messageId ?? null,
       })
     })
@@ -577,6 +591,17 @@ export class Allowances {
       reason: { kind: this.#endReason(row, session) ?? 'expired' },
     })
   }
+}
+
+const usedFor = ({
+  scope,
+  file,
+}: {
+  scope: Scope
+  file?: string
+}): ReasonOf<'decrypted' | 'signed' | 'file-decrypted'> => {
+  if (file !== undefined) return { kind: 'file-decrypted', name: file }
+  return { kind: scope === 'read' ? 'decrypted' : 'signed' }
 }
 
 const toAllowance = ({ method, scope, grantedAt, usedAt, endsAt }: AllowanceRow): Allowance => ({

@@ -10,6 +10,7 @@ import { parseBody } from './api-bodies.ts'
 import { compose, parseRecipients, type Typed } from './composing.ts'
 import { parseForm } from './form-bodies.ts'
 import * as encryptedMail from './reader/encrypted-mail.ts'
+import * as filePieces from './reader/file-pieces.ts'
 import * as keysInMail from './reader/inspect-keys.ts'
 import { protectMessage } from './reader/protect.ts'
 import type { Certificate } from './reader/signatures.ts'
@@ -42,6 +43,8 @@ const operations = {
       encryptTo: task.encryptTo,
       copyTo: task.copyTo,
     }),
+  sealPiece: (task: { octets: Uint8Array; place: string; copyTo: Uint8Array }) =>
+    filePieces.sealPiece(task.octets, task.place, task.copyTo),
   parseBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
     parseBody(task.call, Buffer.concat(task.blocks)),
   parseXmlBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
@@ -78,6 +81,8 @@ const operations = {
     secretKeys.withOpenKeys(task.opening, (keys) =>
       encryptedMail.partOf(task.octets, task.id, keys, task.within),
     ),
+  openPieces: (task: { opening: secretKeys.Opening; pieces: filePieces.SealedPiece[] }) =>
+    secretKeys.withOpenKeys(task.opening, (keys) => filePieces.openPieces(task.pieces, keys)),
   signCleartext: (task: { opening: secretKeys.Opening; text: string }) =>
     secretKeys.withOpenKeys(task.opening, (keys) => keys.signCleartext(task.text)),
   signAndProtect: (task: {

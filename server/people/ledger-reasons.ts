@@ -43,6 +43,8 @@ const reasonShape = z.discriminatedUnion('kind', [
   z.object({ kind: z.enum(plain) }),
   z.object({ kind: z.literal('opened'), scope }),
   z.object({ kind: z.literal('opened-by-passkey'), scope, name }),
+  /** What of the box was read. */
+  z.object({ kind: z.literal('file-decrypted'), name }),
   /** `terminal` approved it. */
   z.object({ kind: z.literal('opened-by-approval'), scope, terminal }),
   z.object({ kind: z.literal('approval-denied'), terminal }),
@@ -81,6 +83,8 @@ export const reasonText = (reason: LedgerReason): string => {
       return `${reason.scope}, approved on ${reason.terminal}`
     case 'decrypted':
       return 'read'
+    case 'file-decrypted':
+      return `read file ${reason.name}`
     case 'signed':
       return 'sign'
     case 'approval-denied':

@@ -146,6 +146,12 @@ export class Sessions {
     return toSession(found.session, found.user)
   }
 
+  /** Contact, while a request of the session takes long. What has ended does not come to life by it. */
+  async stay(session: Session): Promise<void> {
+    const which = and(eq(sessions.id, session.id), this.inContact())
+    await this.#db.update(sessions).set({ contactAt: this.#clock() }).where(which)
+  }
+
   /** Whose session this token was, within the hour after its end. */
   async formerUserId(token: string): Promise<number | null> {
     const tokenHash = hash(token)

@@ -67,8 +67,9 @@ const rooms: Record<string, string[]> = {
   locked: ['contract', 'ground'],
   keys: ['people', 'locked', 'ground'],
   mail: ['keys', 'people', 'locked', 'ground'],
-  doors: ['mail', 'keys', 'people', 'locked', 'contract', 'ground'],
-  commands: ['doors', 'mail', 'keys', 'people', 'contract', 'locked', 'ground', 'beside'],
+  files: ['mail', 'keys', 'people', 'locked', 'ground'],
+  doors: ['files', 'mail', 'keys', 'people', 'locked', 'contract', 'ground'],
+  commands: ['doors', 'files', 'mail', 'keys', 'people', 'contract', 'locked', 'ground', 'beside'],
 }
 const roomOf = (file: string) => file.match(/^server\/(\w+)\//)?.[1]
 

@@ -32,6 +32,7 @@ const ledgerReasons: LedgerWords = {
     why: `approved on ${terminal}`,
   }),
   decrypted: () => ({ did: 'Decrypted' }),
+  'file-decrypted': ({ name }) => ({ did: 'Decrypted', by: `the file “${name}”` }),
   signed: () => ({ did: 'Signed' }),
   'passphrase-changed': () => ({ did: 'Passphrase changed' }),
   'password-changed': () => ({ did: 'Password changed' }),

@@ -10,6 +10,7 @@ const ledgerReasons: LedgerWords = {
   'opened-by-passkey': ({ scope, name }) => ({ did: openedFor[scope], by: `パスキー「${name}」で` }),
   'opened-by-approval': ({ scope, terminal }) => ({ did: openedFor[scope], why: `${terminal}で承認` }),
   decrypted: () => ({ did: '復号した' }),
+  'file-decrypted': ({ name }) => ({ did: '復号した', by: `ファイル「${name}」` }),
   signed: () => ({ did: '署名した' }),
   'passphrase-changed': () => ({ did: 'パスフレーズを変えた' }),
   'password-changed': () => ({ did: 'パスワードを変えた' }),

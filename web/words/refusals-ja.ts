@@ -298,4 +298,24 @@ export const refusalsInJapanese: Sentences = {
   'database-served': ({ called }) =>
     `${called}のデータベースをサーバーかコマンドが使っています。先に止めてください。何も変わっていません。`,
   'copy-differs': ({ table }) => `複製先の${table}の行が元と同じではありません。複製は残っていません。`,
+  'no-file': 'そのファイルはありません。',
+  'no-file-folder': 'ファイルにそのフォルダーはありません。',
+  'file-exists': ({ path }) => `ファイル${path}がすでにあります。`,
+  'file-folder-exists': ({ path }) => `フォルダー${path}がすでにあります。`,
+  'file-name':
+    'この名前は使えません。スラッシュで区切った各部分は255オクテットまでで、.や..ではなく、制御文字を含まないこと。全体で1,024オクテットまでです。',
+  'folder-into-itself': 'フォルダーをそれ自身の中へは移せません。',
+  'file-folder-not-empty': ({ path }) =>
+    `フォルダー${path}は空ではありません。先に中のものを削除するか、まとめて削除してください。`,
+  'files-many-kept': ({ limit }) =>
+    `ファイルとフォルダーが${limit}個あり、これ以上は入りません。いくつか削除してからやり直してください。`,
+  'file-goes-on-elsewhere': ({ size }) =>
+    `このファイルは${size}オクテットで、続きはそこからです。何も変わっていません。`,
+  'file-range': ({ size }) => `このファイルは${size}オクテットで、そこには何もありません。`,
+  'file-changed-meanwhile': '別の端末がファイルを変更しました。もう一度確認してください。',
+  'files-need-key':
+    'ファイルはあなた自身の鍵で暗号化して保存されますが、読み取れる鍵がありません。サーバーの管理者が鍵を作れます。',
+  'file-damaged': 'このファイルはサーバー上で壊れていて、全部は読めません。',
+  'transfers-many': '転送中のファイルが多すぎます。一つ終わってからやり直してください。',
+  'save-what': '何をするかを{from, name}、{folder}または{move, to}で指定してください。',
 }

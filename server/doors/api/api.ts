@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { type ProblemDocument, problemType } from '../../contract/problems.ts'
 import { Refusal, refusalOf } from '../../ground/refusal.ts'
 import { type Asker, type BorderNeeds, border, holderOf } from './call.ts'
+import { type FileNeeds, fileCalls } from './files.ts'
 import { type KeyNeeds, keyCalls } from './key.ts'
 import { type LetterNeeds, letterCalls } from './letters.ts'
 import { type MailNeeds, mailCalls } from './mail.ts'
@@ -19,6 +20,7 @@ type Needs = BorderNeeds &
   SessionNeeds &
   MailNeeds &
   LetterNeeds &
+  FileNeeds &
   KeyNeeds &
   PeopleNeeds & {
     log: Logger
@@ -33,6 +35,7 @@ export const api = (needs: Needs, ask: (c: Context) => Promise<Asker>) => {
     .route('/', sessionCalls(needs, at))
     .route('/', mailCalls(needs, at))
     .route('/', letterCalls(needs, at))
+    .route('/', fileCalls(needs, at))
     .route('/', keyCalls(needs, at))
     .route('/', peopleCalls(needs, at))
     .all('*', (c) => problem(c, new Refusal('no-call')))

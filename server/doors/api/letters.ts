@@ -9,6 +9,9 @@ import type {
   Sent,
   Signed,
 } from '../../contract/answers.ts'
+import type { Body } from '../../contract/requests.ts'
+import type { Files } from '../../files/files.ts'
+import { mailOctetsLimit } from '../../ground/limits.ts'
 import { delayInWords } from '../../ground/reasons.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import type { Acquaintances } from '../../mail/acquaintances.ts'
@@ -21,6 +24,7 @@ import { type Border, idOf, type LoggedIn, limitOf, time } from './call.ts'
 
 export type LetterNeeds = {
   acquaintances: Acquaintances
+  files: Files
   letters: Letters
   mailboxes: Mailboxes
   outbox: Outbox
@@ -46,11 +50,7 @@ const sendOrKeep = async (needs: LetterNeeds, { c, session, keyToken, body }: Lo
   const letter: Letter = {
     ...written,
     isLetGo: true,
-    attachments: attachments.splice(0).map(({ name, type, content, data }) => {
-      const octets = content ?? data
-      if (!octets) throw new Refusal('file-without-content', { values: { name } })
-      return { name, type, octets }
-    }),
+    attachments: await attached(needs, session, keyToken, attachments.splice(0)),
     inReplyTo: await repliedTo(reading, session, in_reply_to ?? null),
   }
   if (draft) {
@@ -66,6 +66,27 @@ const sendOrKeep = async (needs: LetterNeeds, { c, session, keyToken, body }: Lo
     await mailboxes.mark(session.user.id, [Number(in_reply_to)], { answered: true })
   const held_until = heldUntil === null ? null : time(heldUntil)
   return c.json({ id, folder: folder.name, delivered, queued, held_until } satisfies Sent, 201)
+}
+
+/** What comes with the letter, and what lies in the box of files: the same as if it had come. */
+const attached = async (
+  { files }: LetterNeeds,
+  session: Session,
+  keyToken: string | null,
+  asked: Body<'letter'>['attachments'],
+): Promise<Letter['attachments']> => {
+  const found: Letter['attachments'] = []
+  let room = mailOctetsLimit
+  for (const { name = '', type = 'application/octet-stream', content, data, file } of asked) {
+    const octets = content ?? data
+    if (file !== undefined && !octets) {
+      const kept = await files.whole(session, keyToken, file, room)
+      room -= kept.octets.length
+      found.push({ ...kept, name: name || kept.name })
+    } else if (octets) found.push({ name, type, octets })
+    else throw new Refusal('file-without-content', { values: { name } })
+  }
+  return found
 }
 
 const repliedTo = async (

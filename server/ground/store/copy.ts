@@ -40,7 +40,7 @@ const describe = (table: Table): Described => {
     columns: columns.map((column) => ({
       name: column.name,
       isFlag: column.dataType === 'boolean',
-      isLong: /^(text|blob|bytea)$/.test(column.getSQLType()),
+      isLong: /^(text\b.*|blob|bytea)$/.test(column.getSQLType()),
     })),
     key: key.map((column) => column.name),
     isCounted: key.some((column) => column.name === 'id' && column.dataType === 'number'),

@@ -19,6 +19,8 @@ const sqliteKit = {
   uniqueIndex: sqlite.uniqueIndex,
   primaryKey: sqlite.primaryKey,
   text: sqlite.text,
+  /** Compared and put in order by its octets in UTF-8, whatever language the database is in. */
+  exactText: sqlite.text,
   int: (name: string) => sqlite.integer(name),
   flag: (name: string) => sqlite.integer(name, { mode: 'boolean' }),
   json: (name: string) => sqlite.text(name, { mode: 'json' }),
@@ -44,6 +46,10 @@ const postgresKit = {
     // It keeps no NUL, which comes in headers and names as anything does.
     toDriver: (value) => value.replaceAll('\0', '\ufffd').toWellFormed(),
   }),
+  exactText: postgres.customType<{ data: string; driverData: string }>({
+    dataType: () => 'text COLLATE "C"',
+    toDriver: (value) => value.replaceAll('\0', '\ufffd').toWellFormed(),
+  }) as unknown as typeof sqlite.text,
   json: postgres.customType<{ data: unknown; driverData: string }>({
     dataType: () => 'text',
     toDriver: (value) => JSON.stringify(value),
@@ -61,8 +67,21 @@ const postgresKit = {
   toTake: (query: SQLWrapper): SQL => sql`(${query.getSQL()} FOR UPDATE SKIP LOCKED)`,
 }
 
-export const { table, index, uniqueIndex, primaryKey, text, int, flag, json, id, bytes, domainOf, toTake } =
-  isPostgres ? (postgresKit as unknown as typeof sqliteKit) : sqliteKit
+export const {
+  table,
+  index,
+  uniqueIndex,
+  primaryKey,
+  text,
+  exactText,
+  int,
+  flag,
+  json,
+  id,
+  bytes,
+  domainOf,
+  toTake,
+} = isPostgres ? (postgresKit as unknown as typeof sqliteKit) : sqliteKit
 
 function asBuffer(value: Uint8Array): Buffer {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)

@@ -4,7 +4,20 @@
  */
 import { sql } from 'drizzle-orm'
 import type { Delay } from '../reasons.ts'
-import { bytes, domainOf, flag, id, index, int, json, primaryKey, table, text, uniqueIndex } from './kit.ts'
+import {
+  bytes,
+  domainOf,
+  exactText,
+  flag,
+  id,
+  index,
+  int,
+  json,
+  primaryKey,
+  table,
+  text,
+  uniqueIndex,
+} from './kit.ts'
 
 // ---- owner: users.ts
 
@@ -383,7 +396,7 @@ export const contentPieces = table(
 
 // ---- owner: quota.ts
 
-/** How many octets a user's mail, drafts, queue and parked forms come to, kept by triggers. */
+/** How many octets a user's mail, drafts, queue, parked forms and files come to, kept by triggers. */
 export const usage = table('usage', {
   userId: int('user_id')
     .primaryKey()
@@ -521,4 +534,62 @@ export const letterNumbers = table(
     index('letter_numbers_message').on(table.messageId),
     index('letter_numbers_time').on(table.touchedAt),
   ],
+)
+
+// ---- owner: files.ts
+
+/** A user's box of files. Names and sizes are not encrypted; what is in a file is. */
+export const files = table(
+  'files',
+  {
+    userId: int('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    /** All of its names with a slash between two, none before the first; NFC. */
+    path: exactText('path').notNull(),
+    /** The path of the folder that it lies in; empty for those that lie in none. */
+    folder: exactText('folder').notNull(),
+    /** What is in it; null of a folder. */
+    bodyId: int('body_id').references(() => fileBodies.id),
+    modifiedAt: int('modified_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.userId, table.path] }),
+    index('files_folder').on(table.userId, table.folder, table.path),
+    uniqueIndex('files_body').on(table.bodyId),
+  ],
+)
+
+/** What is in one file, or is being put into one. Triggers make it nobody's when its file goes or gets another. */
+export const fileBodies = table(
+  'file_bodies',
+  {
+    id: id('id'),
+    /** To whose quota it counts; null from when it is nobody's and only waits to be deleted. */
+    userId: int('user_id').references(() => users.id, { onDelete: 'set null' }),
+    /** Octets of its clear text that are stored. */
+    size: int('size').notNull().default(0),
+    /** Octets of all its pieces, as they lie encrypted. */
+    octets: int('octets').notNull().default(0),
+    /** Until then it is kept although no file has it; null while one has. */
+    leasedUntil: int('leased_until'),
+  },
+  (table) => [
+    index('file_bodies_user').on(table.userId),
+    index('file_bodies_lease').on(table.leasedUntil).where(sql`leased_until IS NOT NULL`),
+  ],
+)
+
+/** Each an OpenPGP message to its user's own key, which says within which body and place it is of. */
+export const filePieces = table(
+  'file_pieces',
+  {
+    bodyId: int('body_id')
+      .notNull()
+      .references(() => fileBodies.id),
+    /** Of its first octet of clear text. */
+    start: int('start').notNull(),
+    octets: bytes('octets').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.bodyId, table.start] })],
 )

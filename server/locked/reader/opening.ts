@@ -128,7 +128,8 @@ const openClosed = async (closed: ClosedPart, keys: OpenKeys): Promise<Opened> =
   return { ...rest, root: file }
 }
 
-const decryptMessage = async (octets: Uint8Array, keys: OpenKeys): Promise<Message<Uint8Array>> => {
+/** @throws Refusal `cannot-decrypt` */
+export const decryptMessage = async (octets: Uint8Array, keys: OpenKeys): Promise<Message<Uint8Array>> => {
   let encrypted: ReturnType<typeof encryptedMessage>
   let sessionKeys: Awaited<ReturnType<OpenKeys['unwrap']>>
   try {
