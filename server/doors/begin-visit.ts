@@ -10,6 +10,7 @@ import type { Services } from '../services.ts'
 import { clearSiteData } from './api/call.ts'
 import { connection, cookie, cookieNames, type DoorEnv } from './asker.ts'
 import { emptyForm } from './forms.ts'
+import { leaving, staying } from './streams.ts'
 import type { Browser, Language, Visit } from './visit.ts'
 
 /**
@@ -58,7 +59,7 @@ export const beginVisit = async (
 const browserOf = (
   c: Context<DoorEnv>,
   visit: Visit,
-  { config, formToken, userTag }: Pick<Services, 'config' | 'formToken' | 'userTag'>,
+  { config, formToken, sessions, userTag }: Pick<Services, 'config' | 'formToken' | 'sessions' | 'userTag'>,
   { names, common }: { names: ReturnType<typeof cookieNames>; common: CookieOptions },
 ): Browser => {
   const keep = (name: string, value: string | null, options: CookieOptions) => {
@@ -100,6 +101,11 @@ const browserOf = (
       // One for each user of this browser: it outlives the session, and tells nobody whose it is.
       keep(`${names.ledger}-${userTag(visit.session!.user.id)}`, mark, { sameSite: 'Lax', maxAge: yearS })
     },
+    takes: (pieces) =>
+      leaving(pieces, {
+        stay: staying(sessions, visit.session!),
+        cutOff: () => c.env.outgoing.destroy(),
+      }),
   }
   return browser
 }

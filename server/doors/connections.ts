@@ -19,7 +19,16 @@ type Connection = {
   exchange: { request: IncomingMessage; response: ServerResponse } | null
 }
 
-export type ConnectionLimits = { inAll: number; ofClient: number; bodyMs: number; uploadMs: number }
+export type ConnectionLimits = {
+  inAll: number
+  ofClient: number
+  bodyMs: number
+  uploadMs: number
+  streams: { everyMs: number; octets: number }
+}
+
+/** How long a body may take: as most do, as one with files of a letter does, or as long as it goes on. */
+export type BodyKind = 'usual' | 'upload' | 'stream'
 
 export class Connections {
   readonly #limits: ConnectionLimits
@@ -52,7 +61,7 @@ export class Connections {
    *
    * @param client whose it is
    */
-  follow(request: IncomingMessage, response: ServerResponse, client: string, isUpload: boolean) {
+  follow(request: IncomingMessage, response: ServerResponse, client: string, kind: BodyKind) {
     const connection = this.#all.get(farEnd(request.socket))
     if (!connection) return
     const isProxys = connection.client === null
@@ -61,17 +70,26 @@ export class Connections {
       connection.client = network(client)
       this.#makeRoom(connection)
     }
-    const limitMs = isUpload ? this.#limits.uploadMs : this.#limits.bodyMs
-    const late = setTimeout(() => {
-      if (!request.complete) connection.socket.destroy()
-    }, limitMs).unref()
+    const watch = this.#watch(connection.socket, request, kind)
     response.once('close', () => {
-      clearTimeout(late)
+      clearInterval(watch)
       connection.exchange = null
       connection.isNew = false
       connection.sinceMs = performance.now()
       if (isProxys) connection.client = null
     })
+  }
+
+  /** Ends the connection when the request's body does not come in time. */
+  #watch(socket: Socket, request: IncomingMessage, kind: BodyKind): NodeJS.Timeout {
+    const { bodyMs, uploadMs, streams } = this.#limits
+    let had = socket.bytesRead
+    const look = () => {
+      const isPaced = kind === 'stream' && socket.bytesRead - had >= streams.octets
+      had = socket.bytesRead
+      if (!request.complete && !isPaced) socket.destroy()
+    }
+    return setInterval(look, { usual: bodyMs, upload: uploadMs, stream: streams.everyMs }[kind]).unref()
   }
 
   destroy() {

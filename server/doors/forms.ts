@@ -4,8 +4,11 @@ import type { Context } from 'hono'
 import { drainedLimit, formParsedHereOctets, letterFormLimit, pastedKeysLimit } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { parseForm } from '../locked/form-bodies.ts'
+import type { Session } from '../people/sessions.ts'
 import type { Services } from '../services.ts'
 import { connection, type DoorEnv } from './asker.ts'
+import { isMultipart, streamForm } from './form-stream.ts'
+import { arriving, staying } from './streams.ts'
 import type { Form, Visit } from './visit.ts'
 
 /** A letter with its files; pasted keys; every other form. */
@@ -29,7 +32,18 @@ export const refuseForeignOrigin = (c: Context<DoorEnv>, services: Services, pub
     throw new Refusal('form-foreign')
 }
 
-export const emptyForm: Form = { trouble: null, limit: 0, get: () => '', all: () => [], files: () => [] }
+const noFiles: Form['streamed'] = {
+  async *[Symbol.asyncIterator]() {},
+}
+
+export const emptyForm: Form = {
+  trouble: null,
+  limit: 0,
+  get: () => '',
+  all: () => [],
+  files: () => [],
+  streamed: noFiles,
+}
 export const only = (form: Form, kept: string[]): Form => ({
   ...emptyForm,
   get: (name) => (kept.includes(name) ? form.get(name) : ''),
@@ -59,12 +73,36 @@ export const readForm = async (
     size <= formParsedHereOctets
       ? await parseForm(form)
       : await pool.run('reading', 'parseForm', form, { user, sent })
-  const all = (name: string) => texts.filter(({ field }) => field === name).map(({ text }) => text)
   return {
     trouble: isCut ? 'too-large' : null,
     limit,
-    get: (name) => texts.find(({ field }) => field === name)?.text ?? '',
-    all,
+    ...typedIn(texts),
     files: (name) => files.filter(({ field }) => field === name),
+    streamed: noFiles,
   }
+}
+
+const typedIn = (texts: { field: string; text: string }[]) => ({
+  get: (name: string) => texts.find(({ field }) => field === name)?.text ?? '',
+  all: (name: string) => texts.filter(({ field }) => field === name).map(({ text }) => text),
+})
+
+/** Whether the form of this request brings files into the box, of any size: they are not held here. */
+export const isStreamed = (c: Context<DoorEnv>): boolean =>
+  c.req.path === '/files' && isMultipart(c.req.header('content-type'))
+
+/** Such a form, as far as its first file. @throws Refusal as {@link streamForm} */
+export const readStreamedForm = async (
+  c: Context<DoorEnv>,
+  { sessions }: Pick<Services, 'sessions'>,
+  session: Session,
+): Promise<Form> => {
+  const { texts, files } = await streamForm(c.env.incoming)
+  const stay = staying(sessions, session)
+  const streamed = {
+    async *[Symbol.asyncIterator]() {
+      for await (const file of files) yield { ...file, octets: arriving(file.octets, stay) }
+    },
+  }
+  return { ...emptyForm, ...typedIn(texts), streamed }
 }

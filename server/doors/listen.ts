@@ -11,7 +11,7 @@ import { type Config, localOrigin } from '../ground/config.ts'
 import { connections as limits } from '../ground/limits.ts'
 import { Unusable } from '../ground/refusal.ts'
 import { clientOf, isProxy, plainAddress } from './asker.ts'
-import { Connections } from './connections.ts'
+import { type BodyKind, Connections } from './connections.ts'
 
 type NotEncrypted = (
   origin: string,
@@ -40,7 +40,7 @@ export const listen = async (
   const listener = (request: IncomingMessage, response: ServerResponse) => {
     const remote = plainAddress(request.socket.remoteAddress ?? '')
     const client = clientOf(remote, String(request.headers['x-forwarded-for'] ?? ''), config)
-    connections.follow(request, response, client, isUpload(request))
+    connections.follow(request, response, client, bodyKind(request))
     return handle(request, response)
   }
   const main = config.tls
@@ -72,15 +72,18 @@ export const listen = async (
 }
 
 const serverOptions = {
-  requestTimeout: limits.uploadMs,
+  // Each kind of body has a limit of its own (connections.ts).
+  requestTimeout: 0,
   headersTimeout: limits.headersMs,
   keepAliveTimeout: limits.keepAliveMs,
 }
 
 /** What may be large, as far as anybody may send it who is not logged in. */
-const isUpload = ({ url = '', headers }: IncomingMessage) =>
-  /^\/(c|k|api\/(messages|sign|correspondents|recipients|files\b.*))(\?|$)/.test(url) &&
-  (headers.cookie !== undefined || headers.authorization !== undefined)
+const bodyKind = ({ url = '', headers }: IncomingMessage): BodyKind => {
+  if (headers.cookie === undefined && headers.authorization === undefined) return 'usual'
+  if (/^\/(api\/)?files\b/.test(url)) return 'stream'
+  return /^\/(c|k|api\/(messages|sign|correspondents|recipients))(\?|$)/.test(url) ? 'upload' : 'usual'
+}
 
 const cannotListen = (host: string, port: number, cause: NodeJS.ErrnoException) =>
   new Unusable(

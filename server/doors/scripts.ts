@@ -6,7 +6,7 @@ import { root } from '../ground/places.ts'
 export const browserScript = (name: 'enhance' | 'passkey') => {
   const dist = join(root, 'dist')
   const newest = readdirSync(dist)
-    .filter((file) => file.startsWith(`${name}-`) && /-[0-9a-f]{8}\.js$/.test(file))
+    .filter((file) => file.startsWith(`${name}-`) && /-[0-9a-f]{5}\.js$/.test(file))
     .map((file) => ({ file, mtimeMs: statSync(join(dist, file)).mtimeMs }))
     .sort((a, b) => b.mtimeMs - a.mtimeMs)[0]
   if (!newest) throw new Error(`expected dist/${name}-HASH.js, got none: build first`)

@@ -1,6 +1,7 @@
 /** Who asks for a page, what pages are handed of the request beside its address, and what they may do to the browser. */
 import type { UploadedFile } from '../locked/form-bodies.ts'
 import type { Session } from '../people/sessions.ts'
+import type { StreamedFile } from './form-stream.ts'
 
 /** What a page knows of the one who asks. It is data: what changes of it while the page is made, a `Browser` changes. */
 export type Visit = {
@@ -45,6 +46,12 @@ export type Browser = {
   setLanguage(language: Language): void
   /** Of the user whose session it is. @param mark null to forget it */
   keepLedgerMark(mark: string | null): void
+  /**
+   * The body of an answer that is made piece by piece while it is taken.
+   *
+   * @throws what the first piece throws, so that a refusal comes before the header
+   */
+  takes(pieces: AsyncGenerator<Uint8Array, void, void>): Promise<ReadableStream<Uint8Array>>
 }
 export type Language = 'en' | 'ja'
 export type Form = {
@@ -59,4 +66,6 @@ export type Form = {
   get(name: string): string
   all(name: string): string[]
   files(name: string): UploadedFile[]
+  /** Files that come as they are sent, and are not held; of a form of the box of files alone. */
+  streamed: AsyncIterable<StreamedFile>
 }

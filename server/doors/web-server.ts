@@ -17,7 +17,15 @@ import type { Services } from '../services.ts'
 import { api } from './api/api.ts'
 import { asker, connection, type DoorEnv, isOwnHost } from './asker.ts'
 import { beginVisit, languageOf } from './begin-visit.ts'
-import { bodyLimitFor, fits, only, readForm, refuseForeignOrigin } from './forms.ts'
+import {
+  bodyLimitFor,
+  fits,
+  isStreamed,
+  only,
+  readForm,
+  readStreamedForm,
+  refuseForeignOrigin,
+} from './forms.ts'
 import { health } from './health.ts'
 import { listen, type WebServer } from './listen.ts'
 import { browserScript } from './scripts.ts'
@@ -133,7 +141,10 @@ const routes = (services: Services) => {
     if (c.req.method === 'POST') {
       refuseForeignOrigin(c, services, site.origin)
       const user = visit.session?.user.id ?? visit.formerUserId
-      visit.form = await readForm(c, services, { limit: bodyLimitFor(c.req.path, visit, user), user })
+      visit.form =
+        isStreamed(c) && visit.session
+          ? await readStreamedForm(c, services, visit.session)
+          : await readForm(c, services, { limit: bodyLimitFor(c.req.path, visit, user), user })
       if (!fits(visit.form.get('t'), visit.formToken)) {
         if (c.req.path === '/login') visit.form = only(visit.form, ['user', 'next', 'park'])
         else if (c.req.path === '/c' || c.req.path.startsWith('/setup/') || visit.form.get('park'))
@@ -186,6 +197,8 @@ const whole = async (
   response: Response,
   { httpVersion, headers: requestHeaders }: IncomingMessage,
 ): Promise<Response> => {
+  // What streams is a file whose length is known.
+  if (response.headers.has('Content-Length')) return response
   const octets = new Uint8Array(await response.arrayBuffer())
   const { status, headers } = response
   headers.set('Content-Length', String(octets.length))

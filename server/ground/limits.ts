@@ -84,6 +84,8 @@ export const connections = {
   bodyMs: 30_000,
   /** The same, of what may be large, of somebody who is logged in: a letter's files over a slow line. */
   uploadMs: 15 * 60_000,
+  /** A file that goes into the box takes as long as it goes on: this much comes in each such time, a few octets a second. */
+  streams: { everyMs: 60_000, octets: 4 * 1024 },
   /** For those that are open when the server stops. */
   endMs: 1_000,
 }
@@ -120,6 +122,19 @@ export const keysOffered = 20
 export const holdLimitS = 60 * 60
 /** Octets of a form that are read to its end, though they are too many, so that its sender reads an answer. */
 export const drainedLimit = 1024 * 1024 * 1024
+
+/** A form whose files are streamed: fields and files, octets of a field, header fields of a part. */
+export const streamedForm = {
+  fieldNameSize: 100,
+  fieldSize: 16 * 1024,
+  fields: 20,
+  files: 200,
+  parts: 220,
+  headerPairs: 20,
+  /** Of what is refused while it comes, so much is read, for so long, before the answer. */
+  drainedOctets: 16 * 1024 * 1024,
+  drainedMs: 3_000,
+}
 
 /** How long a form that another page interrupted is kept; and an ended session's token known to have been its user's. */
 export const parkedFormMs = 60 * 60_000

@@ -751,7 +751,7 @@ test('docs/operate.md: the limits in the table are those of the program', () => 
     'a file of keys': `${mib(limits.keyFileLimit)}, ${limits.keysOfFile} secret keys`,
     'a chosen password': `${limits.chosenSecretCharacters} characters`,
     'connections to the pages': `${many(connections.inAll)}, ${connections.ofClient}`,
-    'time for the body': `${minutes(connections.bodyMs)}; ${minutes(connections.uploadMs)}`,
+    'time for the body': `${minutes(connections.bodyMs)}; ${minutes(connections.uploadMs)}; as long as ${connections.streams.octets / 1024} KiB come in a minute`,
     'connections for mail': `${smtpLimits.connections}, ${smtpLimits.connectionsPerClient}; ${minutes(smtpLimits.idleMs)}; ${minutes(smtpLimits.dataMs)}`,
     'mail of one network': `${mib(smtpLimits.octetsPerMinute)}, ${many(smtpLimits.copiesPerMinute)} copies`,
     'recipients who do not exist': `${smtpLimits.unknownRecipients} in ${minutes(smtpLimits.unknownRecipientsMs)}`,

@@ -502,9 +502,12 @@ test('Behind a proxy the share is the client’s, not the proxy’s', async (t) 
 })
 
 test('A body that drips in is waited for as long as its kind may take, and no longer', async (t) => {
-  const connections = new Connections({ inAll: 10, ofClient: 10, bodyMs: 300, uploadMs: 60_000 })
+  const streams = { everyMs: 300, octets: 1000 }
+  const connections = new Connections({ inAll: 10, ofClient: 10, bodyMs: 300, uploadMs: 60_000, streams })
+  const kinds = { '/upload': 'upload', '/stream': 'stream' } as const
   const server = createServer((request, response) => {
-    connections.follow(request, response, '127.0.0.1', request.url === '/upload')
+    const kind = kinds[request.url as keyof typeof kinds] ?? 'usual'
+    connections.follow(request, response, '127.0.0.1', kind)
     request.resume().once('end', () => response.end('whole'))
   })
   server.on('connection', (socket) => connections.admit(socket, '127.0.0.1'))
@@ -521,9 +524,9 @@ test('A body that drips in is waited for as long as its kind may take, and no lo
     )
     return socket
   }
-  const [upload, other] = [begin('/upload'), begin('/login')]
-  other.on('error', () => {})
-  await once(other, 'close')
+  const [upload, other, stream] = [begin('/upload'), begin('/login'), begin('/stream')]
+  for (const socket of [other, stream]) socket.on('error', () => {})
+  await Promise.all([once(other, 'close'), once(stream, 'close')])
   upload.write('b')
   let answer = ''
   for await (const chunk of upload) answer += chunk

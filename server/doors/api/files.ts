@@ -3,9 +3,10 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import type { FilePage, Stored } from '../../contract/answers.ts'
 import type { Entry, Files } from '../../files/files.ts'
-import { contactNoteMs, fileLimits, tinyChunks } from '../../ground/limits.ts'
+import { fileLimits, tinyChunks } from '../../ground/limits.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import type { Session, Sessions } from '../../people/sessions.ts'
+import { leaving, staying } from '../streams.ts'
 import { type Border, type LoggedIn, limitOf, time } from './call.ts'
 
 export type FileNeeds = { files: Files; sessions: Sessions }
@@ -96,22 +97,10 @@ const giveFile = async (needs: FileNeeds, { c, session, userId, keyToken }: Logg
   }
   if (c.req.method === 'HEAD') return c.body(null, range ? 206 : 200, headers)
   const pieces = needs.files.read(session, keyToken, entry, { from, to })
-  // A refusal comes before the header; later there is nothing left but to cut the answer off.
-  let next: Promise<IteratorResult<Uint8Array, void>> | null = Promise.resolve(await pieces.next())
-  const stay = staying(needs, session)
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const { value, done } = await (next ?? pieces.next())
-        next = null
-        if (done) return controller.close()
-        await stay()
-        controller.enqueue(value)
-      },
-      cancel: async () => void (await pieces.return()),
-    },
-    { highWaterMark: 0 },
-  )
+  const body = await leaving(pieces, {
+    stay: staying(needs.sessions, session),
+    cutOff: () => (c.env as HttpBindings).outgoing.destroy(),
+  })
   return c.body(body, range ? 206 : 200, headers)
 }
 
@@ -135,7 +124,7 @@ const reading = async <T>(c: Context, work: () => Promise<T>): Promise<T> => {
 /** The chunks of a body. @throws Refusal `bad-request` for a body in pieces of a few octets; Error when it broke off */
 async function* arriving(needs: FileNeeds, c: Context, session: Session) {
   const { incoming } = c.env as HttpBindings
-  const stay = staying(needs, session)
+  const stay = staying(needs.sessions, session)
   let [chunks, size] = [0, 0]
   for await (const chunk of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     chunks += 1
@@ -145,16 +134,6 @@ async function* arriving(needs: FileNeeds, c: Context, session: Session) {
     yield chunk
   }
   if (!incoming.complete) throw new Refusal('request-cut-off')
-}
-
-/** A terminal whose request takes long is there all the while. */
-const staying = ({ sessions }: FileNeeds, session: Session) => {
-  let notedMs = performance.now()
-  return async () => {
-    if (performance.now() - notedMs < contactNoteMs) return
-    notedMs = performance.now()
-    await sessions.stay(session)
-  }
 }
 
 // ---- what stands in the address and the header
