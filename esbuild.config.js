@@ -202,7 +202,7 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
       write: false,
     })
     const octets = outputFiles[0].contents
-    const name = `${script}-${createHash('sha256').update(octets).digest('hex').slice(0, 8)}.js`
+    const name = `${script}-${createHash('sha256').update(octets).digest('hex').slice(0, 5)}.js`
     writeFileSync(join(next, name), octets)
     writeFileSync(join(next, `${name}.br`), brotliCompressSync(octets))
     writeFileSync(join(next, `${name}.gz`), gzipSync(octets, { level: 9 }))

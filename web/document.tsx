@@ -70,7 +70,7 @@ const Document = ({ frame, content }: { frame: Frame; content: Content }) => {
   )
   return (
     <html lang={visit.language}>
-      <meta name="viewport" content="width=device-width" />
+      <meta name="viewport" content="initial-scale=1" />
       <title>{content.title}</title>
       <link rel="icon" href="data:," />
       <style>{raw(style)}</style>

@@ -7,6 +7,8 @@ import { loginPages } from './account/login.tsx'
 import { setupPages } from './account/setup.tsx'
 import { terminalPages } from './account/terminals.tsx'
 import { style } from './document.tsx'
+import { filePages } from './files/box.tsx'
+import { savePages } from './files/save.tsx'
 import { type FrameNeeds, show } from './frame.tsx'
 import { approvalPages } from './key/approval.tsx'
 import { passkeyPages } from './key/passkeys.tsx'
@@ -37,7 +39,9 @@ type Needs = NeedsOf<typeof loginPages> &
   NeedsOf<typeof passphrasePages> &
   NeedsOf<typeof correspondentPages> &
   NeedsOf<typeof terminalPages> &
-  NeedsOf<typeof queuePages>
+  NeedsOf<typeof queuePages> &
+  NeedsOf<typeof filePages> &
+  NeedsOf<typeof savePages>
 
 export const pages = (needs: Needs) => {
   const windows = keyWindows(needs)
@@ -57,6 +61,8 @@ export const pages = (needs: Needs) => {
     .route('/', correspondentPages(needs, windows))
     .route('/', terminalPages(needs))
     .route('/', queuePages(needs))
+    .route('/', filePages(needs, windows))
+    .route('/', savePages(needs, windows))
   /** An expected no, or an error, that a page let through: what happened and where to go on. */
   const refused = (c: PageContext, refusal: Refusal) => showRefusal(c, needs, refusal)
   return { app, interrupted: login.interrupted, letterAgain: compose.letterAgain, refused }
@@ -88,7 +94,7 @@ export const notEncrypted = (origin: string, language: Language): string => {
   const words = wordsIn[language]
   const page = (
     <html lang={language}>
-      <meta name="viewport" content="width=device-width" />
+      <meta name="viewport" content="initial-scale=1" />
       <title>{words.notEncryptedTitle}</title>
       <style>{raw(style)}</style>
       <body>

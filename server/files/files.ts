@@ -11,7 +11,7 @@ import { setImmediate as others } from 'node:timers/promises'
 import { and, asc, eq, gt, gte, inArray, isNotNull, lte, sql } from 'drizzle-orm'
 import { detectMimeType } from 'nodemailer/lib/mime-funcs/mime-types.js'
 import type { Clock } from '../ground/clock.ts'
-import { fileLimits as limits } from '../ground/limits.ts'
+import { fileLimits as limits, mailOctetsLimit } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { counted, type Database, nobody } from '../ground/store/database.ts'
 import type { Column } from '../ground/store/kit.ts'
@@ -256,20 +256,27 @@ export class Files {
   /**
    * All of a file, in memory.
    *
-   * @param most octets; a larger one is refused
+   * @param most octets, as many as a letter takes; a larger one is refused
    * @throws Refusal `too-large`; as {@link read}
    */
   async whole(
     session: Session,
     keyToken: string | null,
     path: string,
-    most: number,
+    most = mailOctetsLimit,
   ): Promise<{ name: string; type: string; octets: Uint8Array }> {
     const entry = await this.#file(session.user.id, path)
     if (entry.size > most) throw new Refusal('files-large')
     const pieces: Uint8Array[] = []
     for await (const piece of this.read(session, keyToken, entry)) pieces.push(piece)
     return { name: entry.name, type: entry.type, octets: Buffer.concat(pieces) }
+  }
+
+  /** A file that a letter may take along. @throws Refusal `not-found`, `bad-name`, `too-large` */
+  async forLetter(userId: number, path: string): Promise<Entry> {
+    const file = await this.#file(userId, path)
+    if (file.size > mailOctetsLimit) throw new Refusal('files-large')
+    return file
   }
 
   // ---- what is changed

@@ -242,13 +242,15 @@ export const wantedOf = (c: PageContext): Wanted => {
 
 /** What the page behind a path wants the key for, by how its path begins. */
 const reasons = [
-  ['/m/', 'useToOpen'],
-  ['/c', 'useToDraft'],
+  ['/m/', (words: Words) => words.useToOpen],
+  ['/c', (words: Words) => words.useToDraft],
+  ['/files/', (words: Words) => words.files.useToRead],
+  ['/save', (words: Words) => words.files.useToSave],
 ] as const
 
 const reasonOf = (words: Words, path: string): string | undefined => {
   const [, reason] = reasons.find(([beginning]) => path.startsWith(beginning)) ?? []
-  return reason && words[reason]
+  return reason?.(words)
 }
 
 /** What goes on after the unlock window. */

@@ -9,6 +9,7 @@ import { refusalOf } from '../../server/ground/refusal.ts'
 import type { UploadedFile } from '../../server/locked/form-bodies.ts'
 import type { Letter, Written } from '../../server/mail/letters.ts'
 import type { ParkedForms } from '../../server/people/parked-forms.ts'
+import { nameIn } from '../files/paths.ts'
 import { idOf, type PageContext, sessionOf } from '../visit.ts'
 
 /** What letters that are being written are kept with from page to page. */
@@ -47,8 +48,8 @@ export type Doubt = 'plainAnswer' | 'signatureBroken'
 type Named = { name: string; type: string; size: number }
 /** A file that came with the form; `was` names the part of a mail that it was before. */
 type Parked = Named & { ticket: string; was?: string }
-/** A file of the letter: parked, or a part of a mail, which is fetched when the letter leaves. */
-export type Attached = Parked | (Named & { message: number; part: string })
+/** A file of the letter: parked, or a part of a mail or a file of the box, which are fetched when the letter leaves. */
+export type Attached = Parked | (Named & { message: number; part: string }) | (Named & { box: string })
 /** A letter as it is parked, with what is to happen once the key is open. */
 export type Kept = { typed: Typed; after: After }
 export type After = 'sign' | 'send' | 'save' | null
@@ -66,6 +67,8 @@ export const fieldNames = {
   /** One for each file that the letter has: its mark. */
   files: 'keep',
   newFiles: 'file',
+  /** The button that leads to the box of files; the name alone, for bytes count. */
+  box: 'f',
 } as const
 
 export const blank: Typed = {
@@ -169,17 +172,20 @@ const attach = async (
 /** Some browsers send the path as well. */
 const fileNameOf = ({ name }: UploadedFile) => name.replace(/^.*[/\\]/, '') || 'file'
 
-/** In the page: the name of what is parked, or where a part is and what it is called. */
-export const markOf = ({ parkedForms }: Parking, file: Attached): string =>
-  'ticket' in file
-    ? parkedForms.idOf(file.ticket)
-    : `${file.message} ${file.part} ${file.size} ${file.type} ${file.name}`
+/** In the page: the name of what is parked, or where a part or a file of the box is and what it is called. */
+export const markOf = ({ parkedForms }: Parking, file: Attached): string => {
+  if ('ticket' in file) return parkedForms.idOf(file.ticket)
+  if ('box' in file) return `box ${file.size} ${file.type} ${file.box}`
+  return `${file.message} ${file.part} ${file.size} ${file.type} ${file.name}`
+}
 
 const fileOf = ({ parkedForms }: Parking, stock: Parked[], mark: string): Attached | null => {
   const parked = stock.find(
     ({ ticket, was }) => parkedForms.idOf(ticket) === mark || (was && mark.startsWith(`${was} `)),
   )
   if (parked) return parked
+  const [, ofBox, typeInBox, box] = mark.match(/^box (\d{1,12}) (\S{1,200}) (.+)$/s) ?? []
+  if (ofBox && typeInBox && box) return { box, size: Number(ofBox), type: typeInBox, name: nameIn(box) }
   const [, message, part, size, type, name] =
     mark.match(/^(\d{1,15}) (\S{1,100}) (\d{1,12}) (\S{1,200}) (.+)$/s) ?? []
   if (!message || !part || !type || !name) return null

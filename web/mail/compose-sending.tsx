@@ -3,6 +3,8 @@
  * does Log out. Where the key is needed first, the letter is parked and comes back whatever happens in the windows
  * between.
  */
+
+import type { Files } from '../../server/files/files.ts'
 import { type Refusal, refusalOf } from '../../server/ground/refusal.ts'
 import type { UploadedFile } from '../../server/locked/form-bodies.ts'
 import type { Letters } from '../../server/mail/letters.ts'
@@ -28,7 +30,7 @@ import {
 import { showLetter } from './compose-view.tsx'
 
 export type Needs = FrameNeeds &
-  Parking & { letters: Letters; mailboxes: Mailboxes; reading: Reading; windows: KeyWindows }
+  Parking & { files: Files; letters: Letters; mailboxes: Mailboxes; reading: Reading; windows: KeyWindows }
 
 export const sign = async (c: PageContext, needs: Needs, typed: Typed): Promise<Response> => {
   const words = wordsOf(c)
@@ -237,7 +239,7 @@ export const asKeysAllow = async (
  */
 const fetched = async (
   c: PageContext,
-  { parkedForms, reading }: Needs,
+  { files: box, parkedForms, reading }: Needs,
   { files }: Typed,
 ): Promise<{ all: UploadedFile[]; lost: string[] }> => {
   const session = sessionOf(c)
@@ -245,16 +247,18 @@ const fetched = async (
   for (const file of files)
     if ('ticket' in file)
       octets.set(file, (await parkedForms.openFile(session.user.id, file.ticket)) ?? undefined)
+  for (const file of files)
+    if ('box' in file) {
+      const { keyToken } = c.get('visit')
+      octets.set(file, (await box.whole(session, keyToken, file.box).catch(orGone))?.octets)
+    }
   const parts = files.filter((file) => 'part' in file)
   for (const message of new Set(parts.map((file) => file.message))) {
     const wanted = parts.filter((file) => file.message === message)
     const ids = wanted.map(({ part }) => part)
     const found = await reading
       .attachments(session, c.get('visit').keyToken, message, ids)
-      .catch((error: unknown) => {
-        if (refusalOf(error)?.code !== 'not-found') throw error
-        return []
-      })
+      .catch((error: unknown) => orGone(error) ?? [])
     for (const [place, file] of wanted.entries()) octets.set(file, found[place]?.octets)
   }
   return {
@@ -264,6 +268,10 @@ const fetched = async (
     }),
     lost: files.filter((file) => !octets.get(file)).map(({ name }) => name),
   }
+}
+
+const orGone = (error: unknown): undefined => {
+  if (refusalOf(error)?.code !== 'not-found') throw error
 }
 
 /** A mail of the user's; null if it is there no more. */

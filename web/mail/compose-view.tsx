@@ -43,9 +43,7 @@ export const showLetter = async (
           <Field label={words.subject} name="subject" value={typed.subject} />
           <p>
             <label>
-              {words.text}
-              <br />
-              <textarea name="text" rows={9} cols={36}>{`\n${typed.text}`}</textarea>
+              {words.text} <textarea name="text" rows={9} cols={36}>{`\n${typed.text}`}</textarea>
             </label>
           </p>
           <Protections words={words} chosen={typed.protection} />
@@ -117,7 +115,10 @@ const Files = ({ words, files }: { words: Words; files: { mark: string; name: st
       <label>
         {words.file} <input type="file" name={fieldNames.newFiles} multiple />
       </label>{' '}
-      <Button>{words.attach}</Button>
+      <Button>{words.attach}</Button>{' '}
+      <button type="submit" name={fieldNames.box}>
+        {words.files.attach}
+      </button>
     </p>
   </>
 )

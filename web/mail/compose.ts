@@ -8,6 +8,7 @@ import { lockKey } from '../key/unlock.tsx'
 import { type KeyWindows, type Wanted, wantedPath } from '../key/windows.tsx'
 import { oneLine, sizeOf } from '../text.ts'
 import { idOf, type PageContext, type PageEnv, sessionOf, wordsOf } from '../visit.ts'
+import { chooseFile, chosenFile } from './compose-files.tsx'
 import {
   anew,
   blank,
@@ -26,7 +27,13 @@ import { showLetter } from './compose-view.tsx'
 export const composePages = (services: Omit<Needs, 'windows'>, windows: KeyWindows) => {
   const needs: Needs = { ...services, windows }
   return {
-    app: new Hono<PageEnv>().get('/c', (c) => open(c, needs)).post('/c', (c) => posted(c, needs)),
+    app: new Hono<PageEnv>()
+      .get('/c', (c) => open(c, needs))
+      .post('/c', (c) => posted(c, needs))
+      .get('/c/files', (c) => c.redirect('/c', 303))
+      .post('/c/files', (c) =>
+        chosenFile(c, needs, (ticket) => comeBack(c, needs, ticket, wordsOf(c).cameBack)),
+      ),
     /** The key is open: what was asked of the letter happens. */
     goOn: (c: PageContext, ticket: string) => goOn(c, needs, ticket),
     /** The letter that is parked under the ticket, as it was. */
@@ -91,6 +98,7 @@ const posted = async (c: PageContext, needs: Needs): Promise<Response> => {
   }
   if (verb === 'logout') return logOut(c, needs, typed)
   if (typed.lost.length > 0) return withoutLost(c, needs, typed, typed.lost)
+  if (form.all(fieldNames.box).length > 0) return chooseFile(c, needs, typed.ticket)
   switch (verb) {
     case 'sign':
       return sign(c, needs, typed)

@@ -72,6 +72,7 @@ const changeFolders = async (c: PageContext, needs: Needs) => {
 const OtherPages = ({ words }: { words: Words }) => (
   <Links
     links={[
+      <a href="/files">{words.files.title}</a>,
       <a href="/t">{words.terminals}</a>,
       <a href="/log">{words.keyLog}</a>,
       <a href="/k">{words.keys}</a>,

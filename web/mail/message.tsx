@@ -13,6 +13,8 @@ import type { Mailboxes } from '../../server/mail/mailboxes.ts'
 import type { Reading, ReadMessage } from '../../server/mail/reading.ts'
 import type { Session } from '../../server/people/sessions.ts'
 import type { KeyHere } from '../document.tsx'
+import { asAttachment, harmlessType, inert } from '../download.ts'
+import { savePath } from '../files/save.tsx'
 import { Button, Form, Links, Paragraphs } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
 import { type KeyWindows, unseen, type Wanted, wantedPath } from '../key/windows.tsx'
@@ -103,16 +105,13 @@ const insteadOfOpening = async (session: Session, id: number, reading: Reading):
   return mail.security === 'encrypted' ? null : `/m/${id}?ok=not-encrypted`
 }
 
-/** What comes from a stranger is nothing that a browser runs. */
-const inert = { 'Content-Security-Policy': "default-src 'none';sandbox" }
-
 const sendAttachment = async (c: PageContext, needs: Needs, windows: KeyWindows) => {
   const { keyToken } = c.get('visit')
   const [part, within] = [c.req.param('part') ?? '', c.req.query('in')]
   try {
     const found = await needs.reading.attachment(sessionOf(c), keyToken, messageIdOf(c), part, within)
     return c.body(new Uint8Array(found.octets), 200, {
-      'Content-Type': harmless(found.type),
+      'Content-Type': harmlessType(found.type),
       'Content-Disposition': asAttachment(found.name),
       ...inert,
     })
@@ -234,6 +233,11 @@ const Text = ({ words, view, shown }: Said & { shown: TextPage }) => {
 const Attachments = ({ words, view }: Said) => {
   const { message, mail } = view
   const within = view.as === 'part' ? `?in=${encodeURIComponent(view.part)}` : ''
+  const saved = {
+    message: message.id,
+    within: view.as === 'part' ? view.part : '',
+    isOpened: view.as !== 'came',
+  }
   return mail.attachments.length === 0 ? null : (
     <>
       <p>{words.attachments}:</p>
@@ -243,13 +247,19 @@ const Attachments = ({ words, view }: Said) => {
             <a href={`/m/${message.id}/a/${encodeURIComponent(part.id)}${within}`} download>
               {oneLine(part.name || part.type)}
             </a>{' '}
-            {sizeOf(part.size)}
+            {sizeOf(part.size)}{' '}
+            <a href={savePath({ ...saved, part: part.id, name: savedName(part.name || part.type) })}>
+              {words.files.save}
+            </a>
           </li>
         ))}
       </ul>
     </>
   )
 }
+
+/** A sender's name for a file as one in the box of files, where slashes mean folders. */
+const savedName = (name: string) => oneLine(name).replace(/[/\\]/g, '_')
 
 /** The parts that open only in a view of their own. */
 const EncryptedParts = ({ words, view: { message, mail } }: Said) => (
@@ -291,6 +301,9 @@ const Verbs = ({ words, visit, view }: Said & { visit: Visit }) => {
           ),
           <a href={`/m/${id}/raw`} type="text/plain">
             {words.source}
+          </a>,
+          <a href={savePath({ message: id, part: '', within: '', isOpened, name: '' })}>
+            {words.files.save}
           </a>,
         ]}
       />
@@ -357,20 +370,4 @@ const signedBy = ({ verdict }: Words, language: Language, signature: Signature):
   if (status === 'expired') return [verdict.expired(who, which)]
   if (status === 'unknown-key') return [verdict['unknown-key'](which)]
   return [verdict[status], oneLine(reason, 300)]
-}
-
-/** Nothing that a browser would run or lay out, whatever the sender calls it. */
-const harmless = (type: string) =>
-  /^[\w.+-]+\/[\w.+-]+$/.test(type) && !/html|xml|svg|script|pdf/i.test(type)
-    ? type
-    : 'application/octet-stream'
-
-/** RFC 6266 with RFC 8187: a name in ASCII for old browsers, the true one beside it. */
-const asAttachment = (name: string) => {
-  const plain = name.replace(/[^\w. -]+/g, '_').slice(-80) || 'file'
-  const encoded = encodeURIComponent(oneLine(name, 120)).replace(
-    /['()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16)}`,
-  )
-  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`
 }

@@ -5,6 +5,7 @@ import type { Refusal } from '../../server/ground/refusal.ts'
 import type { LedgerEventName, LedgerMethod } from '../../server/ground/store/tables.ts'
 import type { FolderKind } from '../../server/mail/mailboxes.ts'
 import type { LedgerReason, ReasonOf } from '../../server/people/ledger-reasons.ts'
+import { didWithFilesInEnglish, filesInEnglish } from './files-en.ts'
 
 type OwnKeyState = Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
 
@@ -64,6 +65,7 @@ const ledgerReasons: LedgerWords = {
 }
 
 export const en = {
+  files: filesInEnglish,
   folder: { inbox: 'Inbox', sent: 'Sent', drafts: 'Drafts', trash: 'Trash', user: '' } satisfies Record<
     FolderKind,
     string
@@ -330,6 +332,7 @@ export const en = {
     renamed: () => 'The folder has its new name.',
     gone: () => 'The folder is deleted; its mail is in the Trash.',
     empty: (n: number) => `The Trash is empty: ${n} deleted for good.`,
+    ...didWithFilesInEnglish,
     'passkey-prf': () => 'The passkey is stored. It was tried out, and opens your key itself.',
     'passkey-held': () =>
       'The passkey is stored. It was tried out. It opens your key through this server, which keeps what opens it.',

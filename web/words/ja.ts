@@ -1,6 +1,7 @@
 /** What the pages say, in Japanese. */
 import { said } from '../../server/ground/reasons.ts'
 import type { LedgerWords, Words } from './en.ts'
+import { didWithFilesInJapanese, filesInJapanese } from './files-ja.ts'
 import { japaneseObstacles, refusalsInJapanese } from './refusals-ja.ts'
 
 const openedFor = { read: '読むためだけに開いた', sign: '開いた' }
@@ -48,18 +49,18 @@ const ledgerReasons: LedgerWords = {
 }
 
 export const ja: Words = {
+  files: filesInJapanese,
   folder: { inbox: '受信箱', sent: '送信済', drafts: '下書き', trash: 'ごみ箱', user: '' },
   compose: '作成',
   more: 'その他',
   decrypt: '復号',
   sign: '署名',
-  keyOpen: '、鍵使用中',
+  keyOpen: '、鍵開',
   lockKey: '鍵を閉じる',
   logOut: 'ログアウト',
   comma: '、',
   period: '。',
-  clocks: (session, key) =>
-    `セッション残り${session}分。${key ? `鍵${key.idle}分、最長${key.most}分。` : ''}`,
+  clocks: (session, key) => `残り${session}分。${key ? `鍵${key.idle}分、最長${key.most}分。` : ''}`,
   zone: (name) => `時刻: ${name}。`,
   stopped: (at, terminal, address) =>
     `${at}に${terminal} (${address})がこの端末での鍵の使用を停止しました。心当たりがなければ「端末」を確認し、パスワードを変えてください。`,
@@ -288,6 +289,7 @@ export const ja: Words = {
     renamed: () => 'フォルダーの名前を変えました。',
     gone: () => 'フォルダーを削除しました。メールはごみ箱にあります。',
     empty: (n) => `ごみ箱を空にしました(${n}件)。`,
+    ...didWithFilesInJapanese,
     'passkey-prf': () => 'パスキーを試し、保存しました。このパスキーだけで鍵を開けます。',
     'passkey-held': () =>
       'パスキーを試し、保存しました。鍵を開くためのものを預かるこのサーバーを通じて、鍵を開けます。',
