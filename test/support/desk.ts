@@ -48,7 +48,8 @@ export class Desk {
   /** Every row that was ever drawn. */
   readonly seen = new Set<string>()
 
-  constructor(server: World, options: { size?: Size; keys?: string } = {}) {
+  /** @param options.disk null as behind SSH */
+  constructor(server: World, options: { size?: Size; keys?: string; disk?: null } = {}) {
     this.size = options.size ?? { columns: 80, rows: 24 }
     this.client = new Client({ server: server.url })
     const { keymap } = readKeymap(options.keys ?? '/nonexistent')
@@ -59,7 +60,7 @@ export class Desk {
         terminal: 'desk',
         suspended: (work) => work(),
         stopProcess: async () => undefined,
-        disk,
+        disk: options.disk === null ? null : disk,
         hasLogIn: true,
         redraw: () => undefined,
         exit: (code) => {

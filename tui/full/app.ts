@@ -14,6 +14,7 @@ import { keyLog, keysAndPasskeys, terminals } from './screens/account.ts'
 import { approval } from './screens/approval.ts'
 import { openCompose } from './screens/begin-letter.ts'
 import { compose } from './screens/compose.ts'
+import { files, openFiles } from './screens/files.ts'
 import { goToFolder, openFolder } from './screens/folders.ts'
 import { help, helpRows } from './screens/help.ts'
 import { inUse } from './screens/in-use.ts'
@@ -51,6 +52,7 @@ const kinds = {
   inUse,
   approval,
   menu,
+  files,
   text,
   offer,
   help,
@@ -702,6 +704,9 @@ export class App implements Stage {
       case 'queue':
         void this.contact()
         return waitingLetters(this)
+      case 'files':
+        void this.contact()
+        return void openFiles(this)
     }
   }
 

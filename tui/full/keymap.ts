@@ -3,8 +3,8 @@
  * changed in one file, a line each: `list.archive = e a`. A key that is bound anew is taken from what it was bound to.
  */
 
-/** Where bindings hold: everywhere outside fields, in lists of mail, in an opened mail, in a letter, in other lists. */
-export type Context = 'global' | 'list' | 'message' | 'compose' | 'menu' | 'key'
+/** Where bindings hold: everywhere outside fields, in lists of mail, in an opened mail, in a letter, in other lists, in Files. */
+export type Context = 'global' | 'list' | 'message' | 'compose' | 'menu' | 'files' | 'key'
 type Binding = { keys: string[]; does: string }
 export type Keymap = Record<Context, Record<string, Binding>>
 
@@ -33,6 +33,7 @@ export const defaults: Keymap = {
     keys: bind('ctrl-k', 'keys and passkeys'),
     log: bind('ctrl-g', 'key log: every use of the key'),
     queue: bind('ctrl-o', 'letters that wait to leave'),
+    files: bind('F', 'Files: the box of files at the server'),
   },
   list: {
     down: bind('j down n', 'next mail'),
@@ -52,7 +53,7 @@ export const defaults: Keymap = {
     markRange: bind('V', 'mark from the last mark to here'),
     markAll: bind('*', 'mark all that there are, or none'),
     unread: bind('N', 'unread, or read'),
-    flag: bind('s F', 'flag, or unflag'),
+    flag: bind('s', 'flag, or unflag'),
     nextUnread: bind('tab', 'next unread mail'),
     search: bind('/', 'search in this folder'),
     limit: bind('l', 'list only mails with these words'),
@@ -76,7 +77,8 @@ export const defaults: Keymap = {
     archive: bind('e a', 'archive'),
     move: bind('M', 'move to a folder'),
     unread: bind('N', 'unread'),
-    flag: bind('s F', 'flag, or unflag'),
+    flag: bind('s', 'flag, or unflag'),
+    file: bind('W', 'save the mail to Files'),
     signature: bind('!', 'details of the signature'),
     parts: bind('v', 'attachments and parts'),
     headers: bind('h', 'all header fields, or few'),
@@ -89,6 +91,7 @@ export const defaults: Keymap = {
     signText: bind('alt-g', 'bring the text back signed'),
     editor: bind('ctrl-o', 'write in your editor'),
     attach: bind('ctrl-t', 'attach a file'),
+    attachFiles: bind('alt-a', 'attach from Files'),
     detach: bind('alt-t', 'take the last attachment away'),
     copies: bind('alt-c', 'show Cc and Bcc'),
     save: bind('alt-d', 'keep as a draft and go on'),
@@ -106,6 +109,21 @@ export const defaults: Keymap = {
     delete: bind('d delete x', 'end or remove what is selected'),
     retry: bind('r', 'try a waiting letter now'),
     save: bind('s w', 'save to a file'),
+    file: bind('W', 'save to Files'),
+  },
+  files: {
+    down: bind('j down n', 'next'),
+    up: bind('k up p', 'before'),
+    ...paging,
+    first: bind('g home', 'first'),
+    last: bind('G end', 'last'),
+    choose: bind('enter right', 'open a folder, read a text, or get the file'),
+    parent: bind('left h', 'the folder around this one'),
+    get: bind('s w', "get the file to this machine's disk"),
+    put: bind('a', 'put a file of this machine here'),
+    newFolder: bind('N +', 'make a folder'),
+    rename: bind('r M', 'rename or move'),
+    delete: bind('d delete x', 'remove for good'),
   },
   key: {
     ok: bind('enter', 'OK'),

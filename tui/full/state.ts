@@ -4,6 +4,7 @@
  */
 
 import type {
+  FileEntry,
   Folder,
   Message,
   OfferedKey,
@@ -12,7 +13,7 @@ import type {
   Row,
   SessionView,
 } from '../../server/contract/answers.ts'
-import type { Letter } from '../letter/letter.ts'
+import type { BoxFile, Letter } from '../letter/letter.ts'
 import type { Completion } from '../letter/paths.ts'
 import type { Holder } from '../wire/client.ts'
 import type { Field, Secret } from './field.ts'
@@ -141,6 +142,8 @@ export type MenuItem = {
   remove?: () => void
   retry?: () => void
   save?: () => void
+  /** Saves it to Files. */
+  file?: () => void
 }
 /** A list of things other than mail: terminals, keys, attachments, folders, the key log. */
 export type MenuScreen = {
@@ -153,6 +156,21 @@ export type MenuScreen = {
   load(): Promise<{ items: MenuItem[]; intro?: string[] } | null>
   /** It shows something of what was decrypted: it closes with the key. */
   isSecret: boolean
+}
+/** A folder of the box of files. */
+export type FilesScreen = {
+  name: 'files'
+  /** Its path; empty for the box itself. */
+  folder: string
+  entries: FileEntry[]
+  /** In octets; null until it is known. */
+  space: { used: number; quota: number } | null
+  cursor: number
+  /** The name that the cursor goes to once the folder is loaded. */
+  seek: string
+  loading: boolean
+  /** What is done with the file that is chosen; null where none is to be. */
+  take: ((file: BoxFile) => void) | null
 }
 /** Text to read: the source of a mail, an attachment. */
 export type TextScreen = {
@@ -195,6 +213,7 @@ export type AnyScreen =
   | InUseScreen
   | ApprovalScreen
   | MenuScreen
+  | FilesScreen
   | TextScreen
   | OfferScreen
   | HelpScreen

@@ -4,7 +4,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { edited, editorOf, placeForText } from './editor.ts'
-import { attachmentFrom, completions, pathOf } from './paths.ts'
+import { attachmentFrom, completions, pathOf, streamFrom, writing } from './paths.ts'
 
 export const disk = {
   hasEditor: () => editorOf() !== null,
@@ -12,6 +12,8 @@ export const disk = {
   edited,
   completions: (typed: string) => completions(typed),
   attachmentFrom: (path: string, mostOctets: number) => attachmentFrom(path, mostOctets),
+  streamFrom: (path: string) => streamFrom(path),
+  writing,
   /** @throws an error of the system */
   read: (path: string): Promise<Uint8Array> => readFile(pathOf(path)),
   /** Never writes over a file that is there. @throws an error of the system, EEXIST of that */

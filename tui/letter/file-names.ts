@@ -1,7 +1,7 @@
 /** Names for files that others sent, what their endings say, and how much a letter has room for; of no disk. */
 import { extname } from 'node:path'
 import { harmless } from '../text/text.ts'
-import type { Attachment } from './letter.ts'
+import { type Attachment, sizeOfAttachment } from './letter.ts'
 
 /**
  * A sender's name for a file as one that can be saved here: of letters, digits and a few signs that no shell obeys, never
@@ -28,7 +28,7 @@ const attachmentLimit = 20 * 1024 * 1024
 export const roomBeside = (attachments: Attachment[]): number =>
   Math.max(
     0,
-    attachments.reduce((left, { octets }) => left - octets.length, attachmentLimit),
+    attachments.reduce((left, each) => left - sizeOfAttachment(each), attachmentLimit),
   )
 
 /** By the ending of its name: the usual ones (media types as IANA lists them). */

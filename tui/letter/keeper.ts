@@ -9,7 +9,7 @@
 import type { Sent } from '../../server/contract/answers.ts'
 import { type Client, isProblem, Problem } from '../wire/client.ts'
 import type { Unreachable } from '../wire/connection.ts'
-import { type Letter, toApi } from './letter.ts'
+import { type Letter, sizeOfAttachment, toApi } from './letter.ts'
 
 /** What keeping changes of it. */
 export type Upkeep = {
@@ -73,7 +73,9 @@ export class Keeper {
     const waitedMs = this.#now() - (this.#sheet.changedAt() ?? Number.POSITIVE_INFINITY)
     if (waitedMs < keepAfterMs) return false
     const attachments = this.#sheet.letter()?.attachments ?? []
-    return waitedMs >= attachments.reduce((ms, { octets }) => ms + octets.length / octetsPerMs, keepAfterMs)
+    return (
+      waitedMs >= attachments.reduce((ms, each) => ms + sizeOfAttachment(each) / octetsPerMs, keepAfterMs)
+    )
   }
 
   /**
@@ -153,7 +155,12 @@ export class Keeper {
   async #keepNow(): Promise<void> {
     if (!this.isUnsaved) return
     const revision = this.#revision
-    const { id } = await this.#post({ draft: true })
+    const { id } = await this.#post({ draft: true }).catch((error: unknown) => {
+      // Files of the box need the key; a letter that waits for it must not be lost.
+      const isClosed = isProblem(error, 'allowance-required') || isProblem(error, 'key-in-use')
+      if (!isClosed || !this.#sheet.letter()?.attachments.some((each) => 'file' in each)) throw error
+      return this.#post({ draft: true }, { withoutBox: true })
+    })
     this.#lies(id, revision)
   }
 
@@ -164,9 +171,14 @@ export class Keeper {
   }
 
   /** Posts the letter as it is by now. What it answers may be gone meanwhile: then it answers nothing. */
-  async #post(how: { draft: true } | { hold_s: number }): Promise<Sent> {
-    const letter = this.#sheet.letter()
-    if (!letter) throw new Error('expected the letter that is posted, got none')
+  async #post(
+    how: { draft: true } | { hold_s: number },
+    { withoutBox = false }: { withoutBox?: boolean } = {},
+  ): Promise<Sent> {
+    const written = this.#sheet.letter()
+    if (!written) throw new Error('expected the letter that is posted, got none')
+    const attachments = written.attachments.filter((each) => !withoutBox || !('file' in each))
+    const letter = { ...written, attachments }
     try {
       return await this.#client.send({ ...toApi(letter), ...how })
     } catch (error) {

@@ -9,7 +9,15 @@ import { harmless, harmlessLines, wholeAddress } from '../text/text.ts'
 import { hasAddressLooks } from '../text/words.ts'
 import type { ApiLetter } from '../wire/client.ts'
 
-export type Attachment = { name: string; type: string; octets: Uint8Array }
+export type FetchedFile = { name: string; type: string; octets: Uint8Array }
+/** A file of the box at the server, by its path: its octets are not here, and go along from there. */
+export type BoxFile = { name: string; type: string; size: number; file: string }
+export type Attachment = FetchedFile | BoxFile
+
+/** In octets. */
+export const sizeOfAttachment = (attachment: Attachment): number =>
+  'file' in attachment ? attachment.size : attachment.octets.length
+
 export type Letter = {
   /** Addresses as they were typed. */
   to: string
@@ -230,11 +238,11 @@ export const toApi = (letter: Letter): ApiLetter => ({
   bcc: letter.bcc,
   subject: letter.subject,
   text: letter.text,
-  attachments: letter.attachments.map(({ name, type, octets }) => ({
-    name,
-    type,
-    content: Buffer.from(octets).toString('base64'),
-  })),
+  attachments: letter.attachments.map((each) =>
+    'file' in each
+      ? { file: each.file }
+      : { name: each.name, type: each.type, content: Buffer.from(each.octets).toString('base64') },
+  ),
   in_reply_to: letter.inReplyTo,
   sign: letter.sign,
   encrypt: letter.encrypt,

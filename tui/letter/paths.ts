@@ -2,11 +2,11 @@
  * Files that one attaches: their names completed as a shell does, and read within a limit. A path is written as it is,
  * without quotes: blanks need no backslash. A leading `~` is the home folder.
  */
-import { open, readdir, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { typeOf } from './file-names.ts'
-import type { Attachment } from './letter.ts'
+import type { FetchedFile } from './letter.ts'
 
 export type Completion = {
   /** What was typed, as far as all candidates agree on how it goes on. */
@@ -73,7 +73,85 @@ export const attachmentFrom = async (
   typed: string,
   mostOctets: number,
   surroundings = here(),
-): Promise<{ attachment: Attachment } | { failed: string }> => {
+): Promise<{ attachment: FetchedFile } | { failed: string }> => {
+  const found = await fileAt(typed, surroundings)
+  if ('failed' in found) return found
+  const { path, whole, size } = found
+  try {
+    const octets = await readUpTo(whole, mostOctets)
+    if (octets === null)
+      return {
+        failed: `${path} has ${inMegabytes(size)}, but only ${inMegabytes(mostOctets)} are left for attachments.`,
+      }
+    const name = basename(whole)
+    return { attachment: { name, type: typeOf(name), octets } }
+  } catch (error) {
+    return { failed: whyNot(path, error) }
+  }
+}
+
+/**
+ * A file of any size, to be read as it is sent; whoever takes `octets` reads them to their end, or leaves their loop.
+ *
+ * @returns or a sentence that says why not
+ */
+export const streamFrom = async (
+  typed: string,
+  surroundings = here(),
+): Promise<{ name: string; size: number; octets: AsyncIterable<Uint8Array> } | { failed: string }> => {
+  const found = await fileAt(typed, surroundings)
+  if ('failed' in found) return found
+  try {
+    const file = await open(found.whole, 'r')
+    const { size } = await file.stat()
+    return { name: basename(found.whole), size, octets: upTo(file, size) }
+  } catch (error) {
+    return { failed: whyNot(found.path, error) }
+  }
+}
+
+/** A file as long as it was when it was opened: how long it is was said already. */
+async function* upTo(file: FileHandle, size: number) {
+  try {
+    for (let left = size; left > 0; ) {
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(Math.min(left, 65_536)))
+      if (bytesRead === 0) return
+      left -= bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * Writes a file piece by piece. Where one is there already nothing is written, and of one that is not written to its end
+ * nothing stays.
+ *
+ * @throws an error of the system, EEXIST where a file is there; what `work` throws
+ */
+export const writing = async <T>(
+  typed: string,
+  work: (write: (octets: Uint8Array) => Promise<void>) => Promise<T>,
+): Promise<T> => {
+  const path = pathOf(typed)
+  const file = await open(path, 'wx', 0o600)
+  let isWhole = false
+  try {
+    const result = await work(async (octets) => void (await file.writeFile(octets)))
+    isWhole = true
+    return result
+  } finally {
+    await file.close()
+    if (!isWhole) await unlink(path)
+  }
+}
+
+/** The file that a path as it was typed leads to, and that path as it is understood. */
+const fileAt = async (
+  typed: string,
+  surroundings: Surroundings,
+): Promise<{ path: string; whole: string; size: number } | { failed: string }> => {
   const wanted = typed.trim()
   if (wanted === '') return { failed: 'Which file? Type its path.' }
   // What was dragged into the terminal comes in quotes or with backslashes; a name that has them is taken as it is.
@@ -84,24 +162,18 @@ export const attachmentFrom = async (
     const found = await stat(whole).catch((error: NodeJS.ErrnoException) => error)
     if (found instanceof Error) {
       if (found.code === 'ENOENT' && path !== unquoted) continue
-      return { failed: `${path} ${reasons[found.code ?? ''] ?? `cannot be read (${found.code})`}.` }
+      return { failed: whyNot(path, found) }
     }
     if (found.isDirectory()) return { failed: `${path} is a folder; only files can be attached.` }
     if (!found.isFile()) return { failed: `${path} is not a file.` }
-    try {
-      const octets = await readUpTo(whole, mostOctets)
-      if (octets === null)
-        return {
-          failed: `${path} has ${inMegabytes(found.size)}, but only ${inMegabytes(mostOctets)} are left for attachments.`,
-        }
-      const name = basename(whole)
-      return { attachment: { name, type: typeOf(name), octets } }
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      return { failed: `${path} ${reasons[code ?? ''] ?? `cannot be read (${code})`}.` }
-    }
+    return { path, whole, size: found.size }
   }
   return { failed: `${wanted} does not exist.` }
+}
+
+const whyNot = (path: string, error: unknown): string => {
+  const { code = '' } = error as NodeJS.ErrnoException
+  return `${path} ${reasons[code] ?? `cannot be read (${code})`}.`
 }
 
 const reasons: Record<string, string> = {

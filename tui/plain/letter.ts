@@ -8,7 +8,14 @@ import type { Sent } from '../../server/contract/answers.ts'
 import type { Disk } from '../letter/disk.ts'
 import { roomBeside } from '../letter/file-names.ts'
 import { holdS, isEmpty, Keeper, type Upkeep, whetherItLeft } from '../letter/keeper.ts'
-import { byRecipients, doubtsAbout, isSigned, type Letter } from '../letter/letter.ts'
+import {
+  type BoxFile,
+  byRecipients,
+  doubtsAbout,
+  isSigned,
+  type Letter,
+  sizeOfAttachment,
+} from '../letter/letter.ts'
 import { harmless } from '../text/text.ts'
 import { noDisk } from '../text/words.ts'
 import { Problem } from '../wire/client.ts'
@@ -21,6 +28,8 @@ export type Desk = KeyDesk & {
   /** Null behind SSH, where there is no machine of the person's. */
   readonly disk: Disk | null
   readonly key: KeyTalk
+  /** Files, to choose one of them; null if none was, which was said. */
+  readonly files: { chosen(text: string): Promise<BoxFile | null> }
   /** Says what went wrong, if it is for people to know; throws the rest. */
   complain(error: unknown): void
   keyInWords(): string
@@ -275,6 +284,9 @@ export class LetterTalk {
       row('append', '', 'types text at the end', () => this.#append()),
       row('edit e', '', 'opens the text in your editor ($VISUAL or $EDITOR)', () => this.#edit()),
       row('attach a', 'FILE', 'attaches a file', (rest) => this.#attach(rest)),
+      row('attachfile', 'NUMBER', 'attaches a file of Files, by its number or path', (rest) =>
+        this.#attachBox(rest),
+      ),
       row('detach', 'NUMBER', 'takes an attachment away', (rest) => this.#detach(rest)),
       row('attachments v', '', 'lists what is attached', () => this.#listAttachments()),
       row('encrypt', '', 'encrypts and signs it when it leaves', () => this.#protect(encrypt)),
@@ -340,7 +352,7 @@ export class LetterTalk {
   async #attach(path: string) {
     const { talk } = this.#desk
     const { disk } = this.#desk
-    if (!disk) return talk.say(noDisk.attach)
+    if (!disk) return talk.say(`${noDisk.attach} That is: attachfile.`)
     const wanted = path || (await talk.ask('File: ')).trim()
     if (wanted === '') return
     const found = await disk.attachmentFrom(wanted, roomBeside(this.letter.attachments))
@@ -348,6 +360,20 @@ export class LetterTalk {
     const { attachment } = found
     this.#set({ attachments: [...this.letter.attachments, attachment] })
     talk.say(`Attached: ${harmless(attachment.name)}, ${sizeInWords(attachment.octets.length)}.`)
+  }
+
+  /** A file of the box goes along from there. */
+  async #attachBox(text: string) {
+    const file = await this.#desk.files.chosen(text)
+    if (!file) return
+    const others = this.letter.attachments.filter((each) => !('file' in each && each.file === file.file))
+    const room = roomBeside(others)
+    if (file.size > room)
+      return this.#desk.talk.say(
+        `${harmless(file.name)} has ${sizeInWords(file.size)}, but only ${sizeInWords(room)} are left.`,
+      )
+    this.#set({ attachments: [...others, file] })
+    this.#desk.talk.say(`Attached: ${harmless(file.name)}, ${sizeInWords(file.size)}.`)
   }
 
   #detach(number: string) {
@@ -361,8 +387,8 @@ export class LetterTalk {
   #listAttachments() {
     const { talk } = this.#desk
     if (this.letter.attachments.length === 0) return talk.say('Nothing is attached.')
-    for (const [place, { name, octets }] of this.letter.attachments.entries())
-      talk.say(`Attachment ${place + 1}: ${harmless(name)}, ${sizeInWords(octets.length)}`)
+    for (const [place, each] of this.letter.attachments.entries())
+      talk.say(`Attachment ${place + 1}: ${harmless(each.name)}, ${sizeInWords(sizeOfAttachment(each))}`)
   }
 
   // ---- sign, send, keep, discard

@@ -3,10 +3,11 @@
  * mail read out: what we know of it first, then what its sender wrote.
  */
 import type { Folder, Row } from '../../server/contract/answers.ts'
+import type { Asked } from '../../server/contract/requests.ts'
 import { fileNameOf } from '../letter/file-names.ts'
 import {
-  type Attachment,
   draftOf,
+  type FetchedFile,
   forwardedFiles,
   forwardOf,
   type Letter,
@@ -497,11 +498,24 @@ export class MailTalk {
   }
 
   /** One attachment of the opened mail; null if the key was needed and not opened. */
-  async attachment(number: string, verb: string): Promise<Attachment | null> {
+  async attachment(number: string, verb: string): Promise<FetchedFile | null> {
     const view = this.#current()
     const found =
       this.#attachmentsOf(view)[Number(number) - 1] ?? fail('There is no attachment with that number.')
     return this.#fetchFile(view, found, verb)
+  }
+
+  /** Where an attachment of the opened mail lies, or the mail itself, and what it is called. */
+  origin(number: string): { from: Asked<'file'>['from'] & object; name: string; isSecret: boolean } {
+    const view = this.#current()
+    const { came, opened, part: within } = view
+    const message = came.id
+    if (number === '')
+      return { from: { message }, name: `${came.headers.subject || 'mail'}.eml`, isSecret: false }
+    const found =
+      this.#attachmentsOf(view)[Number(number) - 1] ?? fail('There is no attachment with that number.')
+    const from = { message, part: found.id, ...(within !== null && { within }) }
+    return { from, name: found.name || found.type, isSecret: opened !== null }
   }
 
   async #fetchFile({ came, part: within }: Source, { id, name, type }: File, verb: string) {
@@ -559,8 +573,8 @@ export class MailTalk {
   }
 
   /** Null if the key was needed and not opened. */
-  async #filesOf(source: Source, verb: 'forward' | 'resume'): Promise<Attachment[] | null> {
-    const found: Attachment[] = []
+  async #filesOf(source: Source, verb: 'forward' | 'resume'): Promise<FetchedFile[] | null> {
+    const found: FetchedFile[] = []
     for (const file of forwardedFiles(source)) {
       const attachment = await this.#fetchFile(source, file, verb)
       if (!attachment) return null

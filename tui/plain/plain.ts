@@ -28,6 +28,7 @@ import {
   type Output,
   row,
 } from './dialogue.ts'
+import { FileTalk } from './files.ts'
 import { KeyTalk } from './key.ts'
 import { LetterTalk } from './letter.ts'
 import { fail, type MailDesk, MailTalk, Wrong } from './mail.ts'
@@ -89,6 +90,7 @@ class Plain implements MailDesk {
   readonly key = new KeyTalk(this)
   readonly #mail = new MailTalk(this)
   readonly #account = new AccountTalk(this, this.#mail)
+  readonly files = new FileTalk(this, this.#mail)
   #letter: LetterTalk | null = null
   #undo: { untilMs: number; run: () => Promise<unknown> } | null = null
   #newestInInbox: number | null = null
@@ -390,6 +392,7 @@ class Plain implements MailDesk {
       ),
       ...this.key.commands(),
       ...this.#account.commands(),
+      ...this.files.commands(),
       row('help ?', 'WORD', 'lists the commands that have to do with a word, or all', (rest) => {
         talk.say('A number alone opens the mail with that number.')
         for (const line of helpOn(this.#table(), rest)) talk.say(line)

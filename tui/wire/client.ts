@@ -326,6 +326,53 @@ export class Client {
     await this.#call('DELETE', `/correspondents/${encodeURIComponent(fingerprint)}`)
   }
 
+  // ---- files
+
+  /** What lies in a folder of the box, which is itself the empty path. @param before a page's `next` */
+  files(folder: string, before?: string | null): Promise<answers.FilePage> {
+    return this.#json('GET', `/files${queryOf({ in: folder, before })}`, undefined, answers.files)
+  }
+
+  /** A file or folder by its path. @throws Problem `not-found`, `bad-name` */
+  async file(path: string): Promise<answers.FileEntry> {
+    const { files } = await this.#json('GET', `/files${queryOf({ at: path })}`, undefined, answers.files)
+    if (!files[0]) throw noWaferServer(this.server.host)
+    return files[0]
+  }
+
+  /** @throws Problem `exists`, `bad-name` */
+  makeFileFolder(folder: string) {
+    return this.#json('POST', '/files', { folder } satisfies Asked<'file'>, answers.stored)
+  }
+
+  /** Gives a file or folder another path. @throws Problem `exists`, `bad-name`, `not-found` */
+  moveFile(move: string, to: string) {
+    return this.#json('POST', '/files', { move, to } satisfies Asked<'file'>, answers.stored)
+  }
+
+  /** Keeps a mail, or an attachment of it, as a file; its octets stay on the server. @throws Problem as decrypt; `exists` */
+  saveToFiles(from: NonNullable<Asked<'file'>['from']>, name: string) {
+    return this.#json('POST', '/files', { from, name } satisfies Asked<'file'>, answers.stored)
+  }
+
+  /** @param how.all with all that is in a folder. @throws Problem `not-found`, `not-empty` */
+  async removeFile(path: string, how: { all?: boolean } = {}): Promise<void> {
+    await this.#call('DELETE', `${filePath(path)}${how.all ? '?all=1' : ''}`)
+  }
+
+  /** Takes the place of a file of that path, once all of it has come. @throws Problem `over-quota`, `exists`, `bad-name` */
+  async putFile(path: string, octets: AsyncIterable<Uint8Array>, size?: number): Promise<answers.Stored> {
+    const body = { octets, size }
+    const answer = jsonOf(await this.#answered('PUT', filePath(path), body))
+    if (!answers.stored(answer)) throw noWaferServer(this.server.host)
+    return answer
+  }
+
+  /** @param take is given what is in the file, piece by piece. @throws Problem as decrypt; what `take` throws */
+  async readFile(path: string, take: (octets: Uint8Array) => void | Promise<void>): Promise<void> {
+    await this.#answered('GET', filePath(path), null, take)
+  }
+
   /** Ends the connections that are kept. */
   close(): void {
     this.#agent.destroy()
@@ -340,29 +387,38 @@ export class Client {
     body: object | undefined,
     check: Check<Answer>,
   ): Promise<Answer> {
-    const { octets, headers } = await this.#call(method, path, body)
-    const answer = jsonOf(octets, headers)
+    const answer = jsonOf(await this.#call(method, path, body))
     if (!check(answer)) throw noWaferServer(this.server.host)
     return answer
   }
 
-  async #call(method: string, path: string, body?: object) {
-    const octets = body === undefined ? null : Buffer.from(JSON.stringify(body))
-    const answer = await this.#exchange(method, path, octets)
-    if (answer.status >= 200 && answer.status < 300) return answer
-    const problem = problemIn(jsonOf(answer.octets, answer.headers))
+  #call(method: string, path: string, body?: object): Promise<Exchange> {
+    return this.#answered(method, path, body === undefined ? null : Buffer.from(JSON.stringify(body)))
+  }
+
+  /** @throws Problem */
+  async #answered(method: string, path: string, body: Body | null, take?: Take): Promise<Exchange> {
+    const answer = await this.#exchange({ method, path, body, take })
+    if (isDone(answer.status)) return answer
+    const problem = problemIn(jsonOf(answer))
     if (problem) throw new Problem(answer.status, problem, answer.headers['retry-after'])
     if (answer.status === 426 && !this.#connector.isEncrypted)
       throw new Untrusted(this.server.host, 'this server speaks TLS; use https://')
     throw noWaferServer(this.server.host)
   }
 
-  #exchange(method: string, path: string, body: Buffer | null, isSecondTry = false): Promise<Exchange> {
+  #exchange(asked: Call, isSecondTry = false): Promise<Exchange> {
+    const { method, path, body, take } = asked
     const { host } = this.server
     const { isEncrypted, host: name, port } = this.#connector
     return new Promise((resolve, reject) => {
       const headers: http.OutgoingHttpHeaders = { Host: host, Accept: 'application/json' }
-      if (body) Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': body.length })
+      if (body instanceof Uint8Array)
+        Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': body.length })
+      else if (body) {
+        headers['Content-Type'] = 'application/octet-stream'
+        if (body.size !== undefined) headers['Content-Length'] = body.size
+      }
       if (this.token !== null) headers.Authorization = `Bearer ${this.token}`
       if (this.token !== null && this.keyToken !== null) headers['Wafer-Key'] = this.keyToken
       const request = builtin(isEncrypted ? 'node:https' : 'node:http').request({
@@ -378,11 +434,11 @@ export class Client {
         request.destroy(new Unreachable(`${host} does not answer; please try again later.`)),
       )
       // Whoever sends an octet now and then is never silent, and never done.
-      let length = 0
+      let length = body instanceof Uint8Array ? body.length : 0
       let grantedMs = 0
       let timer: NodeJS.Timeout
       const grantTime = () => {
-        const deservedMs = answerMs + ((body?.length ?? 0) + length) / slowestOctetsPerMs
+        const deservedMs = answerMs + length / slowestOctetsPerMs
         if (deservedMs - grantedMs < 1000)
           return request.destroy(new Unreachable(`${host} answers too slowly; please try again later.`))
         timer = setTimeout(grantTime, deservedMs - grantedMs)
@@ -393,33 +449,88 @@ export class Client {
       request.on('error', (error: NodeJS.ErrnoException) => {
         // The server may close a kept connection just when it is used again. What changes nothing may be asked twice.
         const wasClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? '')
-        if (wasClosed && method === 'GET' && !isSecondTry)
-          return resolve(this.#exchange(method, path, body, true))
+        if (wasClosed && method === 'GET' && !isSecondTry) return resolve(this.#exchange(asked, true))
         reject(this.#connector.failure(error))
       })
+      let isAnswered = false
       request.on('response', (response) => {
-        const chunks: Buffer[] = []
-        response.on('data', (chunk: Buffer) => {
-          length += chunk.length
-          if (length > mostOctets)
-            return response.destroy(new Unreachable(`${host} answers with more than a message may be.`))
-          chunks.push(chunk)
+        isAnswered = true
+        const status = response.statusCode ?? 0
+        const taken = this.#octetsOf(response, isDone(status) ? take : undefined, (octets) => {
+          length += octets
         })
-        response.on('error', (error) => reject(this.#connector.failure(error)))
-        response.on('end', () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            octets: Buffer.concat(chunks),
-          }),
-        )
+        taken
+          .then((octets) => resolve({ status, headers: response.headers, octets }), reject)
+          // What was not sent to its end, or not taken to its end, leaves a connection that is good for nothing.
+          .finally(() => (request.writableEnded && response.complete ? undefined : request.destroy()))
       })
-      request.end(body ?? undefined)
+      if (body instanceof Uint8Array || body === null) request.end(body ?? undefined)
+      else
+        void fed(request, body.octets, (octets) => {
+          length += octets
+          return !isAnswered
+        }).catch((error) => {
+          request.destroy()
+          reject(error)
+        })
     })
+  }
+
+  /** All of an answer, unless somebody takes it piece by piece. */
+  async #octetsOf(
+    response: http.IncomingMessage,
+    take: Take | undefined,
+    count: (octets: number) => void,
+  ): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    let length = 0
+    const pieces = (response as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
+    for (;;) {
+      const { value: chunk, done } = await pieces.next().catch((error) => {
+        throw this.#connector.failure(error)
+      })
+      if (done) return Buffer.concat(chunks)
+      count(chunk.length)
+      length += chunk.length
+      if (take) await take(chunk)
+      else if (length > mostOctets) {
+        response.destroy()
+        throw new Unreachable(`${this.server.host} answers with more than a message may be.`)
+      } else chunks.push(chunk)
+    }
   }
 }
 
 type Exchange = { status: number; headers: http.IncomingHttpHeaders; octets: Buffer }
+/** JSON, or a file as it comes. */
+type Body = Buffer | { octets: AsyncIterable<Uint8Array>; size: number | undefined }
+type Take = (octets: Uint8Array) => void | Promise<void>
+type Call = { method: string; path: string; body: Body | null; take: Take | undefined }
+
+const isDone = (status: number) => status >= 200 && status < 300
+
+const filePath = (path: string) => `/files/${encodeURIComponent(path).replaceAll('%2F', '/')}`
+
+/** Sends a body as fast as it is taken. @param goesOn is told of each piece, and says whether it is still wanted */
+const fed = async (
+  request: http.ClientRequest,
+  octets: AsyncIterable<Uint8Array>,
+  goesOn: (octets: number) => boolean,
+): Promise<void> => {
+  for await (const chunk of octets) {
+    // Who answers before the end has refused: what is left is sent to nobody.
+    if (request.destroyed || !goesOn(chunk.length)) return
+    if (!request.write(chunk))
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          request.off('drain', done).off('close', done)
+          resolve()
+        }
+        request.on('drain', done).on('close', done)
+      })
+  }
+  request.end()
+}
 
 const queryOf = (members: Record<string, string | number | null | undefined>): string => {
   const given = Object.entries(members).filter(([, value]) => value !== undefined && value !== null)
@@ -427,7 +538,7 @@ const queryOf = (members: Record<string, string | number | null | undefined>): s
   return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`
 }
 
-const jsonOf = (octets: Buffer, headers: http.IncomingHttpHeaders): unknown => {
+const jsonOf = ({ octets, headers }: Pick<Exchange, 'octets' | 'headers'>): unknown => {
   if (!/^application\/([a-z.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) return null
   try {
     return JSON.parse(octets.toString('utf8'))

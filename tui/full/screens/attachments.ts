@@ -6,6 +6,7 @@ import { keyFor } from '../keymap.ts'
 import type { Stage } from '../stage.ts'
 import type { MenuItem, MessageScreen } from '../state.ts'
 import { openMenu } from './menu.ts'
+import { saveToFiles } from './save-to-files.ts'
 import { fromSender } from './text.ts'
 
 /** @param openPart opens an encrypted part, by its id, in the mail's own screen */
@@ -47,6 +48,12 @@ export const openAttachments = (
             text: each.name || each.type,
             detail: `${each.type}, ${sizeOf(each.size)}`,
             save,
+            file: () =>
+              saveToFiles(
+                app,
+                { message: row.id, part: each.id, ...(part !== null && { within: part }) },
+                { name: each.name || each.type, isSecret },
+              ),
             choose: isText
               ? () =>
                   void fetch().then((octets) => {
@@ -71,7 +78,7 @@ export const openAttachments = (
       ],
     }),
     [
-      `${keyFor(app.keymap, 'menu', 'choose')} shows a text or saves, ${keyFor(app.keymap, 'menu', 'save')} saves to a file. A key is shown with its fingerprint before it is accepted.`,
+      `${keyFor(app.keymap, 'menu', 'choose')} shows a text or saves, ${keyFor(app.keymap, 'menu', 'save')} saves to a file, ${keyFor(app.keymap, 'menu', 'file')} to Files. A key is shown with its fingerprint before it is accepted.`,
     ],
     { isSecret },
   )

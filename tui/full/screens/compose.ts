@@ -8,6 +8,7 @@
 import type { Disk } from '../../letter/disk.ts'
 import { roomBeside } from '../../letter/file-names.ts'
 import { isEmpty } from '../../letter/keeper.ts'
+import { type BoxFile, sizeOfAttachment } from '../../letter/letter.ts'
 import { cut, harmless, wrapped } from '../../text/text.ts'
 import { clockOf, noDisk, sizeOf } from '../../text/words.ts'
 import { asWritten, completedWith, typingAt } from '../addresses.ts'
@@ -18,6 +19,7 @@ import type { Stage } from '../stage.ts'
 import type { ComposeScreen } from '../state.ts'
 import type { Press, Size } from '../terminal.ts'
 import { editedText, pastedText, rewritten, textOf, textView } from '../text-field.ts'
+import { openFiles } from './files.ts'
 import { helpRows } from './help.ts'
 import { alter, discard, keep, leave, letterOf } from './keep-letter.ts'
 import { lookUpSoon, protectionOf } from './recipients.ts'
@@ -121,13 +123,16 @@ export const compose: ScreenKind<Own> = {
         return void toEditor(app, screen)
       case 'attach': {
         const { disk } = app.surroundings
-        if (!disk) return app.warn(noDisk.attach)
+        // Without a disk, what can be attached is what lies at the server.
+        if (!disk) return void openFiles(app, (file) => attachBox(app, screen, file))
         return app.askLine(
           'Attach: ',
           (path) => path && void attach(app, screen, path, disk),
           disk.completions,
         )
       }
+      case 'attachFiles':
+        return void openFiles(app, (file) => attachBox(app, screen, file))
       case 'detach': {
         const last = letter.attachments.at(-1)
         if (!last) return app.note('Nothing is attached.')
@@ -215,7 +220,7 @@ const headOf = (screen: Own, keymap: Keymap, { columns }: Size): { lines: Line[]
     lines.push([{ text: `| ${row}`, bold: true, ...(isBad ? { colour: 'red' as const } : {}) }])
   const { attachments } = screen.letter
   if (attachments.length) {
-    const files = attachments.map(({ name, octets }) => `${harmless(name)} (${sizeOf(octets.length)})`)
+    const files = attachments.map((each) => `${harmless(each.name)} (${sizeOf(sizeOfAttachment(each))})`)
     lines.push([{ text: cut(`| Attached: ${files.join(', ')}`, columns), bold: true }])
   }
   return { lines, fields }
@@ -362,6 +367,20 @@ const toEditor = async (app: Stage, screen: Own): Promise<void> => {
     if (now) app.change(now, { busy: false, focus: 'text' })
   }
   if (said) app.warn(said)
+}
+
+/** A file of the box goes along from there. */
+const attachBox = (app: Stage, screen: Own, file: BoxFile) => {
+  const now = app.current(screen)
+  if (!now) return
+  const { attachments } = now.letter
+  const others = attachments.filter((each) => !('file' in each && each.file === file.file))
+  if (file.size > roomBeside(others))
+    return app.warn(
+      `${harmless(file.name)} has ${sizeOf(file.size)}, but only ${sizeOf(roomBeside(others))} are left for attachments.`,
+    )
+  alter(app, now, { letter: { ...now.letter, attachments: [...others, file] } })
+  app.note(`Attached: ${harmless(file.name)} (${sizeOf(file.size)}).`)
 }
 
 const attach = async (app: Stage, screen: Own, path: string, disk: Disk) => {

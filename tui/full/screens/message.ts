@@ -16,6 +16,7 @@ import type { Size } from '../terminal.ts'
 import { archive, flag, move, remove } from './acts.ts'
 import { openAttachments } from './attachments.ts'
 import { forward, openDraft, reply } from './begin-letter.ts'
+import { saveToFiles } from './save-to-files.ts'
 import { foreign, fromSender } from './text.ts'
 
 type Own = MessageScreen & { id: number }
@@ -193,6 +194,10 @@ export const message: ScreenKind<Own> = {
         return screen.opened && screen.part === null
           ? sayOpen(app, screen.opened)
           : void decrypt(app, screen, came)
+      case 'file': {
+        const { id, subject } = screen.row
+        return saveToFiles(app, { message: id }, { name: `${subject || 'mail'}.eml`, isSecret: false })
+      }
       case 'signature':
         return app.change(screen, { signatureDetails: !screen.signatureDetails })
       case 'headers':

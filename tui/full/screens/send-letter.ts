@@ -58,9 +58,11 @@ export const send = async (app: Stage, screen: Own): Promise<void> => {
   const keeper = keeperOf(app, screen)
   app.change(screen, { busy: true, offered: null })
   const work = () => keeper.send().catch(failureOf)
-  const answer = (app.current(screen) ?? screen).letter.sign
-    ? await app.withKey({ verb: 'Send', about: letter.subject }, work)
-    : await app.ask(work, 'Sending')
+  const leaving = (app.current(screen) ?? screen).letter
+  const answer =
+    leaving.sign || leaving.attachments.some((each) => 'file' in each)
+      ? await app.withKey({ verb: 'Send', about: letter.subject }, work)
+      : await app.ask(work, 'Sending')
   const now = app.current(screen)
   if (!now) return
   app.change(now, { busy: false })

@@ -13,6 +13,9 @@ type Own = TextScreen & { id: number }
 /** What stands above a text that came with a mail. */
 export const fromSender = 'The sender wrote what follows: type no passphrase here.'
 
+/** What stands above a text of the box of files, which others may have sent. */
+export const fromFiles = 'What follows lies in your Files: type no passphrase here.'
+
 /** Ways to draw the bar that our own lines begin with. */
 const bar =
   /^[|\u00a6\u01c0\u2016\u2223\u2225\u23b8\u23d0\u2502\u2503\u2506\u2507\u250a\u250b\u2551\u2758-\u275a\u4e28\uff5c\uffe4\uffe8]/
