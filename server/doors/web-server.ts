@@ -138,7 +138,8 @@ const routes = (services: Services) => {
       script: scripts.enhance.path,
       passkeyScript: scripts.passkey.path,
     })
-    if (c.req.method === 'POST') {
+    // Files of somebody who is not logged in any more are not waited for.
+    if (c.req.method === 'POST' && !(isStreamed(c) && !visit.session)) {
       refuseForeignOrigin(c, services, site.origin)
       const user = visit.session?.user.id ?? visit.formerUserId
       visit.form =

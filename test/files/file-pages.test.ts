@@ -101,13 +101,19 @@ test('P24: files on pages: uploaded, found, downloaded through the unlock window
   await browser.press('Remove')
   await browser.press('OK')
   assert.ok(!browser.page.has('new/'))
+  const user = await made.services.users.named(ann)
+  for (let number = 10; number < 40; number++) await made.services.files.put(user, `many/${number}.txt`, [])
+  await browser.go('/files?in=many')
+  assert.ok(browser.page.has('29.txt') && !browser.page.has('30.txt'))
+  await browser.follow('More files')
+  assert.ok(browser.page.has('30.txt') && browser.page.has('39.txt') && !browser.page.has('More files'))
   for (const path of ['/files?in=nowhere', '/files?of=nowhere', '/files/nowhere', '/files?in=..%2F..'])
     assert.notEqual((await browser.go(path)).status, 200, path)
   const log = await browser.go('/log')
   assert.match(log.text, /deep\.txt/)
   for (const page of browser.pages) {
     assert.equal(page.html.match(/<h1>/g)?.length, 1, page.path)
-    if (page.path.startsWith('/files')) assert.ok(page.size <= 3_000, `${page.path} ${page.size}`)
+    if (page.path.startsWith('/files')) assert.ok(page.size <= 3_500, `${page.path} ${page.size}`)
   }
 })
 
@@ -233,6 +239,12 @@ test('P24: an upload that is cut off, foreign, or larger than there is room for 
   await new Promise((resolve) => setImmediate(resolve))
   socket.write('epilogue.')
   assert.match(await answerOf(socket), /^HTTP\/1\.1 303 /)
+  assert.deepEqual(await names(), ['a.bin'])
+  // Nobody any more: the log-in, whatever comes behind it.
+  const user = await made.services.users.named(ann)
+  const { id } = (await made.services.sessions.list(user))[0]!
+  await made.services.sessions.end(id, 'logout')
+  assert.match(await answerOf(send(late, late.length)), /^HTTP\/1\.1 303 .*login\?next=\/files/s)
   assert.deepEqual(await names(), ['a.bin'])
   const space = await made.services.quota.space(1)
   assert.ok(space.used < 10_000, `nothing of the others counts: ${space.used}`)

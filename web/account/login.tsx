@@ -195,7 +195,8 @@ const interrupted = async (c: PageContext, needs: Needs): Promise<Response> => {
     return login(c, needs, { status: words.approvalOver, next, park })
   }
   const isLetter = c.req.path === '/c' || form.get('park') !== ''
-  if (!isLetter || former === null) return c.redirect('/login?next=/f/inbox', 303)
+  if (!isLetter || former === null)
+    return c.redirect(`/login?next=${c.req.path === '/files' ? '/files' : '/f/inbox'}`, 303)
   // The unlock window holds a letter by its ticket already.
   const ticket = park && c.req.path !== '/c' ? park : await parkedLetterOf(needs, former, c)
   return login(c, needs, { status: words.loginParked, park: ticket })

@@ -5,7 +5,7 @@
 import { Hono } from 'hono'
 import type { Language, Visit } from '../../server/doors/visit.ts'
 import type { Entry } from '../../server/files/files.ts'
-import { refusalOf } from '../../server/ground/refusal.ts'
+import { Refusal, refusalOf } from '../../server/ground/refusal.ts'
 import type { Quota } from '../../server/people/quota.ts'
 import type { Content } from '../document.tsx'
 import { Button, Field, Form, Hidden, Links } from '../forms.tsx'
@@ -29,6 +29,8 @@ type Needs = OneFileNeeds & { quota: Quota }
 
 /** Rows of a page. */
 const pageRows = 20
+/** Names that are tried for a file whose own is taken. */
+const namesTried = 50
 
 export const filePages = (services: Omit<Needs, 'windows'>, windows: KeyWindows) => {
   const needs: Needs = { ...services, windows }
@@ -187,10 +189,11 @@ const upload = async (c: PageContext, needs: Needs, folder: string): Promise<Res
 const freePath = async ({ files }: Needs, userId: number, wanted: string): Promise<string> => {
   const ending = /\.[^./]{1,10}$/.exec(wanted)?.[0] ?? ''
   const stem = wanted.slice(0, wanted.length - ending.length)
-  for (let number = 2, path = wanted; ; path = `${stem} (${number++})${ending}`) {
+  for (let number = 2, path = wanted; number <= namesTried; path = `${stem} (${number++})${ending}`) {
     const isTaken = await files.entry(userId, path).catch(orAbsent)
     if (!isTaken) return path
   }
+  throw new Refusal('file-exists', { values: { path: wanted } })
 }
 
 const orAbsent = (error: unknown): null => {
