@@ -723,7 +723,7 @@ test('docs/settings.md has each setting and no other; no document names one that
 
 test('docs/commands.md has each command, and each npm script that is named is there', () => {
   const help = execFileSync(process.execPath, [wafer, '--help'], { encoding: 'utf8' })
-  const commands = [...help.matchAll(/^wafer ([a-z]+(?: [a-z]+\b(?!:))?)/gm)].map(([, name]) => name!)
+  const commands = [...help.matchAll(/^wafer ([a-z-]+(?: [a-z]+\b(?!:))?)/gm)].map(([, name]) => name!)
   assert.ok(commands.length > 20)
   const listed = textOf('docs/commands.md')
   for (const name of commands) assert.match(listed, new RegExp(`\`${name}[ \`]`), name)

@@ -20,6 +20,7 @@ const packageOf = (program: string) =>
     postconf: 'postfix',
     xmllint: 'libxml2-utils',
     ssh: 'openssh-client',
+    'ssh-keygen': 'openssh-client',
     dbclient: 'dropbear-bin',
     'systemd-analyze': 'systemd',
   })[program] ?? program
