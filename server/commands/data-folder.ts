@@ -25,8 +25,10 @@ export const enterDataFolder = () => {
 
 /** For good: groups first, for afterwards nothing may be changed any more. */
 const become = ({ uid, gid }: { uid: number; gid: number }) => {
+  // Node.js has it, its types do not.
+  const { initgroups } = process as unknown as { initgroups(user: number, group: number): void }
   try {
-    process.initgroups!(uid, gid)
+    initgroups(uid, gid)
   } catch {
     process.setgroups!([gid]) // nobody by that number in /etc/passwd
   }
