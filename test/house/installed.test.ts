@@ -7,6 +7,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { once } from 'node:events'
 import {
   appendFileSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -136,7 +137,13 @@ test('C17: the tarball is the same each time, and serves where it is unpacked, b
   for (const program of ['readlink', 'dirname'])
     execFileSync('ln', ['-s', `/usr/bin/${program}`, join(bin, program)])
   execFileSync('ln', ['-s', join(folder, `wafer-${version}-linux-x64`, 'bin', 'wafer'), join(bin, 'wafer')])
-  const env = { PATH: bin, WAFER_DATA: join(folder, 'data'), WAFER_PORT: '0', WAFER_SMTP_PORT: '0' }
+  const env = {
+    PATH: bin,
+    WAFER_DATA: join(folder, 'data'),
+    WAFER_PORT: '0',
+    WAFER_SMTP_PORT: '0',
+    WAFER_SSH_PORT: '0',
+  }
   assert.equal(execFileSync(join(bin, 'wafer'), ['--version'], { env, encoding: 'utf8' }), `${version}\n`)
   const server = spawn(join(bin, 'wafer'), ['serve'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => server.kill('SIGKILL'))
@@ -159,7 +166,10 @@ test('C17: in a Debian the package installs, serves, is upgraded with mail in it
   copyFileSync(earlier(scratch(t)), join(place, 'earlier.deb'))
   machine.run('dpkg -i /srv/earlier.deb')
   assert.equal(machine.run('wafer --version'), '0.0.9\n')
-  appendFileSync(join(machine.folder, 'etc/wafer/wafer.env'), 'WAFER_PORT=0\nWAFER_SMTP_PORT=0\n')
+  appendFileSync(
+    join(machine.folder, 'etc/wafer/wafer.env'),
+    'WAFER_PORT=0\nWAFER_SMTP_PORT=0\nWAFER_SSH_PORT=0\n',
+  )
   assert.equal(machine.run('stat -c "%A %U:%G" /etc/wafer/wafer.env'), '-rw-r----- root:wafer\n')
 
   // Root calls, and all that it leaves is Wafer's.
