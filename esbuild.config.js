@@ -1,7 +1,7 @@
 /**
  * Builds what runs: dist/wafer.js (the commands; the server and the client for scripts are beside it, loaded when
  * they are called for), dist/child.js (the process that works with keys and hostile mail), dist/tui.js (the terminal
- * client), dist/ssh-door.js (the process that SSH connections come to), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
+ * client), dist/remote.js (the same for people who come by SSH), dist/ssh-door.js (the process that they come to), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
  * ask for a passkey); and THIRD-PARTY-NOTICES, with the licence of each package that went into them. Nothing is built
  * when no source is newer than the last build, so that every command may ask. With a folder as argument it is built
  * there, from nothing.
@@ -185,7 +185,8 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
   })
   await bundle({
     ...node,
-    entryPoints: { tui: 'tui/main.tsx' },
+    // On a person's own machine, and behind SSH.
+    entryPoints: { tui: 'tui/main.tsx', remote: 'tui/remote/worker.ts' },
     minify: true,
     define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
     // Its other half writes PNG files.
