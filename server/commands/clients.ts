@@ -30,6 +30,5 @@ export async function runScript(name: ScriptName, call: Call) {
     return only!
   }
   const { run } = await import('../../tui/scripts.ts')
-  const { here } = await import('../../tui/here.ts')
-  await run(name, { ...call, secret }, here())
+  await run(name, { ...call, secret })
 }

@@ -1,6 +1,7 @@
 /** The port of the web server: its sockets, how long each may take, and TLS beside plain HTTP. */
 import {
   createServer as createHttpServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   type Server,
   type ServerResponse,
@@ -15,7 +16,7 @@ import { type BodyKind, Connections } from './connections.ts'
 
 type NotEncrypted = (
   origin: string,
-  accepted: string | undefined,
+  headers: IncomingHttpHeaders,
 ) => { body: Buffer; headers: Record<string, string> }
 type ListenNeeds = { config: Config; site: { origin: string }; notEncrypted: NotEncrypted }
 
@@ -29,7 +30,7 @@ export type WebServer = {
 /**
  * Opens the port, with TLS where there is a certificate.
  *
- * @param notEncrypted the page for who speaks plain HTTP to a TLS port, in a language of their browser's
+ * @param notEncrypted the page for who speaks plain HTTP to a TLS port, in a language and markup of their browser's
  * @throws Unusable if the port cannot be opened
  */
 export const listen = async (
@@ -46,7 +47,7 @@ export const listen = async (
   const main = config.tls
     ? createHttpsServer({ ...config.tls, ...serverOptions, minVersion: 'TLSv1.2' }, listener)
     : createHttpServer(serverOptions, listener)
-  const front = config.tls ? besidePlainHttp(main, (accepted) => notEncrypted(site.origin, accepted)) : main
+  const front = config.tls ? besidePlainHttp(main, (headers) => notEncrypted(site.origin, headers)) : main
   front.on('connection', (socket: Socket) => {
     const remote = plainAddress(socket.remoteAddress ?? '')
     connections.admit(socket, isProxy(remote, config) ? null : remote)
@@ -96,11 +97,11 @@ const cannotListen = (host: string, port: number, cause: NodeJS.ErrnoException) 
 /** In front of a TLS port: who speaks plain HTTP to it reads that nothing is encrypted, and where to go (S1070). */
 const besidePlainHttp = (
   tlsServer: Server,
-  notEncrypted: (accepted: string | undefined) => ReturnType<NotEncrypted>,
+  notEncrypted: (headers: IncomingHttpHeaders) => ReturnType<NotEncrypted>,
 ) => {
   const plain = createHttpServer(serverOptions, (request, response) => {
     request.resume()
-    const answer = notEncrypted(request.headers['accept-language'])
+    const answer = notEncrypted(request.headers)
     response.writeHead(426, { ...answer.headers, Connection: 'close' }).end(answer.body)
   })
   // Neither server listens by itself, and only then does Node watch its time limits.

@@ -5,18 +5,16 @@
  * Pages are asked for by browsers without JavaScript, so a form proves where it comes from by a token in it; Origin
  * and Sec-Fetch-Site are checked where a browser sends them. Answers go out whole, with their length, never stored.
  */
-import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
-import { style } from '../../web/document.tsx'
-import { notEncrypted, type PageEnv, pages } from '../../web/pages.tsx'
+import { type PageEnv, pages } from '../../web/pages.tsx'
 import { isLocalName } from '../ground/config.ts'
 import { Refusal, refusalOf } from '../ground/refusal.ts'
 import type { Services } from '../services.ts'
 import { api } from './api/api.ts'
 import { asker, connection, type DoorEnv, isOwnHost } from './asker.ts'
-import { beginVisit, languageOf } from './begin-visit.ts'
+import { beginVisit } from './begin-visit.ts'
 import {
   bodyLimitFor,
   fits,
@@ -28,6 +26,7 @@ import {
 } from './forms.ts'
 import { health } from './health.ts'
 import { listen, type WebServer } from './listen.ts'
+import { keepChoice, notEncryptedPage, putOut } from './put-out.ts'
 import { browserScript } from './scripts.ts'
 
 /** Paths that are for everybody; all others need a session. */
@@ -40,21 +39,6 @@ export const startWebServer = async (
 ): Promise<WebServer & { handle: ReturnType<typeof application> }> => {
   const handle = application(services)
   return { ...(await listen(handle, { ...services, notEncrypted: notEncryptedPage })), handle }
-}
-
-/** 426 Upgrade Required (RFC 9110 §15.5.22), as a page. */
-const notEncryptedPage = (origin: string, accepted: string | undefined) => {
-  const body = Buffer.from(notEncrypted(origin, languageOf(accepted, null)))
-  return { body, headers: { ...pageHeaders, Upgrade: 'TLS/1.2', 'Content-Length': String(body.length) } }
-}
-
-const pageHeaders = {
-  'Content-Type': 'text/html;charset=utf-8',
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy': `default-src 'none';script-src 'self';img-src data:;style-src 'sha256-${createHash('sha256').update(style).digest('base64')}';form-action 'self';base-uri 'none';frame-ancestors 'none'`,
-  'X-Content-Type-Options': 'nosniff',
-  // Not no-referrer: with that, Chromium sends `Origin: null` with a form of our own.
-  'Referrer-Policy': 'same-origin',
 }
 
 // ---- before Hono: what node:http lets through
@@ -100,7 +84,7 @@ const routes = (services: Services) => {
     if (secure.https && !isLocalName(URL.parse(base)?.hostname ?? ''))
       c.env.outgoing.setHeader('Strict-Transport-Security', 'max-age=31536000')
     if (!secure.enough) {
-      const { body, headers } = notEncryptedPage(site.origin, c.req.header('accept-language'))
+      const { body, headers } = notEncryptedPage(site.origin, c.env.incoming.headers)
       return new Response(body, { status: 426, headers })
     }
     if (!isOwnHost(host, config, site.origin)) throw new Refusal('other-name')
@@ -134,6 +118,7 @@ const routes = (services: Services) => {
     })
 
   app.use(async (c, next) => {
+    keepChoice(c, services)
     const visit = await beginVisit(c, services, {
       script: scripts.enhance.path,
       passkeyScript: scripts.passkey.path,
@@ -158,7 +143,7 @@ const routes = (services: Services) => {
     else if (visit.form.trouble && visit.form.get('park') && c.req.path !== '/c')
       c.res = await page.letterAgain(c as unknown as Context<PageEnv>)
     else await next()
-    c.res = await whole(c.res, c.env.incoming)
+    c.res = await putOut(c, c.res)
   })
   app.route('/', page.app as unknown as Hono<DoorEnv>)
 
@@ -185,33 +170,10 @@ const routes = (services: Services) => {
       await beginVisit(c, services, { ...scripts, asStranger: true })
       drawn = await draw()
     }
-    const response = await whole(drawn, c.env.incoming)
+    const response = await putOut(c, drawn)
     if (refusal.detail.retry_after_s)
       response.headers.set('Retry-After', String(refusal.detail.retry_after_s))
     return response
   }
   return app
-}
-
-/** The answer with its length, which text browsers of HTTP/1.0 need, and with the header fields of its kind. */
-const whole = async (
-  response: Response,
-  { httpVersion, headers: requestHeaders }: IncomingMessage,
-): Promise<Response> => {
-  // What streams is a file whose length is known.
-  if (response.headers.has('Content-Length')) return response
-  const octets = new Uint8Array(await response.arrayBuffer())
-  const { status, headers } = response
-  headers.set('Content-Length', String(octets.length))
-  if (octets.length === 0) headers.delete('Content-Type')
-  else if (headers.get('Content-Type')?.startsWith('text/html'))
-    for (const [name, value] of Object.entries(pageHeaders))
-      if (name === 'Content-Type' || !headers.has(name)) headers.set(name, value)
-  // For htmx. Whatever can run it sends that header field with each page it asks for; a thin browser is spared these octets.
-  const policy = headers.get('Content-Security-Policy')
-  if (requestHeaders['upgrade-insecure-requests'] && policy === pageHeaders['Content-Security-Policy'])
-    headers.set('Content-Security-Policy', `${policy};connect-src 'self'`)
-  // Lynx knows no `no-store`: it would show the mailbox again as it was before the key was open.
-  if (httpVersion === '1.0') headers.append('Cache-Control', 'no-cache')
-  return new Response(octets, { status, headers })
 }

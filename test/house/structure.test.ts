@@ -180,9 +180,17 @@ test('A page is drawn from plain data: all was asked before', () => {
   assert.doesNotMatch(readFileSync(join(root, drawing), 'utf8'), /\b(?:async|await|needs)\b|\bclock\(/)
 })
 
-test('Only the entry of the web server imports pages', () => {
+test('Only the entry of the web server imports pages, and that which puts them out', () => {
   const outside = imports.filter(({ from, to }) => from.startsWith('server/') && to.startsWith('web/'))
-  assert.deepEqual([...new Set(outside.map(({ from }) => from))], ['server/doors/web-server.ts'])
+  const from = [...new Set(outside.map((each) => each.from))].sort()
+  assert.deepEqual(from, ['server/doors/put-out.ts', 'server/doors/web-server.ts'])
+})
+
+test('No page knows in which markup it goes out', () => {
+  const knowing = imports.filter(
+    ({ from, to }) => /^web\/languages\//.test(to) && !/^(web\/languages|server\/doors)\//.test(from),
+  )
+  assert.deepEqual(knowing, [])
 })
 
 test('No module imports, by whatever way round, one that imports it, not even its types', () => {

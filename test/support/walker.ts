@@ -29,12 +29,27 @@ export class Walker {
   readonly #presses: Press[] = []
   /** Each kind of link and button that was tried, with the status of the answer. */
   readonly tried = new Map<string, number>()
+  readonly #headers: Record<string, string>
+  readonly #seen: (page: string, kind: string, headers: Headers) => void
 
-  /** @param typed what is typed into the fields of these names */
-  constructor(world: World, user: string, typed: Record<string, string>) {
+  /**
+   * @param typed what is typed into the fields of these names
+   * @param options.seen is told of each page
+   */
+  constructor(
+    world: World,
+    user: string,
+    typed: Record<string, string>,
+    options: {
+      headers?: Record<string, string>
+      seen?: (page: string, kind: string, headers: Headers) => void
+    } = {},
+  ) {
     this.#world = world
     this.#user = user
     this.#typed = typed
+    this.#headers = options.headers ?? {}
+    this.#seen = options.seen ?? (() => {})
   }
 
   /** Begins on this page, and ends when nothing new is to be seen. */
@@ -71,7 +86,7 @@ export class Walker {
     const response = await fetch(new URL(pathname + search, this.#world.url), {
       method: body ? 'POST' : 'GET',
       redirect: 'manual',
-      headers: { cookie: [...this.#cookies].map((pair) => pair.join('=')).join('; ') },
+      headers: { ...this.#headers, cookie: [...this.#cookies].map((pair) => pair.join('=')).join('; ') },
       ...(body ? { body } : {}),
     })
     for (const cookie of response.headers.getSetCookie()) {
@@ -84,8 +99,10 @@ export class Walker {
     this.tried.set(kind, response.status)
     const html = await response.text()
     const location = response.headers.get('location')
+    const isPage = /html/.test(response.headers.get('content-type') ?? '')
+    if (isPage) this.#seen(html, kind, response.headers)
     if (response.status === 303 && location) this.#meetLink(location)
-    else if (response.headers.get('content-type')?.startsWith('text/html')) this.#look(html, pathname)
+    else if (isPage) this.#look(html, pathname)
   }
 
   #look(html: string, path: string) {
@@ -107,7 +124,7 @@ export class Walker {
     const fields = this.#fieldsOf(form)
     const isGet = attribute(form, 'method') !== 'post'
     for (const [, tag] of form.matchAll(/<button([^>]*)>/g)) {
-      if (/type=reset/.test(tag!)) continue
+      if (/type="?reset/.test(tag!)) continue
       const verb = attribute(tag!, 'value')
       if (!this.#isNew(`${kindOf(action)} ${kindOf(verb ?? '')}`)) continue
       const own: [string, string][] = verb === null ? fields : [...fields, ['a', verb]]

@@ -26,8 +26,15 @@ import {
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
-import type { Keeping, KeptSession, Server } from '../place.ts'
 import type { LedgerMemory } from './client.ts'
+
+export type Place = {
+  server: string
+  user: string
+  ca?: string | undefined
+  fingerprint?: string | undefined
+}
+export type KeptSession = Place & { token: string }
 
 /** What is there is not safe to use; the message says why, and what to do. */
 export class Unsafe extends Error {
@@ -36,7 +43,7 @@ export class Unsafe extends Error {
 
 type Environment = Record<string, string | undefined>
 
-export class Kept implements Keeping {
+export class Kept {
   /** Null where there is no folder for what should not outlive a log-in. */
   readonly #runtime: string | null
   readonly #state: string
@@ -69,7 +76,7 @@ export class Kept implements Keeping {
   }
 
   /** Where one was logged in last, as long as one did not log out. @throws Unsafe */
-  place(): Server | null {
+  place(): Place | null {
     return placeIn(read(this.#state, 'session.json'))
   }
 
@@ -203,7 +210,7 @@ const remove = (folder: string, name: string): void => {
   if (isFolder(folder)) rmSync(join(folder, name), { force: true })
 }
 
-const placeIn = (kept: Record<string, unknown> | null): Server | null => {
+const placeIn = (kept: Record<string, unknown> | null): Place | null => {
   const { server, user, ca, fingerprint } = kept ?? {}
   if (!isText(server) || !isText(user)) return null
   return { server, user, ...(isText(ca) ? { ca } : {}), ...(isText(fingerprint) ? { fingerprint } : {}) }

@@ -27,7 +27,7 @@ type What = { message: number; part: string; within: string; isOpened: boolean; 
 
 /** The page that asks under which path. @param isOpened the mail was opened with the key on the page that leads here */
 export const savePath = ({ message, part, within, isOpened, name }: What): string =>
-  `/save?m=${message}${part && `&part=${encodeURIComponent(part)}`}${within && `&in=${encodeURIComponent(within)}`}${isOpened ? '&o=1' : ''}${name && `&as=${inAddress(name)}`}`
+  `/save?m=${message}${part && `&part=${encodeURIComponent(part)}`}${within && `&in=${encodeURIComponent(within)}`}${isOpened ? '&o=1' : ''}${name && `&path=${inAddress(name)}`}`
 
 export const savePages = (services: Services, windows: KeyWindows) => {
   const needs: Needs = { ...services, windows }
@@ -53,7 +53,7 @@ const whatIn = (get: (name: string) => string): What => ({
   part: get('part'),
   within: get('in'),
   isOpened: get('o') !== '',
-  name: get('as').trim().replace(/^\/+/, ''),
+  name: get('path').trim().replace(/^\/+/, ''),
 })
 
 /** The key is asked for before the path: what is typed then is done at once. */
@@ -83,7 +83,7 @@ const showQuestion = (c: PageContext, needs: Needs, message: Listed, what: What,
         <Hidden name="in" value={what.within} />
         <Hidden name="o" value={what.isOpened ? 1 : ''} />
         <p>{words.files.saveAs}</p>
-        <Field label={words.files.path} name="as" value={name} />
+        <Field label={words.files.path} name="path" value={name} />
         <p>
           <Button>{words.files.save}</Button> <a href={pageOf(what)}>{words.backToMail}</a>
         </p>

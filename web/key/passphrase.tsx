@@ -7,7 +7,6 @@ import type { Child } from 'hono/jsx'
 import type { Visit } from '../../server/doors/visit.ts'
 import type { Keyrings } from '../../server/keys/keyrings.ts'
 import type { Users } from '../../server/people/users.ts'
-import { type HostKey, SshHost } from '../account/ssh-keys.tsx'
 import type { Content } from '../document.tsx'
 import { Button, Field, Form, Links } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
@@ -17,12 +16,7 @@ import type { PasskeyNeeds } from './passkey-form.tsx'
 import { isUnproved, ProofForm, type ProofWays, proofOf, proofWays, scriptFor, whyRefused } from './proof.tsx'
 
 type Needs = FrameNeeds &
-  PasskeyNeeds & {
-    isTooShort(secret: string): boolean
-    keyrings: Keyrings
-    users: Users
-    ssh: HostKey | null
-  }
+  PasskeyNeeds & { isTooShort(secret: string): boolean; keyrings: Keyrings; users: Users }
 
 export const passphrasePages = (needs: Needs) =>
   new Hono<PageEnv>()
@@ -56,7 +50,7 @@ const partOf = async (c: PageContext, needs: Needs, code: string | undefined): P
       body: () => <Password visit={visit} words={words} address={address} />,
     }
   if (!(await needs.keyrings.present(id)))
-    return { title: words.passphraseTitle, body: () => <NoKey words={words} ssh={needs.ssh} /> }
+    return { title: words.passphraseTitle, body: () => <NoKey words={words} /> }
   if (of === 'recovery')
     return { title: words.recover, body: () => <Recovery visit={visit} words={words} code={code} /> }
   const ways = await proofWays(c, needs)
@@ -66,7 +60,7 @@ const partOf = async (c: PageContext, needs: Needs, code: string | undefined): P
     : {
         title: words.passphraseTitle,
         script,
-        body: () => <Passphrase visit={visit} words={words} ways={ways} ssh={needs.ssh} />,
+        body: () => <Passphrase visit={visit} words={words} ways={ways} />,
       }
 }
 
@@ -84,11 +78,10 @@ const Password = ({ visit, words, address }: { visit: Visit; words: Words; addre
   </Form>
 )
 
-const NoKey = ({ words, ssh }: { words: Words; ssh: HostKey | null }) => (
+const NoKey = ({ words }: { words: Words }) => (
   <>
     <p>{words.noKey}</p>
     <Links links={[<a href="/s?of=password">{words.passwordChange}</a>]} />
-    {ssh && <SshHost words={words} ssh={ssh} />}
   </>
 )
 
@@ -134,8 +127,7 @@ const NewCode = ({ visit, words, ways }: { visit: Visit; words: Words; ways: Pro
   </>
 )
 
-type PassphraseProps = { visit: Visit; words: Words; ways: ProofWays; ssh: HostKey | null }
-const Passphrase = ({ visit, words, ways, ssh }: PassphraseProps) => (
+const Passphrase = ({ visit, words, ways }: { visit: Visit; words: Words; ways: ProofWays }) => (
   <>
     <p>
       <b>{words.passphraseChange}</b>
@@ -155,7 +147,6 @@ const Passphrase = ({ visit, words, ways, ssh }: PassphraseProps) => (
     <p>
       <a href="/s?of=password">{words.passwordChange}</a>
     </p>
-    {ssh && <SshHost words={words} ssh={ssh} />}
   </>
 )
 
