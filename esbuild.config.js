@@ -1,9 +1,10 @@
 /**
  * Builds what runs: dist/wafer.js (the commands; the server and the client for scripts are beside it, loaded when
  * they are called for), dist/child.js (the process that works with keys and hostile mail), dist/tui.js (the terminal
- * client), dist/ssh-door.js (the process that SSH connections come to), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
+ * client), dist/remote.js (the same for people who come by SSH), dist/ssh-door.js (the process that they come to), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
  * ask for a passkey); and THIRD-PARTY-NOTICES, with the licence of each package that went into them. Nothing is built
- * when no source is newer than the last build, so that every command may ask.
+ * when no source is newer than the last build, so that every command may ask. With a folder as argument it is built
+ * there, from nothing.
  */
 import { createHash } from 'node:crypto'
 import {
@@ -21,7 +22,7 @@ import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 
 const root = import.meta.dirname
-const dist = join(root, 'dist')
+const dist = process.argv[2] ?? join(root, 'dist')
 const stamp = join(dist, 'built')
 
 const newestMs = (path) => {
@@ -184,7 +185,8 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
   })
   await bundle({
     ...node,
-    entryPoints: { tui: 'tui/main.tsx' },
+    // On a person's own machine, and behind SSH.
+    entryPoints: { tui: 'tui/main.tsx', remote: 'tui/remote/worker.ts' },
     minify: true,
     define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
     // Its other half writes PNG files.

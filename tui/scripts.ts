@@ -4,9 +4,6 @@
  * terminal, for it comes before one in the end. Nothing here opens an editor or asks anything but a secret.
  */
 
-import { readFileSync, statSync } from 'node:fs'
-import { hostname } from 'node:os'
-import { basename, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type {
   Allowance,
@@ -19,14 +16,13 @@ import type {
 } from '../server/contract/answers.ts'
 import { type Call, WrongCall } from '../server/contract/calls.ts'
 import type { ScriptName } from './commands.ts'
-import { typeOf } from './letter/file-names.ts'
 import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
+import type { Keeping, KeptSession, Place } from './place.ts'
 import { isUtf8 } from './text/locale.ts'
 import { harmless, harmlessLines } from './text/text.ts'
-import { fromOutside, ledgerOlder } from './text/words.ts'
+import { fromOutside, ledgerOlder, noDisk } from './text/words.ts'
 import { type ApiLetter, Client, isProblem, Problem } from './wire/client.ts'
 import { Unreachable, Untrusted } from './wire/connection.ts'
-import { Kept, type KeptSession } from './wire/kept.ts'
 
 export type ScriptCall = Call & {
   /** A line of standard input, or the answer to a prompt without echo. */
@@ -39,25 +35,32 @@ class Failed extends Error {
 }
 
 /** @throws Error whose message is a sentence: of a wrong call a `WrongCall`, of any other no one of the client's errors */
-export const run = (name: ScriptName, call: ScriptCall): Promise<void> => scripts[name](call)
+export const run = (name: ScriptName, call: ScriptCall, where: Place): Promise<void> => {
+  place = where
+  return scripts[name](call)
+}
+
+/** One command runs in a process, or in a worker thread of one: where that is, is said once. */
+let place: Place
 
 const scripts = {
   async login(call) {
     const [server, user] = [call.option('server'), call.option('user')]
     if (server === undefined || user === undefined)
       throw new WrongCall('wafer login needs --server URL and --user U.')
-    const kept = new Kept()
+    const { kept, machine } = place
+    if (!machine) throw new WrongCall(loggedIn)
     kept.prepare()
     const before = kept.session()
     const reached = { server, ca: call.option('ca'), fingerprint: call.option('fingerprint') }
     const client = new Client(reached)
     const password = await call.secret('password-stdin', 'Password')
-    const session = await client.logIn(user, password, `wafer on ${harmless(hostname()).slice(0, 60)}`)
+    const session = await client.logIn(user, password, `wafer on ${harmless(machine.name).slice(0, 60)}`)
     kept.keepSession({
       server: client.server.origin,
       user: session.user,
       token: session.token,
-      ...(reached.ca === undefined ? {} : { ca: resolve(reached.ca) }),
+      ...(reached.ca === undefined ? {} : { ca: machine.wholePath(reached.ca) }),
       ...(reached.fingerprint === undefined ? {} : { fingerprint: reached.fingerprint }),
     })
     if (before) await endQuietly(before)
@@ -72,7 +75,7 @@ const scripts = {
   },
 
   async logout(call) {
-    const kept = new Kept()
+    const { kept } = place
     const session = kept.session()
     if (session) {
       const client = clientOf(session)
@@ -204,7 +207,7 @@ const scripts = {
     }),
 
   async unlock(call) {
-    if (!new Kept().hasRuntimeFolder && !call.flag('keep'))
+    if (!place.kept.hasRuntimeFolder && !call.flag('keep'))
       throw new WrongCall(
         'There is no folder that is emptied when you leave ($XDG_RUNTIME_DIR): with --keep the key token is kept in ' +
           'the state folder until wafer lock.',
@@ -217,7 +220,7 @@ const scripts = {
       const interrupt = () => {
         isInterrupted = true
       }
-      for (const signal of endSignals) process.on(signal, interrupt)
+      for (const signal of endSignals) place.signals.on(signal, interrupt)
       const { key_token, ...allowance } = await unlocked(client, passphrase, call.flag('take-over'))
       try {
         if (!isInterrupted) kept.keepKeyToken(key_token)
@@ -275,15 +278,16 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 // ---- session and key
 
-const howToLogIn = 'log in first, with wafer login --server URL --user U --password-stdin'
+const loggedIn = 'You are logged in already: the connection is the session.'
 /** Each as it works here: where no folder is emptied at the end, only with --keep. */
 const unlocking = (): string =>
-  `wafer unlock --passphrase-stdin${new Kept().hasRuntimeFolder ? '' : ' --keep'}`
-const howToUnlock = () => `open the key with ${unlocking()}`
+  `${place.machine ? 'wafer ' : ''}unlock --passphrase-stdin${place.kept.hasRuntimeFolder ? '' : ' --keep'}`
+const howToUnlock = () =>
+  `open the key with ${unlocking()}${place.machine ? '' : ', over a connection that both share (ControlMaster of OpenSSH)'}`
 const howToTakeOver = () => `To stop that use and open it here: ${unlocking()} --take-over.`
 
 const clientOf = ({ server, user, token, ca, fingerprint }: KeptSession): Client => {
-  const client = new Client({ server, ca, fingerprint })
+  const client = new Client({ server, ca, fingerprint, socketPath: place.socketPath })
   client.token = token
   client.user = user
   return client
@@ -303,17 +307,17 @@ const unlocked = async (client: Client, passphrase: string, takesOver: boolean):
 /** The session as the server sees it; a key log that lacks what was seen before is said on standard error. */
 const sessionOf = async (client: Client): Promise<SessionView> => {
   const session = await client.session()
-  if (!session.ledger.complete) process.stderr.write(`wafer: ${ledgerOlder}\n`)
+  if (!session.ledger.complete) place.errors.write(`wafer: ${ledgerOlder}\n`)
   return session
 }
 
 /** With the session and the key token that are kept; what the server does not know any more is forgotten. */
 const withClient = async (
-  work: (client: Client, session: KeptSession, kept: Kept) => Promise<void>,
+  work: (client: Client, session: KeptSession, kept: Keeping) => Promise<void>,
 ): Promise<void> => {
-  const kept = new Kept()
+  const { kept } = place
   const session = kept.session()
-  if (!session) throw new Failed(`Nobody is logged in: ${howToLogIn}.`)
+  if (!session) throw new Failed(`Nobody is logged in: ${place.howToLogIn}.`)
   const client = clientOf(session)
   client.keyToken = kept.keyToken()
   client.ledgerMemory = kept
@@ -323,12 +327,12 @@ const withClient = async (
     if (isProblem(error, 'key-in-use')) throw new Failed(`${error.message} ${howToTakeOver()}`)
     if (!isProblem(error, 'no-session')) throw error
     kept.forgetSession()
-    throw new Failed(`The session has ended: ${howToLogIn}.`)
+    throw new Failed(`The session has ended: ${place.howToLogIn}.`)
   }
 }
 
 /** A key token that opens nothing any more is not kept. */
-const withKey = async <Result>(kept: Kept, work: () => Promise<Result>): Promise<Result> => {
+const withKey = async <Result>(kept: Keeping, work: () => Promise<Result>): Promise<Result> => {
   try {
     return await work()
   } catch (error) {
@@ -338,7 +342,7 @@ const withKey = async <Result>(kept: Kept, work: () => Promise<Result>): Promise
   }
 }
 
-const opened = (client: Client, id: number, part: string | undefined, kept: Kept): Promise<Opened> =>
+const opened = (client: Client, id: number, part: string | undefined, kept: Keeping): Promise<Opened> =>
   withKey(kept, () => client.decrypt(id, part))
 
 /** The octets of an attachment as they are: for a file or a pipe, never for a terminal. */
@@ -347,10 +351,10 @@ const writeAttachment = async (
   client: Client,
   { id, security }: Message,
   part: string,
-  kept: Kept,
+  kept: Keeping,
 ): Promise<void> => {
   if (call.flag('json')) throw new WrongCall('An attachment is printed as it is: --json does not go with it.')
-  if (process.stdout.isTTY)
+  if (place.output.isTTY)
     throw new Failed(
       'An attachment may hold anything: send it into a file, as in wafer read 12 --part 2 > file.',
     )
@@ -358,7 +362,7 @@ const writeAttachment = async (
     throw new Failed(`Message ${id} is encrypted: ${howToUnlock()}, then read it again.`)
   const { octets } = await withKey(kept, () => client.part(id, part))
   await new Promise<void>((resolve, reject) =>
-    process.stdout.write(octets, (error) => (error ? reject(error) : resolve())),
+    place.output.write(octets, (error) => (error ? reject(error) : resolve())),
   )
 }
 
@@ -395,11 +399,11 @@ const letterOf = async (call: ScriptCall): Promise<Letter> => {
   if (link !== undefined && !linked) throw new WrongCall('wafer send takes a mailto: link, or options.')
   const attachments = call.options('attach').map(attachmentAt)
   if (linked) {
-    const text = process.stdin.isTTY ? '' : await standardInput()
+    const text = place.input.isTTY ? '' : await standardInput()
     if (text === '' && linked.text === '') throw new WrongCall(noText)
     return { ...linked, text: text || linked.text, attachments }
   }
-  if (process.stdin.isTTY) throw new WrongCall(noText)
+  if (place.input.isTTY) throw new WrongCall(noText)
   const text = await standardInput()
   if (isGiven)
     return {
@@ -420,7 +424,7 @@ const noText =
 
 const standardInput = async (): Promise<string> => {
   const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  for await (const chunk of place.input) chunks.push(chunk as Buffer)
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)).replace(/\r\n?/g, '\n')
   } catch {
@@ -489,16 +493,11 @@ const decoded = (charset: string, encoding: string, content: string): string => 
 const mostAttachedOctets = 25 * 1024 * 1024
 
 const attachmentAt = (path: string): Letter['attachments'][number] => {
-  try {
-    const stat = statSync(path)
-    if (!stat.isFile()) throw new Failed(`${path} is not a file. Nothing was sent.`)
-    if (stat.size > mostAttachedOctets)
-      throw new Failed(`${path} is larger than a message may be. Nothing was sent.`)
-    return { name: basename(path), type: typeOf(path), octets: readFileSync(path) }
-  } catch (error) {
-    if (error instanceof Failed) throw error
-    throw new Failed(`${path} cannot be read. Nothing was sent.`)
-  }
+  const { machine } = place
+  if (!machine) throw new WrongCall(noDisk.attachOption)
+  const found = machine.attachment(path, mostAttachedOctets)
+  if ('failed' in found) throw new Failed(`${found.failed} Nothing was sent.`)
+  return found
 }
 
 // ---- arguments
@@ -532,11 +531,11 @@ const json = (value: unknown): void => {
       .map((place) => `\\u${character.charCodeAt(place).toString(16).padStart(4, '0')}`)
       .join(''),
   )
-  process.stdout.write(`${text}\n`)
+  place.output.write(`${text}\n`)
 }
 
 const print = (...columns: (string | number)[]) => {
-  process.stdout.write(`${columns.map((value) => harmless(String(value))).join('\t')}\n`)
+  place.output.write(`${columns.map((value) => harmless(String(value))).join('\t')}\n`)
 }
 
 const printRow = (row: Row, ...more: string[]) =>
@@ -582,5 +581,5 @@ const printMail = (mail: Message & Partial<Opened>) => {
   print('signature', signature.status, signature.by ?? '', signature.key ?? '', signature.at ?? '')
   for (const { id, name, type, size } of mail.attachments) print('attachment', id, name, type, size)
   for (const { id, name } of mail.isolated) print('encrypted part', id, name)
-  process.stdout.write(`\n${harmlessLines(mail.text).join('\n').trimEnd()}\n`)
+  place.output.write(`\n${harmlessLines(mail.text).join('\n').trimEnd()}\n`)
 }

@@ -5,6 +5,7 @@ import type { Language } from '../server/doors/visit.ts'
 import type { Refusal } from '../server/ground/refusal.ts'
 import { loginPages } from './account/login.tsx'
 import { setupPages } from './account/setup.tsx'
+import { sshKeyPages } from './account/ssh-keys.tsx'
 import { terminalPages } from './account/terminals.tsx'
 import { style } from './document.tsx'
 import { filePages } from './files/box.tsx'
@@ -41,7 +42,8 @@ type Needs = NeedsOf<typeof loginPages> &
   NeedsOf<typeof terminalPages> &
   NeedsOf<typeof queuePages> &
   NeedsOf<typeof filePages> &
-  NeedsOf<typeof savePages>
+  NeedsOf<typeof savePages> &
+  NeedsOf<typeof sshKeyPages>
 
 export const pages = (needs: Needs) => {
   const windows = keyWindows(needs)
@@ -60,6 +62,7 @@ export const pages = (needs: Needs) => {
     .route('/', passphrasePages(needs))
     .route('/', correspondentPages(needs, windows))
     .route('/', terminalPages(needs))
+    .route('/', sshKeyPages(needs))
     .route('/', queuePages(needs))
     .route('/', filePages(needs, windows))
     .route('/', savePages(needs, windows))

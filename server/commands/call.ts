@@ -1,6 +1,7 @@
 /** From the words of a call to the command that is meant. */
 import { demandArguments, helpOf, readCall, WrongCall } from '../contract/calls.ts'
 import { print } from './console.ts'
+import { enterDataFolder } from './data-folder.ts'
 import { commands } from './table.ts'
 import { version } from './version.ts'
 
@@ -21,6 +22,7 @@ export const perform = async (words: string[]): Promise<void> => {
   const call = readCall(name, command, words.slice(name.split(' ').length))
   if (call.flag('help')) return print(help([name]))
   demandArguments(name, command, call)
+  if (!command.isClient) enterDataFolder()
   await command.run(call)
 }
 

@@ -30,5 +30,6 @@ export async function runScript(name: ScriptName, call: Call) {
     return only!
   }
   const { run } = await import('../../tui/scripts.ts')
-  await run(name, { ...call, secret })
+  const { here } = await import('../../tui/here.ts')
+  await run(name, { ...call, secret }, here())
 }

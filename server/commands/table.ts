@@ -10,6 +10,7 @@ import { backUp, checkData, copyData, restoreBackup } from './data.ts'
 import { exportKey, generateKey, importKey, listKeys } from './keys.ts'
 import { exportMail, importMail } from './mail.ts'
 import { serve } from './serve.ts'
+import { addSshKey, listSshKeys, removeSshKey } from './ssh-keys.ts'
 import { addUser, listUsers, removeUser, setPassword } from './users.ts'
 import { version } from './version.ts'
 
@@ -89,6 +90,27 @@ export const commands: Record<string, Command> = {
     arguments: [1, 1],
     options: { secret: 'flag', ...passphraseIn },
     run: exportKey,
+  },
+  'ssh-key add': {
+    usage: 'ADDRESS --file KEY.pub [--name NAME]',
+    does: 'Lets a public key log the user in by SSH. It opens no mail: for that the passphrase is asked as everywhere.',
+    arguments: [1, 1],
+    options: { file: 'value', name: 'value' },
+    run: addSshKey,
+  },
+  'ssh-key list': {
+    usage: 'ADDRESS',
+    does: 'Prints the keys that log the user in by SSH: id, fingerprint, added, last used, name.',
+    arguments: [1, 1],
+    options: {},
+    run: listSshKeys,
+  },
+  'ssh-key remove': {
+    usage: 'ADDRESS ID',
+    does: 'Removes such a key. Sessions that it began go on until they end, or are ended among the terminals.',
+    arguments: [2, 2],
+    options: {},
+    run: removeSshKey,
   },
   'mail import': {
     usage: 'ADDRESS [--folder NAME] PATH...',

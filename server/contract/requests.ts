@@ -12,6 +12,7 @@ import {
   markedAtOnce,
   nameCharacters,
   secretCharacters,
+  sshKeyLimits,
 } from '../ground/limits.ts'
 
 /** The message of an issue that is about size. */
@@ -43,6 +44,11 @@ export const requests = {
     heartbeat_s: z.number().int().min(5).max(900).optional(),
   }),
   folder: z.strictObject({ name: z.string() }),
+  /** `key`: the line of a .pub file. */
+  sshKey: z.strictObject({
+    name: z.string().max(sshKeyLimits.nameCharacters).optional(),
+    key: z.string().max(sshKeyLimits.characters),
+  }),
   marks: marks.partial(),
   manyMarks: marks.partial().extend({ ids: z.array(z.number().int().min(1)).max(markedAtOnce) }),
   decrypt: z.strictObject({ part: z.string().optional() }),

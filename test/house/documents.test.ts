@@ -402,6 +402,8 @@ test('docs/terminal.md: the keys that are bound anew in it are taken', (t) => {
 const operate = 'docs/operate.md'
 const unit = block(operate, '[Unit]')
 const letIn = block(operate, 'ExecStartPost')
+const lowPorts = block(operate, 'AmbientCapabilities=CAP')
+block(operate, 'apt install') // test/house/installed.test.ts installs it, with dpkg
 const keepsEpoch = block(operate, 'RuntimeDirectoryPreserve')
 const nginx = block(operate, 'proxy_pass')
 const caddy = block(operate, 'reverse_proxy')
@@ -442,7 +444,7 @@ test('docs/operate.md: the service’s unit is understood', (t) => {
   if (!needs(t, 'systemd-analyze')) return
   const file = join(scratch(t), 'wafer.service')
   const whole = putIn(unit, { '/usr/local/bin/wafer serve': '/bin/true', 'User=wafer': 'User=root' })
-  writeFileSync(file, `${whole}\n${letIn}\n${keepsEpoch}`)
+  writeFileSync(file, `${whole}\n${letIn}\n${lowPorts}\n${keepsEpoch}`)
   const { stderr, status } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
   assert.deepEqual([stderr.split('\n').filter((line) => line.includes('wafer.service')), status], [[], 0])
 })
@@ -723,7 +725,7 @@ test('docs/settings.md has each setting and no other; no document names one that
 
 test('docs/commands.md has each command, and each npm script that is named is there', () => {
   const help = execFileSync(process.execPath, [wafer, '--help'], { encoding: 'utf8' })
-  const commands = [...help.matchAll(/^wafer ([a-z]+(?: [a-z]+\b(?!:))?)/gm)].map(([, name]) => name!)
+  const commands = [...help.matchAll(/^wafer ([a-z-]+(?: [a-z]+\b(?!:))?)/gm)].map(([, name]) => name!)
   assert.ok(commands.length > 20)
   const listed = textOf('docs/commands.md')
   for (const name of commands) assert.match(listed, new RegExp(`\`${name}[ \`]`), name)

@@ -197,7 +197,7 @@ test('The licence of each package that is bundled is in THIRD-PARTY-NOTICES', ()
     const chapter = chapters.find((each) => each.trimStart().startsWith(`${name} `))
     assert.ok(chapter, `expected a chapter on ${name}, got none`)
     assert.ok(
-      /permi(ssion|tted)|licensed under/i.test(chapter) && chapter.length > 500,
+      /permi(ssion|tted)|licensed under|public domain/i.test(chapter) && chapter.length > 500,
       `expected a licence of ${name}`,
     )
   }

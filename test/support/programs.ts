@@ -17,9 +17,13 @@ const packageOf = (program: string) =>
     import: 'imagemagick',
     convert: 'imagemagick',
     gpg: 'gnupg',
+    man: 'man-db',
+    'dpkg-deb': 'dpkg',
+    unshare: 'util-linux',
     postconf: 'postfix',
     xmllint: 'libxml2-utils',
     ssh: 'openssh-client',
+    'ssh-keygen': 'openssh-client',
     dbclient: 'dropbear-bin',
     'systemd-analyze': 'systemd',
   })[program] ?? program

@@ -20,15 +20,16 @@ const noticeRows = 4
 /** Gives the terminal away while the work runs, and draws anew after it. */
 export type Suspend = (work: () => Promise<void>) => Promise<void>
 
-/** SGR (ECMA-48 §8.3.117); NO_COLOR takes the colours away, not the weight. */
+/** SGR (ECMA-48 §8.3.117); NO_COLOR and a terminal without any take the colours away, not the weight. */
 const sgr = { bold: 1, dim: 2, reverse: 7, red: 31, green: 32, yellow: 33, cyan: 36 } as const
-const colours = !process.env.NO_COLOR
+const hasColours = () => !process.env.NO_COLOR && !/^(vt\d|dumb$|.*-m(ono)?$)/.test(process.env.TERM ?? '')
 
 const forbidden = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/
 const safe = (text: string) => (forbidden.test(text) ? harmless(text) : text)
 
 const written = (line: Line): string => {
   let row = ''
+  const colours = hasColours()
   for (const segment of line) {
     const { text, bold, dim, reverse, colour }: Segment =
       typeof segment === 'string' ? { text: segment } : segment
@@ -198,7 +199,9 @@ const hintsOf = (app: App, state: State, columns: number): string => {
   const said = (hint: Hint) => {
     if (typeof hint !== 'string') return hint.says
     const binding = app.keymap[context][hint] ?? app.keymap.global[hint]
-    return binding?.keys[0] ? `${keyName(binding.keys[0])} ${shortly[hint] ?? binding.does}` : ''
+    return binding?.keys[0] && !binding.isAbsent
+      ? `${keyName(binding.keys[0])} ${shortly[hint] ?? binding.does}`
+      : ''
   }
   const last = hints.includes('help') ? said('help') : ''
   let line = ''

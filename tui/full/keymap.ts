@@ -5,7 +5,8 @@
 
 /** Where bindings hold: everywhere outside fields, in lists of mail, in an opened mail, in a letter, in other lists, in Files. */
 export type Context = 'global' | 'list' | 'message' | 'compose' | 'menu' | 'files' | 'key'
-type Binding = { keys: string[]; does: string }
+/** `isAbsent`: what it would do there is not, and `does` says why. */
+type Binding = { keys: string[]; does: string; isAbsent?: true }
 export type Keymap = Record<Context, Record<string, Binding>>
 
 const bind = (keys: string, does: string): Binding => ({ keys: keys.split(' '), does })

@@ -141,6 +141,8 @@ export const noDisk = {
   get: 'Your machine is out of reach from here: fetch it with sftp, or on a page.',
   put: 'Files of your machine are out of reach from here: put them with sftp, or on a page.',
   suspend: 'Nothing can be suspended here; ~^Z suspends ssh.',
+  attachOption:
+    'Files of your machine are out of reach from here: --attach has nothing to take. Nothing was sent.',
   accept: 'Files of your machine are out of reach from here: type the number of an attachment.',
 }
 

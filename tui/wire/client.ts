@@ -68,6 +68,8 @@ export type LedgerMemory = {
 }
 
 export type ClientOptions = Trust & {
+  /** Told when the key is opened here or locked. */
+  keyTokenChanged?: (keyToken: string | null) => void
   /** Such as `https://mail.example.org`; without a scheme HTTPS is meant, for this machine HTTP. */
   server: string
 }
@@ -84,18 +86,19 @@ export class Client {
   readonly server: URL
   /** Of the session; sent with each call. */
   token: string | null = null
-  /** Of the allowance; what was unlocked in this client, until it is locked. */
-  keyToken: string | null = null
   /** Whose session it is, as far as it is known. */
   user: string | null = null
   ledgerMemory: LedgerMemory | null = null
   /** Becomes the key token when the approval that was asked for is granted. */
   #askedToken: string | null = null
+  #keyToken: string | null = null
+  readonly #keyTokenChanged: (keyToken: string | null) => void
   readonly #connector: Connector
   readonly #agent: http.Agent
 
   /** @throws Untrusted for plain HTTP beyond this machine, and for a CA file or fingerprint that is none */
-  constructor({ server, ...trust }: ClientOptions) {
+  constructor({ server, keyTokenChanged, ...trust }: ClientOptions) {
+    this.#keyTokenChanged = keyTokenChanged ?? (() => undefined)
     this.server = addressOf(server)
     this.#connector = new Connector(this.server, trust)
     const { Agent } = builtin(this.#connector.isEncrypted ? 'node:https' : 'node:http')
@@ -108,6 +111,22 @@ export class Client {
       )
       return undefined as never
     }
+  }
+
+  /** Of the allowance; what was unlocked in this client, until it is locked. */
+  get keyToken(): string | null {
+    return this.#keyToken
+  }
+
+  set keyToken(keyToken: string | null) {
+    if (keyToken === this.#keyToken) return
+    this.#keyToken = keyToken
+    this.#keyTokenChanged(keyToken)
+  }
+
+  /** Another client of the same session opened the key, or locked it. */
+  shareKey(keyToken: string | null): void {
+    this.#keyToken = keyToken
   }
 
   // ---- sessions

@@ -43,6 +43,8 @@ export type Trust = {
   ca?: string | undefined
   /** SHA-256 of the certificate in hexadecimal, with or without colons: only this certificate is accepted then. */
   fingerprint?: string | undefined
+  /** A socket of this machine that leads to the server: it is what makes its other end one that may be spoken to. */
+  socketPath?: string | undefined
 }
 
 // Not imported: that would load all that node:http can show, WebSocket with it, and TLS also for plain HTTP; together
@@ -59,18 +61,20 @@ export class Connector {
   readonly host: string
   readonly port: number
   readonly #server: URL
+  readonly #socketPath: string | undefined
   readonly #authorities: string[]
   readonly #fingerprint: string | null
   #asksSystem = false
 
   /** @throws Untrusted for plain HTTP beyond this machine, and for a CA file or fingerprint that is none */
-  constructor(server: URL, { ca, fingerprint }: Trust) {
+  constructor(server: URL, { ca, fingerprint, socketPath }: Trust) {
     const { host, hostname, port, protocol } = server
     this.#server = server
+    this.#socketPath = socketPath
     this.isEncrypted = protocol === 'https:'
     this.host = hostname.replace(/^\[|\]$/g, '')
     this.port = Number(port || (this.isEncrypted ? 443 : 80))
-    if (!this.isEncrypted && !isThisMachine(hostname))
+    if (!this.isEncrypted && socketPath === undefined && !isThisMachine(hostname))
       throw new Untrusted(host, 'plain HTTP is spoken to servers on this machine only; use https://')
     this.#authorities = ca === undefined ? [] : authoritiesIn(ca, host)
     this.#fingerprint = fingerprint === undefined ? null : fingerprint.replace(/[:\s]/g, '').toUpperCase()
@@ -96,11 +100,12 @@ export class Connector {
   #reach(): Promise<Socket> {
     const { host } = this.#server
     const { isEncrypted } = this
+    const path = this.#socketPath
     const to = { host: this.host, port: this.port, autoSelectFamily: true }
     return new Promise((resolve, reject) => {
       const socket = isEncrypted
         ? builtin('node:tls').connect({ ...to, ...this.#trust(to.host) })
-        : builtin('node:net').connect(to)
+        : builtin('node:net').connect(path === undefined ? to : { path })
       const give = (outcome: () => void) => {
         clearTimeout(timer)
         socket.removeAllListeners('error')

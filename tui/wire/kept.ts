@@ -26,15 +26,8 @@ import {
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import type { Keeping, KeptSession, Server } from '../place.ts'
 import type { LedgerMemory } from './client.ts'
-
-export type Place = {
-  server: string
-  user: string
-  ca?: string | undefined
-  fingerprint?: string | undefined
-}
-export type KeptSession = Place & { token: string }
 
 /** What is there is not safe to use; the message says why, and what to do. */
 export class Unsafe extends Error {
@@ -43,7 +36,7 @@ export class Unsafe extends Error {
 
 type Environment = Record<string, string | undefined>
 
-export class Kept {
+export class Kept implements Keeping {
   /** Null where there is no folder for what should not outlive a log-in. */
   readonly #runtime: string | null
   readonly #state: string
@@ -76,7 +69,7 @@ export class Kept {
   }
 
   /** Where one was logged in last, as long as one did not log out. @throws Unsafe */
-  place(): Place | null {
+  place(): Server | null {
     return placeIn(read(this.#state, 'session.json'))
   }
 
@@ -210,7 +203,7 @@ const remove = (folder: string, name: string): void => {
   if (isFolder(folder)) rmSync(join(folder, name), { force: true })
 }
 
-const placeIn = (kept: Record<string, unknown> | null): Place | null => {
+const placeIn = (kept: Record<string, unknown> | null): Server | null => {
   const { server, user, ca, fingerprint } = kept ?? {}
   if (!isText(server) || !isText(user)) return null
   return { server, user, ...(isText(ca) ? { ca } : {}), ...(isText(fingerprint) ? { fingerprint } : {}) }

@@ -7,6 +7,7 @@ import type { Child } from 'hono/jsx'
 import type { Visit } from '../../server/doors/visit.ts'
 import type { Keyrings } from '../../server/keys/keyrings.ts'
 import type { Users } from '../../server/people/users.ts'
+import { type HostKey, SshHost } from '../account/ssh-keys.tsx'
 import type { Content } from '../document.tsx'
 import { Button, Field, Form, Links } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
@@ -16,7 +17,12 @@ import type { PasskeyNeeds } from './passkey-form.tsx'
 import { isUnproved, ProofForm, type ProofWays, proofOf, proofWays, scriptFor, whyRefused } from './proof.tsx'
 
 type Needs = FrameNeeds &
-  PasskeyNeeds & { isTooShort(secret: string): boolean; keyrings: Keyrings; users: Users }
+  PasskeyNeeds & {
+    isTooShort(secret: string): boolean
+    keyrings: Keyrings
+    users: Users
+    ssh: HostKey | null
+  }
 
 export const passphrasePages = (needs: Needs) =>
   new Hono<PageEnv>()
@@ -50,7 +56,7 @@ const partOf = async (c: PageContext, needs: Needs, code: string | undefined): P
       body: () => <Password visit={visit} words={words} address={address} />,
     }
   if (!(await needs.keyrings.present(id)))
-    return { title: words.passphraseTitle, body: () => <NoKey words={words} /> }
+    return { title: words.passphraseTitle, body: () => <NoKey words={words} ssh={needs.ssh} /> }
   if (of === 'recovery')
     return { title: words.recover, body: () => <Recovery visit={visit} words={words} code={code} /> }
   const ways = await proofWays(c, needs)
@@ -60,7 +66,7 @@ const partOf = async (c: PageContext, needs: Needs, code: string | undefined): P
     : {
         title: words.passphraseTitle,
         script,
-        body: () => <Passphrase visit={visit} words={words} ways={ways} />,
+        body: () => <Passphrase visit={visit} words={words} ways={ways} ssh={needs.ssh} />,
       }
 }
 
@@ -78,10 +84,11 @@ const Password = ({ visit, words, address }: { visit: Visit; words: Words; addre
   </Form>
 )
 
-const NoKey = ({ words }: { words: Words }) => (
+const NoKey = ({ words, ssh }: { words: Words; ssh: HostKey | null }) => (
   <>
     <p>{words.noKey}</p>
     <Links links={[<a href="/s?of=password">{words.passwordChange}</a>]} />
+    {ssh && <SshHost words={words} ssh={ssh} />}
   </>
 )
 
@@ -127,7 +134,8 @@ const NewCode = ({ visit, words, ways }: { visit: Visit; words: Words; ways: Pro
   </>
 )
 
-const Passphrase = ({ visit, words, ways }: { visit: Visit; words: Words; ways: ProofWays }) => (
+type PassphraseProps = { visit: Visit; words: Words; ways: ProofWays; ssh: HostKey | null }
+const Passphrase = ({ visit, words, ways, ssh }: PassphraseProps) => (
   <>
     <p>
       <b>{words.passphraseChange}</b>
@@ -147,6 +155,7 @@ const Passphrase = ({ visit, words, ways }: { visit: Visit; words: Words; ways: 
     <p>
       <a href="/s?of=password">{words.passwordChange}</a>
     </p>
+    {ssh && <SshHost words={words} ssh={ssh} />}
   </>
 )
 

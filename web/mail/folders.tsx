@@ -78,6 +78,7 @@ const OtherPages = ({ words }: { words: Words }) => (
       <a href="/k">{words.keys}</a>,
       <a href="/p">{words.passkeys}</a>,
       <a href="/s">{words.passphrase}</a>,
+      <a href="/ssh">{words.sshKeys}</a>,
       <a href="/q">{words.queue}</a>,
     ]}
   />

@@ -346,6 +346,9 @@ export const en = {
       'You are logged in. Your key is not open, as this passkey does not open it here. Press Decrypt, and use the passphrase or a passkey that opens it.',
     'in-closed': () => 'You are logged in. Your key could not be opened just now. Press Decrypt to open it.',
     'passkey-renamed': () => 'The passkey has its new name.',
+    'ssh-key-added': () => 'The SSH key is added.',
+    'ssh-key-removed': () =>
+      'The SSH key is removed. What is logged in with it stays so until you log it out under Terminals.',
     'passkey-removed': () =>
       'The passkey is removed: it opens nothing here any more. Remove it from your device as well. Your other terminals are logged out.',
     'password-changed': () => 'The new password is set. Your other terminals are logged out.',
@@ -480,6 +483,18 @@ export const en = {
   tryNow: 'Try now',
   giveUp: 'Give up',
   takeBack: 'Take back',
+
+  // keys for SSH
+  sshKeys: 'SSH keys',
+  sshKeysWhat:
+    'Who has one of these keys may log in by SSH without the password. They open no mail: for that your key is unlocked as everywhere.',
+  sshOff: 'This server takes no log-ins by SSH now.',
+  sshHost: (port: number) => `SSH, port ${port}; the fingerprint of this server:`,
+  sshKeyLine: 'Public key, the line of a file such as id_ed25519.pub',
+  sshKeyName: 'Name (optional)',
+  sshKeyAdd: 'Add',
+  sshKeyUnused: (added: string) => `added ${added}, not used yet`,
+  sshKeyUsed: (added: string, used: string) => `added ${added}, last used ${used}`,
 
   // terminals, ledger
   thisOne: 'this terminal',

@@ -303,6 +303,9 @@ export const ja: Words = {
       'ログインしました。このパスキーではここで鍵を開けません。「復号」を押し、パスフレーズか、鍵を開けるパスキーを使ってください。',
     'in-closed': () => 'ログインしました。今は鍵を開けませんでした。「復号」を押すと開けます。',
     'passkey-renamed': () => 'パスキーの名前を変えました。',
+    'ssh-key-added': () => 'SSH鍵を追加しました。',
+    'ssh-key-removed': () =>
+      'SSH鍵を削除しました。その鍵でログイン中のものは、「端末」でログアウトさせるまで続きます。',
     'passkey-removed': () =>
       'パスキーを削除しました。ここではもう何も開けません。機器からも削除してください。他の端末はログアウトしました。',
     'password-changed': () => '新しいパスワードを設定しました。他の端末はログアウトされました。',
@@ -395,6 +398,16 @@ export const ja: Words = {
   },
   wrote: (date, who) => `${date}、${who}:`,
   forwarded: '---- 転送メール ----',
+  sshKeys: 'SSH鍵',
+  sshKeysWhat:
+    'これらの鍵を持つ人は、パスワードなしでSSHからログインできます。メールは開けません。開くときは、どこでも同じように鍵を開けます。',
+  sshOff: 'このサーバーは今、SSHのログインを受け付けていません。',
+  sshHost: (port) => `SSH、ポート${port}。このサーバーの指紋:`,
+  sshKeyLine: '公開鍵(id_ed25519.pubなどのファイルの1行)',
+  sshKeyName: '名前(任意)',
+  sshKeyAdd: '追加',
+  sshKeyUnused: (added) => `${added}に追加、未使用`,
+  sshKeyUsed: (added, used) => `${added}に追加、最後の使用は${used}`,
   thisOne: 'この端末',
   holdsKey: '鍵を使用中',
   since: '開始',

@@ -13,6 +13,7 @@ import { type LetterNeeds, letterCalls } from './letters.ts'
 import { type MailNeeds, mailCalls } from './mail.ts'
 import { type PeopleNeeds, peopleCalls } from './people.ts'
 import { type SessionNeeds, sessionCalls } from './session.ts'
+import { type SshKeyNeeds, sshKeyCalls } from './ssh-keys.ts'
 import { inXml, problemXml, xmlWanted } from './xml.ts'
 import { problemSchema, valueSchema } from './xml-schemas.ts'
 
@@ -22,6 +23,7 @@ type Needs = BorderNeeds &
   LetterNeeds &
   FileNeeds &
   KeyNeeds &
+  SshKeyNeeds &
   PeopleNeeds & {
     log: Logger
   }
@@ -37,6 +39,7 @@ export const api = (needs: Needs, ask: (c: Context) => Promise<Asker>) => {
     .route('/', letterCalls(needs, at))
     .route('/', fileCalls(needs, at))
     .route('/', keyCalls(needs, at))
+    .route('/', sshKeyCalls(needs, at))
     .route('/', peopleCalls(needs, at))
     .all('*', (c) => problem(c, new Refusal('no-call')))
     .onError((error, c) => {

@@ -1,0 +1,89 @@
+/** Other people's clients for SSH, and what they need: OpenSSH's, with a password by its question or a key. */
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { password } from './world.ts'
+
+export type SshOutcome = { code: number | null; out: string; err: string }
+export type SshCall = {
+  user?: string
+  /** Null for none: then only a key logs in. */
+  password?: string | null
+  identity?: string
+  options?: string[]
+  environment?: Record<string, string>
+  input?: string
+}
+
+/** A person with OpenSSH's client, and a folder with their keys. */
+export class SshPerson {
+  readonly folder = mkdtempSync(join(tmpdir(), 'wafer-ssh-test-'))
+  readonly #port: number
+  readonly #user: string
+
+  constructor(t: TestContext, port: number, user: string) {
+    this.#port = port
+    this.#user = user
+    writeFileSync(this.file('ask'), '#!/bin/sh\nprintf "%s\\n" "$ASKED"\n', { mode: 0o700 })
+    t.after(() => rmSync(this.folder, { recursive: true, force: true }))
+  }
+
+  file(name: string) {
+    return join(this.folder, name)
+  }
+
+  /** A new key. @param kind as `ssh-keygen -t` has it. @returns its file; the public one has `.pub` behind it */
+  newKey(name: string, kind: string, ...options: string[]): { file: string; line: string } {
+    const file = this.file(name)
+    execFileSync('ssh-keygen', ['-q', '-t', kind, '-N', '', '-C', `${name} of ann`, '-f', file, ...options])
+    return { file, line: readFileSync(`${file}.pub`, 'utf8') }
+  }
+
+  words({ user = this.#user, password: secret = password, identity, options = [] }: SshCall): string[] {
+    const set = {
+      UserKnownHostsFile: this.file('known'),
+      StrictHostKeyChecking: 'accept-new',
+      IdentitiesOnly: 'yes',
+      IdentityFile: identity ?? 'none',
+      PasswordAuthentication: secret === null ? 'no' : 'yes',
+      KbdInteractiveAuthentication: secret === null ? 'no' : 'yes',
+      NumberOfPasswordPrompts: '1',
+      LogLevel: 'ERROR',
+    }
+    const settings = Object.entries(set).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+    return ['-F', 'none', '-p', String(this.#port), '-l', user, ...options, ...settings, '127.0.0.1']
+  }
+
+  start(command: string[], call: SshCall = {}) {
+    const { PATH = '' } = process.env
+    const env = {
+      PATH,
+      HOME: this.folder,
+      DISPLAY: 'none',
+      SSH_ASKPASS: this.file('ask'),
+      SSH_ASKPASS_REQUIRE: 'force',
+      ASKED: call.password ?? password,
+      ...call.environment,
+    }
+    return spawn('ssh', [...this.words(call), ...command], { env })
+  }
+
+  async run(command: string[], call: SshCall = {}): Promise<SshOutcome> {
+    const child = this.start(command, call)
+    let [out, err] = ['', '']
+    child.stdout.on('data', (text) => (out += text))
+    child.stderr.on('data', (text) => (err += text))
+    child.stdin.on('error', () => {})
+    child.stdin.end(call.input ?? '')
+    const [code] = (await once(child, 'close')) as [number | null]
+    return { code, out, err }
+  }
+}
+
+/** Waits until it is so. */
+export const until = async (isSo: () => Promise<boolean> | boolean) => {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 50))
+}
