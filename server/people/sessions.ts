@@ -191,7 +191,8 @@ export class Sessions {
     const left = await this.#db
       .select({ id: sessions.id })
       .from(sessions)
-      .where(eq(sessions.ofConnection, true))
+      // As their index says it: with a value in it, the index would not be used.
+      .where(and(sql`${sessions.ofConnection}`, gt(sessions.endsAt, this.#clock())))
     for (const { id } of left) await this.end(id, 'ended')
   }
 

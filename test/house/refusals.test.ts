@@ -12,7 +12,17 @@ const values = {
   ...{ files: 100, addresses: ['ann@wafer.test'], named: 1001, mails: 4, values: 10_000, member: 'to' },
   ...{ name: 'Plans', text: 'ann', address: 'ann@wafer.test', terminal: 'Lynx', what: 'passphrase' },
   ...{ path: '/mnt/copy', folder: '/srv', code: 'EACCES', damage: 'a page', why: 'It is newer.' },
-  ...{ size: 63, refused: 1, count: 2, called: '--to', table: 'users', engine: 'SQLite' },
+  ...{
+    size: 63,
+    refused: 1,
+    count: 2,
+    called: '--to',
+    type: 'ssh-dss',
+    bits: 1024,
+    most: 20,
+    table: 'users',
+    engine: 'SQLite',
+  },
   keys: [{ name: '0123456789ABCDEF', why: 'expired', until: 0 }],
   missing: [
     { address: 'bob@wafer.test', why: 'none', until: null },

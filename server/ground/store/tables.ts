@@ -81,6 +81,7 @@ export const sessions = table(
     index('sessions_user').on(table.userId),
     index('sessions_contact').on(table.contactAt),
     index('sessions_end').on(table.endsAt),
+    index('sessions_of_connection').on(table.endsAt).where(sql`of_connection`),
   ],
 )
 

@@ -1,0 +1,1 @@
+CREATE INDEX `sessions_of_connection` ON `sessions` (`ends_at`) WHERE of_connection;
