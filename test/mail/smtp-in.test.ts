@@ -73,7 +73,7 @@ const deliveredSince = async (id: number): Promise<Delivered[]> => {
     mail: Buffer.concat(pieces.map(({ piece }) => piece)).toString('latin1'),
   }))
   const mails = Map.groupBy(whole, ({ mail }) => mail)
-  return [...mails].map(([mail, copies]) => ({ to: copies.map(({ to }) => to), mail }))
+  return [...mails].map(([mail, copies]) => ({ to: copies.map(({ to }) => to).sort(), mail }))
 }
 
 /** A server that takes mail, and where the mail went. */
