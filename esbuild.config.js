@@ -1,7 +1,8 @@
 /**
  * Builds what runs: dist/wafer.js (the commands; the server and the client for scripts are beside it, loaded when
- * they are called for), dist/child.js (the process that works with keys and hostile mail), dist/tui.js (the terminal
- * client), dist/remote.js (the same for people who come by SSH), dist/ssh-door.js (the process that they come to), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
+ * they are called for), dist/child.js (the process that works with keys and hostile mail), dist/sqlite-thread.js
+ * (which searches), dist/tui.js (the terminal client), dist/remote.js (the same for people who come by SSH),
+ * dist/ssh-door.js (the process that they come to), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
  * ask for a passkey); and THIRD-PARTY-NOTICES, with the licence of each package that went into them. Nothing is built
  * when no source is newer than the last build, so that every command may ask. With a folder as argument it is built
  * there, from nothing.
@@ -181,6 +182,11 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     external: ['*.node', 'cpu-features'],
     // Where it would look for a program of Windows, for clients.
     define: { __dirname: '""' },
+    outdir: next,
+  })
+  await bundle({
+    ...node,
+    entryPoints: { 'sqlite-thread': 'server/ground/store/sqlite-thread.ts' },
     outdir: next,
   })
   await bundle({

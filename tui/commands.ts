@@ -65,7 +65,11 @@ export const scriptCommands = forScripts({
   },
   search: {
     usage: 'WORDS... [--folder NAME] [--limit N]',
-    does: 'Prints the newest messages with these words, of all folders; the folder comes last.',
+    does:
+      'Prints the newest messages with these words, of all folders; the folder comes last. from: to: subject: before: ' +
+      'after: in: has:attachment is:unread is:flagged is:encrypted narrow it, "a phrase" has to stand as it is, ' +
+      'and -word must not be there: docs/search.md.',
+    hasDashedWords: true,
     arguments: [1, Number.POSITIVE_INFINITY],
     options: { folder: 'value', limit: 'value' },
   },

@@ -7,8 +7,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type {
   Allowance,
+  Found,
+  FoundRow,
   Message,
   Opened,
+  Page,
   QueuePage,
   Row,
   SessionView,
@@ -20,7 +23,7 @@ import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
 import type { Keeping, KeptSession, Place } from './place.ts'
 import { isUtf8 } from './text/locale.ts'
 import { harmless, harmlessLines } from './text/text.ts'
-import { fromOutside, ledgerOlder, noDisk } from './text/words.ts'
+import { fromOutside, ledgerOlder, noDisk, notUnderstood } from './text/words.ts'
 import { type ApiLetter, Client, isProblem, Problem } from './wire/client.ts'
 import { Unreachable, Untrusted } from './wire/connection.ts'
 
@@ -152,18 +155,24 @@ const scripts = {
     withClient(async (client) => {
       const limit = limitOf(call)
       const q = call.arguments.join(' ')
-      const wanted = call.option('folder')
-      const names = wanted === undefined ? (await client.folders()).map(({ name }) => name) : [wanted]
-      const found = await Promise.all(
-        names.map(async (folder) => {
-          const page = await client.messages(folder, { q, limit: Math.min(500, limit) })
-          return page.messages.map((row) => ({ ...row, folder }))
-        }),
-      )
-      const rows = found
-        .flat()
-        .sort((one, other) => other.date.localeCompare(one.date) || other.id - one.id)
-        .slice(0, limit)
+      const folder = call.option('folder')
+      const rows: FoundRow[] = []
+      let found: Page | Found
+      let before: string | null = null
+      do {
+        const part = { q, limit: Math.min(500, limit - rows.length), before }
+        if (folder === undefined) {
+          const page: Found = await client.search(part)
+          rows.push(...page.messages)
+          found = page
+        } else {
+          const page: Page = await client.messages(folder, part)
+          rows.push(...page.messages.map((row) => ({ ...row, folder })))
+          found = page
+        }
+        before = found.next
+      } while (before !== null && rows.length < limit)
+      if (found.ignored?.length) process.stderr.write(`wafer: ${notUnderstood(found.ignored)}\n`)
       if (call.flag('json')) return json(rows)
       for (const row of rows) printRow(row, row.folder)
     }),

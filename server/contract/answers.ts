@@ -93,7 +93,7 @@ export type Folders = Answer<typeof folders>
 export const newFolder = shape({ name: text, kind: text })
 export type NewFolder = Answer<typeof newFolder>
 
-const row = shape({
+const rowMembers = {
   id: count,
   from: text,
   to: text,
@@ -108,10 +108,22 @@ const row = shape({
   security,
   /** Claims an address of this server, but came from outside. */
   outside: orNothing(yes),
-})
+}
+const row = shape(rowMembers)
 export type Row = Answer<typeof row>
-export const page = shape({ messages: list(row), next: orNull(text) })
+/** What is said of a search beside what was found. */
+const searched = {
+  /** Words of what was sought that were not understood. */
+  ignored: orNothing(list(text)),
+  /** Words were sought that may stand in the text of encrypted mail, where nothing is found. */
+  encrypted_not_searched: orNothing(yes),
+}
+export const page = shape({ messages: list(row), next: orNull(text), ...searched })
 export type Page = Answer<typeof page>
+const foundRow = shape({ ...rowMembers, folder: name })
+export type FoundRow = Answer<typeof foundRow>
+export const found = shape({ messages: list(foundRow), next: orNull(text), ...searched })
+export type Found = Answer<typeof found>
 /** A message whose marks were changed, and where it lies. */
 export type Marked = Row & { folder: string }
 export const changed = shape({ changed: count })

@@ -16,6 +16,8 @@ export type CommandShape = {
   /** Least and greatest number of arguments. */
   arguments: [number, number]
   options: Record<string, 'value' | 'values' | 'flag'>
+  /** Whether an argument may begin with one dash: then its options have two, but for `-h`. */
+  hasDashedWords?: boolean
 }
 
 /** Called in a way that does not exist; the sentence says how it is called. */
@@ -36,8 +38,10 @@ export const readCall = (name: string, command: CommandShape, words: string[]): 
       },
     ]),
   )
+  // Marked by what no argument can hold, so that it is not taken for options.
+  const isWord = (word: string) => command.hasDashedWords && /^-[^-]/.test(word) && word !== '-h'
   const { values, positionals, tokens } = parseArgs({
-    args: words,
+    args: words.map((word) => (isWord(word) ? `\0${word}` : word)),
     options,
     allowPositionals: true,
     strict: false,
@@ -56,7 +60,7 @@ export const readCall = (name: string, command: CommandShape, words: string[]): 
       throw new WrongCall(`${token.rawName} needs a value; see wafer ${name} --help.`)
   }
   return {
-    arguments: positionals,
+    arguments: positionals.map((word) => word.replace('\0', '')),
     option: (option) => values[option] as string | undefined,
     options: (option) => (values[option] as string[] | undefined) ?? [],
     flag: (option) => values[option] === true,

@@ -64,6 +64,20 @@ export const storedPieceOctets = 512 * 1024
 /** Octets of a mail's text that can be searched: to index more in one turn would keep everybody else waiting. */
 export const searchTextOctets = 96 * 1024
 
+/**
+ * Of a line that says what is sought: the characters that are read at all, those whose words are sought, the terms; and of
+ * what was not understood, how many words are said, and how much of each.
+ */
+export const sought = {
+  readCharacters: 16_384,
+  characters: 1_000,
+  terms: 32,
+  ignored: 32,
+  ignoredCharacters: 60,
+}
+/** Searches of one user that wait for another of theirs: each may take a while. */
+export const searchesWaiting = 8
+
 /** Octets of a key file: a key with thousands of signatures of others has a few MiB. */
 export const keyFileLimit = 8 * 1024 * 1024
 /** Secret keys in one file: each takes a tenth of a second of its passphrase. */

@@ -12,6 +12,10 @@ export class Turnstile {
     this.#queue = queue
   }
 
+  get isIdle(): boolean {
+    return this.#running === 0
+  }
+
   /** @throws Refusal `busy` when the queue is full */
   async pass<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#atOnce) {

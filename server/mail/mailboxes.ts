@@ -7,16 +7,18 @@ import { setImmediate as others } from 'node:timers/promises'
 import { and, asc, desc, eq, getTableColumns, inArray, type SQL, sql } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { inTurns } from '../ground/in-turns.ts'
-import { deletedAtOnce, listedLimits } from '../ground/limits.ts'
+import { deletedAtOnce, listedLimits, searchesWaiting } from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { counted, type Database, ofUsers } from '../ground/store/database.ts'
-import { contentsWith, index } from '../ground/store/search.ts'
+import { index } from '../ground/store/search.ts'
 import { folders, messages } from '../ground/store/tables.ts'
+import { Turnstile } from '../ground/turnstile.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { SummaryRow } from '../locked/reader/summary.ts'
-import { phrasesOf } from '../locked/search-words.ts'
 import type { Quota } from '../people/quota.ts'
 import type { Contents } from './contents.ts'
+import { foundBy } from './found.ts'
+import { asksText, type Sought, soughtIn } from './sought.ts'
 
 export type Security = 'plain' | 'encrypted' | 'signed'
 export type FolderKind = 'inbox' | 'sent' | 'drafts' | 'trash' | 'user'
@@ -51,6 +53,14 @@ export type Page = {
   /** Where the next page begins, or null at the end. */
   next: string | null
 }
+export type Found = Page & {
+  /** Words of the query that were not understood. */
+  ignored: string[]
+  /** Whether words were sought that may stand in encrypted text, where nothing is found. */
+  isPartial: boolean
+}
+/** Which part of a list; `before` is the `next` of the page before, `offset` instead of it how many newer ones are left out. */
+type Part = { before?: string | null; offset?: number; limit: number }
 export type Marks = { seen?: boolean; flagged?: boolean; answered?: boolean; folderId?: number }
 
 const fixedFolders = [
@@ -84,6 +94,8 @@ export class Mailboxes {
   readonly #pool: CryptoPool
   readonly #contents: Contents
   readonly #quota: Quota
+  /** One search at a time of each user: they are long, and others have theirs. */
+  readonly #searching = new Map<number, Turnstile>()
 
   constructor(options: { db: Database; clock: Clock; pool: CryptoPool; contents: Contents; quota: Quota }) {
     this.#db = options.db
@@ -376,35 +388,55 @@ export class Mailboxes {
   /**
    * A page of a folder, newest first.
    *
-   * @param before the `next` of the page before
-   * @param offset instead of `before`, how many newer ones are left out
-   * @param query words that all have to occur, in header fields or in the text of mail that is not encrypted
+   * @param options.query what is sought in it, as {@link soughtIn} reads it
    * @throws Refusal `not-found`
    */
-  async page(
-    userId: number,
-    folderId: number,
-    options: { before?: string | null; offset?: number; limit: number; query?: string | null },
-  ): Promise<Page> {
+  async page(userId: number, folderId: number, options: Part & { query?: string | null }): Promise<Found> {
     await this.folder(userId, folderId)
-    const [arrivedAt, id] = cursorOf(options.before ?? null)
-    const phrases = phrasesOf(options.query ?? '')
+    const where = eq(messages.folderId, folderId)
+    const { query } = options
+    if (!query?.trim()) return { ...(await this.#pageOf(where, options)), ignored: [], isPartial: false }
+    return this.#found(userId, query, where, options)
+  }
+
+  /** A page of what is found in all folders, newest first, as {@link page}; of an empty query nothing. */
+  search(userId: number, query: string, part: Part): Promise<Found> {
+    return this.#found(userId, query, eq(messages.userId, userId), part)
+  }
+
+  async #found(userId: number, query: string, where: SQL, part: Part): Promise<Found> {
+    const folders = await this.folders(userId)
+    const sought: Sought = soughtIn(query, {
+      now: this.#clock(),
+      folderNamed: (name) =>
+        folders.find((each) => [each.name, each.kind].some((own) => own.toLowerCase() === name.toLowerCase()))
+          ?.id,
+    })
+    const { terms, ignored } = sought
+    const found = { ignored, isPartial: asksText(sought) }
+    // Where nothing was understood, all mail is not what was meant.
+    if (terms.length === 0) return { messages: [], next: null, ...found }
+    const searching = this.#searching.get(userId) ?? new Turnstile(1, searchesWaiting)
+    this.#searching.set(userId, searching)
+    const page = await searching.pass(() =>
+      this.#db.aside(() => this.#pageOf(and(where, foundBy(terms))!, part)),
+    )
+    if (searching.isIdle) this.#searching.delete(userId)
+    return { ...page, ...found }
+  }
+
+  async #pageOf(where: SQL, { before = null, offset = 0, limit }: Part): Promise<Page> {
+    const [arrivedAt, id] = cursorOf(before)
+    const older =
+      arrivedAt === null ? undefined : sql`(${messages.arrivedAt}, ${messages.id}) < (${arrivedAt}, ${id})`
     const rows = await this.#db
       .select(listed)
       .from(messages)
-      .where(
-        and(
-          eq(messages.folderId, folderId),
-          arrivedAt === null
-            ? undefined
-            : sql`(${messages.arrivedAt}, ${messages.id}) < (${arrivedAt}, ${id})`,
-          phrases.length === 0 ? undefined : sql`${messages.contentId} IN ${contentsWith(phrases)}`,
-        ),
-      )
+      .where(and(where, older))
       .orderBy(desc(messages.arrivedAt), desc(messages.id))
-      .limit(options.limit + 1)
-      .offset(options.offset ?? 0)
-    const page = rows.slice(0, options.limit)
+      .limit(limit + 1)
+      .offset(offset)
+    const page = rows.slice(0, limit)
     const last = page.at(-1)
     return { messages: page, next: rows.length > page.length && last ? `${last.arrivedAt}-${last.id}` : null }
   }

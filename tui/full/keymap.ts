@@ -56,7 +56,7 @@ export const defaults: Keymap = {
     unread: bind('N', 'unread, or read'),
     flag: bind('s', 'flag, or unflag'),
     nextUnread: bind('tab', 'next unread mail'),
-    search: bind('/', 'search in this folder'),
+    search: bind('/', 'search in all folders'),
     limit: bind('l', 'list only mails with these words'),
     thread: bind('T', 'list this conversation'),
     nextFolder: bind('J', 'next folder'),

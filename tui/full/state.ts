@@ -35,14 +35,17 @@ export type LoginScreen = {
 
 export type ListScreen = {
   name: 'list'
+  /** Of what was searched for in all folders, the one from which that was. */
   folder: string
-  /** Words that were searched for: the listed mails hold them. */
+  /** What was searched for, in all folders or, of a conversation, in this one. */
   query: string
   /** Words that the listed mails must hold besides, until the limit is lifted; and where the cursor stood before. */
   limit: { words: string; from: number } | null
   /** Only mails with this subject, reply marks aside. */
   thread: string | null
-  /** Of a conversation, the mails that lie in another folder: which one, by their ids. */
+  /** What was typed and not understood. */
+  ignored: string[]
+  /** Of a conversation, or of what was found, the mails that lie in another folder: which one, by their ids. */
   elsewhere: ReadonlyMap<number, string>
   /** By position from the newest; what was not asked for yet is absent. */
   rows: ReadonlyMap<number, Row>

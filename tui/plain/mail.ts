@@ -15,7 +15,7 @@ import {
   type Source,
 } from '../letter/letter.ts'
 import { harmless, wholeAddress } from '../text/text.ts'
-import { grouped, noDisk } from '../text/words.ts'
+import { encryptedNotSearched, grouped, noDisk, notUnderstood } from '../text/words.ts'
 import { type Command, counted, isYes, row } from './dialogue.ts'
 import { moment, rowInWords, stateOf } from './in-words.ts'
 import { type Desk, sizeInWords } from './letter.ts'
@@ -119,7 +119,12 @@ export class MailTalk {
       ),
       row('*', '', 'marks all mails that were listed', () => this.#mark('all')),
       row('unmark', 'NUMBERS', 'takes marks away, all without numbers', (rest) => this.#unmark(rest)),
-      row('search /', 'WORDS', 'finds mails with these words in all folders', (rest) => this.#search(rest)),
+      row(
+        'search /',
+        'WORDS',
+        'finds mails with these words in all folders; also from:, before:, is:unread',
+        (rest) => this.#search(rest),
+      ),
       row(
         'limit l',
         'WORDS',
@@ -152,12 +157,18 @@ export class MailTalk {
 
   async #fetch(before: string | null) {
     const list = this.#list!
-    const q = list.words || null
-    const page = await this.#desk.calling(() =>
-      this.#desk.client.messages(list.folder!, { limit: pageSize, before, q }),
-    )
-    list.rows.push(...page.messages.map((row) => ({ row, folder: list.folder! })))
+    const { folder, words } = list
+    const { client } = this.#desk
+    const part = { limit: pageSize, before }
+    const page = await this.#desk.calling(async () => {
+      if (folder === null) return client.search({ ...part, q: words })
+      const { messages, ...rest } = await client.messages(folder, { ...part, q: words || null })
+      return { ...rest, messages: messages.map((row) => ({ ...row, folder })) }
+    })
+    list.rows.push(...page.messages.map(({ folder: where, ...row }) => ({ row, folder: where })))
     list.next = page.next
+    if (page.ignored?.length) this.#desk.talk.say(notUnderstood(page.ignored))
+    if (page.encrypted_not_searched && list.rows.length === 0) this.#desk.talk.say(encryptedNotSearched)
   }
 
   async #page(step: 1 | -1) {
@@ -197,23 +208,11 @@ export class MailTalk {
   async #search(words: string) {
     const wanted = words || (await this.#desk.talk.ask('Search for: ')).trim()
     if (wanted === '') return
-    const rows: Listed[] = []
-    const cutOff: string[] = []
-    for (const { name } of this.#desk.folders) {
-      const { messages, next } = await this.#desk.calling(() =>
-        this.#desk.client.messages(name, { limit: 20, q: wanted }),
-      )
-      rows.push(...messages.map((row) => ({ row, folder: name })))
-      if (next !== null) cutOff.push(harmless(name))
-    }
-    rows.sort((a, b) => Date.parse(b.row.date) - Date.parse(a.row.date))
-    this.#list = { title: 'All folders', folder: null, words: wanted, rows, next: null, first: 0 }
+    this.#list = { title: 'All folders', folder: null, words: wanted, rows: [], next: null, first: 0 }
     this.#view = null
     this.#marked.clear()
+    await this.#fetch(null)
     this.#showPage()
-    if (cutOff.length)
-      this.#desk.talk.say(`There is more than the newest 20 in ${cutOff.join(', ')}: go there and use limit.`)
-    if (rows.length === 0) this.#desk.talk.say('The text of encrypted mail is not searched.')
   }
 
   async #listFolders() {

@@ -147,3 +147,7 @@ export const noDisk = {
 }
 
 export const sessionOver = 'Your session has ended. Connect again to go on.'
+
+/** Of a search, what was typed and says nothing; and where it did not look. */
+export const notUnderstood = (words: string[]) => `Not understood: ${words.map(harmless).join(', ')}.`
+export const encryptedNotSearched = 'The text of encrypted mail is not searched.'

@@ -194,6 +194,16 @@ export class Client {
     return this.#json('GET', path, undefined, answers.page)
   }
 
+  /** What is found in all folders; `q` as docs/search.md has it, the rest as {@link messages}. */
+  search(options: {
+    q: string
+    limit?: number
+    before?: string | null
+    offset?: number
+  }): Promise<answers.Found> {
+    return this.#json('GET', `/search${queryOf(options)}`, undefined, answers.found)
+  }
+
   message(id: number) {
     return this.#json('GET', `/messages/${id}`, undefined, answers.message)
   }

@@ -1,8 +1,9 @@
 /** Folders, their lists, and mail as it came, opened, marked and thrown away. */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import type {
   Changed,
   Folders,
+  Found,
   Marked,
   Message,
   NewFolder,
@@ -25,6 +26,7 @@ export const mailCalls = (needs: MailNeeds, border: Border) => {
     .get('/folders', to(listFolders))
     .post('/folders', to(createFolder))
     .get('/folders/:name/messages', to(listMessages))
+    .get('/search', to(search))
     .patch('/messages', to(markMany))
     .get('/messages/:id', to(showMessage))
     .patch('/messages/:id', to(markMessage))
@@ -48,16 +50,32 @@ const createFolder = async ({ mailboxes }: MailNeeds, { c, userId, body }: Logge
 
 const listMessages = async ({ mailboxes }: MailNeeds, { c, userId }: LoggedIn) => {
   const folder = await mailboxes.folderNamed(userId, c.req.param('name') ?? '')
+  const query = c.req.query('q') ?? null
+  const page = await mailboxes.page(userId, folder.id, { ...partOf(c), query })
+  const messages = page.messages.map(listed)
+  return c.json({ messages, next: page.next, ...(query && searched(page)) } satisfies Page)
+}
+
+const search = async ({ mailboxes }: MailNeeds, { c, userId }: LoggedIn) => {
+  const page = await mailboxes.search(userId, c.req.query('q') ?? '', partOf(c))
+  const names = new Map((await mailboxes.folders(userId)).map(({ id, name }) => [id, name]))
+  const messages = page.messages.map((message) => ({
+    ...listed(message),
+    folder: names.get(message.folderId) ?? '',
+  }))
+  return c.json({ messages, next: page.next, ...searched(page) } satisfies Found)
+}
+
+const partOf = (c: Context) => {
   const [before, offset] = [c.req.query('before'), c.req.query('offset')]
   if (before !== undefined && offset !== undefined) throw new Refusal('before-or-offset')
-  const page = await mailboxes.page(userId, folder.id, {
-    before: before ?? null,
-    offset: offsetOf(offset),
-    limit: limitOf(c, 50, 500),
-    query: c.req.query('q') ?? null,
-  })
-  return c.json({ messages: page.messages.map(listed), next: page.next } satisfies Page)
+  return { before: before ?? null, offset: offsetOf(offset), limit: limitOf(c, 50, 500) }
 }
+
+const searched = ({ ignored, isPartial }: Awaited<ReturnType<Mailboxes['search']>>) => ({
+  ignored,
+  ...(isPartial && { encrypted_not_searched: true as const }),
+})
 
 const showMessage = async ({ reading }: MailNeeds, { c, session }: LoggedIn) => {
   const { message, folder, mail } = await reading.read(session, idOf(c))

@@ -26,6 +26,11 @@ export type Database = Statements & {
    * @throws as `work` does, and then nothing has changed; Refusal `server-busy` when another process writes for too long
    */
   transaction<T>(of: number, work: () => Promise<T>): Promise<T>
+  /**
+   * Reads what may take long, such as a search: where the engine is within this process, in a thread beside it, so that
+   * nobody waits for it. Within a transaction it is a part of that one.
+   */
+  aside<T>(work: () => Promise<T>): Promise<T>
   /** Called once the transaction is committed that this is called in; at once where there is none. */
   afterwards(work: () => void): void
   /** Does what writes by other means than this, a library that has a connection, while no transaction is open there. */
@@ -78,6 +83,8 @@ export type Engine = {
   textOf(statement: SQL): { sql: string; params: unknown[] }
   /** Outside of transactions. */
   run: Run
+  /** Reads, as `run`, beside what else runs. */
+  runAside: Run
   begin(of: number): Promise<Begun>
   alone: Database['alone']
   /** By `run`, which may be within a transaction. */
@@ -102,7 +109,12 @@ export const databaseOver = (engine: Engine): Database => {
     const found = contexts.getStore()
     return found && !found.isOver ? found : null
   }
-  const run: Run = (sql, values, method) => (around()?.begun ?? engine).run(sql, values, method)
+  const asides = new AsyncLocalStorage<true>()
+  const run: Run = (sql, values, method) => {
+    const begun = around()?.begun
+    if (begun) return begun.run(sql, values, method)
+    return asides.getStore() ? engine.runAside(sql, values, method) : engine.run(sql, values, method)
+  }
 
   const whole = async <T>(of: number, work: () => Promise<T>) => {
     const begun = await engine.begin(of)
@@ -145,6 +157,8 @@ export const databaseOver = (engine: Engine): Database => {
       const within = around()
       return within ? part(within, work) : whole(of, work)
     },
+    // Awaited within, as above.
+    aside: <T>(work: () => Promise<T>) => asides.run(true, async () => await work()),
     afterwards: (work: () => void) => {
       const within = around()
       if (within) within.afterwards.push(work)

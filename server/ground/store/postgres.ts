@@ -169,6 +169,7 @@ const postgresDatabase = (url: string): PostgresDatabase => {
     statements: (run) => drizzle(run) as unknown as Statements,
     textOf: (statement) => dialect.sqlToQuery(statement),
     run: (sql, values, method) => ask(pool, sql, values, method),
+    runAside: (sql, values, method) => ask(pool, sql, values, method),
     begin,
     alone: (work) => reached(work),
     ...servingOf(url),

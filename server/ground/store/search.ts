@@ -5,7 +5,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { searchIndex } from '../limits.ts'
 import type { Database } from './database.ts'
-import { isPostgres } from './kit.ts'
+import { type Column, isPostgres } from './kit.ts'
 
 /** What a mail can be found by; already in the words that a query will ask for. */
 export type Searchable = { sender: string; recipients: string; subject: string; body: string }
@@ -28,14 +28,56 @@ export const indexing = (
     : sql`INSERT OR REPLACE INTO message_search (rowid, sender, recipients, subject, body)
         VALUES (${contentId}, ${sender}, ${recipients}, ${subject}, ${body})`
 
-/** The ids of contents that have all these phrases. */
-export const contentsWith = (phrases: string[]): SQL =>
-  isPostgres
-    ? sql`(SELECT content_id FROM message_search WHERE words @@ ${phrases.map(queryOf).filter(Boolean).join(' & ')}::tsquery)`
-    : sql`(SELECT rowid FROM message_search WHERE message_search MATCH ${phrases.map((phrase) => `"${phrase.replaceAll('"', '')}"*`).join(' AND ')})`
+export type Field = 'sender' | 'recipients' | 'subject'
+/** Words in a row; of the last one only the beginning, unless it `isWhole`. */
+export type Phrase = {
+  /** As the index has them. */
+  words: string
+  /** As they are written. */
+  text: string
+  isWhole: boolean
+  /** Where they have to be; null for anywhere, the text of the mail too. */
+  field: Field | null
+}
+/** A mail's own columns: its content, and what lists show of it, which is what was indexed of its fields. */
+type Columns = Record<Field | 'contentId', Column>
+
+/** Whether a mail has all these phrases. */
+export const hasAll = (phrases: Phrase[], of: Columns): SQL => {
+  const found = isPostgres
+    ? sql`SELECT content_id FROM message_search WHERE words @@ ${phrases.map(queryOf).join(' & ')}::tsquery`
+    : sql`SELECT rowid FROM message_search WHERE message_search MATCH ${phrases.map(matchOf).join(' AND ')}`
+  const indexed = sql`${of.contentId} IN (${found})`
+  // PostgreSQL's index does not know which words were in which field.
+  const inFields = isPostgres ? phrases.filter(({ field }) => field !== null) : []
+  return sql.join([indexed, ...inFields.map((phrase) => fieldHas(of[phrase.field!], phrase))], sql` AND `)
+}
+
+const matchOf = ({ field, words, isWhole }: Phrase) =>
+  `${field === null ? '' : `${field} : `}"${words.replaceAll('"', '')}"${isWhole ? '' : ' *'}`
+
+/** Takes a column apart as {@link wordsOf} does, and looks for the words: letters and digits, which mean themselves. */
+const fieldHas = (column: Column, { text, isWhole }: Phrase): SQL => {
+  const words = wordsOf(text).join('[^[:alnum:]]+')
+  const isSpaced = /^[\p{sc=Latin}\p{sc=Cyrillic}\p{sc=Greek}\p{N}]/u.test(words)
+  const pattern = `${isSpaced ? '\\m' : ''}${words}${isWhole ? '(?![[:alnum:]])' : ''}`
+  const plain = sql`regexp_replace(normalize(${column}, NFKD), ${anyMark()}, '', 'g')`
+  return sql`lower(normalize(${plain}, NFC)) ~ ${pattern}`
+}
+
+let markClass = ''
+/** PostgreSQL's patterns know no classes of Unicode: all that there are of `\p{Mn}`, by number. */
+const anyMark = (): string => {
+  if (markClass === '')
+    for (let code = 0; code < 0x1_0000; code += 1) {
+      const character = String.fromCharCode(code)
+      if (/\p{Mn}/u.test(character)) markClass += character
+    }
+  return `[${markClass}]`
+}
 
 /** As FTS5's tokenizer takes a text apart (unicode61, remove_diacritics 2). */
-const wordsOf = (text: string): string[] =>
+export const wordsOf = (text: string): string[] =>
   text
     .normalize('NFKD')
     .replace(/\p{Mn}/gu, '')
@@ -63,7 +105,8 @@ const vectorOf = (fields: string[]): string => {
   return [...places].map(([word, list]) => `${quoted(word)}:${list.join(',')}`).join(' ')
 }
 
-const queryOf = (phrase: string): string => {
+const queryOf = ({ words: phrase, isWhole }: Phrase): string => {
   const words = wordsOf(phrase).map((word) => quoted(word.slice(0, searchIndex.wordLength)))
-  return words.map((word, place) => (place === words.length - 1 ? `${word}:*` : word)).join(' <-> ')
+  const last = words.length - 1
+  return `(${words.map((word, place) => (place === last && !isWhole ? `${word}:*` : word)).join(' <-> ')})`
 }

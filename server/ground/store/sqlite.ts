@@ -2,15 +2,18 @@
  * The embedded engine: one SQLite file in the data folder.
  *
  * Its statements run on the event loop, while transactions span awaits. So these are begun on a connection that nothing
- * else uses, one after the other; what is read outside of them is read on another one, and sees what was committed.
+ * else uses, one after the other; what is read outside of them is read on another one, and sees what was committed. What
+ * may take long to read is read in a thread beside this one (sqlite-aside.ts).
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
 import { drizzle } from 'drizzle-orm/sqlite-proxy'
-import { lockWait as limits, preparedStatements } from '../limits.ts'
+import { lockWait as limits } from '../limits.ts'
 import { Refusal } from '../refusal.ts'
-import { type Begun, type Database, databaseOver, type Method, type Run } from './database.ts'
+import { type Begun, type Database, databaseOver, type Run } from './database.ts'
+import { SqliteAside } from './sqlite-aside.ts'
+import { Connection } from './sqlite-connection.ts'
 import { Turns } from './turns.ts'
 
 export type SqliteDatabase = Database & {
@@ -26,12 +29,17 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
   const writer = new Connection(client)
   const reader = new Connection(reading)
   client.pragma('busy_timeout = 0') // it waits on the side
+  const aside = new SqliteAside(reading.name)
   const turns = new Turns<'writing'>()
   const dialect = new SQLiteAsyncDialect()
 
   const run: Run = async (sql, values, method) => {
     if (reader.isReading(sql)) return reader.run(sql, values, method)
     return turns.taken('writing', () => unlocked(() => writer.run(sql, values, method)))
+  }
+  const runAside: Run = async (sql, values, method) => {
+    if (!reader.isReading(sql)) throw new Error('expected a statement that reads, got one that writes')
+    return unlocked(() => aside.run(sql, values, method))
   }
   const begin = async (): Promise<Begun> => {
     const pass = await turns.take('writing')
@@ -61,6 +69,7 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
     statements: drizzle,
     textOf: (statement) => dialect.sqlToQuery(statement),
     run,
+    runAside,
     begin,
     alone: (work) => turns.taken('writing', () => unlocked(work)),
     // Who shares a file looks into it often enough, has this machine's clock, and holds the lock of its folder.
@@ -68,43 +77,12 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
     join: async () => ({ leave: async () => {} }),
     serverTime: async () => null,
     close: async () => {
+      await aside.close()
       client.close()
       reading.close()
     },
   })
   return Object.assign(database, { $client: client })
-}
-
-class Connection {
-  readonly #client: Sqlite.Database
-  readonly #prepared = new Map<string, Sqlite.Statement>()
-
-  constructor(client: Sqlite.Database) {
-    this.#client = client
-  }
-
-  isReading(sql: string): boolean {
-    return this.#statement(sql).readonly
-  }
-
-  run(sql: string, values: unknown[], method: Method): { rows: never[] } {
-    const statement = this.#statement(sql)
-    if (!statement.reader) {
-      statement.run(values)
-      return { rows: [] }
-    }
-    statement.raw(method !== 'objects')
-    return { rows: (method === 'get' ? statement.get(values) : statement.all(values)) as never[] }
-  }
-
-  #statement(sql: string): Sqlite.Statement {
-    const known = this.#prepared.get(sql)
-    if (known) return known
-    const statement = this.#client.prepare(sql)
-    if (this.#prepared.size >= preparedStatements) this.#prepared.delete(this.#prepared.keys().next().value!)
-    this.#prepared.set(sql, statement)
-    return statement
-  }
 }
 
 /**

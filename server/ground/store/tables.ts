@@ -457,7 +457,7 @@ export const messages = table(
   (table) => [
     index('messages_content').on(table.contentId),
     index('messages_page').on(table.folderId, table.arrivedAt, table.id),
-    index('messages_user').on(table.userId),
+    index('messages_user').on(table.userId, table.arrivedAt, table.id),
   ],
 )
 

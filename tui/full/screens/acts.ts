@@ -11,7 +11,8 @@ type Homes = ReadonlyMap<number, string>
 /** Deletes: to the Trash, and from there for good, which is the one act that asks, for nothing undoes it. */
 export const remove = (app: Stage, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
   const trash = app.state.folders.find(({ kind }) => kind === 'trash')?.name ?? 'Trash'
-  if (folder !== trash) return moveTo(app, { folder, elsewhere }, trash, rows, 'deleted')
+  if (!areAllIn(trash, rows, folder, elsewhere))
+    return moveTo(app, { folder, elsewhere }, trash, rows, 'deleted')
   app.askChoice(`Delete ${counted(rows.length)} for good? Nothing brings them back. y/n`, {
     y: () =>
       void app
@@ -27,9 +28,12 @@ export const remove = (app: Stage, folder: string, rows: Row[], elsewhere: Homes
   })
 }
 
+const areAllIn = (name: string, rows: Row[], folder: string, elsewhere: Homes) =>
+  rows.every(({ id }) => (elsewhere.get(id) ?? folder) === name)
+
 /** To the folder Archive, which is made when it is first wanted. */
 export const archive = (app: Stage, folder: string, rows: Row[], elsewhere: Homes = new Map()) => {
-  if (folder === 'Archive') return app.note('This is the Archive already.')
+  if (areAllIn('Archive', rows, folder, elsewhere)) return app.note('This is the Archive already.')
   moveTo(app, { folder, elsewhere }, 'Archive', rows, 'archived')
 }
 

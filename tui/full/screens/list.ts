@@ -3,9 +3,9 @@
  * whole, so that a slow line carries few octets for a key. Rows are fetched by position, a hundred at once.
  */
 
-import type { Row } from '../../../server/contract/answers.ts'
+import type { Page, Row } from '../../../server/contract/answers.ts'
 import { column } from '../../text/text.ts'
-import { bareSubject, senderOf, shortDate } from '../../text/words.ts'
+import { bareSubject, encryptedNotSearched, senderOf, shortDate } from '../../text/words.ts'
 import type { Line, Picture, ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'
 import type { ListScreen, State } from '../state.ts'
@@ -33,6 +33,7 @@ export const openList = (
     query: limits.query ?? '',
     limit: null,
     thread: limits.thread ?? null,
+    ignored: [],
     elsewhere: new Map(),
     rows: new Map(),
     total: limits.query ? null : (known?.total ?? null),
@@ -67,9 +68,10 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: Stage, screen
     const folder = state.folders.find(({ name }) => name === screen.folder)
     const { query, limit, thread, marks } = screen
     const said = [
-      screen.folder,
+      isEverywhere(screen) ? 'All folders' : screen.folder,
       thread !== null ? 'one conversation' : query && `search "${query}"`,
       limit && `only "${limit.words}"`,
+      screen.ignored.length && `not understood: ${screen.ignored.join(' ')}`,
       marks.size ? `${marks.size} marked` : '',
       waitingOf(screen, state) && `${waitingOf(screen, state)} waiting to leave`,
       folder?.unread && !wordsOf(screen) ? `${folder.unread} unread` : '',
@@ -164,7 +166,10 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: Stage, screen
         return flag(app, chosen)
       case 'thread': {
         const thread = bareSubject(row.subject)
-        return openList(app, screen.folder, { query: thread, thread, seek: row.id })
+        // As a phrase: what looks like an operator in it is none.
+        const query = thread && `subject:"${thread.replaceAll('"', ' ')}"`
+        const folder = screen.elsewhere.get(row.id) ?? screen.folder
+        return openList(app, folder, { query, thread, seek: row.id })
       }
       case 'mark': {
         const marks = new Set(screen.marks)
@@ -204,6 +209,9 @@ const limitTo = (app: Stage, screen: Own, words: string) => {
   const now = app.current(screen)
   if (now) list.shown(app, now)
 }
+
+/** Whether it lists what was found in all folders. */
+const isEverywhere = ({ query, thread }: Own) => query !== '' && thread === null
 
 /** What the listed mails hold, be it searched for or limited to. */
 const wordsOf = ({ query, limit }: Own) => [query, limit?.words].filter(Boolean).join(' ')
@@ -329,17 +337,18 @@ const load = (app: Stage, screen: Own, offset: number, how = { anew: false }): P
 const fetchRows = async (app: Stage, screen: Own, offset: number, { anew }: { anew: boolean }) => {
   const known = app.state.folders.find(({ name }) => name === screen.folder)
   const words = wordsOf(screen)
-  const page = await app.ask(
-    () =>
-      app.client.messages(screen.folder, {
-        offset,
-        limit: chunk,
-        ...(words ? { q: words } : {}),
-      }),
-    'Reading the list',
-  )
+  const part = { offset, limit: chunk }
+  const page = await app.ask(async (): Promise<Page & { homes?: Map<number, string> }> => {
+    if (!isEverywhere(screen))
+      return app.client.messages(screen.folder, { ...part, ...(words ? { q: words } : {}) })
+    const found = await app.client.search({ ...part, q: words })
+    return { ...found, homes: new Map(found.messages.map(({ id, folder }) => [id, folder])) }
+  }, 'Reading the list')
   const now = app.current(screen)
   if (!page || !now || wordsOf(now) !== words) return
+  if (page.homes) app.change(now, { elsewhere: new Map([...now.elsewhere, ...page.homes]) })
+  const ignored = page.ignored ?? []
+  if (screen.thread === null && ignored.join() !== now.ignored.join()) app.change(now, { ignored })
   const { thread } = screen
   let rows = page.messages
   if (thread !== null) {
@@ -390,9 +399,7 @@ const rowsOf = (screen: Own, state: State, { columns, rows }: Size): Picture => 
     }
   const first = firstShown(screen, rows)
   const shown = Math.min(rows, (screen.total ?? screen.rows.size) - first)
-  const isSent = state.folders.some(
-    ({ name, kind }) => name === screen.folder && (kind === 'sent' || kind === 'drafts'),
-  )
+  const everywhere = isEverywhere(screen)
   const lines = Array.from({ length: Math.max(0, shown) }, (_, place): Line => {
     const at = first + place
     const row = screen.rows.get(at)
@@ -400,7 +407,8 @@ const rowsOf = (screen: Own, state: State, { columns, rows }: Size): Picture => 
     const isHere = at === screen.cursor
     const text = rowText(row, {
       columns: columns - 1,
-      isSent,
+      isSent: isOwn(screen.elsewhere.get(row.id) ?? screen.folder, state),
+      home: everywhere ? (screen.elsewhere.get(row.id) ?? '') : null,
       now: state.now,
       isMarked: screen.marks.has(row.id),
     })
@@ -409,16 +417,32 @@ const rowsOf = (screen: Own, state: State, { columns, rows }: Size): Picture => 
   return { lines, cursor: { x: 0, y: screen.cursor - first } }
 }
 
+const isOwn = (folder: string, { folders }: State) =>
+  folders.some(({ name, kind }) => name === folder && (kind === 'sent' || kind === 'drafts'))
+
 const noMailIn = (screen: Own): string => {
   if (screen.total === null) return ''
   if (screen.isEmptied) return 'No mail here any more.'
-  return wordsOf(screen) ? 'No mail with these words.' : 'No mail here.'
+  return wordsOf(screen) ? `No mail with these words. ${encryptedNotSearched}` : 'No mail here.'
 }
 
 /** Mark, letters of state, who, what about, when: the subject has at least 40 columns of 80. */
 const rowText = (
   row: Row,
-  { columns, isSent, now, isMarked }: { columns: number; isSent: boolean; now: number; isMarked: boolean },
+  {
+    columns,
+    isSent,
+    now,
+    isMarked,
+    home,
+  }: {
+    columns: number
+    isSent: boolean
+    now: number
+    isMarked: boolean
+    /** Its folder, where mail of all folders is listed. */
+    home: string | null
+  },
 ): string => {
   const letters = [
     isMarked ? '*' : ' ',
@@ -431,9 +455,11 @@ const rowText = (
   const who = isSent ? row.to || '(nobody yet)' : senderOf(row.from)
   const dateColumns = columns >= 60 ? 7 : 0
   const whoColumns = columns >= 100 ? 24 : columns >= 60 ? 18 : 10
-  const subjectColumns = columns - 6 - whoColumns - 1 - dateColumns
+  const homeColumns = home === null ? 0 : columns >= 60 ? 9 : 7
+  const place = home === null ? '' : `${column(home, homeColumns - 1)} `
+  const subjectColumns = columns - 6 - whoColumns - 1 - homeColumns - dateColumns
   const date = dateColumns ? ` ${shortDate(Date.parse(row.date), now)}` : ''
-  return `${letters} ${column(who, whoColumns)} ${column(row.subject || '(no subject)', subjectColumns)}${date}`
+  return `${letters} ${place}${column(who, whoColumns)} ${column(row.subject || '(no subject)', subjectColumns)}${date}`
 }
 
 // ---- the folders beside it

@@ -27,12 +27,13 @@ export const openMessage = (
   row: Row,
   how: { decrypt: boolean },
 ) => {
-  if (app.state.folders.some(({ name, kind }) => name === from.folder && kind === 'drafts'))
+  const folder = from.elsewhere.get(row.id) ?? from.folder
+  if (app.state.folders.some(({ name, kind }) => name === folder && kind === 'drafts'))
     return void openDraft(app, row)
   const id = app.push({
     name: 'message',
     row,
-    folder: from.elsewhere.get(row.id) ?? from.folder,
+    folder,
     place: from.cursor,
     came: null,
     opened: null,
