@@ -476,6 +476,15 @@ export class Mailboxes {
     return row
   }
 
+  /** The folders of these messages, by their ids; without those that the user has not got. */
+  async homes(userId: number, ids: number[]): Promise<Map<number, number>> {
+    const rows = await this.#db
+      .select({ id: messages.id, folderId: messages.folderId })
+      .from(messages)
+      .where(this.#own(userId, ids))
+    return new Map(rows.map(({ id, folderId }) => [id, folderId]))
+  }
+
   /** The octets as they were received. @throws Refusal `not-found` */
   async octets(userId: number, id: number): Promise<Uint8Array> {
     const [row] = await this.#db

@@ -53,6 +53,10 @@ const tellOfMail = async (server: World, terminal: Terminal, relay: Relay) => {
   relay.isWilling = true
   const [inbox] = (await terminal.get('/folders')).body.folders
   const { messages } = (await terminal.get(`/folders/${inbox.name}/messages?q=hello&limit=1`)).body
+  const all =
+    'hello -bye from:eve -to:bob subject:"x" before:2050 -after:2040 in:inbox -in:trash has:attachment is:unread is:encrypted larger:1k'
+  for (const q of ['hello', 'from:eve', '-bye', 'is:flagged', 'in:inbox', all])
+    await terminal.get(`/search?q=${encodeURIComponent(q)}`)
   for (const path of ['', '/raw', '/parts/1']) await terminal.get(`/messages/${messages[0].id}${path}`)
   await terminal.patch('/messages', { ids: [messages[0].id], seen: true, folder: 'Trash' })
   await terminal.post('/recipients', { to: `${bob}, far@elsewhere.test` })

@@ -1,6 +1,7 @@
 /** Mail is found in all folders by words and operators, and what was not understood is said. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Browser } from '../support/browser.ts'
 import { type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -306,4 +307,51 @@ test('P24: pages of a search are stable while mail comes in, and encrypted text 
   assert.equal((await terminal.post(`/messages/${inbox.id}/decrypt`)).status, 200)
   assert.deepEqual((await finder(terminal)('pear')).subjects, [])
   assert.deepEqual((await finder(terminal)('subject:sealed')).subjects, ['sealed', 'sealed'])
+})
+
+test('P24: the field on a list searches all folders, and what is found can be read, marked, thrown away and taken back there', async (t) => {
+  const server = await world(t)
+  const { id } = await server.addUser(ann)
+  const { mailboxes } = server.services
+  const garden = await mailboxes.createFolder(id, 'Garden')
+  await mailboxes.store(id, garden.id, mail({ Subject: 'Plums' }, 'apple'))
+  const [inbox, trash] = [await mailboxes.fixedFolder(id, 'inbox'), await mailboxes.fixedFolder(id, 'trash')]
+  await mailboxes.store(id, trash.id, mail({ Subject: 'Pears' }, 'apple'))
+  for (let n = 0; n < 22; n += 1) await server.deliver(ann, mail({ Subject: `Apple ${n}` }, 'other'))
+  const page = new Browser(server)
+  await page.logIn()
+  const ids = () => [...page.page.html.matchAll(/name=m value=(\d+)/g)].map(([, each]) => each!)
+  await page.press('Find', { q: 'apple -"Apple 3"' })
+  assert.equal(page.page.heading, 'All folders: more than 20 found')
+  await page.follow('Older')
+  assert.match(page.page.text, /Bob Builder, [^,]*, Garden Plums/)
+  assert.match(page.page.text, /Bob Builder, [^,]*, Trash Pears/)
+  assert.match(page.page.text, /The text of encrypted mail is not searched/)
+  await page.follow('Newer')
+  await page.press('Find', { q: 'apple in:garden in:trash befor:2024 <b>x:y' })
+  assert.equal(page.page.heading, 'All folders: nothing found')
+  await page.press('Find', { q: 'apple in:garden in:inbox befor:2024 is:\u202eblue' })
+  assert.match(page.page.text, /Not understood: befor:2024, is: ?blue/)
+  await page.press('Find', { q: 'apple (in:garden "Apple 4"' })
+  assert.match(page.page.text, /"Apple 4"/)
+  await page.press('Find', { q: 'apple -in:trash -"Apple 3" -"Apple 5"' })
+  await page.follow('Older')
+  const last = ids()
+  const homes = await mailboxes.homes(id, last.map(Number))
+  assert.deepEqual(new Set(homes.values()), new Set([garden.id, inbox.id]))
+  await page.press('Delete', { m: last })
+  assert.equal(page.page.happened.split('.')[0], `${last.length} to the Trash`)
+  assert.deepEqual(new Set((await mailboxes.homes(id, last.map(Number))).values()), new Set([trash.id]))
+  await page.press('Undo')
+  assert.deepEqual(await mailboxes.homes(id, last.map(Number)), homes, 'each is where it was')
+  await page.press('Find', { q: 'plums' })
+  await page.press('Flag', { m: ids() })
+  assert.equal(page.page.heading, 'All folders: 1 found')
+  assert.match(page.page.text, /N F Bob Builder/)
+  await page.follow('Plums')
+  assert.match(page.page.text, /apple/)
+  assert.equal((await page.go('/find')).heading, 'Search')
+  assert.equal((await page.go('/f/inbox?q=plums')).heading, 'Inbox: nothing found')
+  await page.follow('All folders')
+  assert.equal(page.page.heading, 'All folders: 1 found')
 })

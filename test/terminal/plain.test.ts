@@ -711,7 +711,10 @@ test('search goes through all folders, limit through one; nothing found is said'
   assert.match(await person.does('limit apples'), /^Inbox with apples: mails 1 to 1\.$/m)
   assert.match(await person.does('1'), /Subject: Pears/)
   assert.match(await person.does('limit'), /^Inbox: mails 1 to 2 of 2\.$/m)
-  assert.match(await person.does('search cherries'), /All folders: no mail with cherries/)
+  const none = await person.does('search cherries befor:2024')
+  assert.match(none, /All folders: no mail with cherries/)
+  assert.match(none, /Not understood: befor:2024\.\s.*text of encrypted mail is not searched/s)
+  assert.match(await person.does('search in:sent -plums apples'), /mails 1 to 1\./)
 })
 
 test('What a mail says can neither leave its place nor pass for Wafer (B18)', async (t) => {

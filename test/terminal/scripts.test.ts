@@ -255,6 +255,8 @@ test('Each command for scripts explains itself', async (t) => {
 
 // ---- mail
 
+const subjectsOf = (rows: Json[]) => rows.map(({ subject }) => subject)
+
 test('Folders, lists and searches are columns, or bare arrays of what the API says; nothing found is []', async (t) => {
   const { server, home } = await annAtHome(t)
   assert.deepEqual(await home.json(['ls']), [])
@@ -278,6 +280,13 @@ test('Folders, lists and searches are columns, or bare arrays of what the API sa
   assert.match(await home.did(['search', 'zebra']), /\tTwo\tInbox\n$/)
   assert.equal((await home.json(['search', 'zebra', '--folder', 'Inbox']))[0].folder, 'Inbox')
   assert.deepEqual(await home.json(['search', 'zebra', '--folder', 'Sent']), [])
+  assert.deepEqual(
+    await home.json(['search', '-zebra', 'is:unread', '-from:eve', '--json']).then(subjectsOf),
+    ['One'],
+  )
+  const odd = await home.run(['search', 'befor:2024', 'zebra', '--json'])
+  assert.deepEqual([subjectsOf(JSON.parse(odd.out)), odd.code], [['Two'], 0])
+  assert.equal(odd.err, 'wafer: Not understood: befor:2024.\n')
   failed(await home.run(['ls', 'Nowhere']), /./)
   failed(await home.run(['ls', 'Nowhere', '--json']), /./)
 })

@@ -330,6 +330,32 @@ test('Search lists what holds the words and goes back; a limit narrows the list;
   await ours.sees('Letter 3')
   assert.match(ours.here(), /Letter 2/, 'the cursor stands where it stood')
 
+  const { mailboxes, users } = server.services
+  const { id } = await users.named(ann)
+  const [trash, inbox] = [await mailboxes.fixedFolder(id, 'trash'), await mailboxes.fixedFolder(id, 'inbox')]
+  const garden = (await mailboxes.page(id, inbox.id, { limit: 1, query: 'garden' })).messages
+  await mailboxes.remove(
+    id,
+    garden.map((each) => each.id),
+  )
+  ours.press('/')
+  ours.type('-letter boat in:trash in:inbox befor:2024')
+  ours.press('enter')
+  await ours.sees(/^All folders, not understood: befor:2024, search /, /1 of 4\n/, / Trash .* Garden/)
+  ours.press('G')
+  assert.match(ours.here(), /Inbox .* Boat/)
+  ours.press('e')
+  await ours.sees('1 mail archived')
+  ours.press('u')
+  await ours.sees('back in Inbox')
+  ours.press('q')
+  await mailboxes.mark(
+    id,
+    (await mailboxes.page(id, trash.id, { limit: 9 })).messages.map((each) => each.id),
+    { folderId: inbox.id },
+  )
+  await ours.sees('Letter 3')
+
   ours.press('l')
   ours.type('boat')
   ours.press('enter')

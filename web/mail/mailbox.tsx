@@ -1,6 +1,6 @@
 /**
- * The mailbox screen (F5): a folder's mail, newest first, with Compose, Decrypt and Sign; search; and what one does
- * with ticked mail, each with its Undo.
+ * The mailbox screen (F5): a folder's mail, newest first, with Compose, Decrypt and Sign; what is found in all folders, as
+ * such a list; and what one does with ticked mail, each with its Undo.
  */
 import { Hono } from 'hono'
 import type { Visit } from '../../server/doors/visit.ts'
@@ -31,15 +31,21 @@ export const mailboxPages = (needs: Needs) =>
       const place = await placeOf(c, needs)
       return place ? actInFolder(c, needs, place) : next()
     })
+    .get('/find', async (c) => showList(c, needs, await everywhere(c, needs)))
+    .post('/find', async (c) => actInFolder(c, needs, await everywhere(c, needs)))
 
-/** The folder that was asked for, among the user's folders. */
-type Place = { folder: CountedFolder; folders: CountedFolder[] }
+/** The folder that was asked for, among the user's folders; null for all of them. */
+type Place = { folder: CountedFolder | null; folders: CountedFolder[] }
 
-/** One page of a folder, or of what was found in it. */
+/** One page of a folder, or of what was found in it or in all. */
 type List = Place & {
   messages: Listed[]
   /** What was searched for; empty for all mail. */
   query: string
+  /** What of it was not understood. */
+  ignored: string[]
+  /** It may stand in encrypted text too, where nothing is found. */
+  isPartial: boolean
   /** Where this page begins; undefined on the first. */
   before: string | undefined
   /** Where the next page begins, or null at the end. */
@@ -55,24 +61,36 @@ const placeOf = async (c: PageContext, { mailboxes }: Needs): Promise<Place | nu
   return folder ? { folder, folders } : null
 }
 
+const everywhere = async (c: PageContext, { mailboxes }: Needs): Promise<Place> => ({
+  folder: null,
+  folders: await mailboxes.folders(sessionOf(c).user.id),
+})
+
+const pathOfPlace = ({ folder }: Place) => (folder ? pathOfFolder(folder) : '/find')
+
+const foundIn = ({ mailboxes }: Needs, userId: number, { folder }: Place, query: string, before?: string) =>
+  folder
+    ? mailboxes.page(userId, folder.id, { before, limit: rows, query })
+    : mailboxes.search(userId, query, { before, limit: rows })
+
 const showList = async (c: PageContext, needs: Needs, place: Place) => {
   const { user } = sessionOf(c)
   const { folder } = place
   const visit = c.get('visit')
   const words = wordsOf(c)
   const { before, q: query = '', n: way = '', u = '', was = '', sent, p } = c.req.query()
-  const page = await needs.mailboxes.page(user.id, folder.id, { before, limit: rows, query })
-  const list: List = { ...place, messages: page.messages, query, before, older: page.next, way }
+  const { next, ...page } = await foundIn(needs, user.id, place, query, before)
+  const list: List = { ...place, ...page, query, before, older: next, way }
   const did = await happened(c, needs)
-  const waiting = folder.kind === 'sent' ? await needs.outbox.countWaiting(user.id) : 0
+  const waiting = folder?.kind === 'sent' ? await needs.outbox.countWaiting(user.id) : 0
   const now = needs.clock()
   return show(c, needs, {
     title: titleOf(words, list),
-    current: placeOfFolder(folder),
+    current: folder ? placeOfFolder(folder) : undefined,
     status: did && (
       <>
         <p>{did}</p>
-        {u && <Undo words={words} visit={visit} folder={folder} ids={u} was={was} />}
+        {u && <Undo words={words} visit={visit} list={list} ids={u} was={was} />}
       </>
     ),
     body: ({ key }) => (
@@ -107,15 +125,15 @@ const happened = async (c: PageContext, { mailboxes }: Needs) => {
 }
 
 const titleOf = (words: Words, { folder, query, messages, before, older }: List) => {
-  const name = nameOfFolder(words, folder)
-  if (!query) return `${name} (${words.count(folder.unread, folder.total)})`
+  const name = folder ? nameOfFolder(words, folder) : words.allFolders
+  if (!query) return folder === null ? words.search : `${name} (${words.count(folder.unread, folder.total)})`
   const isPart = Boolean(before || older)
   return words.found(name, { count: before ? rows : messages.length, hasMore: isPart })
 }
 
-/** Takes back what was done with some mail: its ids, and the id of the folder that it was in. */
-const Undo = (props: { words: Words; visit: Visit; folder: Folder; ids: string; was: string }) => (
-  <Form visit={props.visit} action={pathOfFolder(props.folder)}>
+/** Takes back what was done with some mail: its ids, and the id of the folder that it was in, or of each its own. */
+const Undo = (props: { words: Words; visit: Visit; list: List; ids: string; was: string }) => (
+  <Form visit={props.visit} action={listPath(props.list)}>
     <Hidden name="u" value={props.ids} />
     <Hidden name="was" value={props.was} />
     <Button a="undo">{props.words.undo}</Button>
@@ -127,17 +145,17 @@ const ListForm = (props: { words: Words; visit: Visit; list: List; now: number; 
   const { words, visit, list, now, keyHere } = props
   const { folder, folders, messages, query, before } = list
   return (
-    <Form visit={visit} action={withQuery(pathOfFolder(folder), { before, q: query })}>
+    <Form visit={visit} action={withQuery(pathOfPlace(list), { before, q: query })}>
       {messages.length === 0 && !query && <p>{words.noMail}</p>}
       <ul class="m">
         {messages.map((message) => (
-          <Row words={words} visit={visit} folder={folder} message={message} now={now} />
+          <Row words={words} visit={visit} list={list} message={message} now={now} />
         ))}
       </ul>
       <Pages words={words} list={list} />
       <KeyVerbs words={words} keyHere={keyHere} />
-      {messages.length > 0 && <Verbs words={words} targets={folders.filter(({ id }) => id !== folder.id)} />}
-      {folder.kind === 'trash' && folder.total > 0 && (
+      {messages.length > 0 && <Verbs words={words} targets={folders.filter(({ id }) => id !== folder?.id)} />}
+      {folder?.kind === 'trash' && folder.total > 0 && (
         <p>
           <Button a="empty">{words.emptyTrash}</Button>
         </p>
@@ -146,17 +164,23 @@ const ListForm = (props: { words: Words; visit: Visit; list: List; now: number; 
   )
 }
 
-const Row = (props: { words: Words; visit: Visit; folder: Folder; message: Listed; now: number }) => {
-  const { words, visit, folder, message, now } = props
-  const isOwn = folder.kind === 'sent' || folder.kind === 'drafts'
+/** The path of a list's first page. */
+const listPath = (list: List) =>
+  list.folder ? pathOfPlace(list) : withQuery(pathOfPlace(list), { q: list.query })
+
+const Row = (props: { words: Words; visit: Visit; list: List; message: Listed; now: number }) => {
+  const { words, visit, list, message, now } = props
+  const home = list.folder ?? list.folders.find(({ id }) => id === message.folderId)
+  const isOwn = home?.kind === 'sent' || home?.kind === 'drafts'
   return (
     <li>
       <label>
         <input type="checkbox" name="m" value={String(message.id)} /> <Letters message={message} />
         {nameIn(isOwn ? message.recipients : message.sender) || words.nobody},{' '}
         {shortDate(visit.language, message.arrivedAt, now)}
+        {!list.folder && home && `, ${nameOfFolder(words, home)}`}
       </label>{' '}
-      <a href={folder.kind === 'drafts' ? `/c?d=${message.id}` : `/m/${message.id}`}>
+      <a href={home?.kind === 'drafts' ? `/c?d=${message.id}` : `/m/${message.id}`}>
         {oneLine(message.subject) || words.noSubject}
       </a>
     </li>
@@ -165,8 +189,8 @@ const Row = (props: { words: Words; visit: Visit; folder: Folder; message: Liste
 
 /** Links to the pages before and after this one. */
 const Pages = ({ words, list }: { words: Words; list: List }) => {
-  const { folder, query: q, before, older, way } = list
-  const path = pathOfFolder(folder)
+  const { query: q, before, older, way } = list
+  const path = pathOfPlace(list)
   const wayOn = [...way.split('.'), before].filter(Boolean).slice(-10).join('.')
   return (
     <Links
@@ -212,84 +236,124 @@ const Verbs = ({ words, targets }: { words: Words; targets: Folder[] }) => (
   </>
 )
 
-const Search = ({ words, list: { folder, query, messages } }: { words: Words; list: List }) => (
+const Search = ({ words, list }: { words: Words; list: List }) => (
   <>
-    <form action={pathOfFolder(folder)}>
+    <form action="/find">
       <div>
         <label>
-          {words.search} <input name="q" size={14} value={query || undefined} />
+          {words.search} <input name="q" size={14} value={list.query || undefined} />
         </label>{' '}
         <button type="submit">{words.find}</button>
       </div>
     </form>
-    {query && <p>{words.notSearched}</p>}
-    {messages.length > 0 && <p>{words.legend}</p>}
+    <Said words={words} list={list} />
+    {list.messages.length > 0 && <p>{words.legend}</p>}
   </>
 )
 
-const actInFolder = async (c: PageContext, needs: Needs, { folder }: Place) => {
+/** What a search says of itself. */
+const Said = ({ words, list: { folder, query, ignored, isPartial } }: { words: Words; list: List }) => (
+  <>
+    {ignored.length > 0 && <p>{words.notUnderstood(ignored.map((word) => oneLine(word, 60)).join(', '))}</p>}
+    {folder && query && (
+      <p>
+        {words.notSearched} <a href={withQuery('/find', { q: query })}>{words.allFolders}</a>
+      </p>
+    )}
+    {!folder && isPartial && <p>{words.sealedNotSearched}</p>}
+    {!folder && <p>{words.operators}</p>}
+  </>
+)
+
+const actInFolder = async (c: PageContext, needs: Needs, place: Place) => {
+  const { folder } = place
   const { mailboxes, clock } = needs
   const { user } = sessionOf(c)
   const { form } = c.get('visit')
   const ticked = idsIn(form.all('m'))
   switch (form.get('a')) {
     case 'decrypt': {
-      const id = ticked[0] ?? (await firstEncrypted(c, needs, folder))
-      if (!id) return backToList(c, folder, 'no-encrypted')
-      return c.redirect(folder.kind === 'drafts' ? `/c?d=${id}` : unseen(`/m/${id}/open`, clock()), 303)
+      const id = ticked[0] ?? (await firstEncrypted(c, needs, place))
+      if (!id) return backToList(c, place, 'no-encrypted')
+      const isDraft = await isDraftIn(c, needs, place, id)
+      return c.redirect(isDraft ? `/c?d=${id}` : unseen(`/m/${id}/open`, clock()), 303)
     }
-    case 'sign':
-      return c.redirect(folder.kind === 'drafts' && ticked[0] ? `/c?d=${ticked[0]}` : '/c?sign=1', 303)
+    case 'sign': {
+      const [id] = ticked
+      return c.redirect(id && (await isDraftIn(c, needs, place, id)) ? `/c?d=${id}` : '/c?sign=1', 303)
+    }
     case 'undo': {
-      const ids = idsIn(form.get('u').split('.'))
-      const count = await mailboxes.mark(user.id, ids, { folderId: idOf(form.get('was')) })
-      return c.redirect(withQuery(pathOfFolder(folder), { ok: `back.${count}` }), 303)
+      const count = await putBack(c, needs)
+      return backToList(c, place, `back.${count}`)
     }
     case 'empty':
-      if (folder.kind !== 'trash') return backToList(c, folder, 'none')
-      return backToList(c, folder, `empty.${await mailboxes.emptyTrash(user.id)}`)
+      if (folder?.kind !== 'trash') return backToList(c, place, 'none')
+      return backToList(c, place, `empty.${await mailboxes.emptyTrash(user.id)}`)
     default:
-      return ticked.length === 0 ? backToList(c, folder, 'none') : actOnTicked(c, needs, folder, ticked)
+      return ticked.length === 0 ? backToList(c, place, 'none') : actOnTicked(c, needs, place, ticked)
   }
 }
 
-const actOnTicked = async (c: PageContext, { mailboxes }: Needs, folder: Folder, ticked: number[]) => {
+const isDraftIn = async (c: PageContext, { mailboxes }: Needs, { folders }: Place, id: number) => {
+  const home = (await mailboxes.homes(sessionOf(c).user.id, [id])).get(id)
+  return folders.some((folder) => folder.id === home && folder.kind === 'drafts')
+}
+
+/** @returns how many went back to the folder that they were in */
+const putBack = async (c: PageContext, { mailboxes }: Needs): Promise<number> => {
+  const { form } = c.get('visit')
+  const ids = idsIn(form.get('u').split('.'))
+  const homes = form.get('was').split('.').map(idOf)
+  const homeOf = (place: number) => homes[homes.length === 1 ? 0 : place] ?? 0
+  let count = 0
+  for (const folderId of new Set(ids.map((_, place) => homeOf(place)))) {
+    const those = ids.filter((_, place) => homeOf(place) === folderId)
+    count += await mailboxes.mark(sessionOf(c).user.id, those, { folderId })
+  }
+  return count
+}
+
+const actOnTicked = async (c: PageContext, { mailboxes }: Needs, place: Place, ticked: number[]) => {
   const { user } = sessionOf(c)
   const { form } = c.get('visit')
-  const undo = { u: ticked.join('.'), was: String(folder.id) }
+  const homes = [...(await mailboxes.homes(user.id, ticked))]
+  const were = new Set(homes.map(([, home]) => home))
+  const undo = {
+    u: homes.map(([id]) => id).join('.'),
+    was: (were.size === 1 ? [...were] : homes.map(([, home]) => home)).join('.'),
+  }
   const mark = (marks: Marks) => mailboxes.mark(user.id, ticked, marks)
   switch (form.get('a')) {
     case 'delete': {
       const { moved, deleted } = await mailboxes.remove(user.id, ticked)
-      return deleted > 0
-        ? backToList(c, folder, `deleted.${deleted}`)
-        : backToList(c, folder, `trashed.${moved}`, undo)
+      const said = deleted > 0 ? `deleted.${deleted}` : `trashed.${moved}`
+      return backToList(c, place, said, moved > 0 ? undo : {})
     }
     case 'move':
-      return backToList(c, folder, `moved.${await mark({ folderId: idOf(form.get('to')) })}`, undo)
+      return backToList(c, place, `moved.${await mark({ folderId: idOf(form.get('to')) })}`, undo)
     case 'read':
-      return backToList(c, folder, `read.${await mark({ seen: true })}`)
+      return backToList(c, place, `read.${await mark({ seen: true })}`)
     case 'unread':
-      return backToList(c, folder, `unread.${await mark({ seen: false })}`)
+      return backToList(c, place, `unread.${await mark({ seen: false })}`)
     case 'flag':
-      return backToList(c, folder, `flag.${await mark({ flagged: true })}`)
+      return backToList(c, place, `flag.${await mark({ flagged: true })}`)
     default:
-      return backToList(c, folder, 'none')
+      return backToList(c, place, 'none')
   }
 }
 
 /** @param ok what has happened, as `didOf` reads it */
-const backToList = (c: PageContext, folder: Folder, ok: string, undo: Record<string, string> = {}) => {
+const backToList = (c: PageContext, place: Place, ok: string, undo: Record<string, string> = {}) => {
   const { before, q } = c.req.query()
-  return c.redirect(withQuery(pathOfFolder(folder), { before, q, ok, ...undo }), 303)
+  return c.redirect(withQuery(pathOfPlace(place), { before, q, ok, ...undo }), 303)
 }
 
 const idsIn = (ids: string[]): number[] => ids.map(idOf).filter(Boolean).slice(0, rows)
 
 /** The first mail of the page that is there to be opened. */
-const firstEncrypted = async (c: PageContext, { mailboxes }: Needs, folder: Folder) => {
-  const { before, q: query } = c.req.query()
-  const { messages } = await mailboxes.page(sessionOf(c).user.id, folder.id, { before, limit: rows, query })
+const firstEncrypted = async (c: PageContext, needs: Needs, place: Place) => {
+  const { before, q: query = '' } = c.req.query()
+  const { messages } = await foundIn(needs, sessionOf(c).user.id, place, query, before)
   return messages.find(({ security }) => security === 'encrypted' || security === 'partly')?.id
 }
 

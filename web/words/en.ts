@@ -295,6 +295,11 @@ export const en = {
   found: (folder: string, { count, hasMore }: { count: number; hasMore: boolean }) =>
     `${folder}: ${hasMore ? `more than ${count}` : count || 'nothing'} found`,
   notSearched: 'Only this folder is searched, and in it not the text of encrypted mail.',
+  sealedNotSearched: 'The text of encrypted mail is not searched.',
+  allFolders: 'All folders',
+  notUnderstood: (words: string) => `Not understood: ${words}`,
+  operators:
+    'Narrow it by from: to: subject: before:2026-11-28 after:7d in:trash has:attachment is:unread is:flagged is:encrypted "a phrase" -word (days in UTC)',
   noSubject: '(no subject)',
   nobody: '(nobody)',
   delete: 'Delete',

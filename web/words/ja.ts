@@ -249,6 +249,11 @@ export const ja: Words = {
   found: (folder, { count, hasMore }) =>
     `${folder}: ${count ? `${count}件${hasMore ? '以上' : ''}見つかりました` : '見つかりません'}`,
   notSearched: 'このフォルダーだけを検索し、暗号メールの本文は検索しません。',
+  sealedNotSearched: '暗号メールの本文は検索しません。',
+  allFolders: 'すべてのフォルダー',
+  notUnderstood: (words) => `解釈できない語: ${words}`,
+  operators:
+    '絞り込み: from: to: subject: before:2026-11-28 after:7d in:trash has:attachment is:unread is:flagged is:encrypted "語句" -除く語 (日付はUTC)',
   noSubject: '(件名なし)',
   nobody: '(差出人なし)',
   delete: '削除',

@@ -69,9 +69,9 @@ export const list: ScreenKind<Own> & Record<'shown' | 'fit', (app: Stage, screen
     const { query, limit, thread, marks } = screen
     const said = [
       isEverywhere(screen) ? 'All folders' : screen.folder,
+      screen.ignored.length && `not understood: ${screen.ignored.join(' ')}`,
       thread !== null ? 'one conversation' : query && `search "${query}"`,
       limit && `only "${limit.words}"`,
-      screen.ignored.length && `not understood: ${screen.ignored.join(' ')}`,
       marks.size ? `${marks.size} marked` : '',
       waitingOf(screen, state) && `${waitingOf(screen, state)} waiting to leave`,
       folder?.unread && !wordsOf(screen) ? `${folder.unread} unread` : '',
@@ -405,10 +405,11 @@ const rowsOf = (screen: Own, state: State, { columns, rows }: Size): Picture => 
     const row = screen.rows.get(at)
     if (!row) return ['  ...']
     const isHere = at === screen.cursor
+    const home = everywhere ? (screen.elsewhere.get(row.id) ?? '') : null
     const text = rowText(row, {
       columns: columns - 1,
-      isSent: isOwn(screen.elsewhere.get(row.id) ?? screen.folder, state),
-      home: everywhere ? (screen.elsewhere.get(row.id) ?? '') : null,
+      isSent: isOwn(home ?? screen.folder, state),
+      home,
       now: state.now,
       isMarked: screen.marks.has(row.id),
     })
