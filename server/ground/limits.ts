@@ -289,7 +289,8 @@ export const sshLimits = {
   spareAfterMs: 1_000,
   /** Of a variable that comes with a channel. */
   variableCharacters: 64,
-  commandCharacters: 64 * 1024,
+  /** RFC 4253 §6.1: a packet of more than that need not be taken. */
+  commandCharacters: 32 * 1024,
   /** Cells of a terminal, each way. */
   mostCells: 1_000,
   /** Octets on their way to the other end, above which the client waits, and nothing more is read from there. */
