@@ -102,7 +102,7 @@ const scripts = {
       if (session.allowance === null) kept.forgetKey()
       if (call.flag('json')) return json(session)
       const { user, terminal, expires_at, allowance, in_use, stopped, waiting } = session
-      print('server', server)
+      print('server', place.machine ? server : client.server.host)
       print('user', user)
       print('terminal', terminal)
       print('session ends', expires_at)

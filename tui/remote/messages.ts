@@ -41,7 +41,7 @@ export type FromClient =
   | { consumed: number }
   /** The key was opened here, or locked. */
   | { key: string | null }
-  /** The person logged out: the connection is to be closed. */
+  /** The person logged out: once this has ended, the connection is to be closed. */
   | { logOut: true }
   /** It has ended; all its output came before. */
   | { exit: number }

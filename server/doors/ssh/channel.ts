@@ -44,6 +44,7 @@ export class Channel {
   /** Octets of output that the other end has not taken yet. */
   #leaving = 0
   #isOver = false
+  #isLoggedOut = false
 
   constructor(session: Session, needs: Needs) {
     this.#needs = needs
@@ -158,7 +159,7 @@ export class Channel {
       if (this.#underWay < inputWindow) stream.resume()
     } else if ('key' in message) this.#needs.connection.setKey(message.key, this)
     else if ('exit' in message) this.#exit(stream, message.exit)
-    else this.#needs.connection.end('logged-out')
+    else this.#isLoggedOut = true
   }
 
   #exit(stream: ServerChannel, code: number) {
@@ -166,6 +167,17 @@ export class Channel {
     stream.exit(code)
     stream.stderr.end()
     stream.end()
+    if (this.#isLoggedOut) this.#endAll(stream)
+  }
+
+  /** Once the other end has its exit code: to one that is disconnected before, it failed. */
+  #endAll(stream: ServerChannel) {
+    const end = () => this.#needs.connection.end('logged-out')
+    const late = setTimeout(end, sshLimits.lastWordsMs)
+    stream.once('close', () => {
+      clearTimeout(late)
+      end()
+    })
   }
 
   #fail(stream: ServerChannel, why: Ending, code: number) {
