@@ -154,6 +154,11 @@ export class Browser {
     const action = unescaped(form.match(/action="?([^\s">]+)/)![1]!)
     const isMultipart = form.includes('enctype=')
     const plain = new URLSearchParams([...data].map(([field, value]) => [field, String(value)]))
+    // As HTML has it: a form that does not say how is asked for by its address.
+    if (!/<form[^>]* method=/.test(form)) {
+      if (!button.a) plain.delete('a')
+      return this.go(`${action}?${plain}`)
+    }
     return this.go(action, isMultipart ? data : plain)
   }
 
