@@ -57,7 +57,7 @@ export class SshKeys {
   async add(user: User, line: string, name: string | undefined, from: From): Promise<SshKey> {
     const { octets, type, comment } = readSshPublicKey(line)
     const row = {
-      id: randomBytes(9).toString('base64url'),
+      id: randomBytes(6).toString('hex'), // typed in a command, where a hyphen in front would be an option
       userId: user.id,
       name: label(name ?? '') || label(comment) || type,
       key: octets,

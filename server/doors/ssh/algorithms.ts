@@ -6,8 +6,9 @@
 import type { Algorithms } from 'ssh2'
 
 export const algorithms: Algorithms = {
+  // By its first name only: Dropbear's client sends its part of what it guesses to be chosen (RFC 4253 §7.1), its guess is
+  // the other name of the same thing, and ssh2 1.17.0 leaves out such a part also where the guess was right, and then waits.
   kex: [
-    'curve25519-sha256',
     'curve25519-sha256@libssh.org',
     'ecdh-sha2-nistp256',
     'ecdh-sha2-nistp384',

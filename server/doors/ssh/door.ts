@@ -33,6 +33,14 @@ const ask = (question: Question): Promise<Answer> =>
 
 const connections = new Connections()
 
+/** One of two hundred that ssh2 1.17.0 makes is written in a way that neither it nor OpenSSH reads. */
+const newHostKey = (): string => {
+  for (;;) {
+    const { private: key } = utils.generateKeyPairSync('ed25519')
+    if (!(utils.parseKey(key) instanceof Error)) return key
+  }
+}
+
 const open = ({ host, port, hostKey, socketPath }: Opening) => {
   const key = utils.parseKey(hostKey)
   if (key instanceof Error || key.type !== 'ssh-ed25519' || !key.isPrivateKey())
@@ -72,7 +80,7 @@ const stop = () => {
 }
 
 process.on('message', (message: ToDoor) => {
-  if ('makeHostKey' in message) tell({ hostKey: utils.generateKeyPairSync('ed25519').private })
+  if ('makeHostKey' in message) tell({ hostKey: newHostKey() })
   else if ('open' in message) open(message.open)
   else if ('stop' in message) stop()
   else if ('over' in message) connections.numbered(message.over)?.end('session-over')
