@@ -185,7 +185,7 @@ const textTerms = (
 
 // ---- times
 
-const dayMs = 86_400_000
+const dayMs = 24 * 60 * 60_000
 
 /** The beginning of a year, month or day, in UTC; or so many days, weeks, months or years before now. */
 const timeIn = (text: string, now: number): number | null => {

@@ -11,6 +11,7 @@ import { root } from './places.ts'
 
 /** Those that take longest begin first: at the end nobody waits for one of them. */
 const longest = [
+  'house/installed.test.ts',
   'pages/passkey-pages.test.ts',
   'house/commands.test.ts',
   'house/turns.test.ts',

@@ -13,11 +13,15 @@ import { Postgres, postgresFolder } from './postgres.ts'
 /** All that asks the database within the test's own process. Other programs are driven on SQLite alone. */
 const told = [
   'test/{keys,mail}/*.test.ts',
+  'test/files/files.test.ts',
   'test/pages/pages.test.ts',
-  'test/house/{api,clock,form-turns,store,web-server}.test.ts',
+  'test/house/{api,clock,store}.test.ts',
 ]
-/** Of what mail is and how long it takes to read, which is asked of child processes, not of a database. */
-const notTold = 'test/mail/{answering,charsets,foreign-mail,hostile-mail,mail-turns,reading,reports}.test.ts'
+/** Of what mail is and how long it takes to read, and what authenticators say: asked of child processes, not of a database. */
+const notTold = [
+  'test/mail/{answering,charsets,foreign-mail,hostile-mail,mail-turns,reading,reports}.test.ts',
+  'test/keys/passkeys.test.ts',
+]
 
 export const filesOnPostgres = (): string[] =>
   globSync(told, { cwd: root, exclude: globSync(notTold, { cwd: root }) })
