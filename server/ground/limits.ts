@@ -64,6 +64,9 @@ export const storedPieceOctets = 512 * 1024
 /** Octets of a mail's text that can be searched: to index more in one turn would keep everybody else waiting. */
 export const searchTextOctets = 96 * 1024
 
+/** A day of UTC, of which the dates of a search are made. */
+export const dayMs = 24 * 60 * 60_000
+
 /**
  * Of a line that says what is sought: the characters that are read at all, those whose words are sought, the terms; and of
  * what was not understood, how many words are said, and how much of each.

@@ -3,7 +3,7 @@
  * that all have to be true of a mail. Nothing that was typed is an error, and nothing is passed over in silence: words
  * that say nothing here are handed back.
  */
-import { sought as limits } from '../ground/limits.ts'
+import { dayMs, sought as limits } from '../ground/limits.ts'
 import { type Field, type Phrase, wordsOf } from '../ground/store/search.ts'
 import { normalized, phraseOf, phrasesOf } from '../locked/search-words.ts'
 
@@ -184,8 +184,6 @@ const textTerms = (
 }
 
 // ---- times
-
-const dayMs = 24 * 60 * 60_000
 
 /** The beginning of a year, month or day, in UTC; or so many days, weeks, months or years before now. */
 const timeIn = (text: string, now: number): number | null => {
