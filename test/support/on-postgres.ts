@@ -10,11 +10,13 @@ import { openPostgres } from '../../server/ground/store/postgres.ts'
 import { root } from './places.ts'
 import { Postgres, postgresFolder } from './postgres.ts'
 
-/** All that asks the database within the test's own process. Other programs are driven on SQLite alone. */
+/**
+ * All that asks the database within the test's own process: pages ask the services that the API asks. Other programs are
+ * driven on SQLite alone.
+ */
 const told = [
   'test/{keys,mail}/*.test.ts',
   'test/files/files.test.ts',
-  'test/pages/pages.test.ts',
   'test/house/{api,clock,store}.test.ts',
 ]
 /** Of what mail is and how long it takes to read, and what authenticators say: asked of child processes, not of a database. */
