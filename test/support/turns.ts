@@ -101,7 +101,7 @@ export const measuredServer = async (
   const meter = join(import.meta.dirname, 'turn-meter.ts')
   // As launch.cjs starts it.
   const server = spawn(process.execPath, ['--max-semi-space-size=4', '--import', meter, program, 'serve'], {
-    env: { PATH: process.env.PATH ?? '', ...environment },
+    env: { PATH: process.env.PATH ?? '', ...servingMemory, ...environment },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   t.after(async () => {
@@ -128,6 +128,8 @@ export const assertUndisturbed = (figures: Figures, what = '') => {
   assert.ok(figures.longestWaitMs - sleptMs <= bar.waitMs, `another user waited: ${told}`)
   assert.ok(figures.peakMemoryMB <= bar.memoryMB, `the server took much memory: ${told}`)
 }
+
+const servingMemory = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
 
 const bystander = 'bystander@wafer.test'
 
