@@ -1,12 +1,14 @@
 /**
  * Builds what runs: dist/wafer.js (the commands; the server and the client for scripts are beside it, loaded when
- * they are called for), dist/child.js (the process that works with keys and hostile mail), dist/sqlite-thread.js
- * (which searches), dist/tui.js (the terminal client), dist/remote.js (the same for people who come by SSH),
- * dist/ssh-door.js (the process that they come to), dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that
- * ask for a passkey); and THIRD-PARTY-NOTICES, with the licence of each package that went into them. Nothing is built
- * when no source is newer than the last build, so that every command may ask. With a folder as argument it is built
- * there, from nothing.
+ * they are called for), dist/child-code.cjs (the process that works with keys and hostile mail; dist/child.js starts it
+ * with what was compiled of it, dist/child-code.cache), dist/sqlite-thread.js (which searches), dist/tui.js (the terminal
+ * client), dist/remote.js (the same for people who come by SSH), dist/ssh-door.js (the process that they come to),
+ * dist/enhance-HASH.js (htmx for the browsers that can use it) and dist/passkey-HASH.js (for pages that ask for a
+ * passkey); and THIRD-PARTY-NOTICES, with the licence of each package that went into them. Nothing is built when no
+ * source is newer than the last build, so that every command may ask. With a folder as argument it is built there, from
+ * nothing.
  */
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   mkdirSync,
@@ -81,7 +83,7 @@ const notices = (files) => {
 OpenPGP.js (openpgp) is under the GNU Lesser General Public License, version 3 or later, whose text is below with that
 of the GNU General Public License that it builds on. You may replace it by a version of your own: in a checkout of
 Wafer, put that in the place of node_modules/openpgp and build (npm run build); in an installed package, exchange the
-part of dist/child.js that follows the comment with the path of openpgp. You may also study how Wafer works with it, and
+part of dist/child-code.cjs that follows the comment with the path of openpgp. You may also study how Wafer works with it, and
 take it apart for that.`,
     ...chapters,
     `GNU General Public License, version 3, which the GNU Lesser General Public License builds on\n\n${licenceText('GPL-3.0')}`,
@@ -169,12 +171,19 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     chunkNames: 'part-[hash]',
     outdir: next,
   })
+  // Compiled once, here, not by each process: hence no module, whose code Node.js does not take compiled.
   await bundle({
     ...node,
-    entryPoints: { child: 'server/locked/child.ts' },
+    format: 'cjs',
+    banner: { js: "const urlOfFile=require('node:url').pathToFileURL(__filename).href;" },
+    define: { 'import.meta.url': 'urlOfFile', 'import.meta.dirname': '__dirname' },
+    entryPoints: { 'child-code': 'server/locked/child.ts' },
+    outExtension: { '.js': '.cjs' },
     plugins: [brainpool, withoutFetch],
     outdir: next,
   })
+  await bundle({ ...node, entryPoints: { child: 'server/locked/child-start.ts' }, outdir: next })
+  execFileSync(process.execPath, [join(next, 'child.js'), 'compile'])
   await bundle({
     ...node,
     entryPoints: { 'ssh-door': 'server/doors/ssh/door.ts' },

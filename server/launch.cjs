@@ -21,7 +21,11 @@ const forwarded = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']
 const servingOptions = ['--max-semi-space-size=4']
 
 /** And given back: glibc left alone keeps what it once had for large blocks, in pieces, up to 100 MB of it. */
-const servingMemory = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
+const servingMemory = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+}
 
 const root = path.join(__dirname, '..')
 const program = path.join(root, 'dist', 'wafer.js')

@@ -28,11 +28,12 @@ export type Result<O extends keyof Operations> = Awaited<ReturnType<Operations[O
 const limits = `ulimit -c 0; ulimit -t ${childLimits.cpuS}; ulimit -v ${childLimits.addressSpaceKiB}; exec "$0" "$@"`
 /** Beside this file in the bundle; tests run this file from its source. */
 const program = join(root, 'dist', 'child.js')
+const programParts = [program, join(root, 'dist', 'child-code.cjs'), join(root, 'dist', 'child-code.cache')]
 
 /** It may read its own program and nothing else, write nothing, and start nothing. */
 const nodeOptions = [
   '--permission',
-  `--allow-fs-read=${program}`,
+  ...programParts.map((file) => `--allow-fs-read=${file}`),
   '--disable-sigusr1',
   `--max-old-space-size=${childLimits.heapMiB}`,
   '--no-warnings',

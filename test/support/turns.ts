@@ -129,7 +129,11 @@ export const assertUndisturbed = (figures: Figures, what = '') => {
   assert.ok(figures.peakMemoryMB <= bar.memoryMB, `the server took much memory: ${told}`)
 }
 
-const servingMemory = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
+const servingMemory = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+}
 
 const bystander = 'bystander@wafer.test'
 
