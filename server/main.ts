@@ -40,6 +40,7 @@ import { Mailboxes } from './mail/mailboxes.ts'
 import { Outbox } from './mail/outbox.ts'
 import { Reading } from './mail/reading.ts'
 import { startSmtpIn } from './mail/smtp-in.ts'
+import { Aliases } from './people/aliases.ts'
 import { Guesses, isTooShort } from './people/guesses.ts'
 import { Ledger } from './people/ledger.ts'
 import { LedgerEnds, ledgerEndsFile } from './people/ledger-ends.ts'
@@ -177,11 +178,12 @@ const openKeys = (made: Ground & People) => {
   const sessions = new Sessions({ ...made, key })
   const users = new Users({ ...made, sessions, cost: made.config.argon2 })
   const sshKeys = new SshKeys(made)
+  const aliases = new Aliases(made)
   const keyrings = new Keyrings({ ...made, sessions })
-  const passkeys = new Passkeys({ ...made, sessions, keyrings })
+  const passkeys = new Passkeys({ ...made, users, sessions, keyrings })
   const allowances: Allowances = new Allowances({ ...made, sessions, keyrings, passkeys, waits })
   const approvals: Approvals = new Approvals({ ...made, sessions, allowances, passkeys })
-  return { sessions, users, sshKeys, keyrings, passkeys, allowances, approvals }
+  return { sessions, users, sshKeys, aliases, keyrings, passkeys, allowances, approvals }
 }
 
 const openMail = (made: Ground & People & ReturnType<typeof openKeys>) => {

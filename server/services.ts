@@ -17,6 +17,7 @@ import type { Letters } from './mail/letters.ts'
 import type { Mailboxes } from './mail/mailboxes.ts'
 import type { Outbox } from './mail/outbox.ts'
 import type { Reading } from './mail/reading.ts'
+import type { Aliases } from './people/aliases.ts'
 import type { Guesses } from './people/guesses.ts'
 import type { Ledger } from './people/ledger.ts'
 import type { LetterNumbers } from './people/letter-numbers.ts'
@@ -38,6 +39,7 @@ export type Services = {
   keyrings: Keyrings
   sessions: Sessions
   sshKeys: SshKeys
+  aliases: Aliases
   allowances: Allowances
   passkeys: Passkeys
   approvals: Approvals

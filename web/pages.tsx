@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { raw } from 'hono/html'
 import type { Language } from '../server/doors/visit.ts'
 import type { Refusal } from '../server/ground/refusal.ts'
+import { aliasPages } from './account/aliases.tsx'
 import { loginPages } from './account/login.tsx'
 import { setupPages } from './account/setup.tsx'
 import { sshKeyPages } from './account/ssh-keys.tsx'
@@ -43,7 +44,8 @@ type Needs = NeedsOf<typeof loginPages> &
   NeedsOf<typeof queuePages> &
   NeedsOf<typeof filePages> &
   NeedsOf<typeof savePages> &
-  NeedsOf<typeof sshKeyPages>
+  NeedsOf<typeof sshKeyPages> &
+  NeedsOf<typeof aliasPages>
 
 export const pages = (needs: Needs) => {
   const windows = keyWindows(needs)
@@ -63,6 +65,7 @@ export const pages = (needs: Needs) => {
     .route('/', correspondentPages(needs, windows))
     .route('/', terminalPages(needs))
     .route('/', sshKeyPages(needs))
+    .route('/', aliasPages(needs))
     .route('/', queuePages(needs))
     .route('/', filePages(needs, windows))
     .route('/', savePages(needs, windows))

@@ -4,6 +4,7 @@
  */
 
 import { passphraseIn, passwordIn, type ScriptName, scriptCommands, tuiCommand } from '../../tui/commands.ts'
+import { keyAlias } from './aliases.ts'
 import { runScript, runTui } from './clients.ts'
 import type { Call, Command } from './command.ts'
 import { backUp, checkData, copyData, restoreBackup } from './data.ts'
@@ -90,6 +91,16 @@ export const commands: Record<string, Command> = {
     arguments: [1, 1],
     options: { secret: 'flag', ...passphraseIn },
     run: exportKey,
+  },
+  'key alias': {
+    usage: 'ADDRESS [WORD [--publish | --hide | --remove]]',
+    does:
+      'Lets a word, such as an employee number, find the user, as the address does: to log in, for mail to it in the ' +
+      'same domain, and in these commands. Without a word, prints those that there are: word, published or not, added. ' +
+      'One that is published answers those, too, who only look it up.',
+    arguments: [1, 2],
+    options: { publish: 'flag', hide: 'flag', remove: 'flag' },
+    run: keyAlias,
   },
   'ssh-key add': {
     usage: 'ADDRESS --file KEY.pub [--name NAME]',

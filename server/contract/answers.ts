@@ -240,6 +240,7 @@ export type ApprovalState = Answer<typeof approvalState>
 const key = shape({
   id: text,
   fingerprint: name,
+  /** Addresses in it, and its user's aliases. */
   aliases: list(text),
   created: text,
   expires: orNull(text),
@@ -258,6 +259,12 @@ const key = shape({
 export type Key = Answer<typeof key>
 export const keys = shape({ keys: list(key) })
 export type Keys = Answer<typeof keys>
+
+/** A word, beside the address, by which the user is found. */
+export const alias = shape({ id: text, alias: text, published: yesOrNo, added_at: text })
+export type Alias = Answer<typeof alias>
+export const aliases = shape({ aliases: list(alias) })
+export type Aliases = Answer<typeof aliases>
 
 const passkey = shape({
   id: text,

@@ -49,6 +49,9 @@ export const requests = {
     name: z.string().max(sshKeyLimits.nameCharacters).optional(),
     key: z.string().max(sshKeyLimits.characters),
   }),
+  /** `alias`: the word, or an address of it in the user's domain. */
+  alias: z.strictObject({ alias: z.string().max(addressCharacters), published: z.boolean().default(false) }),
+  aliasChange: z.strictObject({ published: z.boolean() }),
   marks: marks.partial(),
   manyMarks: marks.partial().extend({ ids: z.array(z.number().int().min(1)).max(markedAtOnce) }),
   decrypt: z.strictObject({ part: z.string().optional() }),

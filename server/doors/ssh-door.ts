@@ -265,14 +265,14 @@ class Door {
     const { users, sshKeys, log } = this.#needs
     try {
       if ('knows' in question) {
-        const user = await users.meant(question.knows.user)
+        const user = await users.meantInShort(question.knows.user)
         return { knows: user !== null && (await sshKeys.knows(user, octets(question.knows.key))) }
       }
       const { logIn } = question
       // From here on it is known when it is gone, whatever takes its time now.
       const connection: Connection = { userId: null, session: null }
       this.#connections.set(logIn.connection, connection)
-      const user = await users.meant(logIn.user)
+      const user = await users.meantInShort(logIn.user)
       const { address } = logIn
       if ('password' in logIn) {
         const known = await users.logIn(user?.address ?? logIn.user, logIn.password, address)

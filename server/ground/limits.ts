@@ -258,6 +258,15 @@ export const passkeyLimits = {
   attestationCharacters: 64 * 1024,
 }
 
+/** Words other than the address by which a user is found. */
+export const aliasLimits = {
+  ofUser: 20,
+  /** RFC 5321 §4.5.3.1.1: octets before the `@`. */
+  octets: 64,
+  /** Tries of a user to take what is taken, which tell that it is, within so many seconds. */
+  taken: { points: 10, duration: 24 * 60 * 60 },
+}
+
 /** Public keys that log in by SSH. */
 export const sshKeyLimits = {
   ofUser: 50,

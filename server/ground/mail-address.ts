@@ -9,6 +9,12 @@ export const mailAddress = (text: string): string => {
   return address
 }
 
+/**
+ * A word by which a user is found, such as a number that somebody gave them, as it is compared: lower case, and digits of
+ * full width are digits.
+ */
+export const aliasIn = (typed: string): string => typed.normalize('NFKC').trim().toLowerCase()
+
 /** As a sentence may quote it. */
 export const oneLine = (text: string) =>
   text

@@ -218,6 +218,30 @@ export const reasons = {
     ({ most }: { most: number }) => `There are ${most} keys already; remove one that is not used any more.`,
   ],
   'no-ssh-key': ['not-found', 'There is no such SSH key.'],
+  'alias-malformed': [
+    'bad-name',
+    'An alias is one word or number without blanks, +, @ and marks such as quotes and brackets, of at most 64 octets. It counts in the domain of the address.',
+  ],
+  'alias-taken': ['exists', 'This alias is taken: it finds somebody here already. Choose another.'],
+  'alias-reserved': [
+    'bad-name',
+    'Mail to this name is for the operator of this server, who alone can give it to somebody.',
+  ],
+  'aliases-full': [
+    'bad-request',
+    ({ most }: { most: number }) =>
+      `There are ${most} aliases already; remove one that is not used any more.`,
+  ],
+  'aliases-tried': [
+    'slow-down',
+    'Too many aliases that were taken were tried. Please try again tomorrow, or ask the operator of this server.',
+  ],
+  'no-alias': ['not-found', 'There is no such alias.'],
+  'address-is-alias': [
+    'exists',
+    ({ name, address }: { name: string; address: string }) =>
+      `“${name}” is an alias of ${address}: take it away there first (wafer key alias ${address} ${name} --remove).`,
+  ],
   'ssh-many': ['busy', 'There are too many connections of this user: end one of them first.'],
   'guessed-in-row': [
     'slow-down',

@@ -15,7 +15,7 @@ import { keySlots, passkeys, users } from '../ground/store/tables.ts'
 import type { Opens, PrfParams } from '../locked/vault/slots.ts'
 import type { Guesses } from '../people/guesses.ts'
 import type { LogIn } from '../people/sessions.ts'
-import type { User } from '../people/users.ts'
+import type { User, Users } from '../people/users.ts'
 import { before, type Challenges } from './challenges.ts'
 import type { Credential, Credentials } from './credentials.ts'
 import type { Decoys } from './decoys.ts'
@@ -39,6 +39,7 @@ export class PasskeyLogIns {
   readonly #decoys: Decoys
   readonly #refused: RefusedAnswers
   readonly #guesses: Guesses
+  readonly #users: Pick<Users, 'meant'>
   /** In memory, each process its own: whoever asks without being known writes nothing. */
   readonly #asked = {
     network: new RateLimiterMemory({
@@ -56,6 +57,7 @@ export class PasskeyLogIns {
     decoys: Decoys
     refused: RefusedAnswers
     guesses: Guesses
+    users: Pick<Users, 'meant'>
   }) {
     this.#db = options.db
     this.#site = options.site
@@ -64,6 +66,7 @@ export class PasskeyLogIns {
     this.#decoys = options.decoys
     this.#refused = options.refused
     this.#guesses = options.guesses
+    this.#users = options.users
   }
 
   /**
@@ -76,7 +79,7 @@ export class PasskeyLogIns {
     who: { user?: string; preSession?: string; address?: string },
   ): Promise<{ options: string }> {
     const bound = before(purpose, who.preSession)
-    const user = purpose === 'login' ? null : addressIn(who.user ?? '')
+    const user = purpose === 'login' ? null : await this.#addressIn(who.user ?? '')
     await this.#admit(network(who.address ?? ''), user)
     // The end is settled before the work begins, so that it tells nothing of how long that took.
     const held = user !== null && pause(passkeyLimits.optionsMs)
@@ -115,7 +118,10 @@ export class PasskeyLogIns {
   async #loggedIn(asserted: Asserted, pre: { preSession: string; address: string; user?: string }) {
     const assertion = parseAssertion(asserted.response)
     const { purpose, octets, nextSalt } = this.#challenges.takeBeforeLogIn(assertion, pre.preSession)
-    const found = await this.#ownerOf(assertion, purpose === 'login' ? null : addressIn(pre.user ?? ''))
+    const found = await this.#ownerOf(
+      assertion,
+      purpose === 'login' ? null : await this.#addressIn(pre.user ?? ''),
+    )
     const state = await this.#credentials.signedBy(assertion, octets, found)
     if (!found || !state) throw new Refusal('passkey-refused')
     const { row, user } = found
@@ -131,6 +137,15 @@ export class PasskeyLogIns {
     // A browser that computes no PRF logs in all the same; the key stays closed.
     const isOpener = slot && (slot.kind === 'held' || asserted.prf)
     return { user, requireStands, opens: isOpener ? opensWith(slot, asserted, nextSalt) : null }
+  }
+
+  /**
+   * What was typed as a User ID, as an address where it is that of a user. The same passkeys by an alias would tell
+   * strangers whose it is: one that is not published has none.
+   */
+  async #addressIn(typed: string): Promise<string> {
+    const user = await this.#users.meant(typed, 'published')
+    return user?.address ?? typed.trim().toLowerCase()
   }
 
   /** Two users' passkeys may be named alike: whose it is the authenticator says, or what was typed (§7.2 step 6). */
@@ -192,8 +207,5 @@ export class PasskeyLogIns {
     return this.#decoys.byConstantWork(address, own.map(descriptorOf), salts)
   }
 }
-
-/** What was typed as a User ID. */
-const addressIn = (typed: string) => typed.trim().toLowerCase()
 
 const noLogIn = (cause?: unknown) => new Refusal('passkey-logs-nobody-in', { cause })

@@ -18,6 +18,7 @@ import type { Opens } from '../locked/vault/slots.ts'
 import type { Guesses } from '../people/guesses.ts'
 import type { Ledger } from '../people/ledger.ts'
 import type { LogIn, Session, Sessions } from '../people/sessions.ts'
+import type { Users } from '../people/users.ts'
 import { type AssertionPurpose, Assertions, type Proof } from './assertions.ts'
 import { Challenges } from './challenges.ts'
 import { Credentials, label, type Passkey, toPasskey } from './credentials.ts'
@@ -49,6 +50,7 @@ export class Passkeys {
     sessions: Sessions
     ledger: Ledger
     guesses: Guesses
+    users: Pick<Users, 'meant'>
   }) {
     this.#db = options.db
     this.#keyrings = options.keyrings

@@ -50,7 +50,7 @@ const operations = {
   parseXmlBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
     parseXmlBody(task.call, Buffer.concat(task.blocks)),
   parseForm,
-  parseRecipients: async (task: { typed: Typed; mode: 'strict' | 'as typed' }) =>
+  parseRecipients: async (task: { typed: Typed; mode: Parameters<typeof parseRecipients>[1] }) =>
     parseRecipients(task.typed, task.mode),
   compose,
 

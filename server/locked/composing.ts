@@ -5,7 +5,7 @@
 import addressparser from 'nodemailer/lib/addressparser/index.js'
 import MailComposer from 'nodemailer/lib/mail-composer/index.js'
 import { addressCharacters, recipientLimit, wrongAddressesNamed } from '../ground/limits.ts'
-import { mailAddress } from '../ground/mail-address.ts'
+import { aliasIn, mailAddress } from '../ground/mail-address.ts'
 import { Refusal } from '../ground/refusal.ts'
 
 /** One address field, parsed. */
@@ -66,29 +66,30 @@ export const compose = async ({
 /**
  * Address fields, parsed; who stands in a field twice is in it once.
  *
- * @param mode `as typed` keeps what is no address yet, for a draft
+ * @param mode `as typed` keeps what is no address yet, for a draft; in a domain, a word without an `@` is somebody there
  * @throws Refusal `bad-address` with the addresses that are none; `too-large` for more than a letter may go to
  */
-export const parseRecipients = (typed: Typed, mode: 'strict' | 'as typed' = 'strict'): Addressed => {
+export const parseRecipients = (typed: Typed, mode: 'as typed' | { domain: string }): Addressed => {
+  const isStrict = mode !== 'as typed'
   const bad: string[] = []
   const field = (text: string): Mailbox[] => {
     const found = new Map<string, Mailbox>()
     for (const { name, address } of addressparser(text.replace(/[\r\n]+/g, ' '), { flatten: true })) {
-      const one = mailboxOf(name, address)
+      const one = mailboxOf(name, address) ?? (isStrict ? mailboxIn(mode.domain, name, address) : null)
       if (!one) bad.push((address || name).slice(0, addressCharacters))
-      const kept = one ?? (mode === 'as typed' ? { name: '', address: address || name } : null)
+      const kept = one ?? (isStrict ? null : { name: '', address: address || name })
       if (kept && !found.has(kept.address)) found.set(kept.address, kept)
     }
     return [...found.values()]
   }
   const [to, cc, bcc] = [field(typed.to), field(typed.cc), field(typed.bcc)]
-  if (bad.length > 0 && mode === 'strict')
+  if (bad.length > 0 && isStrict)
     throw new Refusal('addresses-malformed', {
       values: { addresses: bad.slice(0, wrongAddressesNamed) },
       detail: { addresses: bad.slice(0, wrongAddressesNamed) },
     })
   const all = [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))]
-  if (all.length > recipientLimit && mode === 'strict')
+  if (all.length > recipientLimit && isStrict)
     throw new Refusal('recipients-many', { values: { limit: recipientLimit, named: all.length } })
   return { to, cc, bcc, all }
 }
@@ -99,4 +100,11 @@ const mailboxOf = (name: string, address: string): Mailbox | null => {
   } catch {
     return null
   }
+}
+
+/** Somebody of the writer's own domain: `bob`, `4711`, `Bob <bob>`. */
+const mailboxIn = (domain: string, name: string, address: string): Mailbox | null => {
+  const word = aliasIn(address || name)
+  if (word.includes('@')) return null
+  return mailboxOf(address ? name : '', `${word}@${domain}`)
 }

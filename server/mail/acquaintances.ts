@@ -52,6 +52,7 @@ export class Acquaintances {
     const { keys } = await correspondents.keysFor(
       user.id,
       best.map(({ address }) => address),
+      'look up',
     )
     return best.map(({ name, address }) => ({ name, address, key: keys.has(address) }))
   }

@@ -134,7 +134,8 @@ export class Correspondents {
     const others = (await this.list(userId)).filter((accepted) => accepted.fingerprint !== fingerprint)
     const found: { address: string; with: 'user' | 'accepted' }[] = []
     for (const address of addresses) {
-      if ((await this.#keysOfUser(address)).length > 0) found.push({ address, with: 'user' })
+      const owner = await this.#owner(address, { id: userId })
+      if (owner && (await this.#keyrings.list(owner.id)).length > 0) found.push({ address, with: 'user' })
       else if (others.some((other) => other.addresses.includes(address)))
         found.push({ address, with: 'accepted' })
     }
@@ -235,17 +236,23 @@ export class Correspondents {
     return owner ? this.#keyrings.list(owner.id) : []
   }
 
-  async #owner(address: string) {
-    return (await this.#users.byAddress(address)) ?? this.#users.byAddress(withoutTag(address))
+  /** @param asker who only looks it up */
+  async #owner(address: string, asker: Pick<User, 'id'> | null = null) {
+    const find = (written: string) =>
+      asker ? this.#users.lookUp(asker, written) : this.#users.byAddress(written)
+    return (await find(address)) ?? find(withoutTag(address))
   }
 
   /**
    * The key to encrypt to for each address: the newest of its keys that can be encrypted to now. A user of this server
    * with keys is encrypted to by these alone.
+   *
+   * @param to `look up` before anything is sent: an alias that is not published has no key then
    */
   async keysFor(
     userId: number,
     addresses: string[],
+    to: 'send' | 'look up',
   ): Promise<{ keys: Map<string, Uint8Array>; missing: Unreachable[] }> {
     const accepted = await this.list(userId)
     const keys = new Map<string, Uint8Array>()
@@ -253,7 +260,7 @@ export class Correspondents {
     const now = this.#clock()
     for await (const typed of inTurns(addresses)) {
       const address = typed.toLowerCase()
-      const owner = await this.#owner(address)
+      const owner = await this.#owner(address, to === 'send' ? null : { id: userId })
       const own = owner ? await this.#keyrings.list(owner.id) : []
       const known = own.length > 0 ? own : accepted.filter((key) => key.addresses.includes(address))
       const usable = known.find(({ uses }) => obstacle(uses.encrypt, now) === null)

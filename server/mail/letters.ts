@@ -292,7 +292,7 @@ export class Letters {
    */
   async recipients(user: User, typed: Typed): Promise<{ address: string; key: boolean; why?: Obstacle }[]> {
     const { all } = await this.#parsed(user, typed)
-    const { keys, missing } = await this.#correspondents.keysFor(user.id, all)
+    const { keys, missing } = await this.#correspondents.keysFor(user.id, all, 'look up')
     const reasons = new Map(missing.map((each) => [each.address, each.why]))
     return all.map((address) => {
       const why = reasons.get(address) ?? 'none'
@@ -356,7 +356,7 @@ export class Letters {
   }
 
   async #encryptedDraft(user: User, letter: Letter): Promise<Uint8Array> {
-    const addressed = await this.#parsed(user, letter, 'as typed')
+    const addressed = await this.#parsed(user, letter, 'draft')
     return this.toSelf(user, [await this.#compose(user, letter, addressed, 'draft')])
   }
 
@@ -401,7 +401,7 @@ export class Letters {
   }
 
   async #keysFor(user: User, addresses: string[]): Promise<Map<string, Uint8Array>> {
-    const { keys, missing } = await this.#correspondents.keysFor(user.id, addresses)
+    const { keys, missing } = await this.#correspondents.keysFor(user.id, addresses, 'send')
     if (missing.length > 0)
       throw new Refusal('no-key-for', {
         values: { missing },
@@ -472,12 +472,14 @@ export class Letters {
     return key ? [key.publicKey] : []
   }
 
-  /** What was typed into the address fields; long ones are parsed in a child process. @throws as {@link parseRecipients} */
-  async #parsed(
-    user: User,
-    { to, cc, bcc }: Typed,
-    mode: 'strict' | 'as typed' = 'strict',
-  ): Promise<Addressed> {
+  /**
+   * What was typed into the address fields; long ones are parsed in a child process.
+   *
+   * @param draft keeps what is no address yet
+   * @throws as {@link parseRecipients}
+   */
+  async #parsed(user: User, { to, cc, bcc }: Typed, draft?: 'draft'): Promise<Addressed> {
+    const mode = draft ? 'as typed' : { domain: domainOf(user) }
     if (to.length + cc.length + bcc.length <= parsedHereOctets) return parseRecipients({ to, cc, bcc }, mode)
     return this.#pool.run('reading', 'parseRecipients', { typed: { to, cc, bcc }, mode }, { user: user.id })
   }
@@ -492,7 +494,7 @@ export class Letters {
       text,
       attachments,
       inReplyTo,
-      messageId: `<${randomBytes(16).toString('hex')}@${address.slice(address.lastIndexOf('@') + 1)}>`,
+      messageId: `<${randomBytes(16).toString('hex')}@${domainOf(user)}>`,
       date: this.#clock(),
       draft: kind === 'draft' ? { fields: { [protectionField]: protectionOf(letter) } } : null,
     }
@@ -502,6 +504,8 @@ export class Letters {
     return this.#pool.run('reading', 'compose', composition, { user: id, sent })
   }
 }
+
+const domainOf = ({ address }: User) => address.slice(address.lastIndexOf('@') + 1)
 
 /** What one wrote, for a comparison, however it is to be protected; files by what one sees of them. */
 const contentOf = ({ to, cc, bcc, subject, text, attachments }: Written): string =>

@@ -53,6 +53,7 @@ const reasonShape = z.discriminatedUnion('kind', [
   /** Of rows that were written before passkeys were named there, null. */
   z.object({ kind: z.enum(['passkey-added', 'passkey-removed']), name: name.nullable() }),
   z.object({ kind: z.enum(['ssh-key-added', 'ssh-key-removed']), name }),
+  z.object({ kind: z.enum(['alias-added', 'alias-published', 'alias-hidden', 'alias-removed']), name }),
   /** What no version that we know wrote. */
   z.object({ kind: z.literal('unknown'), text: z.string() }),
 ])
@@ -96,6 +97,10 @@ export const reasonText = (reason: LedgerReason): string => {
       return reason.name === null ? reason.kind : `${reason.kind} ${reason.name}`
     case 'ssh-key-added':
     case 'ssh-key-removed':
+    case 'alias-added':
+    case 'alias-published':
+    case 'alias-hidden':
+    case 'alias-removed':
       return `${reason.kind} ${reason.name}`
     case 'unknown':
       return reason.text

@@ -1,16 +1,17 @@
 /** Users: a login that is their mail address, and the password for it, which opens no key. */
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { and, asc, eq, gte, inArray, lt } from 'drizzle-orm'
+import { and, asc, eq, inArray, or, type SQL } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import type { Config } from '../ground/config.ts'
 import { chosenSecretCharacters } from '../ground/limits.ts'
-import { mailAddress, oneLine } from '../ground/mail-address.ts'
+import { aliasIn, mailAddress, oneLine } from '../ground/mail-address.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { type Database, everybody } from '../ground/store/database.ts'
 import { domainOf } from '../ground/store/kit.ts'
-import { users } from '../ground/store/tables.ts'
+import { aliases, users } from '../ground/store/tables.ts'
 import type { Turnstile } from '../ground/turnstile.ts'
+import { beginsWith } from './aliases.ts'
 import { type Guesses, guessable, isTooShort } from './guesses.ts'
 import type { Ledger } from './ledger.ts'
 import type { LogIn, Session, Sessions } from './sessions.ts'
@@ -55,7 +56,7 @@ export class Users {
   /** @throws Refusal `bad-address`, `bad-request` for a short password, `exists` */
   async add(user: NewUser): Promise<User> {
     const { address, insert } = await this.#new(user)
-    const [row] = await insert()
+    const [row] = await this.#db.transaction(everybody, insert)
     if (!row) throw new Refusal('user-exists', { values: { address } })
     return row
   }
@@ -73,8 +74,22 @@ export class Users {
     const address = mailAddress(user.address)
     const passwordHash = await this.#hash(acceptable(user.password))
     const row = { address, name: oneLine(user.name ?? ''), passwordHash, createdAt: this.#clock() }
-    const insert = async () => this.#db.insert(users).values(row).onConflictDoNothing().returning(columns)
+    const insert = async () => {
+      await this.#requireNoAlias(address)
+      return this.#db.insert(users).values(row).onConflictDoNothing().returning(columns)
+    }
     return { address, insert }
+  }
+
+  /** Within a transaction that stands alone. @throws Refusal `exists` where somebody is found by what is before the `@` */
+  async #requireNoAlias(address: string) {
+    const word = aliasIn(localPartOf(address))
+    const [owner] = await this.#db
+      .select(columns)
+      .from(aliases)
+      .innerJoin(users, eq(users.id, aliases.userId))
+      .where(eq(aliases.word, word))
+    if (owner) throw new Refusal('address-is-alias', { values: { name: word, address: owner.address } })
   }
 
   async list(): Promise<User[]> {
@@ -86,14 +101,35 @@ export class Users {
     return any !== undefined
   }
 
+  /** Whose mailbox this is: the user of this address, or of this alias in the domain of theirs. */
   async byAddress(address: string): Promise<User | null> {
-    const [user] = await this.#db.select(columns).from(users).where(eq(users.address, address.toLowerCase()))
-    return user ?? null
+    return this.#ofAddress(address, byWord(address))
   }
 
-  /** The same, where an unknown user is a refusal. */
+  /** The same for somebody who only looks: by aliases that are published, or their own. */
+  async lookUp(asker: Pick<User, 'id'>, address: string): Promise<User | null> {
+    const answers = or(eq(aliases.published, true), eq(aliases.userId, asker.id))
+    return this.#ofAddress(address, and(byWord(address), answers))
+  }
+
+  /** One question, whatever it finds. */
+  async #ofAddress(typed: string, byAlias: SQL | undefined): Promise<User | null> {
+    const address = typed.toLowerCase()
+    const found = await this.#db
+      .select(columns)
+      .from(users)
+      .where(or(eq(users.address, address), eq(users.id, this.#ownerOf(byAlias))))
+    const isOfAlias = (user: User) => domainOfAddress(user.address) === domainOfAddress(address)
+    return found.find((user) => user.address === address) ?? found.find(isOfAlias) ?? null
+  }
+
+  #ownerOf(byAlias: SQL | undefined) {
+    return this.#db.select({ id: aliases.userId }).from(aliases).where(byAlias)
+  }
+
+  /** The user of an address or an alias, where an unknown one is a refusal. */
   async named(address: string): Promise<User> {
-    const user = await this.byAddress(address)
+    const user = await this.meant(address)
     if (!user) throw new Refusal('no-user', { values: { address: oneLine(address) } })
     return user
   }
@@ -108,29 +144,45 @@ export class Users {
     return any !== undefined
   }
 
-  /** The first user of this name, whatever the domain. */
-  async byName(name: string): Promise<User | null> {
-    // An address has one `@`, and `A` is the next character.
+  async #ofAlias(byAlias: SQL | undefined): Promise<User | null> {
     const [user] = await this.#db
       .select(columns)
       .from(users)
-      .where(and(gte(users.address, `${name}@`), lt(users.address, `${name}A`)))
-      .orderBy(asc(users.address))
-      .limit(1)
+      .where(eq(users.id, this.#ownerOf(byAlias)))
     return user ?? null
   }
 
-  /** Who logs in by this name: an address, or what is before its `@` where no two users share that. */
-  async meant(typed: string): Promise<User | null> {
+  /** The first user of this name or alias, whatever the domain. */
+  async byName(name: string): Promise<User | null> {
+    const [user] = await this.#whose(name, 1)
+    return user ?? null
+  }
+
+  /**
+   * Who logs in by this name: an address, or an alias.
+   *
+   * @param which `published` aliases alone: for somebody who has not shown yet that they are that user
+   */
+  async meant(typed: string, which: 'all' | 'published' = 'all'): Promise<User | null> {
     const name = typed.trim().toLowerCase()
-    if (name.includes('@')) return this.byAddress(name)
-    const [user, another] = await this.#db
+    const byAlias = which === 'all' ? byWord(name) : and(byWord(name), eq(aliases.published, true))
+    return name.includes('@') ? this.#ofAddress(name, byAlias) : this.#ofAlias(byAlias)
+  }
+
+  /** The same, or by what is before the `@` of an address where no two users share that. */
+  async meantInShort(typed: string): Promise<User | null> {
+    if (typed.includes('@')) return this.meant(typed)
+    const [user, another] = await this.#whose(typed.trim().toLowerCase(), 2)
+    return another ? null : (user ?? null)
+  }
+
+  async #whose(name: string, most: number): Promise<User[]> {
+    return this.#db
       .select(columns)
       .from(users)
-      .where(and(gte(users.address, `${name}@`), lt(users.address, `${name}A`)))
+      .where(or(beginsWith(name), eq(users.id, this.#ownerOf(byWord(name)))))
       .orderBy(asc(users.address))
-      .limit(2)
-    return another ? null : (user ?? null)
+      .limit(most)
   }
 
   /** Removes a user with everything that is theirs: mail, keys, sessions. */
@@ -184,15 +236,20 @@ export class Users {
   /**
    * Checks a log-in. An unknown user takes the same work and gets the same answer as a wrong password.
    *
+   * @param typed who, as {@link meant} finds them: by whatever name, their wrong passwords are counted together
    * @param source network address that the log-in comes from
    * @throws Refusal `bad-credentials`, `slow-down`, `busy`
    */
-  async logIn(address: string, password: string, source: string): Promise<LogIn> {
-    const guess = { what: 'password', user: address, address: source } as const
+  async logIn(typed: string, password: string, source: string): Promise<LogIn> {
+    const known = await this.meant(typed)
+    const guess = { what: 'password', user: known?.address ?? typed, address: source } as const
     await this.#guesses.admit(guess)
     return this.#turnstile.pass(async () => {
       await this.#guesses.admit(guess) // others may have failed while this one waited
-      const [row] = await this.#db.select().from(users).where(eq(users.address, address.toLowerCase()))
+      const [row] = await this.#db
+        .select()
+        .from(users)
+        .where(eq(users.id, known?.id ?? 0))
       const right = await this.#verify(password, row?.passwordHash ?? null)
       if (!row || !right) {
         await this.#guesses.wrong(guess)
@@ -241,6 +298,14 @@ const stretch = (password: string, { memoryKiB, passes, nonce }: Parameters): Pr
   })
 
 const wrongLogIn = () => new Refusal('wrong-log-in')
+
+/** Of an address, or of an alias alone. */
+const byWord = (typed: string) => eq(aliases.word, aliasIn(localPartOf(typed)))
+
+/** All of it where there is no `@`. */
+const localPartOf = (address: string) => address.replace(/@[^@]*$/, '')
+
+const domainOfAddress = (address: string) => address.slice(address.lastIndexOf('@') + 1)
 
 const unpadded = (octets: Buffer) => octets.toString('base64').replace(/=+$/, '')
 

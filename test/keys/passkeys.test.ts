@@ -1095,6 +1095,24 @@ test('B12: of how a passkey is reached the log-in says what is usual, and never 
   }
 })
 
+test('P86/B12: the passkeys of a user are found by an alias that is published, and by no other', async (t) => {
+  const at = await desk(t)
+  await register(at)
+  const from = { terminal: 'desk', address: '' }
+  const hers = await at.aliases.add(at.user, '4711', false, from)
+  const isFound = async (user: string) => {
+    const asked = { preSession: 'x', address: '', user }
+    const { allowCredentials } = JSON.parse(
+      (await at.passkeys.assertionOptions('login+unlock', asked)).options,
+    ) as { allowCredentials: { id: string }[] }
+    const [own] = await at.passkeys.list(at.user.id)
+    return allowCredentials.some(({ id }) => id === own!.id)
+  }
+  assert.deepEqual([await isFound(ann), await isFound('4711')], [true, false])
+  await at.aliases.publish(at.user, hers.id, true, from)
+  assert.deepEqual([await isFound('4711'), await isFound('4712')], [true, false])
+})
+
 test('B12: options for an address come at a time that was settled before it was looked up', async (t) => {
   const at = await street(t)
   for (const user of [ann, 'two@wafer.test', strangers[0]!]) {

@@ -839,6 +839,12 @@ test('terminals, keys and the key log are read out, and another terminal is logg
     await person.does('keys'),
     /^Your key: ([0-9A-F]{4} )+[0-9A-F]{4}\nFor: ann@wafer\.test\n[\s\S]*You have no passkey\./m,
   )
+  // P86: aliases.
+  assert.match(await person.does('alias 4711'), /You are found by 4711\. It is not published/)
+  assert.match(await person.does('aliases'), /^1\. 4711, not published$/m)
+  assert.match(await person.does('publish 1'), /4711 is published now/)
+  assert.match(await person.does('unalias 1'), /4711 is removed/)
+  assert.match(await person.does('unalias 1'), /Which alias\?/)
   assert.match(await person.does('log'), /^Opened, by passphrase\. plain terminal at /m)
   const help = await person.does('? key log')
   assert.match(help, /no command/i)

@@ -740,6 +740,21 @@ test('Terminals, keys and the key log are lists; another terminal is logged out 
   await ours.sees('lynx on the shelf')
   ours.press('q', 'q')
   await ours.sees('Inbox')
+  // P86: an alias, from nothing to published to gone.
+  ours.press('ctrl-k')
+  await ours.sees('New alias')
+  ours.press('G', 'enter')
+  await ours.sees('New alias:')
+  ours.type('4711')
+  ours.press('enter')
+  await ours.sees(/Alias 4711 +not published/)
+  while (!ours.here().includes('Alias 4711')) ours.press('k')
+  ours.press('enter')
+  await ours.sees('Publish 4711? y/n')
+  ours.press('y')
+  await ours.sees(/Alias 4711 +published/)
+  ours.press('d', 'y')
+  await ours.sees(/^(?![\s\S]*Alias 4711)[\s\S]*New alias/)
 })
 
 test('An attachment is saved without the sender’s path, for its owner alone, and never over a file that is there', async (t) => {

@@ -2,7 +2,7 @@
  * One's account in line mode: the terminals that are logged in, one's keys and passkeys, every use of the key, the
  * letters that wait to leave, and the keys of others that one accepted.
  */
-import type { LogPage, OfferedKey, TerminalView, WaitingMail } from '../../server/contract/answers.ts'
+import type { Alias, LogPage, OfferedKey, TerminalView, WaitingMail } from '../../server/contract/answers.ts'
 import { harmless } from '../text/text.ts'
 import { grouped, noDisk, obstacleWords, stateOfWaiting } from '../text/words.ts'
 import { type Command, counted, isYes, row } from './dialogue.ts'
@@ -19,6 +19,7 @@ export class AccountTalk {
   // As they were read out last: numbers mean these.
   #terminals: TerminalView[] = []
   #correspondents: { fingerprint: string }[] = []
+  #aliases: Alias[] = []
   #queue: WaitingMail[] = []
   #logNext: string | null = null
   #queueNext: string | null = null
@@ -33,6 +34,12 @@ export class AccountTalk {
       row('terminals', '', 'lists the terminals that are logged in', () => this.#listTerminals()),
       row('end', 'NUMBER', 'logs a terminal out', (rest) => this.#endTerminal(rest)),
       row('keys', '', 'says which keys and passkeys you have', () => this.#keys()),
+      row('aliases', '', 'lists the words by which you are found, beside your address', () =>
+        this.#listAliases(),
+      ),
+      row('alias', 'WORD', 'lets a word find you', (rest) => this.#addAlias(rest)),
+      row('publish', 'NUMBER', 'publishes an alias, or no longer', (rest) => this.#publish(rest)),
+      row('unalias', 'NUMBER', 'removes an alias', (rest) => this.#unalias(rest)),
       row('log', 'more', 'reads out every use of your key, the newest first', (rest) => this.#keyLog(rest)),
       row('queue', 'more', 'lists the letters that wait to leave', (rest) => this.#listQueue(rest)),
       row('retry', 'NUMBER', 'tries a waiting letter now', (rest) => this.#retry(rest)),
@@ -98,6 +105,40 @@ export class AccountTalk {
         `Passkey: ${harmless(name)}. ${opens}, ${where}. Added ${moment(created_at)}, ${used_at ? `last used ${moment(used_at)}` : 'not used yet'}`,
       )
     }
+  }
+
+  async #listAliases() {
+    this.#aliases = await this.#desk.calling(() => this.#desk.client.aliases())
+    if (this.#aliases.length === 0)
+      return this.#desk.talk.say('You have none. Type alias and a word, such as an employee number.')
+    for (const [place, { alias, published }] of this.#aliases.entries())
+      this.#desk.talk.say(`${place + 1}. ${harmless(alias)}, ${published ? 'published' : 'not published'}`)
+    this.#desk.talk.say('Type publish or unalias and a number.')
+  }
+
+  async #addAlias(text: string) {
+    if (text.trim() === '') throw new Wrong('Which word? Type alias and the word.')
+    const { alias } = await this.#desk.calling(() => this.#desk.client.addAlias(text))
+    this.#aliases = []
+    this.#desk.talk.say(`You are found by ${harmless(alias)}. It is not published.`)
+  }
+
+  #ownAlias(text: string, verb: string): Alias {
+    return this.#aliases[Number(text) - 1] ?? fail(`Which alias? Type aliases, then ${verb} and a number.`)
+  }
+
+  async #publish(text: string) {
+    const { id, published } = this.#ownAlias(text, 'publish')
+    const changed = await this.#desk.calling(() => this.#desk.client.publishAlias(id, !published))
+    this.#aliases = this.#aliases.map((alias) => (alias.id === id ? changed : alias))
+    this.#desk.talk.say(`${harmless(changed.alias)} is ${changed.published ? '' : 'not '}published now.`)
+  }
+
+  async #unalias(text: string) {
+    const { id, alias } = this.#ownAlias(text, 'unalias')
+    await this.#desk.calling(() => this.#desk.client.removeAlias(id))
+    this.#aliases = []
+    this.#desk.talk.say(`${harmless(alias)} is removed: it finds you no more.`)
   }
 
   async #keyLog(text: string) {

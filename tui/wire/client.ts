@@ -316,6 +316,23 @@ export class Client {
     return (await this.#json('GET', '/passkeys', undefined, answers.passkeys)).passkeys
   }
 
+  async aliases(): Promise<answers.Alias[]> {
+    return (await this.#json('GET', '/aliases', undefined, answers.aliases)).aliases
+  }
+
+  addAlias(alias: string): Promise<answers.Alias> {
+    return this.#json('POST', '/aliases', { alias } satisfies Asked<'alias'>, answers.alias)
+  }
+
+  publishAlias(id: string, published: boolean): Promise<answers.Alias> {
+    const asked = { published } satisfies Asked<'aliasChange'>
+    return this.#json('PATCH', `/aliases/${encodeURIComponent(id)}`, asked, answers.alias)
+  }
+
+  async removeAlias(id: string): Promise<void> {
+    await this.#call('DELETE', `/aliases/${encodeURIComponent(id)}`)
+  }
+
   /** @param before a page's `next` */
   log(before?: string | null, limit?: number): Promise<answers.LogPage> {
     return this.#json('GET', `/log${queryOf({ before, limit })}`, undefined, answers.log)

@@ -157,6 +157,9 @@ const showKeys = async (c: PageContext, needs: Needs, status?: string) => {
     body: () => (
       <>
         <OwnKeys words={words} language={visit.language} keys={own} />
+        <p>
+          <a href="/aliases">{words.aliases}</a>
+        </p>
         <AcceptedKeys words={words} visit={visit} accepted={accepted} />
         <Form visit={visit} action="/k">
           <p>

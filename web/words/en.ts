@@ -44,6 +44,10 @@ const ledgerReasons: LedgerWords = {
   'passkey-removed': ({ name }) => ({ did: 'Passkey removed', ...(name !== null && { why: `“${name}”` }) }),
   'ssh-key-added': ({ name }) => ({ did: 'SSH key added', why: `“${name}”` }),
   'ssh-key-removed': ({ name }) => ({ did: 'SSH key removed', why: `“${name}”` }),
+  'alias-added': ({ name }) => ({ did: 'Alias added', why: `“${name}”` }),
+  'alias-published': ({ name }) => ({ did: 'Alias published', why: `“${name}”` }),
+  'alias-hidden': ({ name }) => ({ did: 'Alias no longer published', why: `“${name}”` }),
+  'alias-removed': ({ name }) => ({ did: 'Alias removed', why: `“${name}”` }),
   'wrong-passphrase': () => ({ why: 'wrong passphrase' }),
   'wrong-passkey': () => ({ why: 'passkey not accepted' }),
   'passkey-counter': () => ({ why: 'perhaps a copied passkey: its counter fell back' }),
@@ -354,6 +358,10 @@ export const en = {
     'ssh-key-added': () => 'The SSH key is added.',
     'ssh-key-removed': () =>
       'The SSH key is removed. What is logged in with it stays so until you log it out under Terminals.',
+    'alias-added': () => 'The alias is added.',
+    'alias-published': () => 'The alias is published: others see that they can encrypt to it.',
+    'alias-hidden': () => 'The alias is not published any more.',
+    'alias-removed': () => 'The alias is removed: it finds you no more.',
     'passkey-removed': () =>
       'The passkey is removed: it opens nothing here any more. Remove it from your device as well. Your other terminals are logged out.',
     'password-changed': () => 'The new password is set. Your other terminals are logged out.',
@@ -500,6 +508,17 @@ export const en = {
   sshKeyAdd: 'Add',
   sshKeyUnused: (added: string) => `added ${added}, not used yet`,
   sshKeyUsed: (added: string, used: string) => `added ${added}, last used ${used}`,
+
+  // aliases
+  aliases: 'Aliases',
+  aliasesWhat: (domain: string) =>
+    `An employee number, or any other word, by which you log in and by which mail finds you: that to the word and ${domain}. One that is not published tells nobody who only looks it up that it is there.`,
+  alias: 'Alias',
+  aliasAdd: 'Add',
+  aliasPublished: 'published',
+  aliasHidden: 'not published',
+  aliasPublish: 'Publish',
+  aliasHide: 'Publish no longer',
 
   // terminals, ledger
   thisOne: 'this terminal',

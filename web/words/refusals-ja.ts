@@ -40,6 +40,16 @@ export const refusalsInJapanese: Sentences = {
     `${bits}ビットのRSA鍵は弱すぎます。Ed25519か、3072ビットのRSAを使ってください。`,
   'ssh-key-exists': ({ name }) => `この鍵は「${name}」としてすでにあります。`,
   'ssh-keys-full': ({ most }) => `鍵はすでに${most}個あります。使わないものを削除してください。`,
+  'alias-malformed':
+    '別名は、空白、+、@、引用符や括弧などを含まない、64オクテットまでの一つの言葉か番号です。アドレスと同じドメインで使われます。',
+  'alias-taken': 'この別名はすでに誰かのものです。別のものを選んでください。',
+  'alias-reserved': 'この名前宛てのメールはサーバーの管理者のものです。管理者だけが割り当てられます。',
+  'aliases-full': ({ most }) => `別名はすでに${most}個あります。使わないものを削除してください。`,
+  'aliases-tried':
+    'すでに使われている別名を試した回数が多すぎます。明日もう一度試すか、このサーバーの管理者に尋ねてください。',
+  'no-alias': 'その別名はありません。',
+  'address-is-alias': ({ name, address }) =>
+    `「${name}」は${address}の別名です。先にそれを削除してください(wafer key alias ${address} ${name} --remove)。`,
   'no-ssh-key': 'そのSSH鍵はありません。',
   'ssh-many': 'このユーザーの接続が多すぎます。先にどれかを終わらせてください。',
   'other-name': 'このサーバーの名前は別のものです。正しいアドレスを開いてください。',

@@ -6,6 +6,7 @@ import { type Context, Hono } from 'hono'
 import type { Logger } from 'pino'
 import { type ProblemDocument, problemType } from '../../contract/problems.ts'
 import { Refusal, refusalOf } from '../../ground/refusal.ts'
+import { type AliasNeeds, aliasCalls } from './aliases.ts'
 import { type Asker, type BorderNeeds, border, holderOf } from './call.ts'
 import { type FileNeeds, fileCalls } from './files.ts'
 import { type KeyNeeds, keyCalls } from './key.ts'
@@ -24,6 +25,7 @@ type Needs = BorderNeeds &
   FileNeeds &
   KeyNeeds &
   SshKeyNeeds &
+  AliasNeeds &
   PeopleNeeds & {
     log: Logger
   }
@@ -40,6 +42,7 @@ export const api = (needs: Needs, ask: (c: Context) => Promise<Asker>) => {
     .route('/', fileCalls(needs, at))
     .route('/', keyCalls(needs, at))
     .route('/', sshKeyCalls(needs, at))
+    .route('/', aliasCalls(needs, at))
     .route('/', peopleCalls(needs, at))
     .all('*', (c) => problem(c, new Refusal('no-call')))
     .onError((error, c) => {

@@ -17,6 +17,7 @@ import type { Approvals } from '../../keys/approvals.ts'
 import type { Keyrings } from '../../keys/keyrings.ts'
 import type { Passkeys } from '../../keys/passkeys.ts'
 import { stateOf } from '../../locked/key-uses.ts'
+import type { Aliases } from '../../people/aliases.ts'
 import type { Ledger } from '../../people/ledger.ts'
 import { reasonText } from '../../people/ledger-reasons.ts'
 import type { Session } from '../../people/sessions.ts'
@@ -31,6 +32,7 @@ export type KeyNeeds = HoldingNeeds & {
   passkeys: Passkeys
   approvals: Approvals
   ledger: Ledger
+  aliases: Aliases
   clock: Clock
 }
 
@@ -120,13 +122,14 @@ const listPasskeys = async ({ passkeys }: KeyNeeds, { c, userId }: LoggedIn) => 
   return c.json({ passkeys: list } satisfies PasskeyList)
 }
 
-const listKeys = async ({ keyrings, clock }: KeyNeeds, { c, userId }: LoggedIn) => {
+const listKeys = async ({ keyrings, aliases, clock }: KeyNeeds, { c, userId }: LoggedIn) => {
   // Of the key itself: an approval opens it by one of these.
   const methods = (await keyrings.methods(userId)).filter((method) => method !== 'approval')
+  const own = await aliases.list(userId)
   const keys = (await keyrings.list(userId)).map((key) => ({
     id: key.fingerprint,
     fingerprint: key.fingerprint,
-    aliases: key.aliases,
+    aliases: [...key.aliases, ...own.map(({ word }) => word)],
     created: time(key.createdAt),
     expires: key.expiresAt === null ? null : time(key.expiresAt),
     algorithm: key.algorithm,

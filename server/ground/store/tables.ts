@@ -35,6 +35,25 @@ export const users = table(
   (table) => [index('users_domain').on(domainOf(table.address))],
 )
 
+// ---- owner: aliases.ts
+
+/** Words other than the address by which a user is found (P86). */
+export const aliases = table(
+  'aliases',
+  {
+    id: text('id').primaryKey(),
+    userId: int('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    /** As `aliasIn` has it; no address here begins with it. */
+    word: text('word').notNull().unique(),
+    /** Whether it answers those who only look it up, too. */
+    published: flag('published').notNull(),
+    addedAt: int('added_at').notNull(),
+  },
+  (table) => [index('aliases_user').on(table.userId)],
+)
+
 // ---- owner: guesses.ts
 
 /** Counters against guessing, and of refused passkeys, kept by rate-limiter-flexible (which names the columns). */

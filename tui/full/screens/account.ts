@@ -1,5 +1,6 @@
 /** Terminals that are logged in, keys and passkeys, and the key log. */
 
+import type { Alias } from '../../../server/contract/answers.ts'
 import { cut, harmless } from '../../text/text.ts'
 import { grouped, moment, obstacleWords, shortMoment } from '../../text/words.ts'
 import { keyFor } from '../keymap.ts'
@@ -93,9 +94,10 @@ export const keysAndPasskeys = (app: Stage) =>
     app,
     'Keys and passkeys',
     async () => {
-      const [keys, passkeys, others] = await Promise.all([
+      const [keys, passkeys, aliases, others] = await Promise.all([
         app.client.keys(),
         app.client.passkeys(),
+        app.client.aliases(),
         app.client.correspondents(),
       ])
       return {
@@ -130,6 +132,8 @@ export const keysAndPasskeys = (app: Stage) =>
               }, ${passkey.used_at ? `last used ${moment(passkey.used_at)}` : 'not used yet'}`,
             }),
           ),
+          ...aliases.map((alias) => aliasItem(app, alias)),
+          { text: 'New alias ...', choose: () => newAlias(app) },
           ...others.map(
             (other): MenuItem => ({
               text: `${other.addresses.join(', ') || 'Nobody'}`,
@@ -149,8 +153,43 @@ export const keysAndPasskeys = (app: Stage) =>
     },
     [
       `${keyFor(app.keymap, 'menu', 'choose')} shows a key, ${keyFor(app.keymap, 'menu', 'save')} saves it. Passkeys are added and removed in a browser.`,
+      `An alias finds you as your address does. ${keyFor(app.keymap, 'menu', 'choose')} publishes it or not, ${keyFor(app.keymap, 'menu', 'delete')} removes it.`,
     ],
   )
+
+const aliasItem = (app: Stage, { id, alias, published }: Alias): MenuItem => {
+  const shown = cut(harmless(alias), 40)
+  const does = (work: () => Promise<unknown>) => () =>
+    void app
+      .does(async () => {
+        await work()
+      })
+      .then((done) => done && reload(app))
+  return {
+    text: `Alias ${shown}`,
+    detail: published ? 'published' : 'not published',
+    choose: () =>
+      app.askChoice(published ? `Publish ${shown} no longer? y/n` : `Publish ${shown}? y/n`, {
+        y: does(() => app.client.publishAlias(id, !published)),
+        n: () => undefined,
+      }),
+    remove: () =>
+      app.askChoice(`Remove ${shown}? Mail to it then finds nobody. y/n`, {
+        y: does(() => app.client.removeAlias(id)),
+        n: () => undefined,
+      }),
+  }
+}
+
+const newAlias = (app: Stage) =>
+  app.askLine('New alias: ', (word) => {
+    if (word === '') return
+    void app
+      .does(async () => {
+        await app.client.addAlias(word)
+      })
+      .then((done) => done && reload(app))
+  })
 
 const labelled = (rows: [string, string | null | undefined][]) =>
   rows
