@@ -73,6 +73,24 @@ export const scriptCommands = forScripts({
     arguments: [1, Number.POSITIVE_INFINITY],
     options: { folder: 'value', limit: 'value' },
   },
+  mark: {
+    usage: 'ID... [--seen | --unseen] [--flag | --unflag]',
+    does: 'Marks messages, and prints how many.',
+    arguments: [1, Number.POSITIVE_INFINITY],
+    options: { seen: 'flag', unseen: 'flag', flag: 'flag', unflag: 'flag' },
+  },
+  move: {
+    usage: 'ID... --to FOLDER',
+    does: 'Moves messages to a folder, and prints how many.',
+    arguments: [1, Number.POSITIVE_INFINITY],
+    options: { to: 'value' },
+  },
+  delete: {
+    usage: 'ID...',
+    does: 'Moves messages to the Trash; those that are in it are deleted for good. Prints how many.',
+    arguments: [1, Number.POSITIVE_INFINITY],
+    options: {},
+  },
   send: {
     usage:
       '[mailto:... | --to A [--cc A] [--bcc A] [--subject S] [--in-reply-to ID]] [--attach FILE] [--sign] ' +

@@ -18,8 +18,11 @@ import type {
   WaitingMail,
 } from '../server/contract/answers.ts'
 import { type Call, WrongCall } from '../server/contract/calls.ts'
+import type { Asked } from '../server/contract/requests.ts'
 import type { ScriptName } from './commands.ts'
+import { Failed } from './failed.ts'
 import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
+import { letterIn } from './letter/whole-message.ts'
 import type { Keeping, KeptSession, Place } from './place.ts'
 import { isUtf8 } from './text/locale.ts'
 import { harmless, harmlessLines } from './text/text.ts'
@@ -30,11 +33,6 @@ import { Unreachable, Untrusted } from './wire/connection.ts'
 export type ScriptCall = Call & {
   /** A line of standard input, or the answer to a prompt without echo. */
   secret(flag: string, name: string): Promise<string>
-}
-
-/** What did not go as it was to. */
-class Failed extends Error {
-  override name = 'Failed'
 }
 
 /** @throws Error whose message is a sentence: of a wrong call a `WrongCall`, of any other no one of the client's errors */
@@ -175,6 +173,34 @@ const scripts = {
       if (found.ignored?.length) process.stderr.write(`wafer: ${notUnderstood(found.ignored)}\n`)
       if (call.flag('json')) return json(rows)
       for (const row of rows) printRow(row, row.folder)
+    }),
+
+  mark: (call) =>
+    withClient(async (client) => {
+      const ids = idsIn(call.arguments)
+      const marks = marksIn(call)
+      await marked(call, client, ids, marks)
+    }),
+
+  move: (call) =>
+    withClient(async (client) => {
+      const ids = idsIn(call.arguments)
+      const folder = call.option('to')
+      if (folder === undefined) throw new WrongCall('wafer move needs --to FOLDER.')
+      await marked(call, client, ids, { folder })
+    }),
+
+  delete: (call) =>
+    withClient(async (client) => {
+      const ids = idsIn(call.arguments)
+      const missing: number[] = []
+      for (const id of ids)
+        await client.remove(id).catch((error) => {
+          if (!isProblem(error, 'not-found')) throw error
+          missing.push(id)
+        })
+      told(call, { deleted: ids.length - missing.length })
+      if (missing.length > 0) throw new Failed(`There is no message ${missing.join(', ')}.`)
     }),
 
   send: (call) =>
@@ -441,64 +467,6 @@ const standardInput = async (): Promise<string> => {
   }
 }
 
-/** A whole message (RFC 5322): of its header what a letter is made of; the server writes the rest anew. */
-const letterIn = (message: string): Letter => {
-  const at = message.indexOf('\n\n')
-  const [head, text] = at < 0 ? [message.trimEnd(), ''] : [message.slice(0, at), message.slice(at + 2)]
-  const lines = head.replace(/\n[ \t]+/g, ' ').split('\n')
-  const fields = new Map<string, string[]>()
-  for (const line of lines) {
-    const [, name, value = ''] = /^([!-9;-~]+)[ \t]*:(.*)$/.exec(line) ?? []
-    if (name === undefined)
-      throw new WrongCall('Standard input is no message: it begins with lines such as To: and Subject:.')
-    fields.set(name.toLowerCase(), [...(fields.get(name.toLowerCase()) ?? []), value.trim()])
-  }
-  const type = fields.get('content-type')?.[0] ?? 'text/plain'
-  const encoding = fields.get('content-transfer-encoding')?.[0] ?? '8bit'
-  if (!/^text\/plain\s*(;|$)/i.test(type) || !/^(7bit|8bit|binary)$/i.test(encoding))
-    throw new Failed('Only plain text is sent from standard input; attachments come with --attach FILE.')
-  const addresses = (name: string) =>
-    (fields.get(name) ?? []).map((value) => wordsIn(value, { quoted: true })).join(', ')
-  const inReplyTo = /<[^<>\s]+>/.exec(fields.get('in-reply-to')?.[0] ?? '')?.[0] ?? null
-  return {
-    ...blank,
-    to: addresses('to'),
-    cc: addresses('cc'),
-    bcc: addresses('bcc'),
-    subject: wordsIn(fields.get('subject')?.[0] ?? ''),
-    text,
-    inReplyTo,
-  }
-}
-
-/** Encoded words (RFC 2047) as text; in an address list quoted, so that a comma within a name stays within it. */
-const wordsIn = (value: string, { quoted = false } = {}): string =>
-  value.replace(/\?=\s+(?==\?)/g, '?=').replace(/(?:=\?[\w.-]+(?:\*[\w-]+)?\?[bq]\?[^?\s]*\?=)+/gi, (run) => {
-    try {
-      const words = [...run.matchAll(/=\?([\w.-]+)(?:\*[\w-]+)?\?([bq])\?([^?\s]*)\?=/gi)]
-      const text = words
-        .map(([, charset, encoding, content]) => decoded(charset!, encoding!, content!))
-        .join('')
-      return quoted ? `"${harmless(text).replace(/["\\]/g, '\\$&')}"` : harmless(text)
-    } catch {
-      return run // a charset that nobody knows
-    }
-  })
-
-const decoded = (charset: string, encoding: string, content: string): string => {
-  const hex = /=([0-9A-F]{2})/gi
-  const octets =
-    encoding.toLowerCase() === 'b'
-      ? Buffer.from(content, 'base64')
-      : Buffer.from(
-          content
-            .replaceAll('_', ' ')
-            .replace(hex, (_, code) => String.fromCharCode(Number.parseInt(code, 16))),
-          'latin1',
-        )
-  return new TextDecoder(charset).decode(octets)
-}
-
 const mostAttachedOctets = 25 * 1024 * 1024
 
 const attachmentAt = (path: string): Letter['attachments'][number] => {
@@ -515,6 +483,28 @@ const idIn = (text: string, shownBy = 'wafer ls'): number => {
   if (!/^[1-9]\d{0,14}$/.test(text)) throw new WrongCall(`A message has a number, as ${shownBy} shows it.`)
   return Number(text)
 }
+
+/** Each once. */
+const idsIn = (texts: string[]): number[] => [...new Set(texts.map((text) => idIn(text)))]
+
+const marksIn = (call: ScriptCall): Asked<'marks'> => {
+  const [seen, unseen, flag, unflag] = ['seen', 'unseen', 'flag', 'unflag'].map((name) => call.flag(name))
+  if ((seen && unseen) || (flag && unflag) || !(seen || unseen || flag || unflag))
+    throw new WrongCall('wafer mark needs --seen or --unseen, --flag or --unflag.')
+  return { ...((seen || unseen) && { seen: seen! }), ...((flag || unflag) && { flagged: flag! }) }
+}
+
+/** As many at once as the API takes. */
+const marked = async (call: ScriptCall, client: Client, ids: number[], marks: Asked<'marks'>) => {
+  let changed = 0
+  for (let first = 0; first < ids.length; first += mostMarked)
+    changed += await client.mark(ids.slice(first, first + mostMarked), marks)
+  told(call, { changed })
+  const missing = ids.length - changed
+  if (missing > 0) throw new Failed(`Of ${ids.length} messages, ${missing} are not there.`)
+}
+
+const mostMarked = 1000
 
 const limitOf = (call: ScriptCall): number => {
   const limit = call.option('limit') ?? '50'
@@ -541,6 +531,12 @@ const json = (value: unknown): void => {
       .join(''),
   )
   place.output.write(`${text}\n`)
+}
+
+/** How many of something: labels and values. */
+const told = (call: ScriptCall, counts: Record<string, number>) => {
+  if (call.flag('json')) return json(counts)
+  for (const [label, count] of Object.entries(counts)) print(label, count)
 }
 
 const print = (...columns: (string | number)[]) => {

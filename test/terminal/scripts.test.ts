@@ -499,6 +499,41 @@ test('A letter that cannot go names its reason and the draft that keeps it', asy
   failed(await home.run(['send', '--to', ann], new Uint8Array([0xff, 0xfe])), /UTF-8/, 2)
 })
 
+test('Mails are marked, moved and deleted by their numbers; of those that are not there it is told (P88)', async (t) => {
+  const { server, home } = await annAtHome(t)
+  for (const subject of ['one', 'two', 'three'])
+    await server.deliver(ann, `From: ben@wafer.test\nSubject: ${subject}\n\nx`)
+  await server.services.mailboxes.createFolder((await server.services.users.named(ann)).id, 'Later')
+  const [three, two, one] = ((await home.json(['ls'])) as { id: number }[]).map(({ id }) => String(id))
+  assert.equal(await home.did(['mark', one!, two!, one!, '--seen', '--flag']), 'changed\t2\n')
+  assert.deepEqual(await home.json(['mark', two!, '--unflag', '--unseen']), { changed: 1 })
+  const marks = async (folder: string) =>
+    ((await home.json(['ls', folder])) as Json[]).map(({ subject, seen, flagged }) => [
+      subject,
+      seen,
+      flagged,
+    ])
+  assert.deepEqual(await marks('Inbox'), [
+    ['three', false, false],
+    ['two', false, false],
+    ['one', true, true],
+  ])
+  assert.equal(await home.did(['move', one!, two!, '--to', 'later']), 'changed\t2\n')
+  failed(await home.run(['move', three!, '--to', 'nowhere']), /no such folder/)
+  failed(await home.run(['mark', three!]), /needs --seen or --unseen/, 2)
+  failed(await home.run(['mark', three!, '--seen', '--unseen']), /needs --seen or --unseen/, 2)
+  failed(await home.run(['move', three!]), /needs --to FOLDER/, 2)
+  failed(await home.run(['delete', 'x']), /A message has a number/, 2)
+  assert.equal(await home.did(['delete', one!]), 'deleted\t1\n')
+  assert.deepEqual(await marks('Trash'), [['one', true, true]])
+  const partly = await home.run(['delete', one!, '999999', three!])
+  assert.deepEqual([partly.code, partly.out], [1, 'deleted\t2\n'])
+  assert.match(partly.err, /There is no message 999999\./)
+  assert.deepEqual([await marks('Trash'), await marks('Inbox')], [[['three', false, false]], []])
+  const moved = await home.run(['mark', '999999', two!, '--seen'])
+  assert.deepEqual([moved.code, moved.out], [1, 'changed\t1\n'])
+})
+
 test('wait ends with the mail that comes, and without one when its time is over', async (t) => {
   const { server, home } = await annAtHome(t)
   await server.deliver(ann, mail('Old'))
@@ -563,6 +598,9 @@ test('What the commands print with --json is as the documented schemas say', asy
   const [{ id }] = await conforms(['ls'])
   await conforms(['search', 'zebra'])
   await conforms(['read', String(id)])
+  await conforms(['mark', String(id), '--flag'])
+  await conforms(['move', String(id), '--to', 'Trash'])
+  await conforms(['delete', String(id)])
   await conforms(['wait', '--timeout', '1s'])
   await conforms(['lock'])
   const other = await server.terminal(ann)
