@@ -156,6 +156,8 @@ export const message = shape({
   /** As it lies here: `encrypted` needs the key. */
   security,
   sent_as: orNull(security),
+  /** The Message-ID with which its conversation began, its own of a first one; null where it has none. */
+  thread: orNull(text),
   outside: orNothing(yes),
   ...content,
 })

@@ -6,6 +6,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { Context } from 'hono'
 import { deleteCookie, setCookie } from 'hono/cookie'
 import type { CookieOptions } from 'hono/utils/cookie'
+import { holdLimitS } from '../ground/limits.ts'
 import type { Services } from '../services.ts'
 import { clearSiteData } from './api/call.ts'
 import { connection, cookie, cookieNames, type DoorEnv } from './asker.ts'
@@ -43,6 +44,7 @@ export const beginVisit = async (
     address,
     terminal: terminalOf(c.req.header('user-agent') ?? ''),
     language: languageOf(c.req.header('accept-language'), cookie(c, 'lang')),
+    holdS: holdIn(cookie(c, 'hold')),
     htmx: c.req.header('hx-request') === 'true',
     ...scripts,
     formToken: services.formToken(before),
@@ -97,6 +99,10 @@ const browserOf = (
       visit.language = language
       keep('lang', language, { sameSite: 'Lax', maxAge: yearS })
     },
+    setHold: (seconds) => {
+      visit.holdS = holdIn(String(seconds))
+      keep('hold', String(visit.holdS), { sameSite: 'Lax', maxAge: yearS })
+    },
     keepLedgerMark: (mark) => {
       // One for each user of this browser: it outlives the session, and tells nobody whose it is.
       keep(`${names.ledger}-${userTag(visit.session!.user.id)}`, mark, { sameSite: 'Lax', maxAge: yearS })
@@ -111,6 +117,9 @@ const browserOf = (
 }
 
 const yearS = 31_536_000
+
+const holdIn = (chosen: string | null): number =>
+  chosen && /^\d{1,4}$/.test(chosen) ? Math.min(Number(chosen), holdLimitS) : 0
 
 const parkingSecretOf = (token: string) => createHmac('sha256', token).update('parking').digest()
 

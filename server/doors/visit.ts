@@ -13,6 +13,8 @@ export type Visit = {
   /** What the browser calls itself. */
   terminal: string
   language: Language
+  /** How long letters that are sent here wait, so that they can be taken back, in seconds. */
+  holdS: number
   /** Asked for by htmx. */
   htmx: boolean
   /** Path of the browser script; empty on pages that must not load it. */
@@ -44,6 +46,7 @@ export type Browser = {
   lockKey(): void
   keepPending(token: string | null): void
   setLanguage(language: Language): void
+  setHold(seconds: number): void
   /** Of the user whose session it is. @param mark null to forget it */
   keepLedgerMark(mark: string | null): void
   /**

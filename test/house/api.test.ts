@@ -263,6 +263,9 @@ test('S1400 S1510: a letter to a user of this server arrives; recipients, copies
     (await annas.get(`/messages/${answer.id}`)).body.headers['in-reply-to'],
     shown.headers['message-id'],
   )
+  // One conversation, by whatever mail of it.
+  assert.equal(shown.thread, shown.headers['message-id'])
+  assert.equal((await annas.get(`/messages/${answer.id}`)).body.thread, shown.thread)
 
   const copy = await annas.post(`/messages/${sent.body.id}/decrypt`)
   assert.equal(problem(copy), 'allowance-required', 'the copy lies encrypted')

@@ -53,7 +53,8 @@ export const send = async (c: PageContext, needs: Needs, typed: Typed): Promise<
   const number = numberOf(needs, typed)
   const answered = typed.re ? await messageOrNull(needs, user.id, typed.re) : null
   const gone = await letters.departed(user, number, writtenOf(typed))
-  if (gone?.same) return hasLeft(c, answered, { copy: gone.copy, isWaiting: false, isPlain: false })
+  if (gone?.same)
+    return hasLeft(c, answered, { copy: gone.copy, isWaiting: false, isHeld: false, isPlain: false })
   if (gone) {
     const other = await anew(c, needs, { ...typed, draft: 0, sure: '' })
     return showLetter(c, needs, other, `${words.leftAlready} ${words.sendAgain}`)
@@ -71,14 +72,21 @@ export const send = async (c: PageContext, needs: Needs, typed: Typed): Promise<
     const { all, lost } = await fetched(c, needs, typed)
     if (lost.length > 0) return withoutLost(c, needs, typed, lost)
     const letter = letterOf({ ...typed, protection }, all)
-    const { id, queued } = await letters.send(session, c.get('visit').keyToken, letter, {
+    const { keyToken, holdS } = c.get('visit')
+    const { id, queued, heldUntil } = await letters.send(session, keyToken, letter, {
       number,
       draft: typed.draft || null,
+      holdMs: holdS * 1000,
     })
     if (answered) await mailboxes.mark(user.id, [answered.id], { answered: true })
     await finish(needs, typed)
     const isPlain = typed.protection === 'auto' && inPlain && !isSigned(typed.text)
-    return hasLeft(c, answered, { copy: id, isWaiting: queued.length > 0, isPlain })
+    return hasLeft(c, answered, {
+      copy: id,
+      isWaiting: queued.length > 0,
+      isHeld: heldUntil !== null,
+      isPlain,
+    })
   } catch (error) {
     return notSent(c, needs, error, typed)
   }
@@ -88,10 +96,10 @@ export const send = async (c: PageContext, needs: Needs, typed: Typed): Promise<
 const hasLeft = (
   c: PageContext,
   answered: Listed | null,
-  { copy, isWaiting, isPlain }: { copy: number | null; isWaiting: boolean; isPlain: boolean },
+  { copy, ...how }: { copy: number | null; isWaiting: boolean; isHeld: boolean; isPlain: boolean },
 ): Response =>
   c.redirect(
-    `/f/${answered?.folderId ?? 'inbox'}?${copy ? `sent=${copy}` : 'ok=sent'}${isWaiting ? '&w=1' : ''}${isPlain ? '&p=1' : ''}`,
+    `/f/${answered?.folderId ?? 'inbox'}?${copy ? `sent=${copy}` : 'ok=sent'}${how.isWaiting ? '&w=1' : ''}${how.isHeld ? '&h=1' : ''}${how.isPlain ? '&p=1' : ''}`,
     303,
   )
 

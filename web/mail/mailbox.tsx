@@ -78,7 +78,7 @@ const showList = async (c: PageContext, needs: Needs, place: Place) => {
   const { folder } = place
   const visit = c.get('visit')
   const words = wordsOf(c)
-  const { before, q: query = '', n: way = '', u = '', was = '', sent, p } = c.req.query()
+  const { before, q: query = '', n: way = '', u = '', was = '', sent, h, p } = c.req.query()
   const { next, ...page } = await foundIn(needs, user.id, place, query, before)
   const list: List = { ...place, ...page, query, before, older: next, way }
   const did = await happened(c, needs)
@@ -91,6 +91,12 @@ const showList = async (c: PageContext, needs: Needs, place: Place) => {
       <>
         <p>{did}</p>
         {u && <Undo words={words} visit={visit} list={list} ids={u} was={was} />}
+        {sent && h === '1' && (
+          <Form visit={visit} action="/q">
+            <Hidden name="copy" value={idOf(sent)} />
+            <Button a="recall">{words.takeBack}</Button>
+          </Form>
+        )}
       </>
     ),
     body: ({ key }) => (

@@ -1,5 +1,6 @@
 /** What the user sent that has not left yet: whom for, since when, why; to have it tried at once, or to give it up. */
 import { Hono } from 'hono'
+import type { Visit } from '../../server/doors/visit.ts'
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Letters } from '../../server/mail/letters.ts'
 import type { Outbox, Waiting } from '../../server/mail/outbox.ts'
@@ -12,6 +13,8 @@ import type { Words } from '../words.ts'
 type Needs = FrameNeeds & { letters: Letters; outbox: Outbox }
 
 const rows = 10
+/** How long letters may wait, as it is offered, in seconds; the terminal client waits as the second says. */
+const holdsS = [0, 15, 60]
 /** Addresses that are named of one mail. */
 const named = 10
 
@@ -41,11 +44,27 @@ const showQueue = async (c: PageContext, needs: Needs, status?: string) => {
             </li>
           ))}
         </ul>
+        <Holds visit={visit} words={words} />
         <Links links={[found.length > rows && <a href={`/q?before=${mails.at(-1)!.id}`}>{words.older}</a>]} />
       </>
     ),
   })
 }
+
+/** How long letters from this terminal wait before they leave: while they do, they can be taken back. */
+const Holds = ({ visit, words }: { visit: Visit; words: Words }) => (
+  <>
+    <p>{words.holdWhat(visit.holdS)}</p>
+    {holdsS
+      .filter((seconds) => seconds !== visit.holdS)
+      .map((seconds) => (
+        <Form visit={visit} action="/q">
+          <Hidden name="s" value={seconds} />
+          <Button a="hold">{words.hold(seconds)}</Button>
+        </Form>
+      ))}
+  </>
+)
 
 const changeQueue = async (c: PageContext, needs: Needs) => {
   const session = sessionOf(c)
@@ -60,6 +79,13 @@ const changeQueue = async (c: PageContext, needs: Needs) => {
         const { id: draft } = await needs.letters.giveUp(session, id)
         return c.redirect(`/q?ok=${draft === null ? 'given-up' : 'taken-back'}`, 303)
       }
+      case 'recall': {
+        await needs.letters.recall(session, idOf(form.get('copy')))
+        return c.redirect('/f/drafts?ok=taken-back', 303)
+      }
+      case 'hold':
+        c.get('browser').setHold(Number(form.get('s')))
+        return c.redirect('/q?ok=hold-set', 303)
       default:
         return c.redirect('/q', 303)
     }

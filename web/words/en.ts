@@ -368,6 +368,7 @@ export const en = {
     'passphrase-changed': () => 'The new passphrase is set. Your other terminals are logged out.',
     retried: () => 'It is tried now. What has left is not in this list any more.',
     'given-up': () => 'Given up. A report in your Inbox says whom it did not reach; its copy stays in Sent.',
+    'hold-set': () => 'It is so from the next letter on.',
     'taken-back': () => 'The letter did not leave: it is in Drafts again.',
     approved: () => 'Approved. The terminal that asked may go on; this phone holds nothing.',
     denied: () =>
@@ -496,6 +497,11 @@ export const en = {
   tryNow: 'Try now',
   giveUp: 'Give up',
   takeBack: 'Take back',
+  holdWhat: (seconds: number) =>
+    seconds === 0
+      ? 'Letters that you send from this terminal leave at once.'
+      : `Letters that you send from this terminal wait ${seconds} seconds before they leave; until then you can take them back.`,
+  hold: (seconds: number) => (seconds === 0 ? 'Leave at once' : `Wait ${seconds} seconds`),
 
   // keys for SSH
   sshKeys: 'SSH keys',

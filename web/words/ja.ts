@@ -293,6 +293,7 @@ export const ja: Words = {
     ended: () => 'その端末をログアウトさせました。',
     retried: () => '今送っています。届いたものはこの一覧から消えます。',
     'given-up': () => 'あきらめました。届かなかった宛先は受信箱の報告にあります。控えは送信済みに残ります。',
+    'hold-set': () => '次の手紙からそうなります。',
     'taken-back': () => 'メールは送られていません。下書きに戻しました。',
     made: () => 'フォルダーを作りました。',
     renamed: () => 'フォルダーの名前を変えました。',
@@ -531,5 +532,10 @@ export const ja: Words = {
   tryNow: '今すぐ送る',
   giveUp: 'あきらめる',
   takeBack: '取り戻す',
+  holdWhat: (seconds) =>
+    seconds === 0
+      ? 'この端末から送る手紙は、すぐに出ていきます。'
+      : `この端末から送る手紙は、出る前に${seconds}秒待ちます。その間は取り戻せます。`,
+  hold: (seconds) => (seconds === 0 ? 'すぐに送る' : `${seconds}秒待つ`),
   refusal: ({ reason, values }) => said(refusalsInJapanese[reason], values),
 }

@@ -85,6 +85,7 @@ const showMessage = async ({ reading }: MailNeeds, { c, session }: LoggedIn) => 
     folder: folder.name,
     security: mail.security,
     sent_as: sentAs,
+    thread: mail.references[0] ?? mail.messageId,
     ...(outside && { outside }),
     ...content(mail),
   } satisfies Message)
