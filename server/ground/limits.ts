@@ -526,3 +526,23 @@ export const servingLinkMs = { again: 1_000, watch: 10_000, wait: 3_000, poll: 2
 export const serverClock = { everyMs: 60_000, times: 3 }
 /** For how long a database may be silent of which it is asked whether it can serve, in milliseconds. */
 export const readyWithinMs = 1_000
+
+/** What is read of a CMS message (RFC 5652): elements of its BER, and how deep they may lie in each other. */
+export const cmsLimits = {
+  elements: 200_000,
+  depth: 60,
+  /** Recipients that are looked at, to find our own; those of ours that are tried. */
+  recipients: 10_000,
+  ownRecipients: 8,
+  signers: 8,
+  certificates: 100,
+  /** From a signer's certificate to an authority. */
+  chain: 8,
+  /** Messages in each other: signed in encrypted in signed, and compressed ones. */
+  layers: 6,
+  /** Octets of what was compressed. */
+  unpacked: 64 * 1024 * 1024,
+}
+
+/** What is read of a PKCS #12 file (RFC 7292): rounds of its password's hash, bags, and how deep they may lie in each other. */
+export const pkcs12Limits = { rounds: 5_000_000, scryptMemory: 64 * 1024 * 1024, bags: 200, depth: 4, octets: 1024 * 1024 }

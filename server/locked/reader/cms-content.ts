@@ -1,0 +1,47 @@
+/** The content of an encrypted CMS message, once its key is there. */
+import { createDecipheriv, type CipherGCMTypes } from 'node:crypto'
+import forge from 'node-forge'
+import { contentCiphers, vectorOf } from './cms-algorithms.ts'
+import type { Encrypted } from './cms.ts'
+
+/** What is said of the content besides what it is. */
+export type Opening = {
+  content: Uint8Array
+  /** Nothing tells whether it was changed on its way (CBC, RFC 8551 §6). */
+  isMalleable: boolean
+  /** Its cipher is one that no longer holds. */
+  isOld: boolean
+}
+
+/** How long the content key is to be, in octets; null for a cipher that is not known here. */
+export const contentKeyLength = ({ cipher }: Encrypted): number | null => contentCiphers[cipher.id]?.keyLength ?? null
+
+/** @throws Error for whatever reason; which one is nobody's business (no oracle) */
+export const openContent = (encrypted: Encrypted, key: Uint8Array): Opening => {
+  const { cipher: algorithm, ciphertext, authenticated } = encrypted
+  const cipher = contentCiphers[algorithm.id]
+  const { vector, effectiveBits } = vectorOf(algorithm)
+  if (!cipher || (cipher.mode === 'aead') !== (authenticated !== null)) throw new Error('expected a known cipher')
+  const about = { isMalleable: authenticated === null, isOld: cipher.isOld }
+  if (authenticated) {
+    const { tag, covers } = authenticated
+    const decipher = createDecipheriv(cipher.name as CipherGCMTypes, key, vector, { authTagLength: tag.length })
+    decipher.setAuthTag(tag)
+    if (covers.length > 0) decipher.setAAD(covers)
+    return { ...about, content: Buffer.concat([decipher.update(ciphertext), decipher.final()]) }
+  }
+  if (effectiveBits !== null) return { ...about, content: rc2(ciphertext, key, vector, effectiveBits) }
+  const decipher = createDecipheriv(cipher.name, key, vector)
+  return { ...about, content: Buffer.concat([decipher.update(ciphertext), decipher.final()]) }
+}
+
+/** OpenSSL, and Node with it, has it no longer. */
+const rc2 = (ciphertext: Uint8Array, key: Uint8Array, vector: Uint8Array, bits: number): Uint8Array => {
+  const binary = (octets: Uint8Array) => Buffer.from(octets).toString('binary')
+  const length = Math.min(key.length, Math.ceil(bits / 8))
+  const decipher = forge.rc2.createDecryptionCipher(binary(key.subarray(0, length)), bits)
+  decipher.start(binary(vector))
+  decipher.update(forge.util.createBuffer(binary(ciphertext)))
+  if (!decipher.finish()) throw new Error('expected whole blocks')
+  return Buffer.from(decipher.output.getBytes(), 'binary')
+}

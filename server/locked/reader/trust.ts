@@ -1,0 +1,161 @@
+/**
+ * Whether a certificate comes from an authority that the operator named (RFC 5280 §6): signed link by link, each within its
+ * dates and allowed to sign, and on no revocation list that was given. Nothing is fetched.
+ */
+import { type KeyObject, verify } from 'node:crypto'
+import { cmsLimits } from '../../ground/limits.ts'
+import { type Node, readDer } from './asn1.ts'
+import { definite } from './ber.ts'
+import { algorithmOf } from './cms.ts'
+import { hashOfSignature } from './cms-algorithms.ts'
+import { type MailCertificate, readX509 } from './x509.ts'
+
+/** Certificates and revocation lists that the operator named, in DER. */
+export type Authorities = { certificates: Uint8Array[]; revocationLists: Uint8Array[] }
+
+export type Trust =
+  /** From an authority that was named. */
+  | 'trusted'
+  /** From nobody who was named. */
+  | 'unknown'
+  /** From one who was, but not at that time, or not for mail, or taken back. */
+  | 'expired'
+  | 'revoked'
+  | 'unfit'
+
+/** @param among other certificates that came with it @param at Unix milliseconds: when it was used */
+export const trustIn = (
+  certificate: MailCertificate,
+  among: MailCertificate[],
+  authorities: Authorities,
+  at: number,
+): Trust => {
+  const roots = readable(authorities.certificates)
+  if (roots.length === 0) return 'unknown'
+  const chain = chainOf(certificate, [...roots, ...among], roots)
+  if (!chain) return 'unknown'
+  if (chain.some((each, index) => each.isBeyondUs || (index > 0 && !isFitIssuer(each, index)))) return 'unfit'
+  if (chain.some(({ from, until }) => at < from || at > until)) return 'expired'
+  const lists = authorities.revocationLists.flatMap(readList)
+  for (const [index, each] of chain.entries()) {
+    const issuer = chain[index + 1]
+    if (issuer && isRevoked(each, issuer, lists, at)) return 'revoked'
+  }
+  return 'trusted'
+}
+
+export const readable = (certificates: Uint8Array[]): MailCertificate[] =>
+  certificates.flatMap((der) => {
+    try {
+      return [readX509(der)]
+    } catch {
+      return [] // what is odd in one spoils no other
+    }
+  })
+
+/** From the certificate to an authority that was named; null where there is no such way. */
+const chainOf = (
+  certificate: MailCertificate,
+  issuers: MailCertificate[],
+  roots: MailCertificate[],
+  below: MailCertificate[] = [],
+): MailCertificate[] | null => {
+  const chain = [...below, certificate]
+  if (roots.some(({ fingerprint }) => fingerprint === certificate.fingerprint)) return chain
+  if (chain.length > cmsLimits.chain) return null
+  for (const issuer of issuers) {
+    if (chain.some(({ fingerprint }) => fingerprint === issuer.fingerprint)) continue
+    if (!isIssuedBy(certificate, issuer)) continue
+    const found = chainOf(issuer, issuers, roots, chain)
+    if (found) return found
+  }
+  return null
+}
+
+const isIssuedBy = ({ x509 }: MailCertificate, issuer: MailCertificate): boolean => {
+  try {
+    return x509.checkIssued(issuer.x509) && isSoundHash(x509.raw) && x509.verify(issuer.x509.publicKey)
+  } catch {
+    return false
+  }
+}
+
+/** A signature by a method that can be forged vouches for nothing. */
+const isSoundHash = (der: Uint8Array): boolean => {
+  const [, algorithm] = readDer(der).members
+  return hashOfSignature(algorithmOf(algorithm)) !== null
+}
+
+const isFitIssuer = ({ isAuthority, isWeak, der }: MailCertificate, index: number): boolean => {
+  if (!isAuthority || isWeak) return false
+  const deepest = pathLength(der)
+  return deepest === null || index - 1 <= deepest
+}
+
+/** How many authorities may stand between it and the certificate (RFC 5280 §4.2.1.9). */
+const pathLength = (der: Uint8Array): number | null => {
+  const text = readDer(der).members[0]!.members.find((each) => each.is('context', 3))
+  for (const each of text?.members[0]?.members ?? []) {
+    const [id, ...rest] = each.members
+    if (id!.objectIdentifier !== '2.5.29.19') continue
+    const [, length] = readDer(rest.at(-1)!.content).members
+    return length?.number ?? null
+  }
+  return null
+}
+
+type RevocationList = { issuer: Uint8Array; body: Node; algorithm: Node; signature: Uint8Array; revoked: Node[] }
+
+/** A CertificateList (RFC 5280 §5.1). */
+const readList = (octets: Uint8Array): RevocationList[] => {
+  try {
+    const [body, algorithm, signature] = readDer(definite(octets)).members
+    const parts = body!.members
+    if (parts[0]!.is('universal', 2)) parts.shift() // its version
+    const [, issuer, , ...rest] = parts
+    // Its next date and the list itself may be missing; extensions come last.
+    const revoked = rest.find((each) => each.is('universal', 16))?.members ?? []
+    return [
+      { issuer: issuer!.der, body: body!, algorithm: algorithm!, signature: signature!.bits, revoked },
+    ]
+  } catch {
+    return []
+  }
+}
+
+const isRevoked = (
+  certificate: MailCertificate,
+  issuer: MailCertificate,
+  lists: RevocationList[],
+  at: number,
+): boolean => {
+  const [name, serial] = readDer(certificate.issuerAndSerial).members
+  return lists.some((list) => {
+    if (Buffer.compare(list.issuer, name!.der) !== 0) return false
+    const entry = list.revoked.find(
+      (each) => Buffer.compare(each.members[0]!.content, serial!.content) === 0,
+    )
+    // What was taken back is taken back for what it signed earlier too where the key may be another's since.
+    if (!entry || (entry.members[1]!.time > at && !isCompromised(entry))) return false
+    const hash = hashOfSignature(algorithmOf(list.algorithm))
+    return hash !== null && isSignedBy(list, hash, issuer.x509.publicKey)
+  })
+}
+
+/** keyCompromise or cACompromise (RFC 5280 §5.3.1), or no reason at all. */
+const isCompromised = (entry: Node): boolean => {
+  for (const each of entry.members[2]?.members ?? []) {
+    const [id, ...rest] = each.members
+    if (id!.objectIdentifier !== '2.5.29.21') continue
+    return [0, 1, 2].includes(readDer(rest.at(-1)!.content).content[0] ?? 0)
+  }
+  return true
+}
+
+const isSignedBy = ({ body, signature }: RevocationList, hash: string, key: KeyObject): boolean => {
+  try {
+    return verify(hash === 'none' ? null : hash, body.der, key, signature)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * PKCS #12 files (RFC 7292) with private keys and certificates, as Windows, macOS, OpenSSL, Firefox and authorities make
+ * them, the old ciphers included; and one made for taking an identity elsewhere.
+ */
+import { createDecipheriv, createHmac, createPrivateKey, type KeyObject, pbkdf2Sync, randomBytes, scryptSync, timingSafeEqual } from 'node:crypto'
+import * as asn1js from 'asn1js'
+import forge from 'node-forge'
+import { pkcs12Limits } from '../../ground/limits.ts'
+import { Refusal } from '../../ground/refusal.ts'
+import { type Node, readAsn1, readDer } from '../reader/asn1.ts'
+import { type Algorithm, algorithmOf, oid } from '../reader/cms.ts'
+import { type Password, passwordKey, pkcs12Password } from './pkcs12-password.ts'
+
+export type Pkcs12 = { keys: KeyObject[]; certificates: Uint8Array[] }
+
+const encryptedData = '1.2.840.113549.1.7.6'
+const bag = {
+  key: '1.2.840.113549.1.12.10.1.1',
+  shroudedKey: '1.2.840.113549.1.12.10.1.2',
+  certificate: '1.2.840.113549.1.12.10.1.3',
+  nested: '1.2.840.113549.1.12.10.1.6',
+}
+const x509Certificate = '1.2.840.113549.1.9.22.1'
+
+/**
+ * @param passphrase UTF-8; may be empty
+ * @throws Refusal `wrong-passphrase` where the passphrase is not that of the file; `bad-key` where it is no such file
+ */
+export const readPkcs12 = (octets: Uint8Array, passphrase: Uint8Array): Pkcs12 => {
+  if (octets.length > pkcs12Limits.octets) throw new Refusal('not-pkcs12')
+  const { safe, mac } = partsOf(octets)
+  const text = Buffer.from(passphrase).toString('utf8')
+  const [password] = passwordsFor(text).filter((each) => mac === null || isMac(mac, safe, each))
+  if (!password) throw new Refusal('wrong-file-passphrase')
+  const found: Pkcs12 = { keys: [], certificates: [] }
+  try {
+    const reading = { password, found, bags: 0 }
+    for (const content of readAsn1(safe).members) readSafe(reading, safeIn(reading, content), 0)
+  } catch (cause) {
+    if (cause instanceof Refusal) throw cause
+    // Without a MAC, that nothing opens is all there is to tell a wrong passphrase by.
+    throw new Refusal(mac === null ? 'wrong-file-passphrase' : 'not-pkcs12', { cause })
+  }
+  return found
+}
+
+/** An empty passphrase is written in two ways. */
+const passwordsFor = (text: string): Password[] => {
+  const password = { utf8: Buffer.from(text), bmp: pkcs12Password(text) }
+  return text === '' ? [password, { ...password, bmp: new Uint8Array() }] : [password]
+}
+
+type Mac = { hash: string; digest: Uint8Array; salt: Uint8Array; rounds: number }
+
+/** PFX (RFC 7292 §4): what is kept, in DER, and what tells that it is whole. */
+const partsOf = (octets: Uint8Array): { safe: Uint8Array; mac: Mac | null } => {
+  try {
+    const [version, content, mac] = readAsn1(octets).members
+    const [type, inside] = content!.members
+    if (version!.number !== 3 || type!.objectIdentifier !== oid.data) throw new Error('expected a password')
+    return { safe: inside!.members[0]!.content, mac: mac ? macIn(mac) : null }
+  } catch (cause) {
+    throw new Refusal('not-pkcs12', { cause })
+  }
+}
+
+const hashes: Record<string, string> = {
+  '1.3.14.3.2.26': 'sha1',
+  '1.2.840.113549.2.5': 'md5',
+  '2.16.840.1.101.3.4.2.4': 'sha224',
+  '2.16.840.1.101.3.4.2.1': 'sha256',
+  '2.16.840.1.101.3.4.2.2': 'sha384',
+  '2.16.840.1.101.3.4.2.3': 'sha512',
+}
+const hmacs: Record<string, string> = {
+  '1.2.840.113549.2.7': 'sha1',
+  '1.2.840.113549.2.8': 'sha224',
+  '1.2.840.113549.2.9': 'sha256',
+  '1.2.840.113549.2.10': 'sha384',
+  '1.2.840.113549.2.11': 'sha512',
+}
+
+const macIn = (node: Node): Mac => {
+  const [info, salt, rounds] = node.members
+  const [algorithm, digest] = info!.members
+  const hash = hashes[algorithmOf(algorithm).id]
+  if (!hash) throw new Refusal('pkcs12-unknown-method')
+  return { hash, digest: digest!.content, salt: salt!.content, rounds: roundsOf(rounds) }
+}
+
+const roundsOf = (node: Node | undefined): number => {
+  const rounds = node?.number ?? 1
+  if (rounds < 1 || rounds > pkcs12Limits.rounds) throw new Refusal('pkcs12-unknown-method')
+  return rounds
+}
+
+const isMac = ({ hash, digest, salt, rounds }: Mac, safe: Uint8Array, { bmp }: Password): boolean => {
+  const key = passwordKey({ hash, password: bmp, salt, rounds, purpose: 3, length: digest.length })
+  const expected = createHmac(hash, key).update(safe).digest()
+  return expected.length === digest.length && timingSafeEqual(expected, digest)
+}
+
+type Reading = { password: Password; found: Pkcs12; bags: number }
+
+/** The SafeContents of one part, in DER. */
+const safeIn = ({ password }: Reading, content: Node): Node => {
+  const [type, inside] = content.members
+  const value = inside!.members[0]!
+  if (type!.objectIdentifier === oid.data) return readDer(value.content)
+  if (type!.objectIdentifier !== encryptedData) throw new Refusal('pkcs12-unknown-method')
+  const [, encrypted] = value.members
+  const [, algorithm, ciphertext] = encrypted!.members
+  return readAsn1(decrypted(algorithmOf(algorithm), ciphertext!.content, password))
+}
+
+const readSafe = (reading: Reading, safe: Node, depth: number): void => {
+  for (const { members } of safe.members) {
+    const [type, inside] = members
+    if (++reading.bags > pkcs12Limits.bags) throw new Refusal('not-pkcs12')
+    const value = inside!.members[0]!
+    switch (type!.objectIdentifier) {
+      case bag.key:
+        addKey(reading.found, value.der)
+        break
+      case bag.shroudedKey: {
+        const [algorithm, ciphertext] = value.members
+        addKey(reading.found, decrypted(algorithmOf(algorithm), ciphertext!.content, reading.password))
+        break
+      }
+      case bag.certificate: {
+        const [kind, certificate] = value.members
+        if (kind!.objectIdentifier === x509Certificate)
+          reading.found.certificates.push(certificate!.members[0]!.content)
+        break
+      }
+      case bag.nested:
+        if (depth < pkcs12Limits.depth) readSafe(reading, value, depth + 1)
+    }
+  }
+}
+
+/** A key of a kind that is not known is passed over, as others may be. */
+const addKey = ({ keys }: Pkcs12, pkcs8: Uint8Array): void => {
+  try {
+    keys.push(createPrivateKey({ key: Buffer.from(pkcs8), type: 'pkcs8', format: 'der' }))
+  } catch {}
+}
+
+/** The ciphers of RFC 7292 §C: the key's octets, and RC2's bits. */
+const oldCiphers: Record<string, { name: string; keyLength: number; rc2Bits?: number }> = {
+  '1.2.840.113549.1.12.1.3': { name: 'des-ede3-cbc', keyLength: 24 },
+  '1.2.840.113549.1.12.1.4': { name: 'des-ede-cbc', keyLength: 16 },
+  '1.2.840.113549.1.12.1.5': { name: 'rc2', keyLength: 16, rc2Bits: 128 },
+  '1.2.840.113549.1.12.1.6': { name: 'rc2', keyLength: 5, rc2Bits: 40 },
+}
+const pbes2 = '1.2.840.113549.1.5.13'
+
+const decrypted = (algorithm: Algorithm, ciphertext: Uint8Array, password: Password): Uint8Array => {
+  if (!algorithm.parameters) throw new Refusal('pkcs12-unknown-method')
+  if (algorithm.id === pbes2) return withPbes2(algorithm.parameters, ciphertext, password)
+  const cipher = oldCiphers[algorithm.id]
+  if (!cipher) throw new Refusal('pkcs12-unknown-method')
+  const [salt, rounds] = readDer(algorithm.parameters).members
+  const derive = { hash: 'sha1', password: password.bmp, salt: salt!.content, rounds: roundsOf(rounds) }
+  const key = passwordKey({ ...derive, purpose: 1, length: cipher.keyLength })
+  const vector = passwordKey({ ...derive, purpose: 2, length: 8 })
+  if (cipher.rc2Bits) return rc2(ciphertext, key, vector, cipher.rc2Bits)
+  const decipher = createDecipheriv(cipher.name, key, vector)
+  return Buffer.concat([decipher.update(ciphertext), decipher.final()])
+}
+
+const rc2 = (ciphertext: Uint8Array, key: Uint8Array, vector: Uint8Array, bits: number): Uint8Array => {
+  const binary = (octets: Uint8Array) => Buffer.from(octets).toString('binary')
+  const decipher = forge.rc2.createDecryptionCipher(binary(key), bits)
+  decipher.start(binary(vector))
+  decipher.update(forge.util.createBuffer(binary(ciphertext)))
+  if (!decipher.finish()) throw new Error('expected whole blocks')
+  return Buffer.from(decipher.output.getBytes(), 'binary')
+}
+
+const blockCiphers: Record<string, { name: string; keyLength: number }> = {
+  '2.16.840.1.101.3.4.1.2': { name: 'aes-128-cbc', keyLength: 16 },
+  '2.16.840.1.101.3.4.1.22': { name: 'aes-192-cbc', keyLength: 24 },
+  '2.16.840.1.101.3.4.1.42': { name: 'aes-256-cbc', keyLength: 32 },
+  '1.2.840.113549.3.7': { name: 'des-ede3-cbc', keyLength: 24 },
+}
+
+/** RFC 8018 §6.2: a key from the passphrase by PBKDF2 or scrypt (RFC 7914), then a block cipher. */
+const withPbes2 = (parameters: Uint8Array, ciphertext: Uint8Array, { utf8, bmp }: Password): Uint8Array => {
+  const [derivation, scheme] = readDer(parameters).members.map(algorithmOf)
+  const cipher = blockCiphers[scheme!.id]
+  if (!cipher || !scheme!.parameters) throw new Refusal('pkcs12-unknown-method')
+  const vector = readDer(scheme!.parameters).content
+  // Some programs of Mozilla's take the passphrase as PKCS #12 itself writes it.
+  for (const password of [utf8, bmp])
+    try {
+      const decipher = createDecipheriv(cipher.name, derivedKey(derivation!, password, cipher.keyLength), vector)
+      return Buffer.concat([decipher.update(ciphertext), decipher.final()])
+    } catch (error) {
+      if (error instanceof Refusal) throw error
+    }
+  throw new Error('expected the passphrase of the file')
+}
+
+const derivedKey = ({ id, parameters }: Algorithm, password: Uint8Array, length: number): Uint8Array => {
+  const members = parameters ? readDer(parameters).members : []
+  const salt = members[0]?.content ?? new Uint8Array()
+  if (id === '1.2.840.113549.1.5.12') {
+    const prf = members.find((each) => each.is('universal', 16))
+    const hash = prf ? hmacs[algorithmOf(prf).id] : 'sha1'
+    if (!hash) throw new Refusal('pkcs12-unknown-method')
+    return pbkdf2Sync(password, salt, roundsOf(members[1]), length, hash)
+  }
+  if (id !== '1.3.6.1.4.1.11591.4.11') throw new Refusal('pkcs12-unknown-method')
+  const [N, r, p] = members.slice(1, 4).map((each) => each.number) as [number, number, number]
+  if (128 * N * r > pkcs12Limits.scryptMemory || p > 16) throw new Refusal('pkcs12-unknown-method')
+  return scryptSync(password, salt, length, { N, r, p, maxmem: 2 * pkcs12Limits.scryptMemory })
+}
+
+const macRounds = 100_000
+
+/**
+ * A file with one key and its certificates, for other programs: AES-256 and HMAC-SHA-256, which all of the last ten years read.
+ *
+ * @param certificates in DER, that of the key first
+ */
+export const writePkcs12 = (key: KeyObject, certificates: Uint8Array[], passphrase: Uint8Array): Uint8Array => {
+  const text = Buffer.from(passphrase).toString('utf8')
+  const keyId = () => attribute('1.2.840.113549.1.9.21', octetString(Buffer.from([1])))
+  const shrouded = key.export({ type: 'pkcs8', format: 'der', cipher: 'aes-256-cbc', passphrase: text })
+  const keyBag = sequence(identifier(bag.shroudedKey), within(0, asIs(shrouded)), keyId())
+  const bags = certificates.map((der, index) =>
+    sequence(
+      identifier(bag.certificate),
+      within(0, sequence(identifier(x509Certificate), within(0, octetString(der)))),
+      ...(index === 0 ? [keyId()] : []),
+    ),
+  )
+  const part = (...value: asn1js.BaseBlock[]) =>
+    sequence(identifier(oid.data), within(0, octetString(derOf(sequence(...value)))))
+  const safe = derOf(sequence(part(keyBag), part(...bags)))
+  const salt = randomBytes(16)
+  const macKey = passwordKey({ hash: 'sha256', password: pkcs12Password(text), salt, rounds: macRounds, purpose: 3, length: 32 })
+  const digest = createHmac('sha256', macKey).update(safe).digest()
+  const sha256 = sequence(identifier('2.16.840.1.101.3.4.2.1'), new asn1js.Null())
+  return derOf(
+    sequence(
+      new asn1js.Integer({ value: 3 }),
+      sequence(identifier(oid.data), within(0, octetString(safe))),
+      sequence(sequence(sha256, octetString(digest)), octetString(salt), new asn1js.Integer({ value: macRounds })),
+    ),
+  )
+}
+
+const sequence = (...value: asn1js.BaseBlock[]) => new asn1js.Sequence({ value })
+const identifier = (value: string) => new asn1js.ObjectIdentifier({ value })
+const octetString = (octets: Uint8Array) => new asn1js.OctetString({ valueHex: Uint8Array.from(octets).buffer })
+const within = (tagNumber: number, ...value: asn1js.BaseBlock[]) =>
+  new asn1js.Constructed({ idBlock: { tagClass: 3, tagNumber }, value })
+const asIs = (der: Uint8Array) => asn1js.fromBER(Uint8Array.from(der).buffer).result
+const derOf = (block: asn1js.BaseBlock) => new Uint8Array(block.toBER())
+const attribute = (type: string, value: asn1js.BaseBlock) =>
+  new asn1js.Set({ value: [sequence(identifier(type), new asn1js.Set({ value: [value] }))] })
