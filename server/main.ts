@@ -29,6 +29,7 @@ import { users as userRows } from './ground/store/tables.ts'
 import { Turnstile } from './ground/turnstile.ts'
 import { Allowances } from './keys/allowances.ts'
 import { Approvals } from './keys/approvals.ts'
+import { Identities } from './keys/identities.ts'
 import { Keyrings } from './keys/keyrings.ts'
 import { Passkeys } from './keys/passkeys.ts'
 import { CryptoPool } from './locked/crypto-pool.ts'
@@ -180,10 +181,11 @@ const openKeys = (made: Ground & People) => {
   const sshKeys = new SshKeys(made)
   const aliases = new Aliases(made)
   const keyrings = new Keyrings({ ...made, sessions })
+  const identities = new Identities({ ...made, keyrings })
   const passkeys = new Passkeys({ ...made, users, sessions, keyrings })
-  const allowances: Allowances = new Allowances({ ...made, sessions, keyrings, passkeys, waits })
+  const allowances: Allowances = new Allowances({ ...made, sessions, keyrings, identities, passkeys, waits })
   const approvals: Approvals = new Approvals({ ...made, sessions, allowances, passkeys })
-  return { sessions, users, sshKeys, aliases, keyrings, passkeys, allowances, approvals }
+  return { sessions, users, sshKeys, aliases, keyrings, identities, passkeys, allowances, approvals }
 }
 
 const openMail = (made: Ground & People & ReturnType<typeof openKeys>) => {

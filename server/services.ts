@@ -7,6 +7,7 @@ import type { Config } from './ground/config.ts'
 import type { Database } from './ground/store/database.ts'
 import type { Allowances } from './keys/allowances.ts'
 import type { Approvals } from './keys/approvals.ts'
+import type { Identities } from './keys/identities.ts'
 import type { Keyrings } from './keys/keyrings.ts'
 import type { Passkeys } from './keys/passkeys.ts'
 import type { CryptoPool } from './locked/crypto-pool.ts'
@@ -37,6 +38,7 @@ export type Services = {
   db: Database
   users: Users
   keyrings: Keyrings
+  identities: Identities
   sessions: Sessions
   sshKeys: SshKeys
   aliases: Aliases

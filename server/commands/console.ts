@@ -1,4 +1,5 @@
 /** What a command says to the person, and the secrets that it asks them for. */
+import { readFileSync } from 'node:fs'
 import { Refusal } from '../ground/refusal.ts'
 import { type Call, WrongCall } from './command.ts'
 
@@ -18,6 +19,25 @@ export const complain = (sentence: string) => {
 
 /** Foreign text, which must not steer the terminal. */
 export const oneLine = (text: string) => text.replace(/[\p{Cc}\p{Cf}]+/gu, ' ')
+
+/** Of a keyring that was made just now. */
+export const printRecoveryCode = (code: string | null) => {
+  if (code === null) return
+  print(`Recovery code: ${code}`)
+  print(
+    'Keep the recovery code in a safe place: it opens the keyring without the passphrase, and is shown only now.',
+  )
+}
+
+/** A file with a key in it. @throws Refusal `bad-request` */
+export const readKeyFile = (file: string): Buffer => {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    const isAbsent = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    throw new Refusal(isAbsent ? 'path-absent' : 'path-unreadable', { values: { path: file }, cause })
+  }
+}
 
 // ---- secrets
 

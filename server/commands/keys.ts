@@ -1,16 +1,23 @@
 /** The commands for a user's own keys. */
-import { readFileSync } from 'node:fs'
 import { Refusal } from '../ground/refusal.ts'
 import type { Added } from '../keys/keyrings.ts'
 import { stateOf } from '../locked/key-uses.ts'
 import { type Call, WrongCall, withServices } from './command.ts'
-import { demandSecretOnInput, oneLine, print, secrets, write } from './console.ts'
+import {
+  demandSecretOnInput,
+  oneLine,
+  print,
+  printRecoveryCode,
+  readKeyFile,
+  secrets,
+  write,
+} from './console.ts'
 
 export const generateKey = async (call: Call) => {
   demandSecretOnInput(call, 'passphrase-stdin')
   await withServices(async ({ users, keyrings }) => {
     const user = await users.named(call.arguments[0]!)
-    const isNew = (await keyrings.present(user.id)) === null
+    const isNew = !(await keyrings.exists(user.id))
     const [passphrase] = await secrets(call, 'passphrase-stdin', [{ name: 'Passphrase', isNew }])
     const generate = { name: user.name, address: user.address }
     printKeys(await keyrings.add(user, passphrase!, { generate }))
@@ -45,7 +52,7 @@ export async function importKey(call: Call) {
     const octets = readKeyFile(file)
     const ofFile = { name: `Passphrase of the key in ${file}`, isNew: false }
     const ofKeyring = { name: 'Passphrase of the keyring', isNew: false }
-    const isFirst = (await keyrings.present(user.id)) === null
+    const isFirst = !(await keyrings.exists(user.id))
     const prompts = isFirst ? [ofFile] : [ofKeyring, ofFile]
     const [keyringPassphrase, filePassphrase = keyringPassphrase] = await secrets(
       call,
@@ -120,18 +127,5 @@ const printKeys = ({ keys, recoveryCode }: Added) => {
     const state = stateOf(uses, Date.now())
     if (state) print(state)
   }
-  if (recoveryCode === null) return
-  print(`Recovery code: ${recoveryCode}`)
-  print(
-    'Keep the recovery code in a safe place: it opens the keyring without the passphrase, and is shown only now.',
-  )
-}
-
-const readKeyFile = (file: string): Buffer => {
-  try {
-    return readFileSync(file)
-  } catch (cause) {
-    const isAbsent = (cause as NodeJS.ErrnoException).code === 'ENOENT'
-    throw new Refusal(isAbsent ? 'path-absent' : 'path-unreadable', { values: { path: file }, cause })
-  }
+  printRecoveryCode(recoveryCode)
 }

@@ -8,6 +8,13 @@ import { keyAlias } from './aliases.ts'
 import { runScript, runTui } from './clients.ts'
 import type { Call, Command } from './command.ts'
 import { backUp, checkData, copyData, restoreBackup } from './data.ts'
+import {
+  exportIdentity,
+  generateIdentity,
+  importIdentity,
+  listIdentities,
+  removeIdentity,
+} from './identities.ts'
 import { exportKey, generateKey, importKey, listKeys } from './keys.ts'
 import { exportMail, importMail } from './mail.ts'
 import { serve } from './serve.ts'
@@ -101,6 +108,48 @@ export const commands: Record<string, Command> = {
     arguments: [1, 2],
     options: { publish: 'flag', hide: 'flag', remove: 'flag' },
     run: keyAlias,
+  },
+  'identity import': {
+    usage: 'ADDRESS --file ID.p12 --passphrase-stdin',
+    does:
+      'Takes over S/MIME certificates with their private keys from a PKCS #12 file (.p12, .pfx). Standard input has two ' +
+      'lines: the passphrase of the keyring, which a first one begins, then that of the file, empty if it has none; one ' +
+      'line is both.',
+    arguments: [1, 1],
+    options: { file: 'value', ...passphraseIn },
+    run: importIdentity,
+  },
+  'identity generate': {
+    usage: 'ADDRESS --passphrase-stdin',
+    does: 'Makes an S/MIME certificate for trying. No authority vouches for it; others accept it by its fingerprint.',
+    arguments: [1, 1],
+    options: passphraseIn,
+    run: generateIdentity,
+  },
+  'identity list': {
+    usage: 'ADDRESS',
+    does:
+      'Prints the S/MIME certificates, the present one first: fingerprint (SHA-256), algorithm, begins, ends, addresses ' +
+      'in it, whose it is, who issued it, what it cannot do.',
+    arguments: [1, 1],
+    options: {},
+    run: listIdentities,
+  },
+  'identity export': {
+    usage: 'ADDRESS [FINGERPRINT] [--secret --passphrase-stdin]',
+    does:
+      'Prints the certificates (PEM), or one with its private key as a PKCS #12 file, the present one if none is named: ' +
+      'standard input has two lines, the passphrase of the keyring and that of the copy.',
+    arguments: [1, 2],
+    options: { secret: 'flag', ...passphraseIn },
+    run: exportIdentity,
+  },
+  'identity remove': {
+    usage: 'ADDRESS FINGERPRINT',
+    does: 'Removes a certificate with its private key. What was encrypted to it alone opens no more.',
+    arguments: [2, 2],
+    options: {},
+    run: removeIdentity,
   },
   'ssh-key add': {
     usage: 'ADDRESS --file KEY.pub [--name NAME]',

@@ -294,6 +294,28 @@ const use = shape({
 export const log = shape({ events: list(use), next: orNull(text) })
 export type LogPage = Answer<typeof log>
 
+// ---- S/MIME identities
+
+const identity = shape({
+  id: name,
+  /** SHA-256 of the certificate. */
+  fingerprint: name,
+  addresses: list(text),
+  subject: text,
+  issuer: text,
+  algorithm: text,
+  begins: text,
+  expires: text,
+  /** In PEM. */
+  certificate: text,
+  can_decrypt: yesOrNo,
+  can_sign: yesOrNo,
+  can_encrypt: yesOrNo,
+  state: text,
+})
+export const identities = shape({ identities: list(identity) })
+export type Identities = Answer<typeof identities>
+
 // ---- correspondents
 
 const correspondent = shape({

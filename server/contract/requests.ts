@@ -52,6 +52,12 @@ export const requests = {
   /** `alias`: the word, or an address of it in the user's domain. */
   alias: z.strictObject({ alias: z.string().max(addressCharacters), published: z.boolean().default(false) }),
   aliasChange: z.strictObject({ published: z.boolean() }),
+  /** `file`: PKCS #12 (RFC 7292), base64; or one is made. */
+  identity: z.strictObject({
+    file: base64.optional(),
+    passphrase: z.string().max(secretCharacters).default(''),
+    generate: z.literal(true).optional(),
+  }),
   marks: marks.partial(),
   manyMarks: marks.partial().extend({ ids: z.array(z.number().int().min(1)).max(markedAtOnce) }),
   decrypt: z.strictObject({ part: z.string().optional() }),

@@ -126,6 +126,8 @@ export const callLimits = {
     sign: letterTextLimit,
     correspondent: pastedKeysLimit,
     recipients: addressFieldLimit,
+    /** A PKCS #12 file in base64. */
+    identity: 2 * 1024 * 1024,
   },
   octetsOfOthers: 16 * 1024,
 }
@@ -544,5 +546,25 @@ export const cmsLimits = {
   unpacked: 64 * 1024 * 1024,
 }
 
-/** What is read of a PKCS #12 file (RFC 7292): rounds of its password's hash, bags, and how deep they may lie in each other. */
-export const pkcs12Limits = { rounds: 5_000_000, scryptMemory: 64 * 1024 * 1024, bags: 200, depth: 4, octets: 1024 * 1024 }
+/**
+ * What is read of a PKCS #12 file (RFC 7292): rounds of its password's hash, the memory of scrypt, bags, how deep they may
+ * lie in each other, and octets in all; the rounds of one that is made.
+ */
+export const pkcs12Limits = {
+  rounds: 5_000_000,
+  scryptMemory: 64 * 1024 * 1024,
+  bags: 200,
+  depth: 4,
+  octets: 1024 * 1024,
+  ownRounds: 100_000,
+}
+/** S/MIME identities of a user: one for each year of a long life, and more. */
+export const identitiesOfUser = 50
+/** A self-made S/MIME identity: bits of its RSA key, and for how long it is good, in milliseconds; earlier, where clocks differ. */
+export const selfMadeIdentity = {
+  bits: 3072,
+  forMs: 2 * 365 * 24 * 60 * 60 * 1000,
+  earlierMs: 60 * 60 * 1000,
+}
+/** How long before it a person is told that an S/MIME certificate ends, in milliseconds. */
+export const identityEndsSoonMs = 30 * 24 * 60 * 60 * 1000

@@ -470,6 +470,41 @@ export const reasons = {
   ],
   'key-secret-damaged': ['bad-key', 'The secret in the file is damaged.'],
 
+  // ---- S/MIME identities
+  'not-pkcs12': [
+    'bad-key',
+    'The file is not a PKCS #12 file, or is damaged: its name ends in .p12 or .pfx. Export certificate and key together once more.',
+  ],
+  'pkcs12-large': [
+    'bad-key',
+    ({ limitMiB }: { limitMiB: number }) =>
+      `The file is larger than ${limitMiB} MiB: it cannot be a certificate with its key alone.`,
+  ],
+  'pkcs12-unknown-method': [
+    'bad-key',
+    'The file is protected in a way that is not supported here. Export it once more, with AES-256 or Triple-DES.',
+  ],
+  'wrong-file-passphrase': ['wrong-passphrase', 'This is not the passphrase of the file.'],
+  'pkcs12-without-key': [
+    'bad-key',
+    'The file has no private key. Export the certificate together with its private key.',
+  ],
+  'pkcs12-without-certificate': [
+    'bad-key',
+    'The file has no certificate that belongs to its private key. Export both together.',
+  ],
+  'identity-unfit': [
+    'bad-key',
+    ({ algorithm }: { algorithm: string }) =>
+      `Keys of the kind ${algorithm} can neither open mail nor sign it here.`,
+  ],
+  'no-identity': ['not-found', 'There is no such S/MIME identity.'],
+  'identities-full': [
+    'bad-request',
+    ({ most }: { most: number }) =>
+      `There are ${most} S/MIME identities already; remove one that opens no mail of yours.`,
+  ],
+
   // ---- other people's keys
   'no-public-key': [
     'bad-key',
@@ -623,6 +658,10 @@ export const reasons = {
   'entries-differ': ['bad-request', 'The two entries differ. Nothing was changed.'],
   interrupted: ['failed', 'Interrupted. Nothing was changed.'],
   'user-without-key': ['not-found', ({ address }: { address: string }) => `${address} has no key.`],
+  'user-without-identity': [
+    'not-found',
+    ({ address }: { address: string }) => `${address} has no S/MIME identity.`,
+  ],
   'keys-not-taken': [
     'bad-key',
     /** `why` is a sentence of each key. */

@@ -30,6 +30,7 @@ import type { Opens } from '../locked/vault/slots.ts'
 import type { Ledger, LedgerEntry } from '../people/ledger.ts'
 import type { ReasonOf } from '../people/ledger-reasons.ts'
 import type { Session, Sessions } from '../people/sessions.ts'
+import type { Identities } from './identities.ts'
 import { byPassphrase, type Keyrings } from './keyrings.ts'
 import type { Passkeys } from './passkeys.ts'
 import type { Asserted } from './prf.ts'
@@ -74,6 +75,7 @@ export class Allowances {
   readonly #epoch: Epoch
   readonly #sessions: Sessions
   readonly #keyrings: Keyrings
+  readonly #identities: Identities
   readonly #passkeys: Passkeys
   readonly #ledger: Ledger
   readonly #pool: CryptoPool
@@ -88,6 +90,7 @@ export class Allowances {
     epoch: Epoch
     sessions: Sessions
     keyrings: Keyrings
+    identities: Identities
     passkeys: Passkeys
     ledger: Ledger
     pool: CryptoPool
@@ -99,6 +102,7 @@ export class Allowances {
     this.#epoch = options.epoch
     this.#sessions = options.sessions
     this.#keyrings = options.keyrings
+    this.#identities = options.identities
     this.#passkeys = options.passkeys
     this.#ledger = options.ledger
     this.#pool = options.pool
@@ -221,7 +225,8 @@ export class Allowances {
    * Lends what opens the key to one piece of work, and releases its result only if the allowance still stands.
    *
    * @param what.file the path of a file of the box that is read
-   * @param what.goesOn it is a further part of a use that is in the ledger already: the same fence, and no row
+   * @param what.goesOn it is a further part of a use that is in the ledger already, or has a row of its own there: the
+   *   same fence, and no row
    * @throws Refusal `key-in-use` if another session holds the key, `allowance-required` if this one does not
    * (or not for this scope), `no-session` if it ended meanwhile; and what the work throws
    */
@@ -233,11 +238,13 @@ export class Allowances {
   ): Promise<T> {
     const row = await this.#held(session, keyToken, what.scope)
     const { keyringId, keys } = await this.#keyrings.wrappedKeys(session.user.id)
+    const identities = await this.#identities.wrapped(session.user.id)
     const stands = () => this.#require(session, row.id)
     const opening = {
       userId: session.user.id,
       keyringId,
       keys,
+      identities,
       keyMaterial: this.#epoch.keyMaterial(tokenOctets(keyToken)!, session.id),
       sealedDek: row.sealedDek,
       binding: this.#binding(session.user.id, session.id, row.id),

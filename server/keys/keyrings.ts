@@ -19,7 +19,9 @@ import { armor } from '../locked/armor.ts'
 import type { CryptoPool, Result, Task } from '../locked/crypto-pool.ts'
 import { hindrance, type OwnUses, obstacle } from '../locked/key-uses.ts'
 import type { KeyPair, StoredPair, WrappedKey } from '../locked/vault/keys-at-rest.ts'
+import type { Identity, NewIdentity } from '../locked/vault/new-identities.ts'
 import type { NewKey, RefusedKey } from '../locked/vault/new-keys.ts'
+import type { NewKeyring } from '../locked/vault/secret-keys.ts'
 import type {
   Attempt,
   Keyring,
@@ -157,6 +159,16 @@ export class Keyrings {
     return (await this.list(userId))[0] ?? null
   }
 
+  /** Whether the user has a keyring: one may hold no OpenPGP key, but S/MIME identities. */
+  async exists(userId: number): Promise<boolean> {
+    return (await this.#record(userId)) !== null
+  }
+
+  /** The keyring as a child is to open it with the passphrase. @throws Refusal `not-found` if the user has none */
+  async attempt(userId: number, passphrase: string): Promise<Attempt> {
+    return { opens: byPassphrase(passphrase), ...(await this.#existing(userId)) }
+  }
+
   /** @throws Refusal `bad-key` if none of the user's keys can sign now, with the reason of each */
   async requireSigner(userId: number): Promise<void> {
     const keys = await this.list(userId)
@@ -250,7 +262,14 @@ export class Keyrings {
    */
   async add(user: User, passphrase: string, wanted: NewKey): Promise<Added> {
     const existing = await this.#record(user.id)
-    if (!existing) return this.#create(user, passphrase, wanted)
+    if (!existing) {
+      const { keys, refused, recoveryCode } = await this.#create(user, passphrase, { key: wanted })
+      return {
+        keys: keys.map((pair) => ({ ...this.#shown(pair), isNew: true })),
+        refused,
+        recoveryCode,
+      }
+    }
     const attempt = { opens: byPassphrase(passphrase), ...existing }
     const known = await this.#pairs(user.id)
     const task = { attempt, wanted, known }
@@ -297,8 +316,32 @@ export class Keyrings {
       .orderBy(...newestFirst)
   }
 
-  async #create(user: User, passphrase: string, key: NewKey): Promise<Added> {
-    const isOfFile = 'import' in key && Buffer.from(key.import.passphrase).equals(Buffer.from(passphrase))
+  /**
+   * A keyring that begins with S/MIME identities.
+   *
+   * @param store keeps them, in the transaction that makes the keyring
+   * @returns its recovery code, which is stored nowhere
+   * @throws Refusal `bad-key`, `wrong-passphrase` of the file; `bad-request` for a short passphrase, as {@link add};
+   *   `exists` where there is a keyring by now
+   */
+  async beginWithIdentities(
+    user: User,
+    passphrase: string,
+    identity: NewIdentity,
+    store: (identities: Identity[]) => Promise<void>,
+  ): Promise<{ identities: Identity[]; recoveryCode: string }> {
+    return this.#create(user, passphrase, { identity }, store)
+  }
+
+  async #create(
+    user: User,
+    passphrase: string,
+    first: NewKeyring['first'],
+    store: (identities: Identity[]) => Promise<void> = async () => {},
+  ): Promise<Result<'createKeyring'>> {
+    const wanted = 'key' in first ? first.key : first.identity
+    const isOfFile =
+      'import' in wanted && Buffer.from(wanted.import.passphrase).equals(Buffer.from(passphrase))
     if (!isOfFile) demandLong(passphrase)
     const keyringId = randomBytes(16).toString('base64url')
     const task = {
@@ -307,7 +350,7 @@ export class Keyrings {
       passphrase: utf8(passphrase),
       slots: { passphrase: this.#newSlot(), recovery: this.#newSlot() },
       argon2: this.#config.argon2,
-      key,
+      first,
     }
     const created = await this.#pool.run(user.id, 'createKeyring', task)
     const now = this.#clock()
@@ -322,13 +365,9 @@ export class Keyrings {
       await this.#ledger.begin(userId)
       for (const slot of slots) await this.#db.insert(keySlots).values({ ...slot, userId, createdAt: now })
       await this.#store(user.id, created.keys)
+      await store(created.identities)
     })
-    const { refused, recoveryCode } = created
-    return {
-      keys: created.keys.map((pair) => ({ ...this.#shown(pair), isNew: true })),
-      refused,
-      recoveryCode,
-    }
+    return created
   }
 
   /**
@@ -556,7 +595,7 @@ export class Keyrings {
    * @throws Refusal `bad-request` for a short one of the copy, `wrong-passphrase`; `not-found` if the user has no key
    */
   async exportSecret(user: User, passphrase: string, copyPassphrase: string): Promise<string[]> {
-    const attempt = { opens: byPassphrase(passphrase), ...(await this.#existing(user.id)) }
+    const attempt = await this.attempt(user.id, passphrase)
     demandLong(copyPassphrase, 'copy-passphrase-short')
     const keys = await this.#sorted(user.id)
     const task = { attempt, keys, copyPassphrase: utf8(copyPassphrase) }
@@ -654,7 +693,8 @@ const changedMeanwhile = () =>
     detail: { retry_after_s: 1 },
   })
 
-const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text.normalize('NFC'))
+/** A secret as it is stretched: the same letters are the same octets, however they were typed. */
+export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text.normalize('NFC'))
 
 const pairRow = (userId: number, pair: KeyPair, addedAt: number) => ({
   ...pair,

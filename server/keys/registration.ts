@@ -80,7 +80,7 @@ export class Registration {
 
   /** @throws Refusal `not-found` if the user has no key, `exists` if there are too many */
   async options(session: Session): Promise<{ options: string }> {
-    if (!(await this.#keyrings.present(session.user.id))) throw new Refusal('nothing-to-open')
+    if (!(await this.#keyrings.exists(session.user.id))) throw new Refusal('nothing-to-open')
     const known = await this.#credentials.ofUser(session.user.id)
     if (known.length >= passkeyLimits.ofUser) throw tooManyPasskeys()
     const { name, address } = session.user

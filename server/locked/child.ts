@@ -15,7 +15,9 @@ import * as keysInMail from './reader/inspect-keys.ts'
 import { protectMessage } from './reader/protect.ts'
 import type { Certificate } from './reader/signatures.ts'
 import { rowOf } from './reader/summary.ts'
+import type { WrappedIdentity } from './vault/identity-keys.ts'
 import type { StoredPair } from './vault/keys-at-rest.ts'
+import type { NewIdentity } from './vault/new-identities.ts'
 import type { NewKey } from './vault/new-keys.ts'
 import * as secretKeys from './vault/secret-keys.ts'
 import type { Attempt, NewSlot } from './vault/slots.ts'
@@ -65,7 +67,14 @@ const operations = {
   exportSecret: (task: { attempt: Attempt; keys: StoredPair[]; copyPassphrase: Uint8Array }) =>
     secretKeys.exportSecret(task.attempt, task.keys, task.copyPassphrase),
 
+  addIdentities: (task: { attempt: Attempt; wanted: NewIdentity }) =>
+    secretKeys.addIdentities(task.attempt, task.wanted),
+  exportIdentities: (task: { attempt: Attempt; identities: WrappedIdentity[]; copyPassphrase: Uint8Array }) =>
+    secretKeys.exportIdentities(task.attempt, task.identities, task.copyPassphrase),
+
   // with an allowance
+  addIdentitiesByToken: (task: { opening: secretKeys.Opening; wanted: NewIdentity }) =>
+    secretKeys.addIdentitiesByToken(task.opening, task.wanted),
   open: (task: {
     opening: secretKeys.Opening
     octets: Uint8Array

@@ -18,6 +18,8 @@ const dear: { [O in keyof Operations]?: (task: Task<O>) => boolean } = {
   createKeyring: () => true,
   addKeys: ({ attempt }) => takesMemory[attempt.opens.kind],
   exportSecret: ({ attempt }) => takesMemory[attempt.opens.kind],
+  addIdentities: ({ attempt }) => takesMemory[attempt.opens.kind],
+  exportIdentities: ({ attempt }) => takesMemory[attempt.opens.kind],
   unlock: ({ attempt }) => takesMemory[attempt.opens.kind],
   changeSlots: ({ attempt, change }) =>
     takesMemory[attempt.opens.kind] || change.add.some(({ kind }) => takesMemory[kind]),

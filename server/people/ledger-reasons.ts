@@ -54,6 +54,7 @@ const reasonShape = z.discriminatedUnion('kind', [
   z.object({ kind: z.enum(['passkey-added', 'passkey-removed']), name: name.nullable() }),
   z.object({ kind: z.enum(['ssh-key-added', 'ssh-key-removed']), name }),
   z.object({ kind: z.enum(['alias-added', 'alias-published', 'alias-hidden', 'alias-removed']), name }),
+  z.object({ kind: z.enum(['identity-added', 'identity-removed', 'identity-exported']), name }),
   /** What no version that we know wrote. */
   z.object({ kind: z.literal('unknown'), text: z.string() }),
 ])
@@ -101,6 +102,9 @@ export const reasonText = (reason: LedgerReason): string => {
     case 'alias-published':
     case 'alias-hidden':
     case 'alias-removed':
+    case 'identity-added':
+    case 'identity-removed':
+    case 'identity-exported':
       return `${reason.kind} ${reason.name}`
     case 'unknown':
       return reason.text

@@ -26,7 +26,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it, type TestContext } from 'node:test'
 import Sqlite from 'better-sqlite3'
+import { OpenSsl } from '../support/identities.ts'
 import { root } from '../support/places.ts'
+import { needs } from '../support/programs.ts'
 
 const program = join(root, 'dist', 'wafer.js')
 const corpus = process.env.CORPUS_DIR ?? join(root, '..', 'shared', 'corpus')
@@ -433,6 +435,53 @@ describe('keys', needsGpg, () => {
     other.did(['key', 'export', ann, '--secret', '--passphrase-stdin'], 'of the keyring\nof the copy\n')
     // What opens a keyring that is there is as it is.
     place.did(['key', 'generate', ann, '--passphrase-stdin'], 'short')
+  })
+
+  it('an S/MIME identity comes in, is listed, goes out for other programs, and is removed', (t) => {
+    if (!needs(t, 'openssl')) return
+    const place = new Place().withKey()
+    const openssl = new OpenSsl(t)
+    openssl.certificate('work', { email: ann, subject: '/CN=Ann/O=Work' })
+    openssl.certificate('ben', { email: 'ben@example.org' })
+    const importing = (name: string, input: string) =>
+      place.run(['identity', 'import', ann, '--file', openssl.path(name), '--passphrase-stdin'], input)
+    openssl.pkcs12('work', 'of the file')
+    openssl.pkcs12('ben', '')
+    failed(importing('work.p12', `${passphrase}\nof another file\n`), /not the passphrase of the file/)
+    failed(importing('work.p12', 'of another keyring\nof the file\n'), /not the passphrase of your key/)
+    failed(importing('none.p12', `${passphrase}\n\n`), /none\.p12 does not exist/)
+    const came = importing('work.p12', `${passphrase}\nof the file\n`)
+    assert.equal(`${came.code} ${came.err}`, '0 ')
+    assert.match(
+      came.out,
+      /^Fingerprint: [0-9A-F]{64}\nCN=Ann, O=Work, from CN=Ann, O=Work, P-256, [-\d]+ to [-\d]+\n$/,
+    )
+    assert.match(
+      importing('ben.p12', `${passphrase}\n\n`).out,
+      /\nThis certificate does not name ann@example\.org: it is that of ben@example\.org\. [^\n]+\n$/,
+    )
+    assert.match(
+      place.did(['identity', 'generate', ann, '--passphrase-stdin'], `${passphrase}\n`),
+      /RSA 3072, [^\n]+\nNo authority vouches for this certificate/,
+    )
+    const rows = place.did(['identity', 'list', ann]).trimEnd().split('\n')
+    assert.equal(rows.length, 3)
+    const work = rows.find((row) => row.includes('Work'))!.split('\t')
+    assert.equal(work[0], openssl.fingerprint('work').toUpperCase())
+    assert.deepEqual(work.slice(4, 7), [ann, 'CN=Ann, O=Work', 'CN=Ann, O=Work'])
+
+    assert.equal(place.did(['identity', 'export', ann]).match(/BEGIN CERTIFICATE/g)!.length, 3)
+    const exporting = ['identity', 'export', ann, work[0]!, '--secret', '--passphrase-stdin']
+    const one = place.run(exporting, `${passphrase}\n`)
+    assert.deepEqual([one.code, /should have two/.test(one.err)], [2, true])
+    const { code, octets } = place.run(exporting, `${passphrase}\nof the copy\n`)
+    assert.equal(code, 0)
+    openssl.write('out.p12', octets)
+    openssl.ok(['pkcs12', '-in', 'out.p12', '-passin', 'pass:of the copy', '-nodes', '-out', 'out.pem'])
+    assert.equal(openssl.fingerprint('out').toUpperCase(), work[0])
+    place.did(['identity', 'remove', ann, work[0]!])
+    failed(place.run(['identity', 'remove', ann, work[0]!]), /no such S\/MIME identity/)
+    assert.equal(place.did(['identity', 'list', ann]).trimEnd().split('\n').length, 2)
   })
 
   it('key list prints the keys, the present one first; a key that names somebody else is told apart', (t) => {

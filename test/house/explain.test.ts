@@ -17,7 +17,7 @@ const bob = 'bob@wafer.test'
 /** Tables that every story must write to and read from, or it tells too little. */
 const growing =
   `users sessions session_ends messages folders contents content_pieces ledger ledger_heads outbox
-  parked_forms rate_limits letter_numbers correspondents keyrings key_slots key_pairs passkeys pending_passkeys
+  parked_forms rate_limits letter_numbers correspondents keyrings key_slots key_pairs identities passkeys pending_passkeys
   spent_challenges stops approvals allowances usage message_search`.split(/\s+/)
 
 /** What may be read whole, and why. */
@@ -84,6 +84,9 @@ const tellOfKeys = async (server: World, terminal: Terminal) => {
   await other.unlock()
   await other.post('/allowance/stop', { confirm: true })
   await other.unlock()
+  const { body } = await other.post('/identities', { generate: true })
+  await other.delete(`/identities/${body.identities[0].fingerprint}`)
+  await other.post('/identities', { generate: true })
   await terminal.get('/session')
   await other.delete('/session')
   await terminal.post('/approval', { scope: 'read' })

@@ -22,6 +22,7 @@ const values = {
     most: 20,
     table: 'users',
     engine: 'SQLite',
+    algorithm: 'DSA',
   },
   keys: [{ name: '0123456789ABCDEF', why: 'expired', until: 0 }],
   missing: [

@@ -11,6 +11,7 @@ import { htmlToText } from '../../server/locked/reader/html-text.ts'
 import { parseParameters } from '../../server/locked/reader/parameters.ts'
 import type { Certificate } from '../../server/locked/reader/signatures.ts'
 import { summarize } from '../../server/locked/reader/summary.ts'
+import { noIdentities } from '../support/identities.ts'
 
 const octets = (text: string) => Buffer.from(text.replace(/\r?\n/g, '\r\n'), 'latin1')
 const mail = (content: string, from = 'carla@example.org') =>
@@ -37,6 +38,7 @@ const keys: OpenKeys = {
   },
   signDetached: () => assert.fail('nothing is signed here'),
   signCleartext: () => assert.fail('nothing is signed here'),
+  identities: noIdentities,
 }
 const sealed = async (text: string) =>
   openpgp.encrypt({

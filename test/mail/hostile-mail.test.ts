@@ -15,6 +15,7 @@ import { protect } from '../../server/locked/reader/protect.ts'
 import { restIsElsewhere } from '../../server/locked/reader/rendering.ts'
 import type { Certificate } from '../../server/locked/reader/signatures.ts'
 import { summarize } from '../../server/locked/reader/summary.ts'
+import { noIdentities } from '../support/identities.ts'
 
 const many = (count: number, piece: string) => piece.repeat(count)
 const mailOf = (content: string) =>
@@ -250,6 +251,7 @@ const keys = async (): Promise<OpenKeys> => {
       }),
     signCleartext: async (text) =>
       openpgp.sign({ message: await openpgp.createCleartextMessage({ text }), signingKeys }),
+    identities: noIdentities,
   }
 }
 const fromAnn = (head: string, body: Uint8Array | string) =>

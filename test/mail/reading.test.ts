@@ -18,6 +18,7 @@ import { allowShortRsaKeys } from '../../server/locked/reader/openpgp-packets.ts
 import { protect } from '../../server/locked/reader/protect.ts'
 import type { Certificate } from '../../server/locked/reader/signatures.ts'
 import { summarize } from '../../server/locked/reader/summary.ts'
+import { noIdentities } from '../support/identities.ts'
 
 const corpus = process.env.CORPUS_DIR ?? '../shared/corpus'
 const skip = existsSync(join(corpus, 'cases.jsonl'))
@@ -92,6 +93,7 @@ const lend = async (keys: openpgp.Key[], passphrase: string): Promise<OpenKeys> 
       }),
     signCleartext: async (text) =>
       openpgp.sign({ message: await openpgp.createCleartextMessage({ text }), signingKeys: secret[0]! }),
+    identities: noIdentities,
   }
 }
 

@@ -55,7 +55,7 @@ const partOf = async (c: PageContext, needs: Needs, code: string | undefined): P
       title: words.passwordChange,
       body: () => <Password visit={visit} words={words} address={address} />,
     }
-  if (!(await needs.keyrings.present(id)))
+  if (!(await needs.keyrings.exists(id)))
     return { title: words.passphraseTitle, body: () => <NoKey words={words} ssh={needs.ssh} /> }
   if (of === 'recovery')
     return { title: words.recover, body: () => <Recovery visit={visit} words={words} code={code} /> }

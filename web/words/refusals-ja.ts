@@ -210,6 +210,19 @@ export const refusalsInJapanese: Sentences = {
   'key-passphrase-dear': 'ファイルの鍵のパスフレーズを確かめるには、許されたメモリーでは足りません。',
   'key-secret-damaged': 'ファイルの秘密が壊れています。',
 
+  'not-pkcs12':
+    'ファイルはPKCS #12ファイル(.p12または.pfx)ではないか、壊れています。証明書と鍵を一緒にもう一度書き出してください。',
+  'pkcs12-large': ({ limitMiB }) => `ファイルは${limitMiB} MiBを超えていて、証明書と鍵だけではありません。`,
+  'pkcs12-unknown-method':
+    'ファイルはここで扱えない方法で保護されています。AES-256かTriple-DESでもう一度書き出してください。',
+  'wrong-file-passphrase': 'ファイルのパスフレーズではありません。',
+  'pkcs12-without-key': 'ファイルに秘密鍵がありません。証明書を秘密鍵と一緒に書き出してください。',
+  'pkcs12-without-certificate': 'ファイルに秘密鍵に合う証明書がありません。両方を一緒に書き出してください。',
+  'identity-unfit': ({ algorithm }) => `${algorithm}の種類の鍵では、ここでメールの復号も署名もできません。`,
+  'no-identity': 'そのS/MIME証明書はありません。',
+  'identities-full': ({ most }) =>
+    `S/MIME証明書はもう${most}個あります。どのメールも開かないものを削除してください。`,
+
   'no-public-key': '使える公開鍵がありません。BEGINからENDまで全部貼り付けてください。',
   'key-of-many-addresses': ({ limit }) => `この鍵のアドレスは${limit}個を超えているので、受け付けません。`,
   'no-such-fingerprint': 'その指紋の鍵がありません。承認されていません。',
@@ -270,6 +283,7 @@ export const refusalsInJapanese: Sentences = {
   'entries-differ': '二つの入力が一致しません。何も変わっていません。',
   interrupted: '中断されました。何も変わっていません。',
   'user-without-key': ({ address }) => `${address}には鍵がありません。`,
+  'user-without-identity': ({ address }) => `${address}にはS/MIME証明書がありません。`,
   'keys-not-taken': ({ refused, count }) =>
     `ファイルの鍵${count}個のうち${refused}個を取り込めませんでした。`,
   unsound: '問題が見つかりました。',

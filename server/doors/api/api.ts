@@ -9,6 +9,7 @@ import { Refusal, refusalOf } from '../../ground/refusal.ts'
 import { type AliasNeeds, aliasCalls } from './aliases.ts'
 import { type Asker, type BorderNeeds, border, holderOf } from './call.ts'
 import { type FileNeeds, fileCalls } from './files.ts'
+import { type IdentityNeeds, identityCalls } from './identities.ts'
 import { type KeyNeeds, keyCalls } from './key.ts'
 import { type LetterNeeds, letterCalls } from './letters.ts'
 import { type MailNeeds, mailCalls } from './mail.ts'
@@ -24,6 +25,7 @@ type Needs = BorderNeeds &
   LetterNeeds &
   FileNeeds &
   KeyNeeds &
+  IdentityNeeds &
   SshKeyNeeds &
   AliasNeeds &
   PeopleNeeds & {
@@ -41,6 +43,7 @@ export const api = (needs: Needs, ask: (c: Context) => Promise<Asker>) => {
     .route('/', letterCalls(needs, at))
     .route('/', fileCalls(needs, at))
     .route('/', keyCalls(needs, at))
+    .route('/', identityCalls(needs, at))
     .route('/', sshKeyCalls(needs, at))
     .route('/', aliasCalls(needs, at))
     .route('/', peopleCalls(needs, at))

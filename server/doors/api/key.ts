@@ -14,6 +14,7 @@ import type { Clock } from '../../ground/clock.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import type { Allowances, Allowance as Grant } from '../../keys/allowances.ts'
 import type { Approvals } from '../../keys/approvals.ts'
+import type { Identities } from '../../keys/identities.ts'
 import type { Keyrings } from '../../keys/keyrings.ts'
 import type { Passkeys } from '../../keys/passkeys.ts'
 import { stateOf } from '../../locked/key-uses.ts'
@@ -26,6 +27,7 @@ import { type Border, clearSiteData, holderOf, type LoggedIn, limitOf, time } fr
 export type HoldingNeeds = {
   allowances: Allowances
   keyrings: Keyrings
+  identities: Identities
   config: { allowanceIdleMs: number }
 }
 export type KeyNeeds = HoldingNeeds & {
@@ -62,8 +64,11 @@ export const keyOf = async (
   }
 }
 
-const heldBy = async ({ keyrings, config }: HoldingNeeds, session: Session, grant: Grant) => {
-  const key = await keyrings.present(session.user.id)
+const heldBy = async (needs: HoldingNeeds, session: Session, grant: Grant) => {
+  const { keyrings, identities, config } = needs
+  const { id } = session.user
+  // A keyring may hold S/MIME identities alone.
+  const key = (await keyrings.present(id)) ?? (await identities.list(id))[0]
   if (!key) return null
   const { method, scope, grantedAt, usedAt, endsAt } = grant
   return {

@@ -212,6 +212,31 @@ export const keyPairs = table(
   (table) => [primaryKey({ columns: [table.userId, table.fingerprint] })],
 )
 
+// ---- owner: identities.ts
+
+/** S/MIME identities: certificates whose private keys are here, sealed in the keyring. */
+export const identities = table(
+  'identities',
+  {
+    userId: int('user_id')
+      .notNull()
+      .references(() => keyrings.userId, { onDelete: 'cascade' }),
+    /** SHA-256 of the certificate, lower-case hexadecimal. */
+    fingerprint: text('fingerprint').notNull(),
+    /** In DER (RFC 5280). */
+    certificate: bytes('certificate').notNull(),
+    /** The certificates on its way to an authority, as far as they came along, in DER: JSON, base64. */
+    chain: text('chain').notNull(),
+    /** The private key (PKCS #8), AES-256-GCM under the DEK. */
+    sealedSecret: bytes('sealed_secret').notNull(),
+    /** What the certificate says (`Says` of new-identities.ts), JSON: it is read in child processes alone. */
+    says: text('says').notNull(),
+    /** When it came into the keyring. */
+    addedAt: int('added_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.userId, table.fingerprint] })],
+)
+
 // ---- owner: allowances.ts
 
 /** At most one row per user: that is what makes two holders impossible (P85). */

@@ -76,7 +76,8 @@ const headerAt = (octets: Uint8Array, start: number, end: number) => {
     return octets[at++]!
   }
   // High tag numbers (X.690 §8.1.2.4) go on for as long as the first bit is set.
-  if ((next() & 0x1f) === 0x1f) while (next() & 0x80) if (at - start > 5) throw new NotBer('a tag is too long')
+  if ((next() & 0x1f) === 0x1f)
+    while (next() & 0x80) if (at - start > 5) throw new NotBer('a tag is too long')
   const tag = octets.subarray(start, at)
   const first = next()
   if (first === 0x80) return { tag, contentStart: at, length: null }

@@ -38,7 +38,7 @@ const ecKey = '1.2.840.10045.2.1'
 
 /** What a signature hashes with, `none` where it does so by itself; null where it does not hold, or is not known. */
 export const hashOfSignature = (algorithm: Algorithm): string | null =>
-  algorithm.id === rsaPss ? pssOf(algorithm)?.hash ?? null : (signatureHashes[algorithm.id] ?? null)
+  algorithm.id === rsaPss ? (pssOf(algorithm)?.hash ?? null) : (signatureHashes[algorithm.id] ?? null)
 
 /**
  * How a signer's signature is checked.
@@ -51,9 +51,15 @@ export const schemeOf = (
 ): { hash: string | null; options: { padding?: number; saltLength?: number } } | null => {
   if (algorithm.id === rsaPss) {
     const pss = pssOf(algorithm)
-    return pss && { hash: pss.hash, options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: pss.saltLength } }
+    return (
+      pss && {
+        hash: pss.hash,
+        options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: pss.saltLength },
+      }
+    )
   }
-  const named = algorithm.id === rsa || algorithm.id === ecKey ? hashOf(digest) : signatureHashes[algorithm.id]
+  const named =
+    algorithm.id === rsa || algorithm.id === ecKey ? hashOf(digest) : signatureHashes[algorithm.id]
   if (!named) return null
   return { hash: named === 'none' ? null : named, options: {} }
 }
@@ -121,7 +127,10 @@ export const contentCiphers: Record<string, ContentCipher> = {
 }
 
 /** The initialization vector or nonce in a cipher's parameters; of RC2 its effective bits too. */
-export const vectorOf = ({ id, parameters }: Algorithm): { vector: Uint8Array; effectiveBits: number | null } => {
+export const vectorOf = ({
+  id,
+  parameters,
+}: Algorithm): { vector: Uint8Array; effectiveBits: number | null } => {
   if (!parameters) throw new NotBer('no vector')
   const node = readDer(parameters)
   if (node.is('universal', 4)) return { vector: node.content, effectiveBits: null }

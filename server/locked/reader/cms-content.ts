@@ -1,8 +1,8 @@
 /** The content of an encrypted CMS message, once its key is there. */
-import { createDecipheriv, type CipherGCMTypes } from 'node:crypto'
+import { type CipherGCMTypes, createDecipheriv } from 'node:crypto'
 import forge from 'node-forge'
-import { contentCiphers, vectorOf } from './cms-algorithms.ts'
 import type { Encrypted } from './cms.ts'
+import { contentCiphers, vectorOf } from './cms-algorithms.ts'
 
 /** What is said of the content besides what it is. */
 export type Opening = {
@@ -14,18 +14,22 @@ export type Opening = {
 }
 
 /** How long the content key is to be, in octets; null for a cipher that is not known here. */
-export const contentKeyLength = ({ cipher }: Encrypted): number | null => contentCiphers[cipher.id]?.keyLength ?? null
+export const contentKeyLength = ({ cipher }: Encrypted): number | null =>
+  contentCiphers[cipher.id]?.keyLength ?? null
 
 /** @throws Error for whatever reason; which one is nobody's business (no oracle) */
 export const openContent = (encrypted: Encrypted, key: Uint8Array): Opening => {
   const { cipher: algorithm, ciphertext, authenticated } = encrypted
   const cipher = contentCiphers[algorithm.id]
   const { vector, effectiveBits } = vectorOf(algorithm)
-  if (!cipher || (cipher.mode === 'aead') !== (authenticated !== null)) throw new Error('expected a known cipher')
+  if (!cipher || (cipher.mode === 'aead') !== (authenticated !== null))
+    throw new Error('expected a known cipher')
   const about = { isMalleable: authenticated === null, isOld: cipher.isOld }
   if (authenticated) {
     const { tag, covers } = authenticated
-    const decipher = createDecipheriv(cipher.name as CipherGCMTypes, key, vector, { authTagLength: tag.length })
+    const decipher = createDecipheriv(cipher.name as CipherGCMTypes, key, vector, {
+      authTagLength: tag.length,
+    })
     decipher.setAuthTag(tag)
     if (covers.length > 0) decipher.setAAD(covers)
     return { ...about, content: Buffer.concat([decipher.update(ciphertext), decipher.final()]) }

@@ -11,9 +11,9 @@ import {
 } from 'node:crypto'
 import * as asn1js from 'asn1js'
 import { Refusal } from '../../ground/refusal.ts'
+import { oid } from './cms.ts'
 import { keyDerivedFrom } from './cms-agreement.ts'
 import { transport } from './cms-algorithms.ts'
-import { oid } from './cms.ts'
 import type { MailCertificate } from './x509.ts'
 
 type Block = asn1js.BaseBlock
@@ -33,7 +33,9 @@ const exact = (octets: Uint8Array): ArrayBuffer => Uint8Array.from(octets).buffe
 
 /** In the order that DER wants of a set (X.690 §11.6). */
 const setOf = (...value: Block[]) => {
-  const inOrder = value.map((block) => ({ block, der: derOf(block) })).sort((a, b) => Buffer.compare(a.der, b.der))
+  const inOrder = value
+    .map((block) => ({ block, der: derOf(block) }))
+    .sort((a, b) => Buffer.compare(a.der, b.der))
   return new asn1js.Set({ value: inOrder.map(({ block }) => block) })
 }
 const algorithm = (id: string, parameters?: Block) =>
@@ -50,7 +52,9 @@ const digests = {
 export type SigningHash = keyof typeof digests
 
 /** How a key signs: with which hash, and what the signature is called; null for one that does not sign mail. */
-export const signingScheme = (key: KeyObject): { hash: SigningHash; isPure: boolean; signature: string } | null => {
+export const signingScheme = (
+  key: KeyObject,
+): { hash: SigningHash; isPure: boolean; signature: string } | null => {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
   if (type === 'rsa') return { hash: 'sha256', isPure: false, signature: transport.rsa }
   if (type === 'ed25519') return { hash: 'sha512', isPure: true, signature: '1.3.101.112' } // RFC 8419 §2.3
@@ -66,9 +70,7 @@ const cbc = { id: '2.16.840.1.101.3.4.1.42', name: 'aes-256-cbc', vector: 16 } a
 
 /** What we read, the best first (RFC 8551 §2.5.2). */
 const capabilities = () =>
-  sequence(
-    ...[gcm.id, '2.16.840.1.101.3.4.1.6', cbc.id, '2.16.840.1.101.3.4.1.2'].map((id) => algorithm(id)),
-  )
+  sequence(...[gcm.id, '2.16.840.1.101.3.4.1.6', cbc.id, '2.16.840.1.101.3.4.1.2'].map((id) => algorithm(id)))
 
 /** Whether a signer's capabilities, an attribute in DER, have AES-256-GCM. */
 export const takesGcm = (attribute: Uint8Array): boolean =>
@@ -120,7 +122,9 @@ export const signedBeside = (
 
 /** RFC 5652 §11.3. */
 const timeOf = (date: Date): Block =>
-  date.getUTCFullYear() < 2050 ? new asn1js.UTCTime({ valueDate: date }) : new asn1js.GeneralizedTime({ valueDate: date })
+  date.getUTCFullYear() < 2050
+    ? new asn1js.UTCTime({ valueDate: date })
+    : new asn1js.GeneralizedTime({ valueDate: date })
 
 /**
  * The content, encrypted to each of the certificates with AES-256.

@@ -219,7 +219,10 @@ const compressedIn = (node: Node): Cms => {
   const packed = content?.is('context', 0) ? content.members[0] : undefined
   if (!packed) throw new NotBer('no content')
   try {
-    return { kind: 'compressed', content: inflateSync(packed.content, { maxOutputLength: cmsLimits.unpacked }) }
+    return {
+      kind: 'compressed',
+      content: inflateSync(packed.content, { maxOutputLength: cmsLimits.unpacked }),
+    }
   } catch {
     throw new NotBer('compressed content that does not unpack')
   }

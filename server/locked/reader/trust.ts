@@ -104,7 +104,13 @@ const pathLength = (der: Uint8Array): number | null => {
   return null
 }
 
-type RevocationList = { issuer: Uint8Array; body: Node; algorithm: Node; signature: Uint8Array; revoked: Node[] }
+type RevocationList = {
+  issuer: Uint8Array
+  body: Node
+  algorithm: Node
+  signature: Uint8Array
+  revoked: Node[]
+}
 
 /** A CertificateList (RFC 5280 §5.1). */
 const readList = (octets: Uint8Array): RevocationList[] => {
@@ -115,9 +121,7 @@ const readList = (octets: Uint8Array): RevocationList[] => {
     const [, issuer, , ...rest] = parts
     // Its next date and the list itself may be missing; extensions come last.
     const revoked = rest.find((each) => each.is('universal', 16))?.members ?? []
-    return [
-      { issuer: issuer!.der, body: body!, algorithm: algorithm!, signature: signature!.bits, revoked },
-    ]
+    return [{ issuer: issuer!.der, body: body!, algorithm: algorithm!, signature: signature!.bits, revoked }]
   } catch {
     return []
   }
@@ -132,9 +136,7 @@ const isRevoked = (
   const [name, serial] = readDer(certificate.issuerAndSerial).members
   return lists.some((list) => {
     if (Buffer.compare(list.issuer, name!.der) !== 0) return false
-    const entry = list.revoked.find(
-      (each) => Buffer.compare(each.members[0]!.content, serial!.content) === 0,
-    )
+    const entry = list.revoked.find((each) => Buffer.compare(each.members[0]!.content, serial!.content) === 0)
     // What was taken back is taken back for what it signed earlier too where the key may be another's since.
     if (!entry || (entry.members[1]!.time > at && !isCompromised(entry))) return false
     const hash = hashOfSignature(algorithmOf(list.algorithm))

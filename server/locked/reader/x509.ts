@@ -82,7 +82,9 @@ export const readX509 = (octets: Uint8Array): MailCertificate => {
     isAuthority: x509.ca && (usage === null || usage.keyCertSign),
     issuerAndSerial: issuerAndSerial(parts.issuer.der, parts.serial.der),
     keyId: found.get(extension.keyId)?.value?.content ?? null,
-    isBeyondUs: [...found].some(([id, { isCritical, value }]) => isCritical && (!understood.has(id) || !value)),
+    isBeyondUs: [...found].some(
+      ([id, { isCritical, value }]) => isCritical && (!understood.has(id) || !value),
+    ),
   }
 }
 
@@ -108,12 +110,12 @@ const extensionsOf = (extensions: Node[]) => {
     const [id, ...rest] = each.members
     const isCritical = rest[0]?.is('universal', 1) ? rest.shift()!.content[0] !== 0 : false
     const name = id!.objectIdentifier
-    found.set(name, { isCritical, value: found.has(name) ? null : valueOf(rest[0]) })
+    found.set(name, { isCritical, value: found.has(name) ? null : elementIn(rest[0]) })
   }
   return found
 }
 
-const valueOf = (octetString: Node | undefined): Node | null => {
+const elementIn = (octetString: Node | undefined): Node | null => {
   try {
     return octetString ? readDer(octetString.content) : null
   } catch {
@@ -152,7 +154,9 @@ const addressesOf = (subject: Node, names: Node | null | undefined): string[] =>
       if (type!.objectIdentifier === emailAddress) found.push(latin1(value!.content))
     }
   // A name of two addresses, or with something hidden in it, is none.
-  return [...new Set(found.map((each) => each.toLowerCase()))].filter((each) => /^[^\s@\p{C}<>,;"]+@[^\s@\p{C}<>,;"]+$/u.test(each))
+  return [...new Set(found.map((each) => each.toLowerCase()))].filter((each) =>
+    /^[^\s@\p{C}<>,;"]+@[^\s@\p{C}<>,;"]+$/u.test(each),
+  )
 }
 
 const latin1 = (octets: Uint8Array) => Buffer.from(octets).toString('latin1')
@@ -175,7 +179,10 @@ const keyOf = (x509: X509Certificate): { algorithm: string; isWeak: boolean } =>
   }
   if (type === 'ec') {
     const curve = details.namedCurve ?? 'unknown'
-    return { algorithm: curves[curve] ?? curve, isWeak: !(curve in curves) && !/^brainpoolP(256|384|512)/.test(curve) }
+    return {
+      algorithm: curves[curve] ?? curve,
+      isWeak: !(curve in curves) && !/^brainpoolP(256|384|512)/.test(curve),
+    }
   }
   const isEdwards = ['ed25519', 'ed448', 'x25519', 'x448'].includes(type)
   return { algorithm: type, isWeak: !isEdwards }
@@ -184,6 +191,11 @@ const keyOf = (x509: X509Certificate): { algorithm: string; isWeak: boolean } =>
 /** An IssuerAndSerialNumber (RFC 5652 §10.2.4), from its two elements in DER. */
 const issuerAndSerial = (issuer: Uint8Array, serial: Uint8Array): Uint8Array => {
   const length = issuer.length + serial.length
-  const head = length < 0x80 ? [0x30, length] : length < 0x100 ? [0x30, 0x81, length] : [0x30, 0x82, length >> 8, length & 0xff]
+  const head =
+    length < 0x80
+      ? [0x30, length]
+      : length < 0x100
+        ? [0x30, 0x81, length]
+        : [0x30, 0x82, length >> 8, length & 0xff]
   return Buffer.concat([Uint8Array.from(head), issuer, serial])
 }

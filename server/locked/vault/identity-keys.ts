@@ -13,15 +13,18 @@ import {
   randomBytes,
   sign,
 } from 'node:crypto'
-import { agreements, keyWraps, oaepHashOf, transport } from '../reader/cms-algorithms.ts'
-import type { Recipient } from '../reader/cms.ts'
-import { keyDerivedFrom } from '../reader/cms-agreement.ts'
+import { cmsLimits } from '../../ground/limits.ts'
+import type { OpenIdentities, OwnCertificate } from '../open-keys.ts'
 import { readDer } from '../reader/asn1.ts'
-import { algorithmOf } from '../reader/cms.ts'
+import { algorithmOf, type Recipient } from '../reader/cms.ts'
+import { keyDerivedFrom } from '../reader/cms-agreement.ts'
+import { agreements, keyWraps, oaepHashOf, transport } from '../reader/cms-algorithms.ts'
+import { readable } from '../reader/trust.ts'
+import { isNamedBy } from '../reader/x509.ts'
 import { binding, unwrap, wrap } from './wrapping.ts'
 
-/** `sealedSecret` is a PKCS#8 PrivateKeyInfo, wrapped. */
-export type WrappedIdentity = { fingerprint: string; sealedSecret: Uint8Array }
+/** `sealedSecret` is a PKCS#8 PrivateKeyInfo (RFC 5958), wrapped. */
+export type WrappedIdentity = OwnCertificate & { sealedSecret: Uint8Array }
 
 const place = (userId: number, keyringId: string, fingerprint: string) =>
   binding('identity-key', userId, keyringId, fingerprint)
@@ -45,7 +48,7 @@ export const openIdentity = (
   dek: Uint8Array,
   userId: number,
   keyringId: string,
-  { fingerprint, sealedSecret }: WrappedIdentity,
+  { fingerprint, sealedSecret }: Pick<WrappedIdentity, 'fingerprint' | 'sealedSecret'>,
 ): KeyObject => {
   const octets = unwrap(dek, sealedSecret, place(userId, keyringId, fingerprint))
   if (!octets) throw new Error(`expected identity ${fingerprint} under its keyring's DEK, got something else`)
@@ -57,16 +60,55 @@ export const openIdentity = (
 }
 
 /**
+ * Identities as they are lent.
+ *
+ * @param secret opens one of them, for as long as it is lent
+ */
+export const lentIdentities = (
+  identities: WrappedIdentity[],
+  secret: (identity: WrappedIdentity) => KeyObject,
+): OpenIdentities => ({
+  certificates: identities.map(({ fingerprint, certificate, chain }) => ({
+    fingerprint,
+    certificate,
+    chain,
+  })),
+  contentKeys: (recipients, length) => {
+    const named = identities.flatMap((identity) => {
+      const [certificate] = readable([identity.certificate])
+      return certificate ? [{ identity, certificate }] : []
+    })
+    const ours = recipients.flatMap((recipient) => {
+      const found = named.find(({ certificate }) => isNamedBy(certificate, recipient.to))
+      return found ? [{ recipient, identity: found.identity }] : []
+    })
+    if (ours.length === 0) return null
+    return ours
+      .slice(0, cmsLimits.ownRecipients)
+      .flatMap(({ recipient, identity }) => contentKey(secret(identity), recipient, length) ?? [])
+  },
+  sign: (fingerprint, hash, octets) => {
+    const identity = identities.find((each) => each.fingerprint === fingerprint)
+    if (!identity) throw new Error(`expected an identity ${fingerprint}, got none`)
+    return sign(hash, octets, secret(identity))
+  },
+})
+
+/**
  * The content key that lies in a message for this key. Where RSA does not open it, a random one comes back: whoever
  * sent it learns nothing from what happens then (RFC 3218, Bleichenbacher).
  *
  * @param length of the content key, in octets
  * @returns null where the message is for another kind of key, or in a way that is not known
  */
-export const contentKey = (key: KeyObject, recipient: Recipient, length: number): Uint8Array | null =>
+const contentKey = (key: KeyObject, recipient: Recipient, length: number): Uint8Array | null =>
   recipient.kind === 'transport' ? transported(key, recipient, length) : agreedOn(key, recipient)
 
-const transported = (key: KeyObject, { algorithm, encryptedKey }: Recipient, length: number): Uint8Array | null => {
+const transported = (
+  key: KeyObject,
+  { algorithm, encryptedKey }: Recipient,
+  length: number,
+): Uint8Array | null => {
   if (key.asymmetricKeyType !== 'rsa') return null
   const oaepHash = algorithm.id === transport.oaep ? oaepHashOf(algorithm) : undefined
   if (oaepHash === null || (oaepHash === undefined && algorithm.id !== transport.rsa)) return null
@@ -88,7 +130,13 @@ const agreedOn = (key: KeyObject, recipient: Recipient & { kind: 'agreement' }):
   try {
     const publicKey = senderKey(key, recipient.senderKey)
     const secret = diffieHellman({ privateKey: key, publicKey })
-    const wrappingKey = keyDerivedFrom(agreement, secret, wrapping, recipient.userKeyingMaterial, keyWrap.keyLength)
+    const wrappingKey = keyDerivedFrom(
+      agreement,
+      secret,
+      wrapping,
+      recipient.userKeyingMaterial,
+      keyWrap.keyLength,
+    )
     const unwrapping = createDecipheriv(keyWrap.cipher, wrappingKey, keyWrap.vector)
     return Buffer.concat([unwrapping.update(recipient.encryptedKey), unwrapping.final()])
   } catch {
@@ -103,8 +151,8 @@ const senderKey = (own: KeyObject, octets: Uint8Array): KeyObject => {
   if (kty === 'OKP') return createPublicKey({ key: { kty, crv: crv!, x: part(0) }, format: 'jwk' })
   const half = (octets.length - 1) / 2
   if (octets[0] !== 4) throw new Error('expected a point in full')
-  return createPublicKey({ key: { kty: 'EC', crv: crv!, x: part(1, 1 + half), y: part(1 + half) }, format: 'jwk' })
+  return createPublicKey({
+    key: { kty: 'EC', crv: crv!, x: part(1, 1 + half), y: part(1 + half) },
+    format: 'jwk',
+  })
 }
-
-/** The signature over attributes (RFC 5652 §5.4), with the hash that goes with the key. */
-export const signWith = (key: KeyObject, hash: string | null, octets: Uint8Array): Uint8Array => sign(hash, octets, key)

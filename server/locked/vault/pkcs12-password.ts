@@ -7,7 +7,14 @@ export type Password = { utf8: Uint8Array; bmp: Uint8Array }
 /** UTF-16 big-endian with a null at the end (§B.1). */
 export const pkcs12Password = (text: string): Uint8Array => Buffer.from(`${text}\0`, 'utf16le').swap16()
 
-const blockLengths: Record<string, number> = { md5: 64, sha1: 64, sha224: 64, sha256: 64, sha384: 128, sha512: 128 }
+const blockLengths: Record<string, number> = {
+  md5: 64,
+  sha1: 64,
+  sha224: 64,
+  sha256: 64,
+  sha384: 128,
+  sha512: 128,
+}
 
 /** @param purpose 1: a key, 2: an initialization vector, 3: a MAC's key (§B.3) */
 export const passwordKey = (wanted: {

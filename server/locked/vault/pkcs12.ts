@@ -2,7 +2,17 @@
  * PKCS #12 files (RFC 7292) with private keys and certificates, as Windows, macOS, OpenSSL, Firefox and authorities make
  * them, the old ciphers included; and one made for taking an identity elsewhere.
  */
-import { createDecipheriv, createHmac, createPrivateKey, type KeyObject, pbkdf2Sync, randomBytes, scryptSync, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createPrivateKey,
+  type KeyObject,
+  pbkdf2Sync,
+  randomBytes,
+  scryptSync,
+  timingSafeEqual,
+} from 'node:crypto'
 import * as asn1js from 'asn1js'
 import forge from 'node-forge'
 import { pkcs12Limits } from '../../ground/limits.ts'
@@ -27,7 +37,8 @@ const x509Certificate = '1.2.840.113549.1.9.22.1'
  * @throws Refusal `wrong-passphrase` where the passphrase is not that of the file; `bad-key` where it is no such file
  */
 export const readPkcs12 = (octets: Uint8Array, passphrase: Uint8Array): Pkcs12 => {
-  if (octets.length > pkcs12Limits.octets) throw new Refusal('not-pkcs12')
+  if (octets.length > pkcs12Limits.octets)
+    throw new Refusal('pkcs12-large', { values: { limitMiB: pkcs12Limits.octets / 1024 / 1024 } })
   const { safe, mac } = partsOf(octets)
   const text = Buffer.from(passphrase).toString('utf8')
   const [password] = passwordsFor(text).filter((each) => mac === null || isMac(mac, safe, each))
@@ -72,10 +83,11 @@ const hashes: Record<string, string> = {
   '2.16.840.1.101.3.4.2.2': 'sha384',
   '2.16.840.1.101.3.4.2.3': 'sha512',
 }
+const hmacSha256 = '1.2.840.113549.2.9'
 const hmacs: Record<string, string> = {
   '1.2.840.113549.2.7': 'sha1',
   '1.2.840.113549.2.8': 'sha224',
-  '1.2.840.113549.2.9': 'sha256',
+  [hmacSha256]: 'sha256',
   '1.2.840.113549.2.10': 'sha384',
   '1.2.840.113549.2.11': 'sha512',
 }
@@ -154,6 +166,7 @@ const oldCiphers: Record<string, { name: string; keyLength: number; rc2Bits?: nu
   '1.2.840.113549.1.12.1.6': { name: 'rc2', keyLength: 5, rc2Bits: 40 },
 }
 const pbes2 = '1.2.840.113549.1.5.13'
+const pbkdf2 = '1.2.840.113549.1.5.12'
 
 const decrypted = (algorithm: Algorithm, ciphertext: Uint8Array, password: Password): Uint8Array => {
   if (!algorithm.parameters) throw new Refusal('pkcs12-unknown-method')
@@ -178,10 +191,11 @@ const rc2 = (ciphertext: Uint8Array, key: Uint8Array, vector: Uint8Array, bits: 
   return Buffer.from(decipher.output.getBytes(), 'binary')
 }
 
+const aes256Cbc = '2.16.840.1.101.3.4.1.42'
 const blockCiphers: Record<string, { name: string; keyLength: number }> = {
   '2.16.840.1.101.3.4.1.2': { name: 'aes-128-cbc', keyLength: 16 },
   '2.16.840.1.101.3.4.1.22': { name: 'aes-192-cbc', keyLength: 24 },
-  '2.16.840.1.101.3.4.1.42': { name: 'aes-256-cbc', keyLength: 32 },
+  [aes256Cbc]: { name: 'aes-256-cbc', keyLength: 32 },
   '1.2.840.113549.3.7': { name: 'des-ede3-cbc', keyLength: 24 },
 }
 
@@ -194,7 +208,11 @@ const withPbes2 = (parameters: Uint8Array, ciphertext: Uint8Array, { utf8, bmp }
   // Some programs of Mozilla's take the passphrase as PKCS #12 itself writes it.
   for (const password of [utf8, bmp])
     try {
-      const decipher = createDecipheriv(cipher.name, derivedKey(derivation!, password, cipher.keyLength), vector)
+      const decipher = createDecipheriv(
+        cipher.name,
+        derivedKey(derivation!, password, cipher.keyLength),
+        vector,
+      )
       return Buffer.concat([decipher.update(ciphertext), decipher.final()])
     } catch (error) {
       if (error instanceof Refusal) throw error
@@ -205,7 +223,7 @@ const withPbes2 = (parameters: Uint8Array, ciphertext: Uint8Array, { utf8, bmp }
 const derivedKey = ({ id, parameters }: Algorithm, password: Uint8Array, length: number): Uint8Array => {
   const members = parameters ? readDer(parameters).members : []
   const salt = members[0]?.content ?? new Uint8Array()
-  if (id === '1.2.840.113549.1.5.12') {
+  if (id === pbkdf2) {
     const prf = members.find((each) => each.is('universal', 16))
     const hash = prf ? hmacs[algorithmOf(prf).id] : 'sha1'
     if (!hash) throw new Refusal('pkcs12-unknown-method')
@@ -217,18 +235,19 @@ const derivedKey = ({ id, parameters }: Algorithm, password: Uint8Array, length:
   return scryptSync(password, salt, length, { N, r, p, maxmem: 2 * pkcs12Limits.scryptMemory })
 }
 
-const macRounds = 100_000
-
 /**
  * A file with one key and its certificates, for other programs: AES-256 and HMAC-SHA-256, which all of the last ten years read.
  *
  * @param certificates in DER, that of the key first
  */
-export const writePkcs12 = (key: KeyObject, certificates: Uint8Array[], passphrase: Uint8Array): Uint8Array => {
+export const writePkcs12 = (
+  key: KeyObject,
+  certificates: Uint8Array[],
+  passphrase: Uint8Array,
+): Uint8Array => {
   const text = Buffer.from(passphrase).toString('utf8')
   const keyId = () => attribute('1.2.840.113549.1.9.21', octetString(Buffer.from([1])))
-  const shrouded = key.export({ type: 'pkcs8', format: 'der', cipher: 'aes-256-cbc', passphrase: text })
-  const keyBag = sequence(identifier(bag.shroudedKey), within(0, asIs(shrouded)), keyId())
+  const keyBag = sequence(identifier(bag.shroudedKey), within(0, shrouded(key, text)), keyId())
   const bags = certificates.map((der, index) =>
     sequence(
       identifier(bag.certificate),
@@ -240,24 +259,55 @@ export const writePkcs12 = (key: KeyObject, certificates: Uint8Array[], passphra
     sequence(identifier(oid.data), within(0, octetString(derOf(sequence(...value)))))
   const safe = derOf(sequence(part(keyBag), part(...bags)))
   const salt = randomBytes(16)
-  const macKey = passwordKey({ hash: 'sha256', password: pkcs12Password(text), salt, rounds: macRounds, purpose: 3, length: 32 })
+  const macKey = passwordKey({
+    hash: 'sha256',
+    password: pkcs12Password(text),
+    salt,
+    rounds: pkcs12Limits.ownRounds,
+    purpose: 3,
+    length: 32,
+  })
   const digest = createHmac('sha256', macKey).update(safe).digest()
   const sha256 = sequence(identifier('2.16.840.1.101.3.4.2.1'), new asn1js.Null())
   return derOf(
     sequence(
       new asn1js.Integer({ value: 3 }),
       sequence(identifier(oid.data), within(0, octetString(safe))),
-      sequence(sequence(sha256, octetString(digest)), octetString(salt), new asn1js.Integer({ value: macRounds })),
+      sequence(
+        sequence(sha256, octetString(digest)),
+        octetString(salt),
+        new asn1js.Integer({ value: pkcs12Limits.ownRounds }),
+      ),
     ),
   )
 }
 
+/** An EncryptedPrivateKeyInfo (RFC 5958 §3), by PBES2; Node's own export has 2,048 rounds alone. */
+const shrouded = (key: KeyObject, passphrase: string) => {
+  const [salt, vector, rounds] = [randomBytes(16), randomBytes(16), pkcs12Limits.ownRounds]
+  const pkcs8 = key.export({ type: 'pkcs8', format: 'der' })
+  try {
+    const derived = pbkdf2Sync(passphrase, salt, rounds, 32, 'sha256')
+    const cipher = createCipheriv('aes-256-cbc', derived, vector)
+    const ciphertext = Buffer.concat([cipher.update(pkcs8), cipher.final()])
+    const hmac = sequence(identifier(hmacSha256), new asn1js.Null())
+    const derivation = sequence(octetString(salt), new asn1js.Integer({ value: rounds }), hmac)
+    const scheme = sequence(
+      sequence(identifier(pbkdf2), derivation),
+      sequence(identifier(aes256Cbc), octetString(vector)),
+    )
+    return sequence(sequence(identifier(pbes2), scheme), octetString(ciphertext))
+  } finally {
+    pkcs8.fill(0)
+  }
+}
+
 const sequence = (...value: asn1js.BaseBlock[]) => new asn1js.Sequence({ value })
 const identifier = (value: string) => new asn1js.ObjectIdentifier({ value })
-const octetString = (octets: Uint8Array) => new asn1js.OctetString({ valueHex: Uint8Array.from(octets).buffer })
+const octetString = (octets: Uint8Array) =>
+  new asn1js.OctetString({ valueHex: Uint8Array.from(octets).buffer })
 const within = (tagNumber: number, ...value: asn1js.BaseBlock[]) =>
   new asn1js.Constructed({ idBlock: { tagClass: 3, tagNumber }, value })
-const asIs = (der: Uint8Array) => asn1js.fromBER(Uint8Array.from(der).buffer).result
 const derOf = (block: asn1js.BaseBlock) => new Uint8Array(block.toBER())
 const attribute = (type: string, value: asn1js.BaseBlock) =>
   new asn1js.Set({ value: [sequence(identifier(type), new asn1js.Set({ value: [value] }))] })

@@ -1,5 +1,5 @@
 /**
- * The vault: the only folder that touches a DEK or OpenPGP secret key material. It runs in child processes only
+ * The vault: the only folder that touches a DEK or secret key material. It runs in child processes only
  * (child.ts) and is asked to unwrap, to sign, to wrap; there is no function that hands a key out.
  *
  * A user's secret keys lie wrapped under the keyring's random data key (DEK). The DEK is wrapped once per slot; the
@@ -13,6 +13,7 @@ import * as openpgp from 'openpgp'
 import { Refusal } from '../../ground/refusal.ts'
 import type { OpenKeys } from '../open-keys.ts'
 import { unrevoked } from '../reader/certificates.ts'
+import { lentIdentities, openIdentity, type WrappedIdentity } from './identity-keys.ts'
 import {
   type KeyPair,
   openPair,
@@ -24,7 +25,9 @@ import {
   type WrappedKey,
   wrappedPair,
 } from './keys-at-rest.ts'
+import { type Identity, type NewIdentity, sealedIdentities } from './new-identities.ts'
 import { type NewKey, openpgpKeys, type RefusedKey } from './new-keys.ts'
+import { writePkcs12 } from './pkcs12.ts'
 import {
   type Argon2Cost,
   type Attempt,
@@ -46,27 +49,36 @@ export type NewKeyring = {
   /** Ids and server's shares for the slots to be made. */
   slots: { passphrase: SlotSecret; recovery: SlotSecret }
   argon2: Argon2Cost
-  key: NewKey
+  /** What it begins with. */
+  first: { key: NewKey } | { identity: NewIdentity }
 }
 
 /** A keyring with its first keys, a passphrase slot and a recovery slot. The recovery code is in no other place. */
 export const createKeyring = async (
   wanted: NewKeyring,
-): Promise<{ keyring: Keyring; keys: KeyPair[]; refused: RefusedKey[]; recoveryCode: string }> => {
+): Promise<{
+  keyring: Keyring
+  keys: KeyPair[]
+  refused: RefusedKey[]
+  identities: Identity[]
+  recoveryCode: string
+}> => {
   const dek = randomBytes(32)
   try {
-    const { keys: found, refused } = await openpgpKeys(wanted.key)
+    const { userId, keyringId, first } = wanted
+    const { keys: found, refused } = 'key' in first ? await openpgpKeys(first.key) : { keys: [], refused: [] }
     const keys: KeyPair[] = []
-    for (const each of found) keys.push(await wrappedPair(dek, wanted.userId, wanted.keyringId, each))
+    for (const each of found) keys.push(await wrappedPair(dek, userId, keyringId, each))
+    const identities = 'identity' in first ? sealedIdentities(dek, userId, keyringId, first.identity) : []
     const { passphrase, slots, argon2: cost } = wanted
-    const whose = { userId: wanted.userId, keyringId: wanted.keyringId, generation: 1 }
+    const whose = { userId, keyringId, generation: 1 }
     const made = await madeSlots(dek, whose, [
       { kind: 'passphrase', share: slots.passphrase, passphrase, argon2: cost },
       { kind: 'recovery', share: slots.recovery },
     ])
-    const keyring = { userId: wanted.userId, id: wanted.keyringId, generation: 1, slots: made.slots }
+    const keyring = { userId, id: keyringId, generation: 1, slots: made.slots }
     const mac = slotTableMac(dek, keyring)
-    return { keyring: { ...keyring, mac }, keys, refused, recoveryCode: made.recoveryCode! }
+    return { keyring: { ...keyring, mac }, keys, refused, identities, recoveryCode: made.recoveryCode! }
   } finally {
     dek.fill(0)
   }
@@ -146,8 +158,40 @@ export const exportSecret = (
     return armored
   })
 
+/** S/MIME identities for a keyring that exists. @throws Refusal `wrong-passphrase`, `bad-key` if none could be taken */
+export const addIdentities = (attempt: Attempt, wanted: NewIdentity): Promise<Identity[]> =>
+  withDek(attempt, async (dek) => sealedIdentities(dek, attempt.keyring.userId, attempt.keyring.id, wanted))
+
+/** The same for one that a key token opens. */
+export const addIdentitiesByToken = async (opening: Opening, wanted: NewIdentity): Promise<Identity[]> => {
+  const dek = await openWithToken(opening)
+  try {
+    return sealedIdentities(dek, opening.userId, opening.keyringId, wanted)
+  } finally {
+    dek.fill(0)
+  }
+}
+
+/** PKCS #12 files, one for each identity, protected with a passphrase of their own. @throws Refusal `wrong-passphrase` */
+export const exportIdentities = (
+  attempt: Attempt,
+  identities: WrappedIdentity[],
+  copyPassphrase: Uint8Array,
+): Promise<Uint8Array[]> =>
+  withDek(attempt, async (dek) =>
+    identities.map((identity) => {
+      const key = openIdentity(dek, attempt.keyring.userId, attempt.keyring.id, identity)
+      return writePkcs12(key, [identity.certificate, ...identity.chain], copyPassphrase)
+    }),
+  )
+
 /** What a key token opens, for one piece of work. Keys in order of trial; the first one that can signs. */
-export type Opening = SealedToToken & { userId: number; keyringId: string; keys: WrappedKey[] }
+export type Opening = SealedToToken & {
+  userId: number
+  keyringId: string
+  keys: WrappedKey[]
+  identities: WrappedIdentity[]
+}
 
 /** Lends the keys that a key token opens. They are of no use after the callback has returned. */
 export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) => Promise<T>): Promise<T> => {
@@ -155,8 +199,11 @@ export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) =
   let lent = true
   try {
     const open = new Map<string, Promise<openpgp.PrivateKey>>()
-    const secret = (key: WrappedKey) => {
+    const requireLent = () => {
       if (!lent) throw new Error('expected a key within the callback that it was lent to, got a use after it')
+    }
+    const secret = (key: WrappedKey) => {
+      requireLent()
       const found = open.get(key.fingerprint) ?? openSecret(dek, opening.userId, opening.keyringId, key)
       open.set(key.fingerprint, found)
       return found
@@ -196,6 +243,10 @@ export const withOpenKeys = async <T>(opening: Opening, work: (keys: OpenKeys) =
           message: await openpgp.createCleartextMessage({ text }),
           ...(await signing()),
         }),
+      identities: lentIdentities(opening.identities, (identity) => {
+        requireLent()
+        return openIdentity(dek, opening.userId, opening.keyringId, identity)
+      }),
     })
   } finally {
     lent = false
