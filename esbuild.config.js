@@ -45,6 +45,16 @@ const sources = [
 ]
 const builtMs = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0
 
+/** One letter beyond ASCII, which regular expressions keep, and V8 holds the whole file with two octets for each of its letters. */
+const toAscii = (file) =>
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace(
+      /[^\0-\x7f]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+  )
+
 const rule = '-'.repeat(72)
 
 /** The full text of a licence that a package names without bringing it. */
@@ -203,12 +213,18 @@ if (Math.max(...sources.map((name) => newestMs(join(root, name)))) > builtMs) {
     // On a person's own machine, and behind SSH.
     entryPoints: { tui: 'tui/main.tsx', remote: 'tui/remote/worker.ts' },
     minify: true,
-    define: { 'process.env.NODE_ENV': '"production"', 'process.env.DEV': '"false"' },
+    define: {
+      'process.env.NODE_ENV': '"production"',
+      'process.env.DEV': '"false"',
+      // The layout engine of Ink asks whether there is one, and Node.js would load it to say so.
+      fetch: 'undefined',
+    },
     // Its other half writes PNG files.
     alias: { qrcode: 'qrcode/lib/core/qrcode.js' },
     plugins: [withoutDevtools],
     outdir: next,
   })
+  for (const name of ['tui.js', 'remote.js']) toAscii(join(next, name))
   for (const script of ['enhance', 'passkey']) {
     const { outputFiles } = await bundle({
       ...common,

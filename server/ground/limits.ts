@@ -300,7 +300,7 @@ export const sshLimits = {
   channels: 10,
   clients: 200,
   /** When after a client was taken the next one is made ready. */
-  spareAfterMs: 1_000,
+  spareAfterMs: 300,
   /** Of a variable that comes with a channel. */
   variableCharacters: 64,
   /** RFC 4253 §6.1: a packet of more than that need not be taken. */
