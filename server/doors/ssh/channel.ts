@@ -82,15 +82,17 @@ export class Channel {
     this.#say({ key })
   }
 
-  /** Says why, on the screen or beside it, and is over. */
-  end(why: Ending) {
+  /** Says why, on the screen or beside it, and is over. @returns when the other end has taken that */
+  async end(why: Ending): Promise<void> {
     const stream = this.#stream
     if (!stream || this.#isOver) return
+    const closed = new Promise<void>((resolve) => stream.once('close', resolve))
     this.#stop()
     if (this.#size) stream.write(`${screenAgain}\n`)
     stream.stderr.write(`${inWords(why, this.#env.LANG)}${this.#size ? '\r\n' : '\n'}`)
     stream.exit(1)
     stream.end()
+    await closed
   }
 
   /** The other end is gone: nobody reads any more. */
@@ -120,8 +122,8 @@ export class Channel {
     if (!worker) return this.#fail(stream, 'clients-many', 1)
     this.#worker = worker
     worker.on('message', (message: FromClient) => this.#receive(message))
-    worker.once('error', () => this.end('client-failed'))
-    worker.once('exit', () => this.end('client-failed'))
+    worker.once('error', () => void this.end('client-failed'))
+    worker.once('exit', () => void this.end('client-failed'))
     this.#say({
       start: {
         socketPath: clients.socketPath,

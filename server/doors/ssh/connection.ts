@@ -95,8 +95,10 @@ export class Connection {
   end(why: Ending) {
     if (this.#isEnding) return
     this.#isEnding = true
-    for (const channel of this.#channels) channel.end(why)
-    setImmediate(() => this.#client?.end())
+    if (!this.#begun) return this.destroy()
+    // A client that reads of the end first shows nothing of what came before.
+    const closed = [...this.#channels].map((channel) => channel.end(why))
+    void Promise.all(closed).then(() => this.#client?.end())
     this.#destroySoon()
   }
 

@@ -48,8 +48,13 @@ export class Connections {
     return this.#bySocket.has(socket)
   }
 
-  end(why: Ending) {
+  /** Ends them all. @returns when each is gone */
+  async end(why: Ending): Promise<void> {
+    const gone = [...this.#bySocket.keys()].map(
+      (socket) => new Promise((resolve) => socket.once('close', resolve)),
+    )
     for (const connection of this.#bySocket.values()) connection.end(why)
+    await Promise.all(gone)
   }
 
   /** Without a log-in: least far first, and of these the oldest. */

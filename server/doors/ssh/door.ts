@@ -74,15 +74,16 @@ const open = ({ host, port, hostKey, socketPath }: Opening) => {
   })
 }
 
-const stop = () => {
-  connections.end('server-stops')
-  setTimeout(() => process.exit(0), connections.size === 0 ? 0 : sshLimits.lastWordsMs)
+const stop = async () => {
+  setTimeout(() => process.exit(0), sshLimits.lastWordsMs)
+  await connections.end('server-stops')
+  process.exit(0)
 }
 
 process.on('message', (message: ToDoor) => {
   if ('makeHostKey' in message) tell({ hostKey: newHostKey() })
   else if ('open' in message) open(message.open)
-  else if ('stop' in message) stop()
+  else if ('stop' in message) void stop()
   else if ('over' in message) connections.numbered(message.over)?.end('session-over')
   else {
     waiting.get(message.to)?.(message.answer)
