@@ -115,5 +115,7 @@ for (const row of rows)
 
 // The terminal client prints a table of its own.
 await import('./terminal.ts')
+// So does the door of SSH.
+await import('./ssh.ts')
 // And so do the engines.
 await import('./engines.ts')
