@@ -50,7 +50,7 @@ export type Frame = {
   clocks: Clocks | null
 }
 /** Minutes; `key` is null while it is not open here. */
-export type Clocks = { session: number; key: { idle: number; most: number } | null }
+export type Clocks = { session: number; key: { idle: number; most: number; longer: number | null } | null }
 
 /** The whole document, as octets go: nothing in it that HTML does not need. */
 export const drawDocument = (frame: Frame, content: Content): string =>
@@ -66,6 +66,7 @@ const Document = ({ frame, content }: { frame: Frame; content: Content }) => {
       clocks={frame.clocks}
       words={words}
       hasTimes={content.current !== 'compose'}
+      offers={!content.isEndWithin && !content.isWindow}
     />
   )
   return (
@@ -149,8 +150,15 @@ const Navigation = ({ words, current }: { words: Words; current: Content['curren
 }
 
 /** The two clocks, and the ends that the user may make. */
-const Ending = (props: { address: string; clocks: Clocks; words: Words; hasTimes: boolean }) => {
-  const { address, clocks, words, hasTimes } = props
+const Ending = (props: {
+  address: string
+  clocks: Clocks
+  words: Words
+  hasTimes: boolean
+  /** Whether the key may be kept open longer here. */
+  offers: boolean
+}) => {
+  const { address, clocks, words, hasTimes, offers } = props
   return (
     <>
       <p>
@@ -164,6 +172,11 @@ const Ending = (props: { address: string; clocks: Clocks; words: Words; hasTimes
         {clocks.key && (
           <>
             <Button a="lock">{words.lockKey}</Button>{' '}
+            {offers && clocks.key.longer !== null && (
+              <>
+                <Button a="longer">{words.keepOpen(clocks.key.longer)}</Button>{' '}
+              </>
+            )}
           </>
         )}
         <Button a="logout">{words.logOut}</Button>

@@ -16,7 +16,7 @@ export type FrameNeeds = {
   sessions: Sessions
   ledger: Ledger
   clock: Clock
-  config: Pick<Config, 'sessionIdleMs' | 'allowanceIdleMs'>
+  config: Pick<Config, 'sessionIdleMs' | 'allowanceIdleMostMs'>
 }
 
 /** Puts the page into its frame, and answers with it. */
@@ -107,6 +107,10 @@ const clocksOf = (
   const ends = minutes(Math.min(session.contactAt + config.sessionIdleMs, session.endsAt))
   if (key.state !== 'open') return { session: ends, key: null }
   const most = minutes(key.allowance.endsAt)
-  const idle = Math.min(minutes(key.allowance.usedAt + config.allowanceIdleMs), most)
-  return { session: ends, key: { idle, most } }
+  const { usedAt, idleMs } = key.allowance
+  const idle = Math.min(minutes(usedAt + idleMs), most)
+  const longest = Math.min(minutes(now + config.allowanceIdleMostMs), most)
+  // An offer where it changes something.
+  const longer = config.allowanceIdleMostMs > idleMs && longest > idle ? longest : null
+  return { session: ends, key: { idle, most, longer } }
 }

@@ -37,8 +37,10 @@ const holding = {
   used_at: text,
   expires_at: text,
   idle_s: seconds,
+  /** How long that may be chosen to be. */
+  idle_most_s: seconds,
 }
-const held = shape(holding)
+export const held = shape(holding)
 /** The key as a session's own terminal has it open. */
 export type Held = Answer<typeof held>
 

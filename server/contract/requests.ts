@@ -8,6 +8,7 @@ import {
   addressFieldLimit,
   attachmentLimit,
   holdLimitS,
+  idleChoiceS,
   letterTextLimit,
   markedAtOnce,
   nameCharacters,
@@ -61,6 +62,8 @@ export const requests = {
   marks: marks.partial(),
   manyMarks: marks.partial().extend({ ids: z.array(z.number().int().min(1)).max(markedAtOnce) }),
   decrypt: z.strictObject({ part: z.string().optional() }),
+  /** How long the open key stands without a use. */
+  idle: z.strictObject({ idle_s: z.number().int().min(idleChoiceS.least).max(idleChoiceS.most) }),
   passphrase: z.strictObject({ passphrase: z.string().max(secretCharacters) }),
   approval: z.strictObject({ scope: z.enum(['read', 'sign']) }),
   /** `of`: the `grant` of the holder that was shown, so that no other one is stopped. */

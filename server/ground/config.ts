@@ -46,6 +46,8 @@ export type Config = {
   sessionMaxMs: number
   allowanceIdleMs: number
   allowanceMaxMs: number
+  /** How long without a use a user may have an open key stand; as long as any, where they have no choice. */
+  allowanceIdleMostMs: number
   /** How this server calls itself in mail. */
   hostname: string
   /** Argon2id cost of new slots and passwords (RFC 9106). */
@@ -164,6 +166,7 @@ const settings = z.strictObject({
   WAFER_SESSION_MAX: duration.default(12 * unitMs.h),
   WAFER_ALLOWANCE_IDLE: duration.optional(),
   WAFER_ALLOWANCE_MAX: duration.default(unitMs.h),
+  WAFER_ALLOWANCE_IDLE_MOST: duration.optional(),
 })
 
 /** Whether a listening address is reachable from this machine only. */
@@ -214,6 +217,7 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     sessionMaxMs: set.WAFER_SESSION_MAX,
     allowanceIdleMs: idleWithin(set, 'WAFER_ALLOWANCE', 5 * unitMs.m),
     allowanceMaxMs: set.WAFER_ALLOWANCE_MAX,
+    allowanceIdleMostMs: idleMost(set),
     hostname: set.WAFER_ORIGIN?.hostname ?? 'localhost',
     argon2: { memoryKiB: 64 * 1024, passes: 3 },
   }
@@ -298,6 +302,17 @@ const idleWithin = (
       `${of}_IDLE is longer than ${of}_MAX (${durationOf(maxMs)}), and would never come to pass.`,
     )
   return idleMs ?? Math.min(usualMs, maxMs)
+}
+
+const idleMost = (set: z.infer<typeof settings>): number => {
+  const usualMs = idleWithin(set, 'WAFER_ALLOWANCE', 5 * unitMs.m)
+  const mostMs = set.WAFER_ALLOWANCE_IDLE_MOST ?? usualMs
+  const [least, most] = [durationOf(usualMs), durationOf(set.WAFER_ALLOWANCE_MAX)]
+  if (mostMs < usualMs || mostMs > set.WAFER_ALLOWANCE_MAX)
+    throw new Unusable(
+      `WAFER_ALLOWANCE_IDLE_MOST is not between WAFER_ALLOWANCE_IDLE (${least}) and WAFER_ALLOWANCE_MAX (${most}).`,
+    )
+  return mostMs
 }
 
 const readEnvFile = (file: string): Record<string, string | undefined> => {

@@ -260,6 +260,10 @@ export const passkeyLimits = {
   attestationCharacters: 64 * 1024,
 }
 
+/** What a user may choose an open key to stand for without a use, in seconds, within what the operator permits. */
+export const idleChoiceS = { least: 10, most: 24 * 60 * 60 }
+export const minuteMs = 60_000
+
 /** Words other than the address by which a user is found. */
 export const aliasLimits = {
   ofUser: 20,

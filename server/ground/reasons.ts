@@ -218,6 +218,10 @@ export const reasons = {
     ({ most }: { most: number }) => `There are ${most} keys already; remove one that is not used any more.`,
   ],
   'no-ssh-key': ['not-found', 'There is no such SSH key.'],
+  'key-idle-long': [
+    'bad-request',
+    ({ most }: { most: number }) => `This server keeps a key open without use for at most ${most} min.`,
+  ],
   'alias-malformed': [
     'bad-name',
     'An alias is one word or number without blanks, +, @ and marks such as quotes and brackets, of at most 64 octets. It counts in the domain of the address.',

@@ -16,6 +16,7 @@ import {
   allowanceSilenceMs,
   allowanceWatchMs,
   approvedReadingMs,
+  minuteMs,
   stopLimits,
   useNoteMs,
 } from '../ground/limits.ts'
@@ -45,6 +46,8 @@ export type Allowance = {
   usedAt: number
   /** The latest end, whatever the use. */
   endsAt: number
+  /** How long it stands without a use. */
+  idleMs: number
 }
 
 export type KeyState =
@@ -111,13 +114,13 @@ export class Allowances {
 
   /** Whether this session holds the key, nobody does, or who else. */
   async state(session: Session): Promise<KeyState> {
-    return stateOf(session, await this.#liveHolder(session.user.id))
+    return this.#stateOf(session, await this.#liveHolder(session.user.id))
   }
 
   /** The same as a terminal sees it: its own allowance counts only with the key token that opens it. */
   async stateFor(session: Session, keyToken: string | null): Promise<KeyState> {
     const holder = await this.#liveHolder(session.user.id)
-    const known = stateOf(session, holder)
+    const known = this.#stateOf(session, holder)
     if (!holder || known.state !== 'open') return known
     return (await this.#fits(holder.row, session, keyToken)) ? known : { state: 'locked' }
   }
@@ -218,7 +221,7 @@ export class Allowances {
     )
     const grant = { ...waiting, sealedDek, method, scope: 'sign' } as const
     const row = await this.#insert(session, lockCount, grant, [settle], { reason })
-    return { keyToken, allowance: toAllowance(row) }
+    return { keyToken, allowance: this.#shown(row) }
   }
 
   /**
@@ -251,7 +254,7 @@ export class Allowances {
     }
     const result = await this.#watched(session, stands, () => work(opening))
     // A durable write for each piece of a file would be worth nothing: this much is near enough.
-    if (what.goesOn && this.#clock() - row.usedAt < Math.min(useNoteMs, this.#config.allowanceIdleMs / 10)) {
+    if (what.goesOn && this.#clock() - row.usedAt < Math.min(useNoteMs, this.#idleMs(row) / 10)) {
       await stands()
       return result
     }
@@ -272,6 +275,26 @@ export class Allowances {
   /** @throws Refusal as {@link use} would, without using anything */
   async require(session: Session, keyToken: string | null, scope: Scope): Promise<void> {
     await this.#held(session, keyToken, scope)
+  }
+
+  /**
+   * Has this session's allowance stand for a time of its user's choice without a use; its latest end stays as it is.
+   *
+   * @throws Refusal as {@link use}; `bad-request` for longer than the operator permits
+   */
+  async standFor(session: Session, keyToken: string | null, idleMs: number): Promise<Allowance> {
+    const { id, method } = await this.#held(session, keyToken, 'read')
+    const mostMs = this.#config.allowanceIdleMostMs
+    if (idleMs > mostMs)
+      throw new Refusal('key-idle-long', { values: { most: Math.floor(mostMs / minuteMs) } })
+    return this.#db.transaction(session.user.id, async () => {
+      await this.#require(session, id)
+      const now = { idleMs, usedAt: this.#clock() }
+      const [row] = await this.#db.update(allowances).set(now).where(eq(allowances.id, id)).returning()
+      const minutes = Math.ceil(idleMs / minuteMs)
+      await this.#note(session, { event: 'used', method, reason: { kind: 'idle-chosen', minutes } })
+      return this.#shown(row!)
+    })
   }
 
   /** Ends this session's own allowance, if it has one, its wait for an approval, and what is about to open the key. */
@@ -369,6 +392,21 @@ export class Allowances {
 
   // ---- the row
 
+  #idleMs({ idleMs }: AllowanceRow): number {
+    return idleMs ?? this.#config.allowanceIdleMs
+  }
+
+  #shown(row: AllowanceRow): Allowance {
+    const { method, scope, grantedAt, usedAt, endsAt } = row
+    return { method, scope, grantedAt, usedAt, endsAt, idleMs: this.#idleMs(row) }
+  }
+
+  #stateOf(session: Session, holder: { row: AllowanceRow; terminal: string } | null): KeyState {
+    if (!holder) return { state: 'locked' }
+    if (holder.row.sessionId === session.id) return { state: 'open', allowance: this.#shown(holder.row) }
+    return { state: 'elsewhere', by: asHolder(holder) }
+  }
+
   /** The live holder: of this epoch, within both its clocks, in a live session whose terminal keeps contact. */
   async #liveHolder(userId: number): Promise<{ row: AllowanceRow; terminal: string } | null> {
     const [found] = await this.#db
@@ -383,7 +421,7 @@ export class Allowances {
     const now = this.#clock()
     return and(
       eq(allowances.epochId, this.#epoch.id),
-      gt(allowances.usedAt, now - this.#config.allowanceIdleMs),
+      sql`${allowances.usedAt} + coalesce(${allowances.idleMs}, ${this.#config.allowanceIdleMs}) > ${now}`,
       gt(allowances.endsAt, now),
     )!
   }
@@ -392,7 +430,7 @@ export class Allowances {
     const now = this.#clock()
     if (row.epochId !== this.#epoch.id) return 'epoch'
     if (row.endsAt <= now) return 'max'
-    if (row.usedAt <= now - this.#config.allowanceIdleMs) return 'idle'
+    if (row.usedAt + this.#idleMs(row) <= now) return 'idle'
     const { contactAt, heartbeatMs } = session
     return heartbeatMs !== null && contactAt + heartbeatMs <= now ? 'contact-lost' : null
   }
@@ -452,7 +490,7 @@ export class Allowances {
         ON CONFLICT (user_id) DO UPDATE SET
           id = excluded.id, session_id = excluded.session_id, epoch_id = excluded.epoch_id, method = excluded.method,
           scope = excluded.scope, granted_at = excluded.granted_at, used_at = excluded.used_at,
-          ends_at = excluded.ends_at, public_half = excluded.public_half, sealed_dek = excluded.sealed_dek
+          ends_at = excluded.ends_at, idle_ms = NULL, public_half = excluded.public_half, sealed_dek = excluded.sealed_dek
         WHERE ${allowances.sessionId} = excluded.session_id OR NOT (${this.#live()} AND EXISTS (
           SELECT 1 FROM ${sessions} WHERE ${sessions.id} = ${allowances.sessionId} AND ${this.#sessions.inContact()}))
         RETURNING id`)
@@ -609,20 +647,6 @@ const usedFor = ({
 }): ReasonOf<'decrypted' | 'signed' | 'file-decrypted'> => {
   if (file !== undefined) return { kind: 'file-decrypted', name: file }
   return { kind: scope === 'read' ? 'decrypted' : 'signed' }
-}
-
-const toAllowance = ({ method, scope, grantedAt, usedAt, endsAt }: AllowanceRow): Allowance => ({
-  method,
-  scope,
-  grantedAt,
-  usedAt,
-  endsAt,
-})
-
-const stateOf = (session: Session, holder: { row: AllowanceRow; terminal: string } | null): KeyState => {
-  if (!holder) return { state: 'locked' }
-  if (holder.row.sessionId === session.id) return { state: 'open', allowance: toAllowance(holder.row) }
-  return { state: 'elsewhere', by: asHolder(holder) }
 }
 
 const asHolder = ({ row, terminal }: { row: AllowanceRow; terminal: string }): Holder => ({

@@ -55,6 +55,8 @@ const reasonShape = z.discriminatedUnion('kind', [
   z.object({ kind: z.enum(['ssh-key-added', 'ssh-key-removed']), name }),
   z.object({ kind: z.enum(['alias-added', 'alias-published', 'alias-hidden', 'alias-removed']), name }),
   z.object({ kind: z.enum(['identity-added', 'identity-removed', 'identity-exported']), name }),
+  /** For so many minutes it stands without a use. */
+  z.object({ kind: z.literal('idle-chosen'), minutes: z.number() }),
   /** What no version that we know wrote. */
   z.object({ kind: z.literal('unknown'), text: z.string() }),
 ])
@@ -106,6 +108,8 @@ export const reasonText = (reason: LedgerReason): string => {
     case 'identity-removed':
     case 'identity-exported':
       return `${reason.kind} ${reason.name}`
+    case 'idle-chosen':
+      return `${reason.kind} ${reason.minutes} min`
     case 'unknown':
       return reason.text
     default:

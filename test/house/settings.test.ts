@@ -62,6 +62,8 @@ test('An idle time beyond the longest time is refused; the usual one gives way t
   }
   refused({ WAFER_SESSION_IDLE: '13h' }, /WAFER_SESSION_MAX \(12h\)/)
   refused({ WAFER_SESSION_IDLE: '2m', WAFER_SESSION_MAX: '90s' }, /WAFER_SESSION_MAX \(90s\)/)
+  refused({ WAFER_ALLOWANCE_IDLE_MOST: '61m' }, /^WAFER_ALLOWANCE_IDLE_MOST is not between.*\(5m\).*\(1h\)/)
+  refused({ WAFER_ALLOWANCE_IDLE_MOST: '4m' }, /^WAFER_ALLOWANCE_IDLE_MOST is not between/)
   const short = readConfig({ WAFER_DATA: data, WAFER_ALLOWANCE_MAX: '2m', WAFER_SESSION_MAX: '10m' })
   assert.equal(short.allowanceIdleMs, 120_000)
   assert.equal(short.sessionIdleMs, 600_000)

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { openServices, serve } from '../../server/main.ts'
 import { reasonText } from '../../server/people/ledger-reasons.ts'
+import { Browser } from '../support/browser.ts'
 import { cellOf, edited } from '../support/databases.ts'
 import { heldWork, passphrase, password, problem, type Terminal, world } from '../support/world.ts'
 
@@ -245,6 +246,52 @@ test('C6 P89 B6: an allowance ends when it was not used for its time, and at the
   const { body } = await terminal.get('/log')
   assert.equal(body.events[0].event, 'ended')
   assert.equal(body.events[0].reason, 'max')
+})
+
+test('C6 P89: where the operator permits it, a terminal has the key open longer without a use, never beyond its latest end', async (t) => {
+  const times = { WAFER_ALLOWANCE_IDLE: '60s', WAFER_ALLOWANCE_IDLE_MOST: '20m', WAFER_SESSION_IDLE: '2h' }
+  const server = await world(t, times)
+  await server.addUser(ann)
+  const terminal = await server.terminal(ann)
+  const id = await encryptedMessage(terminal)
+  const use = () => terminal.post(`/messages/${id}/decrypt`)
+  const choose = (idle_s: number) => terminal.patch('/allowance', { idle_s })
+  assert.equal(problem(await choose(600)), 'allowance-required')
+  const unlocked = await terminal.unlock()
+  assert.deepEqual([unlocked.body.idle_s, unlocked.body.idle_most_s], [60, 1200])
+  assert.equal(problem(await choose(1201)), 'bad-request')
+  server.pass(50_000)
+  const chosen = await choose(1200)
+  assert.deepEqual([chosen.status, chosen.body.idle_s], [200, 1200])
+  assert.equal(chosen.body.expires_at, unlocked.body.expires_at)
+  server.pass(1_199_000)
+  await server.services.allowances.sweep()
+  assert.equal((await use()).status, 200, 'a second before')
+  server.pass(1_200_000)
+  assert.equal(problem(await use()), 'allowance-required')
+  // The next one is as the operator has it; another session cannot choose for it, and its latest end stays.
+  assert.equal((await terminal.unlock()).body.idle_s, 60)
+  const other = await server.terminal(ann, 'other')
+  assert.equal(problem(await other.patch('/allowance', { idle_s: 600 })), 'key-in-use')
+  await choose(1200)
+  for (let times = 0; times < 3; times++) {
+    server.pass(1_100_000)
+    await use()
+  }
+  server.pass(300_001)
+  assert.equal(problem(await use()), 'allowance-required', 'after an hour, though it was used')
+  const reasons = (await terminal.get('/log')).body.events.map(({ reason }: { reason: string }) => reason)
+  assert.ok(reasons.includes('idle-chosen 20 min'))
+
+  // On a page, a button; where there is no choice, none.
+  const lynx = new Browser(server)
+  await lynx.logIn(ann)
+  await lynx.go(`/m/${id}/open`)
+  await lynx.unlock()
+  await lynx.press('Keep key open 20 min')
+  assert.match(lynx.page.happened, /stays open longer/)
+  assert.match(lynx.page.text, /Key open for 20 min, at most 60\./)
+  assert.equal(lynx.page.button('Keep key open 20 min'), null)
 })
 
 test('S1080 P38 C4 C5: a session without contact ends, its allowance with it, and nobody has to be asked', async (t) => {

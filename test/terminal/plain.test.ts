@@ -825,7 +825,7 @@ test('attachments are listed and saved under a harmless name, never over a file 
 })
 
 test('terminals, keys and the key log are read out, and another terminal is logged out', async (t) => {
-  const server = await ready(t)
+  const server = await ready(t, { WAFER_ALLOWANCE_IDLE_MOST: '30m' })
   const other = await server.terminal(ann, 'lynx')
   const person = new Person(t, server, { user: ann })
   await person.logsIn()
@@ -839,6 +839,9 @@ test('terminals, keys and the key log are read out, and another terminal is logg
     await person.does('keys'),
     /^Your key: ([0-9A-F]{4} )+[0-9A-F]{4}\nFor: ann@wafer\.test\n[\s\S]*You have no passkey\./m,
   )
+  // C6: longer, where the operator permits it.
+  assert.match(await person.does('longer'), /stays open for 30 minutes now/)
+  assert.match(await person.does('longer'), /no longer time/)
   // P86: aliases.
   assert.match(await person.does('alias 4711'), /You are found by 4711\. It is not published/)
   assert.match(await person.does('aliases'), /^1\. 4711, not published$/m)

@@ -714,7 +714,8 @@ test('Folders: by their names with completion, from a list, with J and K; a mail
 })
 
 test('Terminals, keys and the key log are lists; another terminal is logged out from here', async (t) => {
-  const { server, desk } = await begin(t, { keys: true })
+  const environment = { WAFER_ALLOWANCE_IDLE_MOST: '30m' }
+  const { server, desk } = await begin(t, { keys: true, environment })
   const other = await server.terminal(ann, 'lynx on the shelf')
   await other.unlock()
   const ours = desk()
@@ -755,6 +756,14 @@ test('Terminals, keys and the key log are lists; another terminal is logged out 
   await ours.sees(/Alias 4711 +published/)
   ours.press('d', 'y')
   await ours.sees(/^(?![\s\S]*Alias 4711)[\s\S]*New alias/)
+  // C6: the key stays open longer here, where the operator permits it.
+  ours.press('q', 'z')
+  await ours.unlock()
+  await ours.sees('Key open')
+  ours.press('ctrl-k')
+  await ours.sees(/Keep the key open longer \.\.\. +for 30 min without a use, not 5/)
+  ours.press('g', 'enter')
+  await ours.sees(/^(?![\s\S]*Keep the key)[\s\S]*Your key/)
 })
 
 test('An attachment is saved without the sender’s path, for its owner alone, and never over a file that is there', async (t) => {

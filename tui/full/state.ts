@@ -380,9 +380,11 @@ const keyOf = (state: State, session: SessionView | null, now: number): State['k
   const allowance = session?.allowance
   if (!allowance) return null
   const before = state.session?.allowance
-  if (state.key && before && before.granted_at === allowance.granted_at) return state.key
+  const idleMs = allowance.idle_s * 1000
+  if (state.key && before && before.granted_at === allowance.granted_at)
+    return state.key.idleMs === idleMs ? state.key : { ...state.key, usedAt: now, idleMs }
   const lengthMs = Date.parse(allowance.expires_at) - Date.parse(allowance.granted_at)
-  return { usedAt: now, endsAt: now + lengthMs, idleMs: allowance.idle_s * 1000, scope: allowance.scope }
+  return { usedAt: now, endsAt: now + lengthMs, idleMs, scope: allowance.scope }
 }
 
 /** Milliseconds until the key closes by itself; null while it is not open here. */

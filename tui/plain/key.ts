@@ -66,6 +66,7 @@ export class KeyTalk {
         'opens the key by approval on your phone, for reading, or for signing too',
         (rest) => this.unlock('approve', rest.trim() === 'sign' ? 'sign' : 'read'),
       ),
+      row('longer', '', 'keeps the open key open longer when it is not used', () => this.#longer()),
       row('lock', '', 'locks the key', () => this.lock()),
       row('z', '', 'locks the key if it is open, else opens it', () =>
         this.#key ? this.lock() : this.unlock('z'),
@@ -107,11 +108,28 @@ export class KeyTalk {
 
   /** The server's clock may differ from ours: what it says is taken as lengths of time. */
   #takeKey({ allowance }: SessionView) {
-    if (!allowance || this.#key?.grantedAt === allowance.granted_at) return
+    if (!allowance) return
+    const idleMs = allowance.idle_s * 1000
+    if (this.#key?.grantedAt === allowance.granted_at) {
+      this.#key.idleMs = idleMs
+      return
+    }
     const lengthMs = Date.parse(allowance.expires_at) - Date.parse(allowance.granted_at)
     const usedAtMs = Date.now()
-    const idleMs = allowance.idle_s * 1000
     this.#key = { grantedAt: allowance.granted_at, usedAtMs, endsAtMs: usedAtMs + lengthMs, idleMs }
+  }
+
+  async #longer() {
+    const { talk, client } = this.#desk
+    const look = async () => this.hear(await this.#desk.calling(() => client.session()))
+    await look()
+    const held = this.session?.allowance
+    if (!held) return talk.say('The key is locked: unlock opens it.')
+    if (held.idle_most_s <= held.idle_s)
+      return talk.say('This server permits no longer time than the one that is set.')
+    await this.#desk.calling(() => client.standFor(held.idle_most_s))
+    await look()
+    talk.say(`When it is not used, the key stays open for ${Math.floor(held.idle_most_s / 60)} minutes now.`)
   }
 
   forget(): void {

@@ -277,6 +277,11 @@ export class Client {
     return allowance
   }
 
+  /** How long the open key stands without a use. @throws Problem as decrypt; `bad-request` for longer than it may */
+  standFor(idleS: number): Promise<answers.Held> {
+    return this.#json('PATCH', '/allowance', { idle_s: idleS } satisfies Asked<'idle'>, answers.held)
+  }
+
   async lock(): Promise<void> {
     await this.#call('DELETE', '/allowance')
     this.keyToken = null

@@ -309,6 +309,11 @@ const pressedAtFoot = async (c: PageContext, needs: Needs): Promise<Response> =>
     await lockKey(needs, c)
     return c.redirect('/f/inbox?ok=locked', 303)
   }
+  if (a === 'longer') {
+    const { keyToken } = c.get('visit')
+    await needs.allowances.standFor(session, keyToken, needs.config.allowanceIdleMostMs)
+    return c.redirect('/f/inbox?ok=key-longer', 303)
+  }
   if (a === 'logout') {
     await needs.sessions.end(session.id, 'logout')
     c.get('browser').logOut()

@@ -47,6 +47,7 @@ const ledgerReasons: LedgerWords = {
   'identity-exported': ({ name }) => ({ did: 'S/MIME certificate exported with its key', why: name }),
   'ssh-key-added': ({ name }) => ({ did: 'SSH key added', why: `“${name}”` }),
   'ssh-key-removed': ({ name }) => ({ did: 'SSH key removed', why: `“${name}”` }),
+  'idle-chosen': ({ minutes }) => ({ did: 'Kept open longer', why: `for ${minutes} min without a use` }),
   'alias-added': ({ name }) => ({ did: 'Alias added', why: `“${name}”` }),
   'alias-published': ({ name }) => ({ did: 'Alias published', why: `“${name}”` }),
   'alias-hidden': ({ name }) => ({ did: 'Alias no longer published', why: `“${name}”` }),
@@ -87,6 +88,7 @@ export const en = {
   comma: ', ',
   period: '. ',
   /** Minutes; `key` is null while it is not open here. */
+  keepOpen: (minutes: number) => `Keep key open ${minutes} min`,
   clocks: (session: number, key: { idle: number; most: number } | null) =>
     `Session ends in ${session} min.${key ? ` Key open for ${key.idle} min, at most ${key.most}.` : ''}`,
   /** Of the times on the page; an IANA name, such as UTC or Europe/Berlin. */
@@ -371,6 +373,8 @@ export const en = {
     'passphrase-changed': () => 'The new passphrase is set. Your other terminals are logged out.',
     retried: () => 'It is tried now. What has left is not in this list any more.',
     'given-up': () => 'Given up. A report in your Inbox says whom it did not reach; its copy stays in Sent.',
+    'key-longer': () =>
+      'Your key now stays open longer in this terminal when it is not used. Lock it before you leave.',
     'hold-set': () => 'It is so from the next letter on.',
     'taken-back': () => 'The letter did not leave: it is in Drafts again.',
     approved: () => 'Approved. The terminal that asked may go on; this phone holds nothing.',

@@ -31,6 +31,7 @@ const ledgerReasons: LedgerWords = {
   'identity-exported': ({ name }) => ({ did: 'S/MIME証明書を鍵とともに書き出した', why: name }),
   'ssh-key-added': ({ name }) => ({ did: 'SSH鍵を追加した', why: `「${name}」` }),
   'ssh-key-removed': ({ name }) => ({ did: 'SSH鍵を削除した', why: `「${name}」` }),
+  'idle-chosen': ({ minutes }) => ({ did: '開けておく時間を延ばした', why: `使わずに${minutes}分` }),
   'alias-added': ({ name }) => ({ did: '別名を追加した', why: `「${name}」` }),
   'alias-published': ({ name }) => ({ did: '別名を公開した', why: `「${name}」` }),
   'alias-hidden': ({ name }) => ({ did: '別名の公開をやめた', why: `「${name}」` }),
@@ -67,6 +68,7 @@ export const ja: Words = {
   logOut: 'ログアウト',
   comma: '、',
   period: '。',
+  keepOpen: (minutes) => `鍵を${minutes}分開けておく`,
   clocks: (session, key) => `残り${session}分。${key ? `鍵${key.idle}分、最長${key.most}分。` : ''}`,
   zone: (name) => `時刻: ${name}。`,
   stopped: (at, terminal, address) =>
@@ -296,6 +298,7 @@ export const ja: Words = {
     ended: () => 'その端末をログアウトさせました。',
     retried: () => '今送っています。届いたものはこの一覧から消えます。',
     'given-up': () => 'あきらめました。届かなかった宛先は受信箱の報告にあります。控えは送信済みに残ります。',
+    'key-longer': () => 'この端末では、使わなくても鍵がより長く開いています。離れる前に鍵を閉じてください。',
     'hold-set': () => '次の手紙からそうなります。',
     'taken-back': () => 'メールは送られていません。下書きに戻しました。',
     made: () => 'フォルダーを作りました。',

@@ -40,6 +40,7 @@ export const refusalsInJapanese: Sentences = {
     `${bits}ビットのRSA鍵は弱すぎます。Ed25519か、3072ビットのRSAを使ってください。`,
   'ssh-key-exists': ({ name }) => `この鍵は「${name}」としてすでにあります。`,
   'ssh-keys-full': ({ most }) => `鍵はすでに${most}個あります。使わないものを削除してください。`,
+  'key-idle-long': ({ most }) => `このサーバーで鍵を使わずに開けておけるのは、最長${most}分です。`,
   'alias-malformed':
     '別名は、空白、+、@、引用符や括弧などを含まない、64オクテットまでの一つの言葉か番号です。アドレスと同じドメインで使われます。',
   'alias-taken': 'この別名はすでに誰かのものです。別のものを選んでください。',

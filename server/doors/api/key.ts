@@ -28,7 +28,7 @@ export type HoldingNeeds = {
   allowances: Allowances
   keyrings: Keyrings
   identities: Identities
-  config: { allowanceIdleMs: number }
+  config: { allowanceIdleMostMs: number }
 }
 export type KeyNeeds = HoldingNeeds & {
   passkeys: Passkeys
@@ -42,6 +42,7 @@ export const keyCalls = (needs: KeyNeeds, border: Border) => {
   const to = border.handing(needs)
   return new Hono()
     .post('/allowance', to(unlock))
+    .patch('/allowance', to(standFor))
     .delete('/allowance', to(lock))
     .post('/allowance/stop', to(stop))
     .post('/approval', to(askApproval))
@@ -70,7 +71,7 @@ const heldBy = async (needs: HoldingNeeds, session: Session, grant: Grant) => {
   // A keyring may hold S/MIME identities alone.
   const key = (await keyrings.present(id)) ?? (await identities.list(id))[0]
   if (!key) return null
-  const { method, scope, grantedAt, usedAt, endsAt } = grant
+  const { method, scope, grantedAt, usedAt, endsAt, idleMs } = grant
   return {
     key: key.fingerprint,
     method,
@@ -78,7 +79,8 @@ const heldBy = async (needs: HoldingNeeds, session: Session, grant: Grant) => {
     granted_at: time(grantedAt),
     used_at: time(usedAt),
     expires_at: time(endsAt),
-    idle_s: config.allowanceIdleMs / 1000,
+    idle_s: idleMs / 1000,
+    idle_most_s: config.allowanceIdleMostMs / 1000,
   } satisfies Held
 }
 
@@ -87,6 +89,12 @@ const unlock = async (needs: KeyNeeds, { c, session, body }: LoggedIn) => {
   const { keyToken, allowance } = await needs.allowances.grantByPassphrase(session, passphrase)
   const held = (await heldBy(needs, session, allowance))!
   return c.json({ key_token: keyToken, ...held } satisfies Allowance, 201)
+}
+
+const standFor = async (needs: KeyNeeds, { c, session, keyToken, body }: LoggedIn) => {
+  const { idle_s } = await body('idle')
+  const allowance = await needs.allowances.standFor(session, keyToken, idle_s * 1000)
+  return c.json((await heldBy(needs, session, allowance))! satisfies Held)
 }
 
 const lock = async ({ allowances }: KeyNeeds, { c, session }: LoggedIn) => {

@@ -255,6 +255,8 @@ export const allowances = table('allowances', {
   grantedAt: int('granted_at').notNull(),
   usedAt: int('used_at').notNull(),
   endsAt: int('ends_at').notNull(),
+  /** How long it stands without a use, in milliseconds, where its user chose; null for as long as it is set. */
+  idleMs: int('idle_ms'),
   /** X25519 public key that the key token's private half answers to. */
   publicHalf: bytes('public_half').notNull(),
   /** The DEK, HPKE-sealed to the public half. */

@@ -1,6 +1,6 @@
 /** Terminals that are logged in, keys and passkeys, and the key log. */
 
-import type { Alias } from '../../../server/contract/answers.ts'
+import type { Alias, SessionView } from '../../../server/contract/answers.ts'
 import { cut, harmless } from '../../text/text.ts'
 import { grouped, moment, obstacleWords, shortMoment } from '../../text/words.ts'
 import { keyFor } from '../keymap.ts'
@@ -94,7 +94,8 @@ export const keysAndPasskeys = (app: Stage) =>
     app,
     'Keys and passkeys',
     async () => {
-      const [keys, passkeys, aliases, others] = await Promise.all([
+      const [session, keys, passkeys, aliases, others] = await Promise.all([
+        app.client.session(),
         app.client.keys(),
         app.client.passkeys(),
         app.client.aliases(),
@@ -102,6 +103,7 @@ export const keysAndPasskeys = (app: Stage) =>
       ])
       return {
         items: [
+          ...longer(app, session),
           ...keys.map(
             (key, place): MenuItem => ({
               text: `${place === 0 ? 'Your key' : 'Older key'} ${grouped(key.fingerprint.slice(-16))}`,
@@ -156,6 +158,25 @@ export const keysAndPasskeys = (app: Stage) =>
       `An alias finds you as your address does. ${keyFor(app.keymap, 'menu', 'choose')} publishes it or not, ${keyFor(app.keymap, 'menu', 'delete')} removes it.`,
     ],
   )
+
+/** An offer to have the open key stand longer without a use, where the server permits it. */
+const longer = (app: Stage, { allowance }: SessionView): MenuItem[] => {
+  if (!allowance || allowance.idle_most_s <= allowance.idle_s) return []
+  const { idle_most_s: most } = allowance
+  return [
+    {
+      text: 'Keep the key open longer ...',
+      detail: `for ${Math.floor(most / 60)} min without a use, not ${Math.ceil(allowance.idle_s / 60)}`,
+      choose: () =>
+        void app
+          .does(async () => {
+            await app.client.standFor(most)
+            await app.contact()
+          })
+          .then((done) => done && reload(app)),
+    },
+  ]
+}
 
 const aliasItem = (app: Stage, { id, alias, published }: Alias): MenuItem => {
   const shown = cut(harmless(alias), 40)

@@ -1,0 +1,1 @@
+ALTER TABLE `allowances` ADD `idle_ms` integer;

@@ -1,0 +1,1 @@
+ALTER TABLE "allowances" ADD COLUMN "idle_ms" bigint;
