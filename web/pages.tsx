@@ -13,6 +13,7 @@ import { filePages } from './files/box.tsx'
 import { savePages } from './files/save.tsx'
 import { type FrameNeeds, show } from './frame.tsx'
 import { approvalPages } from './key/approval.tsx'
+import { identityPages } from './key/identities.tsx'
 import { passkeyPages } from './key/passkeys.tsx'
 import { passphrasePages } from './key/passphrase.tsx'
 import { unlockPages } from './key/unlock.tsx'
@@ -45,6 +46,7 @@ type Needs = NeedsOf<typeof loginPages> &
   NeedsOf<typeof filePages> &
   NeedsOf<typeof savePages> &
   NeedsOf<typeof sshKeyPages> &
+  NeedsOf<typeof identityPages> &
   NeedsOf<typeof aliasPages>
 
 export const pages = (needs: Needs) => {
@@ -64,6 +66,7 @@ export const pages = (needs: Needs) => {
     .route('/', passphrasePages(needs))
     .route('/', correspondentPages(needs, windows))
     .route('/', terminalPages(needs))
+    .route('/', identityPages(needs, windows))
     .route('/', sshKeyPages(needs))
     .route('/', aliasPages(needs))
     .route('/', queuePages(needs))

@@ -1,7 +1,7 @@
 /** The commands for a user's S/MIME identities. */
 import { dayOf } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
-import { type AddedIdentities, identityState, type OwnIdentity, pemOf } from '../keys/identities.ts'
+import { type AddedIdentities, identityState, type OwnIdentity } from '../keys/identities.ts'
 import { stateOf } from '../locked/key-uses.ts'
 import type { User } from '../people/users.ts'
 import type { Services } from '../services.ts'
@@ -71,7 +71,7 @@ export const exportIdentity = async (call: Call) => {
     if (call.flag('passphrase-stdin'))
       throw new WrongCall('wafer identity export needs no passphrase without --secret.')
     await withServices(async (services) => {
-      for (const { certificate } of await named(services, call)) await write(pemOf(certificate))
+      for (const { pem } of await named(services, call)) await write(pem)
     })
     return
   }

@@ -1,7 +1,13 @@
 /** Forms: whether one may do anything here, and what was typed into it. */
 import { timingSafeEqual } from 'node:crypto'
 import type { Context } from 'hono'
-import { drainedLimit, formParsedHereOctets, letterFormLimit, pastedKeysLimit } from '../ground/limits.ts'
+import {
+  callLimits,
+  drainedLimit,
+  formParsedHereOctets,
+  letterFormLimit,
+  pastedKeysLimit,
+} from '../ground/limits.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { parseForm } from '../locked/form-bodies.ts'
 import type { Session } from '../people/sessions.ts'
@@ -11,8 +17,13 @@ import { isMultipart, streamForm } from './form-stream.ts'
 import { arriving, staying } from './streams.ts'
 import type { Form, Visit } from './visit.ts'
 
-/** A letter with its files; pasted keys; every other form. */
-const bodyLimits = { letter: letterFormLimit, keys: pastedKeysLimit, other: formParsedHereOctets }
+/** A letter with its files; pasted keys; a PKCS #12 file; every other form. */
+const bodyLimits = {
+  letter: letterFormLimit,
+  keys: pastedKeysLimit,
+  identity: callLimits.octets.identity,
+  other: formParsedHereOctets,
+}
 
 export const fits = (given: string, expected: string) => {
   const [a, b] = [Buffer.from(given), Buffer.from(expected)]
@@ -52,6 +63,7 @@ export const only = (form: Form, kept: string[]): Form => ({
 /** Only who is logged in, or was until just now, may send much. */
 export const bodyLimitFor = (path: string, visit: Visit, user: number | null): number => {
   if (path === '/c' && user !== null) return bodyLimits.letter
+  if (path === '/smime' && visit.session) return bodyLimits.identity
   return path === '/k' && visit.session ? bodyLimits.keys : bodyLimits.other
 }
 

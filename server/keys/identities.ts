@@ -24,8 +24,11 @@ import { type Keyrings, utf8 } from './keyrings.ts'
 export type OwnIdentity = Says & {
   /** SHA-256 of the certificate, lower-case hexadecimal. */
   fingerprint: string
-  /** In DER. */
+  /** What a person calls it: its first address, or else its subject. */
+  name: string
+  /** The certificate in DER, and as programs pass it around (RFC 7468 §5). */
   certificate: Uint8Array
+  pem: string
   addedAt: number
   /** What stands in the way of each use now. */
   now: Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
@@ -92,7 +95,8 @@ export class Identities {
     const at = this.#clock()
     const { encrypt, sign, decrypt } = says.uses
     const now = { encrypt: obstacle(encrypt, at), sign: obstacle(sign, at), decrypt: obstacle(decrypt, at) }
-    return { ...identity, ...says, now, endsSoon: false }
+    const pem = pemOf(identity.certificate)
+    return { ...identity, ...says, name: nameOf(says), pem, now, endsSoon: false }
   }
 
   /**
@@ -193,7 +197,7 @@ export class Identities {
     const task = { attempt, identities: wanted, copyPassphrase: utf8(copyPassphrase) }
     const [file] = await this.#pool.run(user.id, 'exportIdentities', task)
     const known = (await this.list(user.id)).find((each) => each.fingerprint === wanted[0]!.fingerprint)
-    if (known) await this.#note(user, from, { kind: 'identity-exported', name: nameOf(known) })
+    if (known) await this.#note(user, from, { kind: 'identity-exported', name: known.name })
     return file!
   }
 
@@ -221,8 +225,7 @@ export class Identities {
   }
 }
 
-/** As programs pass certificates around (RFC 7468 §5). */
-export const pemOf = (der: Uint8Array): string => {
+const pemOf = (der: Uint8Array): string => {
   const lines =
     Buffer.from(der)
       .toString('base64')
@@ -234,8 +237,7 @@ export const pemOf = (der: Uint8Array): string => {
 export const identityState = ({ uses, until, endsSoon }: OwnIdentity, at: number): string =>
   endsSoon ? `Ends on ${dayOf(until)}: ask whoever issued it for the next one in time.` : stateOf(uses, at)
 
-/** What a person calls it: its first address, or else its subject. */
-export const nameOf = ({ addresses, subject }: Says): string => addresses[0] ?? subject
+const nameOf = ({ addresses, subject }: Says): string => addresses[0] ?? subject
 
 const newestFirst = [desc(identities.addedAt), asc(identities.fingerprint)]
 

@@ -11,6 +11,7 @@ import { test } from 'node:test'
 import * as asn1js from 'asn1js'
 import { Refusal } from '../../server/ground/refusal.ts'
 import { byPassphrase } from '../../server/keys/keyrings.ts'
+import { Browser } from '../support/browser.ts'
 import { cellOf, columnOf, rowsOf } from '../support/databases.ts'
 import { OpenSsl } from '../support/identities.ts'
 import { needs } from '../support/programs.ts'
@@ -256,4 +257,53 @@ test('P3: an identity alone begins a keyring, is taken elsewhere by OpenSSL and 
   assert.deepEqual((await later.get('/keys')).body.keys, [])
   await server.services.users.remove(user.id)
   assert.equal(await cellOf(server.services.db, 'SELECT count(*) FROM identities'), 0)
+})
+
+test('P3: on pages a certificate is added when the key is open, looked at, told of in time, and removed', async (t) => {
+  if (!needs(t, 'openssl')) return
+  const server = await world(t)
+  await server.addUser(ann)
+  const openssl = new OpenSsl(t)
+  openssl.certificate('work', { email: ann, subject: '/CN=<b>Ann & Co.<i>', days: 20 })
+  const file = new File([Uint8Array.from(openssl.pkcs12('work', 'of the file'))], 'work.p12')
+  const browser = new Browser(server)
+  await browser.logIn(ann)
+  await browser.go('/k')
+  await browser.follow('S/MIME')
+  assert.match(browser.page.text, /No certificates yet/)
+  await browser.follow('Add a certificate')
+  await browser.unlock()
+  assert.equal(browser.page.heading, 'Add a certificate')
+  const add = (typed: Record<string, string | File>) => browser.press('Add a certificate', typed)
+  assert.match((await add({ passphrase: 'x' })).happened, /Choose a file first/)
+  assert.match((await add({ passphrase: 'x', file })).happened, /not the passphrase of the file/)
+  assert.match((await add({ file: new File(['x'], 'x.p12') })).happened, /not a PKCS #12 file/)
+  assert.match((await add({ passphrase: 'of the file', file })).happened, /The certificate is added/)
+  await browser.go('/f/inbox')
+  assert.match(browser.page.text, /Your S\/MIME certificate of ann@wafer\.test ends on \d{4}-/)
+
+  await browser.go('/smime')
+  await browser.follow(ann)
+  assert.doesNotMatch(browser.page.html, /<b>Ann|<i>/)
+  assert.match(browser.page.text, /Issued to: CN=\\<b\\>Ann & Co\.\\<i\\>/)
+  const digits = openssl.fingerprint('work').toUpperCase()
+  assert.ok(browser.page.text.replaceAll(' ', '').includes(digits))
+  const one = browser.page.path
+  const download = await browser.follow('Certificate (file)')
+  assert.equal(new X509Certificate(download.html).fingerprint256.replaceAll(':', ''), digits)
+  assert.match(download.headers.get('content-disposition')!, /^attachment; .*\.pem/)
+
+  // Another's certificate is none of mine, and what is removed needs the key.
+  await browser.go(one)
+  await browser.press('Lock key')
+  await browser.go(one)
+  await browser.press('Remove')
+  await browser.unlock()
+  assert.ok(browser.page.path.startsWith(one))
+  await browser.press('Remove')
+  assert.match(browser.page.happened, /removed, and its private key with it/)
+  assert.equal((await browser.go(one)).status, 404)
+  await browser.follow('Back')
+  await browser.go('/smime?a=add')
+  assert.match((await browser.press('Make one for trying')).happened, /The certificate is added/)
 })

@@ -158,7 +158,7 @@ const showKeys = async (c: PageContext, needs: Needs, status?: string) => {
       <>
         <OwnKeys words={words} language={visit.language} keys={own} />
         <p>
-          <a href="/aliases">{words.aliases}</a>
+          <a href="/aliases">{words.aliases}</a> | <a href="/smime">{words.smime.title}</a>
         </p>
         <AcceptedKeys words={words} visit={visit} accepted={accepted} />
         <Form visit={visit} action="/k">

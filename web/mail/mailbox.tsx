@@ -5,18 +5,20 @@
 import { Hono } from 'hono'
 import type { Visit } from '../../server/doors/visit.ts'
 import { refusalOf } from '../../server/ground/refusal.ts'
+import type { Identities } from '../../server/keys/identities.ts'
 import type { CountedFolder, Folder, Listed, Mailboxes, Marks } from '../../server/mail/mailboxes.ts'
 import type { Outbox } from '../../server/mail/outbox.ts'
 import type { KeyHere } from '../document.tsx'
 import { Button, Form, Hidden, Links } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
+import { EndsSoon } from '../key/identities.tsx'
 import { unseen } from '../key/windows.tsx'
 import { hasAddressLooks, oneLine, shortDate, wholeAddress } from '../text.ts'
 import { didOf, idOf, type PageContext, type PageEnv, sessionOf, wordsOf } from '../visit.ts'
 import type { Words } from '../words.ts'
 import { nameOfFolder, pathOfFolder, placeOfFolder } from './folders.tsx'
 
-type Needs = FrameNeeds & { mailboxes: Mailboxes; outbox: Outbox }
+type Needs = FrameNeeds & { mailboxes: Mailboxes; outbox: Outbox; identities: Identities }
 
 const rows = 20
 
@@ -83,6 +85,7 @@ const showList = async (c: PageContext, needs: Needs, place: Place) => {
   const list: List = { ...place, ...page, query, before, older: next, way }
   const did = await happened(c, needs)
   const waiting = folder?.kind === 'sent' ? await needs.outbox.countWaiting(user.id) : 0
+  const ending = folder?.kind === 'inbox' ? await needs.identities.list(user.id) : []
   const now = needs.clock()
   return show(c, needs, {
     title: titleOf(words, list),
@@ -102,6 +105,7 @@ const showList = async (c: PageContext, needs: Needs, place: Place) => {
     body: ({ key }) => (
       <>
         {sent && p === '1' && <p>{words.wentPlain}</p>}
+        <EndsSoon words={words} identities={ending} />
         {waiting > 0 && (
           <p>
             {words.lettersWait(waiting)} <a href="/q">{words.queue}</a>

@@ -6,6 +6,7 @@ import type { LedgerEventName, LedgerMethod } from '../../server/ground/store/ta
 import type { FolderKind } from '../../server/mail/mailboxes.ts'
 import type { LedgerReason, ReasonOf } from '../../server/people/ledger-reasons.ts'
 import { didWithFilesInEnglish, filesInEnglish } from './files-en.ts'
+import { smimeInEnglish } from './smime-en.ts'
 
 type OwnKeyState = Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
 
@@ -74,6 +75,7 @@ const ledgerReasons: LedgerWords = {
 
 export const en = {
   files: filesInEnglish,
+  smime: smimeInEnglish,
   folder: { inbox: 'Inbox', sent: 'Sent', drafts: 'Drafts', trash: 'Trash', user: '' } satisfies Record<
     FolderKind,
     string
@@ -360,6 +362,8 @@ export const en = {
       'You are logged in. Your key is not open, as this passkey does not open it here. Press Decrypt, and use the passphrase or a passkey that opens it.',
     'in-closed': () => 'You are logged in. Your key could not be opened just now. Press Decrypt to open it.',
     'passkey-renamed': () => 'The passkey has its new name.',
+    'identity-added': () => 'The certificate is added.',
+    'identity-removed': () => 'The certificate is removed, and its private key with it.',
     'ssh-key-added': () => 'The SSH key is added.',
     'ssh-key-removed': () =>
       'The SSH key is removed. What is logged in with it stays so until you log it out under Terminals.',

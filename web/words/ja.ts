@@ -3,6 +3,7 @@ import { said } from '../../server/ground/reasons.ts'
 import type { LedgerWords, Words } from './en.ts'
 import { didWithFilesInJapanese, filesInJapanese } from './files-ja.ts'
 import { japaneseObstacles, refusalsInJapanese } from './refusals-ja.ts'
+import { smimeInJapanese } from './smime-ja.ts'
 
 const openedFor = { read: '読むためだけに開いた', sign: '開いた' }
 
@@ -58,6 +59,7 @@ const ledgerReasons: LedgerWords = {
 
 export const ja: Words = {
   files: filesInJapanese,
+  smime: smimeInJapanese,
   folder: { inbox: '受信箱', sent: '送信済', drafts: '下書き', trash: 'ごみ箱', user: '' },
   compose: '作成',
   more: 'その他',
@@ -319,6 +321,8 @@ export const ja: Words = {
       'ログインしました。このパスキーではここで鍵を開けません。「復号」を押し、パスフレーズか、鍵を開けるパスキーを使ってください。',
     'in-closed': () => 'ログインしました。今は鍵を開けませんでした。「復号」を押すと開けます。',
     'passkey-renamed': () => 'パスキーの名前を変えました。',
+    'identity-added': () => '証明書を追加しました。',
+    'identity-removed': () => '証明書を秘密鍵と一緒に削除しました。',
     'ssh-key-added': () => 'SSH鍵を追加しました。',
     'ssh-key-removed': () =>
       'SSH鍵を削除しました。その鍵でログイン中のものは、「端末」でログアウトさせるまで続きます。',

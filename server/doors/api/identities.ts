@@ -4,7 +4,7 @@ import type { Identities as IdentityList } from '../../contract/answers.ts'
 import type { Clock } from '../../ground/clock.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import type { Allowances } from '../../keys/allowances.ts'
-import { type Identities, identityState, type OwnIdentity, pemOf } from '../../keys/identities.ts'
+import { type Identities, identityState, type OwnIdentity } from '../../keys/identities.ts'
 import { type Border, type LoggedIn, time } from './call.ts'
 
 export type IdentityNeeds = { allowances: Allowances; identities: Identities; clock: Clock }
@@ -59,7 +59,7 @@ const told = (identity: OwnIdentity, at: number) => ({
   algorithm: identity.algorithm,
   begins: time(identity.from),
   expires: time(identity.until),
-  certificate: pemOf(identity.certificate),
+  certificate: identity.pem,
   can_decrypt: identity.now.decrypt === null,
   can_sign: identity.now.sign === null,
   can_encrypt: identity.now.encrypt === null,

@@ -1,0 +1,30 @@
+/** What the pages say of S/MIME, in Japanese. */
+import type { SmimeWords } from './smime-en.ts'
+
+export const smimeInJapanese: SmimeWords = {
+  title: 'S/MIME',
+  what: '勤め先や認証局が発行した証明書です。その秘密鍵はあなたの鍵と一緒に保管され、一緒に開き、一緒にロックされます。',
+  none: '証明書はまだありません。',
+  add: '証明書を追加',
+  addWhat:
+    '秘密鍵と一緒に書き出した.p12か.pfxのファイルです。Windows、Macのキーチェーン、Firefox、Thunderbird、または発行元で作れます。',
+  file: 'ファイル',
+  passphrase: 'ファイルのパスフレーズ',
+  chooseFirst: '先にファイルを選んでください。何も追加していません。',
+  make: '試しに作る',
+  makeWhat: 'どの認証局も保証しません。相手は指紋を確かめて受け入れます。',
+  useToAdd: '秘密鍵を一緒に保管するには、鍵にパスフレーズが必要です:',
+  useToRemove: '証明書を削除するには、鍵にパスフレーズが必要です:',
+  ofOne: (name) => `${name}の証明書`,
+  addresses: 'アドレス',
+  noAddress: 'メールアドレスがありません。',
+  subject: '発行先',
+  issuer: '発行元',
+  selfMade: '自分自身(どの認証局も保証しません)',
+  lasts: (from, until) => `${from}から${until}まで`,
+  fingerprint: '指紋(SHA-256)',
+  download: '証明書(ファイル)',
+  removeWhat: '秘密鍵も一緒に削除されます。その鍵だけに暗号化されたメールは開けなくなります。',
+  endsSoon: (name, until) =>
+    `${name}のS/MIME証明書は${until}に期限が切れます。発行元に次の証明書を頼んでください。`,
+}
