@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { filesOnPostgres, noPostgres, withPostgres } from './on-postgres.ts'
-import { root } from './places.ts'
+import { root, worldsFolder } from './places.ts'
 
 /** Those that take longest begin first: at the end nobody waits for one of them. */
 const longest = [
@@ -27,6 +27,8 @@ const longest = [
   'pages/chromium.test.ts',
   'terminal/terminal-compose.test.ts',
 ].map((file) => `test/${file}`)
+
+process.env.TMPDIR = worldsFolder()
 
 type Job = { file: string; database: string | null }
 type Outcome = Job & { code: number; said: string }

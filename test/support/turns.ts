@@ -8,14 +8,14 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { readConfig } from '../../server/ground/config.ts'
 import { openServices } from '../../server/main.ts'
 import type { Services } from '../../server/services.ts'
+import { worldsFolder } from './places.ts'
 import type { Turns } from './turn-meter.ts'
 import { passphrase, password, Terminal } from './world.ts'
 
@@ -79,7 +79,7 @@ export const measuredServer = async (
   prepare: (services: Services) => Promise<void>,
   settings: Record<string, string> = {},
 ): Promise<MeasuredServer> => {
-  const folder = mkdtempSync(join(base(), 'wafer-turns-'))
+  const folder = mkdtempSync(join(worldsFolder(), 'wafer-turns-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const data = join(folder, 'data')
   const environment = {
@@ -136,16 +136,6 @@ const servingMemory = {
 }
 
 const bystander = 'bystander@wafer.test'
-
-/** In memory where there is room: what else writes to the disk at the time is not what is measured. */
-const base = () => {
-  try {
-    const { bavail, bsize } = statfsSync('/dev/shm')
-    return bavail * bsize > 4e9 ? '/dev/shm' : tmpdir()
-  } catch {
-    return tmpdir()
-  }
-}
 
 const logIn = async (url: string, user: string): Promise<Terminal> => {
   const terminal = new Terminal(() => url)
