@@ -121,6 +121,30 @@ export const scriptCommands = forScripts({
     arguments: [0, 2],
     options: {},
   },
+  'files ls': {
+    usage: '[PATH]',
+    does: 'Prints what lies in Files, or in a folder there: name, type, octets, last change.',
+    arguments: [0, 1],
+    options: {},
+  },
+  'files put': {
+    usage: 'FILE [PATH]',
+    does: 'Puts a file into Files, in the place of one of that path; a path that ends in a slash is a folder, - is standard input.',
+    arguments: [1, 2],
+    options: {},
+  },
+  'files get': {
+    usage: 'PATH',
+    does: 'Writes a file of Files to standard output, if the key is open.',
+    arguments: [1, 1],
+    options: {},
+  },
+  'files rm': {
+    usage: 'PATH [--all]',
+    does: 'Removes a file or an empty folder for good; with --all a folder and all that is in it.',
+    arguments: [1, 1],
+    options: { all: 'flag' },
+  },
   unlock: {
     usage: '--passphrase-stdin [--keep] [--take-over]',
     does:

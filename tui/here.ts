@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { typeOf } from './letter/file-names.ts'
+import { streamFrom } from './letter/paths.ts'
 import type { Place } from './place.ts'
 import { Kept } from './wire/kept.ts'
 
@@ -25,6 +26,7 @@ export const here = (): Place => ({
         return { failed: `${path} cannot be read.` }
       }
     },
+    streamFrom: (path) => streamFrom(path),
   },
   howToLogIn: 'log in first, with wafer login --server URL --user U --password-stdin',
 })

@@ -40,6 +40,10 @@ export type Machine = {
   wholePath(path: string): string
   /** A regular file, if it has no more octets; a sentence if it is not to be had. */
   attachment(path: string, mostOctets: number): Attachment | { failed: string }
+  /** A file of any size, as it is sent; a sentence if it is not to be had. */
+  streamFrom(
+    path: string,
+  ): Promise<{ name: string; size: number; octets: AsyncIterable<Uint8Array> } | { failed: string }>
 }
 
 export type Place = {

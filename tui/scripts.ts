@@ -21,6 +21,7 @@ import { type Call, WrongCall } from '../server/contract/calls.ts'
 import type { Asked } from '../server/contract/requests.ts'
 import type { ScriptName } from './commands.ts'
 import { Failed } from './failed.ts'
+import { fileScripts } from './file-scripts.ts'
 import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
 import { letterIn } from './letter/whole-message.ts'
 import type { Keeping, KeptSession, Place } from './place.ts'
@@ -45,6 +46,14 @@ export const run = (name: ScriptName, call: ScriptCall, where: Place): Promise<v
 let place: Place
 
 const scripts = {
+  ...fileScripts({
+    place: () => place,
+    withClient: (work) => withClient(work),
+    withKey: (kept, work) => withKey(kept, work),
+    json: (value) => json(value),
+    print: (...columns) => print(...columns),
+  }),
+
   async login(call) {
     const [server, user] = [call.option('server'), call.option('user')]
     if (server === undefined || user === undefined)

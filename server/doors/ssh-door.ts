@@ -72,8 +72,9 @@ class CannotListen extends Unusable {
 // ---- the socket for the door's clients
 
 const listenForDoor = async (path: string, api: Handle): Promise<Server> => {
-  const { uploadMs: requestTimeout, headersMs: headersTimeout } = connectionLimits
-  const server = createServer({ requestTimeout, headersTimeout }, (request, response) => {
+  // How long a body may take is bounded by the connection that it comes over: a file on a slow line takes long.
+  const options = { requestTimeout: 0, headersTimeout: connectionLimits.headersMs }
+  const server = createServer(options, (request, response) => {
     noteThroughDoor(request)
     if (request.url?.startsWith('/api/')) return api(request, response)
     response.writeHead(404, { 'Content-Length': 0 }).end()

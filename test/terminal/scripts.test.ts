@@ -581,7 +581,8 @@ test('What the commands print with --json is as the documented schemas say', asy
   const { server, home } = await annAtHome(t)
   const conforms = async (words: string[], input = '') => {
     const value = await home.json(words, input)
-    assert.deepEqual(strays(value, schemas.get(words[0]!)), [], words.join(' '))
+    const schema = schemas.get(words.slice(0, 2).join(' ')) ?? schemas.get(words[0]!)
+    assert.deepEqual(strays(value, schema), [], words.join(' '))
     return value
   }
   const logIn = ['login', '--server', server.url, '--user', ann, '--password-stdin']
@@ -602,6 +603,11 @@ test('What the commands print with --json is as the documented schemas say', asy
   await conforms(['move', String(id), '--to', 'Trash'])
   await conforms(['delete', String(id)])
   await conforms(['wait', '--timeout', '1s'])
+  await conforms(['files', 'put', file])
+  await conforms(['files', 'put', '-', 'garden/plan.txt'], 'pots')
+  assert.equal((await conforms(['files', 'ls'])).length, 2)
+  assert.equal((await home.run(['files', 'get', 'garden/plan.txt'])).out, 'pots')
+  await conforms(['files', 'rm', 'garden', '--all'])
   await conforms(['lock'])
   const other = await server.terminal(ann)
   await other.unlock()

@@ -16,7 +16,15 @@ export const tuiHere = {
 
 /** Of what `wafer` has elsewhere, whatever works on the machine that it is called on. */
 const { login: _, ...here } = scriptCommands
-export const commandsHere = { ...here, tui: tuiHere }
+export const commandsHere = {
+  ...here,
+  'files put': {
+    ...here['files put'],
+    usage: 'PATH [--json]',
+    does: 'Puts what comes on standard input into Files, in the place of a file of that path.',
+  },
+  tui: tuiHere,
+}
 
 /**
  * Does one.
@@ -47,6 +55,8 @@ export const named = (words: string[]): { name: NameHere; rest: string[] } => {
   )
   if (name) return { name, rest: words.slice(name.split(' ').length) }
   const group = Object.keys(commandsHere).filter((each) => each.startsWith(`${first} `))
+  if (['scp', 'rsync', 'sftp-server'].includes(first))
+    throw new WrongCall(`${first} is not to be called here: files go by sftp, and by scp -s.`)
   if (group.length > 0) throw new WrongCall(`${first} is one of: ${group.join(', ')}.`)
   throw new WrongCall(
     /^[a-z-]{1,20}$/.test(first)

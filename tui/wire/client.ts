@@ -16,11 +16,11 @@ import {
   builtin,
   Connector,
   noWaferServer,
-  patienceMs,
   type Trust,
   Unreachable,
   Untrusted,
 } from './connection.ts'
+import { Patience } from './patience.ts'
 
 export type ApiLetter = Asked<'letter'>
 /** Who has the key, as a refusal says. */
@@ -76,9 +76,6 @@ export type ClientOptions = Trust & {
 
 /** A key that is open here is lost when the server hears nothing from this terminal for so long. */
 export const heartbeatS = 60
-/** A whole answer takes no longer, and for what is large so much more as a slow line needs. */
-const answerMs = 60_000
-const slowestOctetsPerMs = 16
 /** A letter of 25 MiB is that long in JSON at the most; parts are smaller. */
 const mostOctets = 96 * 1024 * 1024
 
@@ -481,22 +478,7 @@ export class Client {
         path: `/api${path}`,
         headers,
       })
-      request.setTimeout(patienceMs, () =>
-        request.destroy(new Unreachable(`${host} does not answer; please try again later.`)),
-      )
-      // Whoever sends an octet now and then is never silent, and never done.
-      let length = body instanceof Uint8Array ? body.length : 0
-      let grantedMs = 0
-      let timer: NodeJS.Timeout
-      const grantTime = () => {
-        const deservedMs = answerMs + length / slowestOctetsPerMs
-        if (deservedMs - grantedMs < 1000)
-          return request.destroy(new Unreachable(`${host} answers too slowly; please try again later.`))
-        timer = setTimeout(grantTime, deservedMs - grantedMs)
-        grantedMs = deservedMs
-      }
-      grantTime()
-      request.on('close', () => clearTimeout(timer))
+      const patience = new Patience(request, host, body instanceof Uint8Array ? body.length : 0)
       request.on('error', (error: NodeJS.ErrnoException) => {
         // The server may close a kept connection just when it is used again. What changes nothing may be asked twice.
         const wasClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? '')
@@ -507,9 +489,7 @@ export class Client {
       request.on('response', (response) => {
         isAnswered = true
         const status = response.statusCode ?? 0
-        const taken = this.#octetsOf(response, isDone(status) ? take : undefined, (octets) => {
-          length += octets
-        })
+        const taken = this.#octetsOf(response, isDone(status) ? take : undefined, patience)
         taken
           .then((octets) => resolve({ status, headers: response.headers, octets }), reject)
           // What was not sent to its end, or not taken to its end, leaves a connection that is good for nothing.
@@ -517,10 +497,7 @@ export class Client {
       })
       if (body instanceof Uint8Array || body === null) request.end(body ?? undefined)
       else
-        void fed(request, body.octets, (octets) => {
-          length += octets
-          return !isAnswered
-        }).catch((error) => {
+        void fed(request, body.octets, patience, () => !isAnswered).catch((error) => {
           request.destroy()
           reject(error)
         })
@@ -531,7 +508,7 @@ export class Client {
   async #octetsOf(
     response: http.IncomingMessage,
     take: Take | undefined,
-    count: (octets: number) => void,
+    patience: Patience,
   ): Promise<Buffer> {
     const chunks: Buffer[] = []
     let length = 0
@@ -541,9 +518,9 @@ export class Client {
         throw this.#connector.failure(error)
       })
       if (done) return Buffer.concat(chunks)
-      count(chunk.length)
+      patience.count(chunk.length)
       length += chunk.length
-      if (take) await take(chunk)
+      if (take) await patience.ours(take(chunk))
       else if (length > mostOctets) {
         response.destroy()
         throw new Unreachable(`${this.server.host} answers with more than a message may be.`)
@@ -562,15 +539,20 @@ const isDone = (status: number) => status >= 200 && status < 300
 
 const filePath = (path: string) => `/files/${encodeURIComponent(path).replaceAll('%2F', '/')}`
 
-/** Sends a body as fast as it is taken. @param goesOn is told of each piece, and says whether it is still wanted */
+/** Sends a body as fast as it is taken. @param isWanted whether more of it is */
 const fed = async (
   request: http.ClientRequest,
   octets: AsyncIterable<Uint8Array>,
-  goesOn: (octets: number) => boolean,
+  patience: Patience,
+  isWanted: () => boolean,
 ): Promise<void> => {
-  for await (const chunk of octets) {
+  const pieces = octets[Symbol.asyncIterator]()
+  for (;;) {
+    const { value: chunk, done } = await patience.ours(pieces.next())
+    if (done) break
+    patience.count(chunk.length)
     // Who answers before the end has refused: what is left is sent to nobody.
-    if (request.destroyed || !goesOn(chunk.length)) return
+    if (request.destroyed || !isWanted()) return void (await pieces.return?.())
     if (!request.write(chunk))
       await new Promise<void>((resolve) => {
         const done = () => {

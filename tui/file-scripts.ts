@@ -1,0 +1,105 @@
+/** The commands for scripts that work on Files, the box at the server. */
+import type { FileEntry } from '../server/contract/answers.ts'
+import { type Call, WrongCall } from '../server/contract/calls.ts'
+import { Failed } from './failed.ts'
+import type { Keeping, KeptSession, Place } from './place.ts'
+import { harmless } from './text/text.ts'
+import type { Client } from './wire/client.ts'
+
+/** What the other commands have too. */
+type Tools = {
+  place(): Place
+  withClient(work: (client: Client, session: KeptSession, kept: Keeping) => Promise<void>): Promise<void>
+  withKey<Result>(kept: Keeping, work: () => Promise<Result>): Promise<Result>
+  json(value: unknown): void
+  print(...columns: (string | number)[]): void
+}
+
+export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) => ({
+  'files ls': (call: Call) =>
+    withClient(async (client) => {
+      const entries = await entriesAt(client, pathIn(call.arguments[0] ?? ''))
+      if (call.flag('json')) return json(entries)
+      for (const { name, type, size, modified_at } of entries) print(name, type, size, modified_at)
+    }),
+
+  'files put': (call: Call) =>
+    withClient(async (client) => {
+      const [file = '', wanted] = call.arguments
+      const { name, octets, size } = await source(place(), file)
+      // Behind SSH there is no other file than that of the box.
+      const path = target(name, wanted ?? (place().machine ? '' : name))
+      // Whoever is refused waits for the rest of standard input no more.
+      const stored = await client.putFile(path, octets, size).finally(() => place().input.destroy())
+      if (call.flag('json')) return json(stored)
+      print(stored.name, stored.size)
+    }),
+
+  'files get': (call: Call) =>
+    withClient(async (client, _session, kept) => {
+      if (call.flag('json')) throw new WrongCall('A file is written as it is: --json does not go with it.')
+      const { output } = place()
+      if (output.isTTY)
+        throw new Failed('A file may hold anything: send it into one, as in files get plan.txt > plan.txt.')
+      const path = pathIn(call.arguments[0]!)
+      await withKey(kept, () =>
+        client.readFile(
+          path,
+          (octets) =>
+            new Promise((resolve, reject) =>
+              output.write(octets, (error) => (error ? reject(error) : resolve())),
+            ),
+        ),
+      )
+    }),
+
+  'files rm': (call: Call) =>
+    withClient(async (client) => {
+      const path = pathIn(call.arguments[0]!)
+      await client.removeFile(path, { all: call.flag('all') })
+      if (call.flag('json')) return json({ name: path })
+      print('removed', path)
+    }),
+})
+
+/** What lies in a folder, the box itself as the empty path; of a file, itself. */
+const entriesAt = async (client: Client, path: string): Promise<FileEntry[]> => {
+  const entry = path === '' ? null : await client.file(path)
+  if (entry && entry.type !== 'folder') return [entry]
+  const entries: FileEntry[] = []
+  let before: string | null = null
+  do {
+    const page = await client.files(path, before)
+    entries.push(...page.files)
+    before = page.next
+  } while (before !== null)
+  return entries
+}
+
+/** A file of this machine, or standard input, which is all that there is behind SSH. */
+const source = async (
+  { machine, input }: Place,
+  file: string,
+): Promise<{ name: string; octets: AsyncIterable<Uint8Array>; size?: number }> => {
+  const name = file === '-' ? '' : file
+  if (!machine || file === '-') {
+    if (input.isTTY)
+      throw new WrongCall('The file comes on standard input, as in files put plan.txt < plan.txt.')
+    return { name, octets: input }
+  }
+  const found = await machine.streamFrom(file)
+  if ('failed' in found) throw new Failed(harmless(found.failed))
+  return found
+}
+
+/** Where it goes: what ends in a slash is the folder for it. */
+const target = (name: string, wanted: string): string => {
+  const last = name.slice(name.lastIndexOf('/') + 1)
+  const isFolder = wanted === '' || wanted.endsWith('/')
+  if (isFolder && last === '')
+    throw new WrongCall('What comes on standard input needs a path, as in files put - plan.txt.')
+  return pathIn(isFolder ? wanted + last : wanted)
+}
+
+/** The box has one root, with or without the slash that stands for it elsewhere. */
+const pathIn = (text: string) => text.replace(/^\/+|\/+$/g, '')
