@@ -328,6 +328,41 @@ export const sshLimits = {
   heapMiB: 192,
 }
 
+/** SFTP, each channel. */
+export const sftpLimits = {
+  handles: 64,
+  /** Requests that wait, and octets that are written and not stored, above which nothing more is looked at. */
+  requests: 256,
+  waitingOctets: 3 * 1024 * 1024,
+  /** As ssh2 opens a channel's window; more is given when it is less than half. */
+  windowOctets: 2 * 1024 * 1024,
+  /** What has come and is not looked at is kept in blocks of so much. */
+  heldOctets: 32 * 1024,
+  /** Of one answer and one request: what ssh2 takes, and what is told to others that ask. */
+  packetOctets: 256 * 1024,
+  dataOctets: 128 * 1024,
+  /** Of the names in one answer to a list; others take no larger packets. */
+  namesOctets: 24 * 1024,
+  /** Names that are asked for at a time. */
+  names: 200,
+  /** Stored at once, or after so long without more, in milliseconds. */
+  pieceOctets: 1024 * 1024,
+  gatherMs: 20,
+  /** How far ahead of what is missing something may be written. */
+  aheadOctets: 1024 * 1024,
+  /** What it takes to remember one that was not answered. */
+  writeOctets: 512,
+  /** Octets that were read and are kept for who asks again, and that are read over rather than asked for anew. */
+  keptOctets: 256 * 1024,
+  skippedOctets: 2 * 1024 * 1024,
+  /** Of a place to read at: what the API takes as a number. */
+  largestOffset: 10 ** 15 - 1,
+  /** How long a file that is open and not read keeps its stream, in milliseconds. */
+  idleMs: 5_000,
+  /** Of the file system as it is told: a block. */
+  blockOctets: 4 * 1024,
+}
+
 // ---- mail as it is kept, comes in and goes out
 
 /** Octets of one mail, whatever way it comes, and of what one is compressed to. */

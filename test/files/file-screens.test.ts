@@ -113,9 +113,9 @@ test('P24: attachments and mails go to Files, and files to letters, without a di
   desk.press('F')
   await desk.sees(/^Files/, /old_map\.txt +19 B/)
   desk.press('a')
-  await desk.sees('put them on a page')
+  await desk.sees('put them with sftp')
   desk.press('s')
-  await desk.sees('fetch it on a page')
+  await desk.sees('fetch it with sftp')
   desk.press('esc', 'esc', 'esc')
 
   await desk.sees(/^Inbox/)

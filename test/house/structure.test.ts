@@ -251,6 +251,7 @@ test('The process of the SSH door has no way to the database, the server secret 
   }
   visit('server/doors/ssh/door.ts')
   assert.ok(reached.has('server/doors/ssh/connection.ts'))
+  assert.ok(reached.has('server/doors/ssh/sftp/sftp.ts'))
   assert.deepEqual(
     [...reached].filter((file) => /^server\/(keys|mail|locked|ground\/(store|server-secret))/.test(file)),
     [],

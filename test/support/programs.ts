@@ -24,6 +24,9 @@ const packageOf = (program: string) =>
     xmllint: 'libxml2-utils',
     ssh: 'openssh-client',
     'ssh-keygen': 'openssh-client',
+    sftp: 'openssh-client',
+    scp: 'openssh-client',
+    psftp: 'putty-tools',
     dbclient: 'dropbear-bin',
     'systemd-analyze': 'systemd',
   })[program] ?? program

@@ -138,8 +138,8 @@ export const noDisk = {
   attach:
     'Files of your machine are out of reach from here: put them into Files first, and attach them from there.',
   save: 'Your machine is out of reach from here: save it to Files, and fetch it from there.',
-  get: 'Your machine is out of reach from here: fetch it on a page, or with the client on your machine.',
-  put: 'Files of your machine are out of reach from here: put them on a page, or with the client on your machine.',
+  get: 'Your machine is out of reach from here: fetch it with sftp, or on a page.',
+  put: 'Files of your machine are out of reach from here: put them with sftp, or on a page.',
   suspend: 'Nothing can be suspended here; ~^Z suspends ssh.',
   attachOption:
     'Files of your machine are out of reach from here: --attach has nothing to take. Nothing was sent.',

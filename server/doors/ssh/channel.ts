@@ -3,12 +3,14 @@
  * in its worker thread, and what goes to and fro between the two, bounded both ways.
  */
 import type { Worker } from 'node:worker_threads'
-import type { PseudoTtyInfo, ServerChannel, Session } from 'ssh2'
+import type { PseudoTtyInfo, ServerChannel, Session, SFTPWrapper } from 'ssh2'
 import { type FromClient, inputWindow, type Start, type ToClient } from '../../../tui/remote/messages.ts'
 import { wordsOf } from '../../../tui/remote/words.ts'
 import { sshLimits } from '../../ground/limits.ts'
 import type { Clients } from './clients.ts'
 import type { Begun } from './messages.ts'
+import type { Approval } from './sftp/approval.ts'
+import { Sftp } from './sftp/sftp.ts'
 import { type Ending, inWords } from './words.ts'
 
 /** The connection, as its channels see it. */
@@ -18,6 +20,8 @@ type Line = {
   /** Opens the key, where a channel has it open. */
   keyToken: string | null
   setKey(keyToken: string | null, by: Channel): void
+  /** Of the key for reading, by a phone. */
+  approval: Approval
   /** Calls back when the other end takes what it is sent. */
   whenEasy(then: () => void): void
   end(why: Ending): void
@@ -43,6 +47,7 @@ export class Channel {
   #underWay = 0
   /** Octets of output that the other end has not taken yet. */
   #leaving = 0
+  #sftp: Sftp | null = null
   #isOver = false
   #isLoggedOut = false
 
@@ -74,6 +79,10 @@ export class Channel {
       if (words === null) this.#fail(stream, 'command-malformed', 2)
       else this.#run(stream, words.length === 0 ? null : words)
     })
+    session.on('sftp', (accept) => {
+      const sftp = accept() as SFTPWrapper | undefined // none, where something runs already
+      if (sftp) this.#files(sftp)
+    })
     session.once('close', () => this.hangUp())
   }
 
@@ -84,6 +93,12 @@ export class Channel {
 
   /** Says why, on the screen or beside it, and is over. @returns when the other end has taken that */
   async end(why: Ending): Promise<void> {
+    if (this.#sftp && !this.#isOver) {
+      this.#sftp.say(inWords(why, this.#env.LANG))
+      this.#sftp.end(1)
+      this.#stop()
+      return this.#sftp.closed
+    }
     const stream = this.#stream
     if (!stream || this.#isOver) return
     const closed = new Promise<void>((resolve) => stream.once('close', resolve))
@@ -143,6 +158,21 @@ export class Channel {
     stream.on('end', () => this.#say({ end: true }))
   }
 
+  #files(sftp: SFTPWrapper) {
+    const { connection, begun, clients } = this.#needs
+    this.#sftp = new Sftp(sftp, {
+      socketPath: clients.socketPath,
+      token: begun.token,
+      keyToken: () => connection.keyToken,
+      setKey: (keyToken) => connection.setKey(keyToken, this),
+      approval: connection.approval,
+      locale: this.#env.LANG,
+      whenEasy: (then) => connection.whenEasy(then),
+    })
+    sftp.once('end', () => this.hangUp())
+    sftp.once('close', () => this.hangUp())
+  }
+
   #receive(message: FromClient) {
     const stream = this.#stream!
     if (this.#isOver) return
@@ -196,6 +226,7 @@ export class Channel {
 
   #stop(isAtOnce = true) {
     this.#isOver = true
+    this.#sftp?.end(0)
     const worker = this.#worker
     worker?.removeAllListeners('message')
     if (isAtOnce) void worker?.terminate()

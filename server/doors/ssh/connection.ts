@@ -10,6 +10,7 @@ import { Channel } from './channel.ts'
 import type { Clients } from './clients.ts'
 import { LogIn } from './log-in.ts'
 import type { Answer, Begun, Question } from './messages.ts'
+import { Approval } from './sftp/approval.ts'
 import type { Ending } from './words.ts'
 
 export type ConnectionNeeds = {
@@ -35,6 +36,7 @@ export class Connection {
   progress: 0 | 1 | 2 | 3 = 0
   /** Opens the key, where a channel has it open. */
   keyToken: string | null = null
+  readonly approval = new Approval()
   readonly #socket: Socket
   readonly #needs: ConnectionNeeds
   #client: (Ssh & Inside) | null = null

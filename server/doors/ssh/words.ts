@@ -1,4 +1,5 @@
 /** What the door itself says, in the language that a channel asks for. */
+import { approvalLimits } from '../../ground/limits.ts'
 
 export const endings = {
   'server-stops': { en: 'The server is being stopped.', ja: 'サーバーは停止するところです。' },
@@ -26,4 +27,26 @@ export type Ending = keyof typeof endings
 
 /** @param locale as in LANG */
 export const inWords = (ending: Ending, locale: string | undefined): string =>
-  endings[ending][/^ja(_|\.|$)/i.test(locale ?? '') ? 'ja' : 'en']
+  endings[ending][languageOf(locale)]
+
+/** Why a file is not read, and what opens the key. @param asked what a phone was asked by, if it was */
+export const lockedInWords = (
+  asked: { code: string; address: string } | null,
+  locale: string | undefined,
+): string => {
+  const language = languageOf(locale)
+  if (!asked) return locked[language]
+  const { code, address } = asked
+  const minutes = approvalLimits.lifeMs / 1000 / 60
+  return {
+    en: `${locked.en} Or approve on your phone within ${minutes} minutes, and read again: ${address}, code ${code}.`,
+    ja: `${locked.ja}または${minutes}分以内に携帯電話で許可し、もう一度読み出してください: ${address} コード ${code}。`,
+  }[language]
+}
+
+const locked = {
+  en: 'Permission denied: unlock in a client of the same connection (ControlMaster of OpenSSH).',
+  ja: '許可されていません。同じ接続(OpenSSHのControlMaster)の端末プログラムで鍵を開けてください。',
+}
+
+const languageOf = (locale = '') => (/^ja(_|\.|$)/i.test(locale) ? 'ja' : 'en')
