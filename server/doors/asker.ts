@@ -85,14 +85,20 @@ export const cookieNames = (https: boolean) =>
         ledger: 'wafer-log',
       }
 
-/** A cookie's value; of two with one name, none counts. */
+/**
+ * A cookie's value; of two with one name, none counts. A gateway of WAP, which names a path beside each cookie
+ * (RFC 2109 §4.3.4), puts a comma between two, and may add the same one that a handset sends by itself.
+ */
 export const cookie = (c: Context<DoorEnv>, name: string): string | null => {
-  const values = (c.req.header('cookie') ?? '')
-    .split(';')
+  const header = c.req.header('cookie') ?? ''
+  const isGateway = header.includes('$Path=')
+  const values = header
+    .split(isGateway ? /[;,]/ : ';')
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(`${name}=`))
     .map((pair) => pair.slice(name.length + 1).replace(/^"|"$/g, ''))
-  return values.length === 1 ? values[0]! : null
+  const [value, ...others] = isGateway ? new Set(values) : values
+  return others.length === 0 ? (value ?? null) : null
 }
 
 /** Who asks the API: by bearer token, or a browser by its cookies. */

@@ -152,6 +152,7 @@ const browsers = [
   'Firefox',
   'Chrome',
   'Safari',
+  'Nokia',
 ] as const
 const systems = ['Android', 'iPhone', 'iPad', 'Windows', 'Macintosh', 'Linux'] as const
 const readable: Record<string, string> = { KAIOS: 'KaiOS', Edg: 'Edge', Macintosh: 'Mac' }

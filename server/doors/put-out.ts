@@ -8,11 +8,13 @@ import type { Context } from 'hono'
 import { setCookie } from 'hono/cookie'
 import { style } from '../../web/document.tsx'
 import { choiceOf, type Terms, termsOf } from '../../web/languages/markup.ts'
+import { asWml } from '../../web/languages/wml.ts'
 import { asXhtml } from '../../web/languages/xhtml.ts'
 import { notEncrypted } from '../../web/pages.tsx'
 import type { Services } from '../services.ts'
 import { connection, cookie, type DoorEnv } from './asker.ts'
 import { languageOf } from './begin-visit.ts'
+import { anewAt, deckFor, takesPlainCookies, withPlainCookies } from './handsets.ts'
 
 const pageHeaders = {
   'Content-Type': 'text/html;charset=utf-8',
@@ -37,13 +39,17 @@ export const keepChoice = (c: Context<DoorEnv>, services: Services): void => {
 /** 426 Upgrade Required (RFC 9110 §15.5.22), as a page. */
 export const notEncryptedPage = (origin: string, headers: IncomingHttpHeaders) => {
   const terms = termsOf(headers.accept, null)
+  const { markup } = terms
   const page = notEncrypted(origin, languageOf(headers['accept-language'], null))
-  const body = Buffer.from(inMarkup(terms, page))
+  const alone = { seen: null, path: () => '/', isAnew: false, ticketFor: null }
+  const body = Buffer.from(
+    markup === 'html' ? page : markup === 'wml' ? asWml(page, alone).deck : asXhtml(page),
+  )
   return {
     body,
     headers: {
       ...headersOf(terms),
-      ...(terms.markup === 'html' ? {} : { Vary: 'Accept' }),
+      ...(markup === 'html' ? {} : { Vary: 'Accept' }),
       Upgrade: 'TLS/1.2',
       'Content-Length': String(body.length),
     },
@@ -51,7 +57,11 @@ export const notEncryptedPage = (origin: string, headers: IncomingHttpHeaders) =
 }
 
 /** The answer with its length, which text browsers of HTTP/1.0 need, and with the header fields of its kind. */
-export const putOut = async (c: Context<DoorEnv>, response: Response): Promise<Response> => {
+export const putOut = async (
+  c: Context<DoorEnv>,
+  services: Services,
+  response: Response,
+): Promise<Response> => {
   // What streams is a file whose length is known.
   if (response.headers.has('Content-Length')) return response
   const { httpVersion, headers: requestHeaders } = c.env.incoming
@@ -60,8 +70,10 @@ export const putOut = async (c: Context<DoorEnv>, response: Response): Promise<R
   const terms = termsFor(c)
   const octets =
     isPage && terms.markup !== 'html'
-      ? new TextEncoder().encode(inMarkup(terms, await response.text()))
+      ? new TextEncoder().encode(await inMarkup(c, services, terms, response))
       : new Uint8Array(await response.arrayBuffer())
+  const location = headers.get('Location')
+  if (location && terms.markup === 'wml' && endsHere(c, headers)) headers.set('Location', anewAt(location))
   headers.set('Content-Length', String(octets.length))
   if (octets.length === 0) headers.delete('Content-Type')
   else if (isPage)
@@ -69,6 +81,7 @@ export const putOut = async (c: Context<DoorEnv>, response: Response): Promise<R
       if (name === 'Content-Type' || !headers.has(name)) headers.set(name, value)
   // Nothing is stored anywhere: HTML goes without these octets.
   if (terms.markup !== 'html') headers.append('Vary', 'Accept')
+  if (takesPlainCookies(requestHeaders, terms.markup === 'wml')) withPlainCookies(headers)
   // For htmx. Whatever can run it sends that header field with each page it asks for; a thin browser is spared these octets.
   const policy = headers.get('Content-Security-Policy')
   if (requestHeaders['upgrade-insecure-requests'] && policy === pageHeaders['Content-Security-Policy'])
@@ -78,9 +91,24 @@ export const putOut = async (c: Context<DoorEnv>, response: Response): Promise<R
   return new Response(octets, { status, headers })
 }
 
-const headersOf = ({ type }: Terms): Record<string, string> => ({
-  ...pageHeaders,
+/** A handset runs nothing that a policy could forbid, and each octet of a header field is one less for the deck. */
+const headersOf = ({ markup, type }: Terms): Record<string, string> => ({
+  ...(markup === 'wml' ? { 'Cache-Control': pageHeaders['Cache-Control'] } : pageHeaders),
   'Content-Type': `${type};charset=utf-8`,
 })
 
-const inMarkup = ({ markup }: Terms, page: string): string => (markup === 'html' ? page : asXhtml(page))
+const inMarkup = async (
+  c: Context<DoorEnv>,
+  services: Services,
+  { markup }: Terms,
+  response: Response,
+): Promise<string> => {
+  const page = await response.text()
+  return markup === 'wml'
+    ? deckFor(c, services, page, { endsHere: endsHere(c, response.headers) })
+    : asXhtml(page)
+}
+
+/** A session ends or begins with this answer, or the key is locked: a handset keeps nothing from before. */
+const endsHere = (c: Context<DoorEnv>, headers: Headers) =>
+  headers.has('Clear-Site-Data') || (c.req.method === 'POST' && c.req.path === '/login')

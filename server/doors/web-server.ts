@@ -24,9 +24,10 @@ import {
   readStreamedForm,
   refuseForeignOrigin,
 } from './forms.ts'
+import { formOfHandset, parkedPage, parkedPagePath } from './handsets.ts'
 import { health } from './health.ts'
 import { listen, type WebServer } from './listen.ts'
-import { keepChoice, notEncryptedPage, putOut } from './put-out.ts'
+import { keepChoice, notEncryptedPage, putOut, termsFor } from './put-out.ts'
 import { browserScript } from './scripts.ts'
 
 /** Paths that are for everybody; all others need a session. */
@@ -131,7 +132,8 @@ const routes = (services: Services) => {
         isStreamed(c) && visit.session
           ? await readStreamedForm(c, services, visit.session)
           : await readForm(c, services, { limit: bodyLimitFor(c.req.path, visit, user), user })
-      if (!fits(visit.form.get('t'), visit.formToken)) {
+      if (termsFor(c).markup === 'wml') visit.form = await formOfHandset(c, services, visit.form)
+      if (visit.form.trouble === 'old' || !fits(visit.form.get('t'), visit.formToken)) {
         if (c.req.path === '/login') visit.form = only(visit.form, ['user', 'next', 'park'])
         else if (c.req.path === '/c' || c.req.path.startsWith('/setup/') || visit.form.get('park'))
           visit.form = { ...visit.form, trouble: 'old' }
@@ -143,8 +145,12 @@ const routes = (services: Services) => {
     else if (visit.form.trouble && visit.form.get('park') && c.req.path !== '/c')
       c.res = await page.letterAgain(c as unknown as Context<PageEnv>)
     else await next()
-    c.res = await putOut(c, c.res)
+    const putOutAs = await putOut(c, services, c.res)
+    // Else Hono adds the header fields of the answer that this one replaces.
+    c.res = undefined
+    c.res = putOutAs
   })
+  app.get(parkedPagePath, async (c) => c.html(await parkedPage(c, services)))
   app.route('/', page.app as unknown as Hono<DoorEnv>)
 
   app.notFound((c) => refused(c, new Refusal('no-page')))
@@ -170,7 +176,7 @@ const routes = (services: Services) => {
       await beginVisit(c, services, { ...scripts, asStranger: true })
       drawn = await draw()
     }
-    const response = await putOut(c, drawn)
+    const response = await putOut(c, services, drawn)
     if (refusal.detail.retry_after_s)
       response.headers.set('Retry-After', String(refusal.detail.retry_after_s))
     return response

@@ -155,6 +155,9 @@ export const streamedForm = {
   drainedMs: 3_000,
 }
 
+/** Characters of an address that a deck of WML has room for, beside what else is in it. */
+export const deckAddressLimit = 200
+
 /** How long a form that another page interrupted is kept; and an ended session's token known to have been its user's. */
 export const parkedFormMs = 60 * 60_000
 /** Of one user: parked forms and files of forms, their octets, and beyond these what is left for text alone. */

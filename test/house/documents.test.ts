@@ -31,6 +31,8 @@ import { root, vectors, wafer } from '../support/places.ts'
 import { postgresFolder } from '../support/postgres.ts'
 import { executablePath, flags, needs } from '../support/programs.ts'
 import { RealTerminal } from '../support/terminals.ts'
+import { Handset } from '../support/wap/handset.ts'
+import { startGateway } from '../support/wap/kannel.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
 
 const documents = [
@@ -407,6 +409,7 @@ block(operate, 'apt install') // test/house/installed.test.ts installs it, with 
 const keepsEpoch = block(operate, 'RuntimeDirectoryPreserve')
 const nginx = block(operate, 'proxy_pass')
 const caddy = block(operate, 'reverse_proxy')
+const kannel = block(operate, 'group = wapbox')
 const postfix = block(operate, 'virtual_transport')
 const cron = block(operate, '/etc/cron.d')
 const copies = block(operate, 'wafer-first.db')
@@ -520,6 +523,16 @@ const servesBehind = async ({ server, at, curl }: Awaited<ReturnType<typeof behi
   writeFileSync(file, JSON.stringify(letter))
   assert.match(await curl(at('/api/messages'), '-H', bearer, '-d', `@${file}`), /^HTTP\/\S+ 201/m)
 }
+
+test('P86: docs/operate.md: a handset logs in through a gateway that is set up as it says', async (t) => {
+  if (!needs(t, 'bearerbox', 'wapbox')) return
+  const server = await world(t)
+  await server.addUser(ann)
+  const handset = await Handset.through(await startGateway(t, kannel), server)
+  t.after(() => handset.close())
+  await handset.logIn(ann)
+  assert.match(handset.title, /^Inbox/)
+})
 
 test('docs/operate.md: behind nginx pages and letters come through, and port 80 says that nothing is encrypted', async (t) => {
   if (!needs(t, 'nginx', 'curl')) return

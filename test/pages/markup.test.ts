@@ -5,10 +5,14 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { notEncryptedPage } from '../../server/doors/put-out.ts'
 import { termsOf } from '../../web/languages/markup.ts'
+import { asWml } from '../../web/languages/wml.ts'
+import { asXhtml } from '../../web/languages/xhtml.ts'
 import { Browser } from '../support/browser.ts'
 import { needs } from '../support/programs.ts'
 import { Walker } from '../support/walker.ts'
+import { compiler, decksToHold } from '../support/wap/decks.ts'
 import { passphrase, password, type World, world } from '../support/world.ts'
 
 const ann = 'ann@example.org'
@@ -40,8 +44,15 @@ test('P86: who names a markup before HTML or without it gets that one, and who s
     'application/vnd.wap.xhtml+xml, text/vnd.wap.wml, text/html',
   ])
     assert.equal(markup(xhtml), 'xhtml', xhtml)
+  for (const wml of [
+    'text/vnd.wap.wml',
+    'text/vnd.wap.wml, image/vnd.wap.wbmp, */*',
+    'text/html;q=0.1,text/vnd.wap.wml',
+  ])
+    assert.equal(markup(wml), 'wml', wml)
   assert.equal(termsOf('application/vnd.wap.xhtml+xml', null).type, 'application/vnd.wap.xhtml+xml')
   assert.deepEqual(termsOf(chromium, 'xhtml'), { markup: 'xhtml', type: 'application/xhtml+xml' })
+  assert.deepEqual(termsOf('text/html', 'wml'), { markup: 'wml', type: 'text/vnd.wap.wml' })
 })
 
 /** A folder for pages, which all are held to the DTD at once. */
@@ -140,6 +151,131 @@ test('P86: every page is XHTML Basic 1.1 for who asks for that, and valid by its
   await look('/nowhere', 404)
   await look('/f/sent', 200)
   pages.hold()
+})
+
+test('P86: every page is decks of WML for who asks for that, which a gateway compiles into what handsets take', async (t) => {
+  if (!needs(t, 'xmllint', compiler)) return
+  const server = await withMail(t)
+  const decks = decksToHold(t)
+  const types = new Set<string>()
+  const typed = {
+    passphrase,
+    pass: password,
+    to: ann,
+    subject: 'walked $(x)',
+    q: 'sealed',
+    text: '<a> & "b" $(x)',
+  }
+  const walker = new Walker(server, ann, typed, {
+    headers: { accept: 'text/vnd.wap.wml' },
+    seen: (deck, kind, headers) => {
+      types.add(headers.get('content-type')!)
+      decks.add(deck, kind)
+    },
+  })
+  await walker.walk('/f/inbox')
+  assert.deepEqual([...types], ['text/vnd.wap.wml;charset=utf-8'])
+  assert.ok(walker.tried.size > 60, [...walker.tried.keys()].join('\n'))
+  decks.hold()
+})
+
+/** All decks of a page, as a handset asks for them one by one. */
+const decksOf = (page: string): string[] => {
+  const decks: string[] = []
+  for (let seen: number | null = null; ; ) {
+    const ticketFor = () => 'X'.repeat(42)
+    const one = asWml(page, { seen, path: (after) => `?deck=${after}`, isAnew: true, ticketFor })
+    decks.push(one.deck)
+    if (!one.hasMore) return decks
+    const next = Number(one.deck.match(/\?deck=(\d+)/)![1])
+    assert.ok(next > (seen ?? -1), one.deck)
+    seen = next
+  }
+}
+
+test('P86: pages that no walk comes to, such as the windows and their refusals, are XHTML and decks as well', async (t) => {
+  if (!needs(t, 'xmllint', compiler) || !hasDtd(t)) return
+  const seen: Browser[] = []
+  const browserOf = (server: World, headers = {}) => {
+    const browser = new Browser(server, headers)
+    seen.push(browser)
+    return browser
+  }
+  const empty = await world(t)
+  const first = browserOf(empty)
+  await first.go(new URL(empty.running.setupLink!).pathname)
+  const begins = { address: ann, name: 'A "&<', pass: password, passphrase, passphrase2: passphrase }
+  await first.press('Begin', { ...begins, pass: 'short', passphrase2: 'other' })
+  await first.press('Begin', begins)
+  assert.match(first.page.text, /Recovery code/)
+
+  const server = await withMail(t)
+  const [lynx, phone] = [browserOf(server), browserOf(server)]
+  await lynx.go('/login')
+  await lynx.press('Login', { user: 'ann', pass: 'wrong' })
+  await lynx.press('Use passkey', { user: ann })
+  await lynx.go('/login')
+  await lynx.follow('日本語')
+  await lynx.press('ログイン', { user: ann, pass: password })
+  for (const path of [
+    '/f/inbox',
+    '/c',
+    '/folders',
+    '/p',
+    '/s',
+    '/ssh',
+    '/k',
+    '/t',
+    '/log',
+    '/files',
+    '/find?q=from:x+zz:y',
+    '/a',
+  ])
+    await lynx.go(path)
+  await lynx.go('/folders')
+  await lynx.press('English')
+  await phone.logIn(ann)
+  const sealed = (await phone.press('Decrypt')).path.replace(/\/open.*/, '')
+  for (const holder of [lynx, phone]) {
+    await holder.go(`${sealed}/open`)
+    if (holder === phone) {
+      await holder.press('Decrypt')
+      await holder.press('OK')
+    }
+    await holder.press('OK', { passphrase: 'wrong' })
+    await holder.press('OK', { passphrase })
+    assert.match(holder.page.text, /Was encrypted/)
+  }
+  await lynx.go('/f/inbox')
+  assert.match(lynx.page.happened, /stopped/)
+  await lynx.go(`${sealed}/open`)
+  await lynx.go('/f/inbox')
+  await phone.press('Lock key')
+  await lynx.go(`${sealed}/open`)
+  await lynx.press('Approve on phone')
+  await phone.go('/a')
+  await phone.go('/f/inbox')
+  await lynx.press('Check again')
+  await phone.go('/files')
+  await phone.press('Upload', { file: new File(['x'], 'a $(b) & <c>.asc') })
+  await phone.follow('a $(b) & <c>.asc')
+  await phone.go('/c')
+  await phone.press('Send', { to: 'nobody', subject: '$(s)', text: 'x\n'.repeat(400) })
+  await phone.press('Send', { to: 'x@elsewhere.example', prot: 'encrypt' })
+  await phone.go('/f/inbox', new URLSearchParams({ t: 'another', a: 'read' }))
+  assert.equal(phone.page.status, 403)
+  for (const path of ['/m/99999', '/nowhere', '/deck?of=nothing', '/p/new']) await phone.go(path)
+
+  const [pages, decks] = [pagesToHold(t), decksToHold(t)]
+  const notEncrypted = notEncryptedPage(server.url, {}).body.toString()
+  const all = seen.flatMap((browser) => browser.pages.map(({ html, path }) => ({ html, path })))
+  for (const { html, path } of [...all, { html: notEncrypted, path: '426' }]) {
+    pages.add(asXhtml(html), path)
+    for (const deck of decksOf(html)) decks.add(deck, path)
+  }
+  assert.ok(pages.names.length > 45, pages.names.join('\n'))
+  pages.hold()
+  decks.hold()
 })
 
 test('P86: Chromium’s own Accept field leaves each page as it is in HTML', async (t) => {

@@ -17,7 +17,13 @@ const attribute = (tag: string, name: string): string | null => {
 /** Of a path, what is the same for all messages, folders and so on. */
 const kindOf = (path: string) => path.replace(/=[^&]*/g, '=').replace(/[0-9a-f]{16,}|\d+/g, 'N')
 
-type Press = { action: string; isMultipart: boolean; fields: [string, string][] }
+/** @param variables of a handset's, by name; what is in one is sent */
+type Press = {
+  action: string
+  isMultipart: boolean
+  fields: [string, string][]
+  variables?: [string, string][]
+}
 
 export class Walker {
   readonly #world: World
@@ -27,6 +33,8 @@ export class Walker {
   readonly #met = new Set<string>()
   readonly #links: string[] = []
   readonly #presses: Press[] = []
+  /** What decks of WML held in their fields: of a list with several choices, all of them. */
+  readonly #variables = new Map<string, string>()
   /** Each kind of link and button that was tried, with the status of the answer. */
   readonly tried = new Map<string, number>()
   readonly #headers: Record<string, string>
@@ -72,7 +80,10 @@ export class Walker {
     this.#cookies.set('wafer', token!)
   }
 
-  async #press({ action, isMultipart, fields }: Press) {
+  async #press({ action, isMultipart, fields: fixed, variables = [] }: Press) {
+    const fields = [...fixed]
+    for (const [name, variable] of variables)
+      fields.push([name, this.#typed[name] ?? this.#variables.get(variable) ?? ''])
     // The token is of the session, which may be another one by now.
     const t = this.#world.services.formToken(this.#cookies.get('wafer')!)
     const data = new FormData()
@@ -99,9 +110,11 @@ export class Walker {
     this.tried.set(kind, response.status)
     const html = await response.text()
     const location = response.headers.get('location')
-    const isPage = /html/.test(response.headers.get('content-type') ?? '')
+    const type = response.headers.get('content-type') ?? ''
+    const isPage = /html|wml/.test(type)
     if (isPage) this.#seen(html, kind, response.headers)
     if (response.status === 303 && location) this.#meetLink(location)
+    else if (/wml/.test(type)) this.#lookAtDeck(html, pathname)
     else if (isPage) this.#look(html, pathname)
   }
 
@@ -116,7 +129,43 @@ export class Walker {
   #meetLink(href: string) {
     const { origin, pathname, search } = new URL(href, this.#world.url)
     if (origin !== new URL(this.#world.url).origin) return
-    if (this.#isNew(kindOf(pathname + search))) this.#links.push(pathname + search)
+    const path = pathname + search
+    // Each deck of a page is another one.
+    if (this.#isNew(path.includes('deck=') ? path : kindOf(path))) this.#links.push(path)
+  }
+
+  #lookAtDeck(deck: string, path: string) {
+    const literal = (text: string) => text.replaceAll('$$', '$')
+    for (const [, tag] of deck.matchAll(/<input([^>]*)>/g))
+      this.#variables.set(attribute(tag!, 'name')!, literal(attribute(tag!, 'value') ?? ''))
+    for (const [, tag, options] of deck.matchAll(/<select([^>]*)>(.*?)<\/select>/gs)) {
+      const values = [...options!.matchAll(/<option([^>]*)>/g)].map(([, each]) =>
+        literal(attribute(each!, 'value')!),
+      )
+      const value = tag!.includes('multiple=') ? values.join(';') : values[0]
+      this.#variables.set(attribute(tag!, 'name')!, value ?? '')
+    }
+    for (const [, tag, content = ''] of deck.matchAll(/<(?:a|go)( [^>]*?)(?:\/>|>(.*?)<\/(?:a|go)>)/gs)) {
+      const href = new URL(literal(attribute(tag!, 'href')!), new URL(path, this.#world.url))
+      if (!tag!.includes('method=')) this.#meetLink(href.href)
+      else this.#meetTask(href.pathname + href.search, content, literal)
+    }
+  }
+
+  #meetTask(action: string, content: string, literal: (text: string) => string) {
+    const posted = [...content.matchAll(/<postfield([^>]*)>/g)].map(([, tag]): [string, string] => [
+      attribute(tag!, 'name')!,
+      attribute(tag!, 'value')!,
+    ])
+    const isVariable = ([, value]: [string, string]) => /^\$\(\w+\)$/.test(value)
+    const verb = posted.find(([name]) => name === 'a')?.[1] ?? ''
+    if (!this.#isNew(`${kindOf(action)} ${kindOf(verb)}`)) return
+    this.#presses.push({
+      action,
+      isMultipart: false,
+      fields: posted.filter((each) => !isVariable(each)).map(([name, value]) => [name, literal(value)]),
+      variables: posted.filter(isVariable).map(([name, value]) => [name, value.slice(2, -1)]),
+    })
   }
 
   #meetForm(form: string, path: string) {

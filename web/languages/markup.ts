@@ -1,9 +1,9 @@
 /**
- * In which markup a terminal reads pages: HTML or XHTML (P86). By its Accept field (RFC 9110
+ * In which markup a terminal reads pages: HTML, XHTML, or WML for handsets of WAP (P86). By its Accept field (RFC 9110
  * §12.5.1), unless it chose one.
  */
 
-export type Markup = 'html' | 'xhtml'
+export type Markup = 'html' | 'xhtml' | 'wml'
 /** @param type the media type, as the terminal names it */
 export type Terms = { markup: Markup; type: string }
 
@@ -11,11 +11,13 @@ const types: Record<string, Markup> = {
   'text/html': 'html',
   'application/xhtml+xml': 'xhtml',
   'application/vnd.wap.xhtml+xml': 'xhtml',
+  'text/vnd.wap.wml': 'wml',
 }
 
 const usual: Record<Markup, string> = {
   html: 'text/html',
   xhtml: 'application/xhtml+xml',
+  wml: 'text/vnd.wap.wml',
 }
 
 /** A choice as an address or a cookie has it; null for none of ours. */

@@ -56,6 +56,18 @@ export const escaped = (text: string): string =>
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 
+/** What escaped text of a page says. */
+export const unescaped = (text: string): string =>
+  text.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => characters[entity]!)
+
+const characters: Record<string, string> = {
+  '&amp;': '&',
+  '&lt;': '<',
+  '&gt;': '>',
+  '&quot;': '"',
+  '&#39;': "'",
+}
+
 /** XML has no way to write these, not even as a reference. */
 export const withoutControls = (text: string): string =>
   text.replace(/(?![\t\n\r])[\p{Cc}\ufffe\uffff]/gu, '')

@@ -59,6 +59,8 @@ const attributesOf: Record<string, string[]> = {
   option: ['value', 'selected'],
   textarea: ['name', 'rows', 'cols', 'readonly', 'inputmode'],
 }
+/** Others came with HTML5: without a type, a field is for text. */
+const inputTypes = ['text', 'password', 'checkbox', 'radio', 'file', 'hidden']
 /** In HTML they stand alone. */
 const flags = ['checked', 'readonly', 'selected', 'multiple']
 
@@ -84,7 +86,10 @@ const attributesIn = ({ name, attribs }: Element): Record<string, string> => {
   const known = [...common, ...(attributesOf[name] ?? [])]
   const own = Object.entries(attribs)
     .filter(
-      ([attribute, value]) => known.includes(attribute) && (value !== '' || !common.includes(attribute)),
+      ([attribute, value]) =>
+        known.includes(attribute) &&
+        (value !== '' || !common.includes(attribute)) &&
+        !(name === 'input' && attribute === 'type' && !inputTypes.includes(value)),
     )
     .map(([attribute, value]) => [attribute, flags.includes(attribute) ? attribute : value])
   return {

@@ -616,6 +616,15 @@ export const en = {
   recoveryKeep:
     'Write this code down now and keep it in a safe place. It opens your key if you forget the passphrase, and it is never shown again.',
 
+  // on handsets
+  wml: {
+    more: 'More…',
+    kept: 'What was written before stands below, and stays as it is.',
+    keptUnless: 'What stands below stays, unless you type something in its place.',
+    leaveOut: 'Leave it out',
+    lacks: 'Left out, as this terminal cannot have it: files, long lists, or passkeys.',
+  },
+
   // what went wrong
   refusedTitle: 'Not possible',
   missingTitle: 'Not found',

@@ -511,6 +511,15 @@ export const ja: Words = {
   recoveryCode: '回復コード',
   recoveryKeep:
     'このコードを今書き留め、安全な所に保管してください。パスフレーズを忘れたときに鍵を開きます。二度と表示されません。',
+  // on handsets
+  wml: {
+    more: '続き…',
+    kept: '前に書かれた文は下にあり、そのまま残ります。',
+    keptUnless: '代わりに何か入力しない限り、下の内容がそのまま残ります。',
+    leaveOut: '残さない',
+    lacks: 'この端末で扱えないもの(ファイル、長い一覧、パスキー)は省きました。',
+  },
+
   refusedTitle: 'できません',
   missingTitle: '見つかりません',
   back: '戻る',

@@ -1,0 +1,134 @@
+/** Pages on a handset of WAP, through Kannel's own gateway (P86). */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { needs } from '../support/programs.ts'
+import { Handset } from '../support/wap/handset.ts'
+import { startGateway } from '../support/wap/kannel.ts'
+import { passphrase, password, type World, world } from '../support/world.ts'
+
+const [ann, bob] = ['ann@example.org', 'bob@example.org']
+const subject = 'Price $(x) in $$ & <more>'
+const text = `${'A line of $(y) & 山田.\n'.repeat(60)}The end.`
+const passed = { attachments: [], cc: [], bcc: [], draft: false }
+
+const withLetter = async (t: TestContext) => {
+  const server = await world(t)
+  await server.addUser(ann, { name: 'Ann' })
+  await server.addUser(bob, { name: 'Bob' })
+  const desk = await server.terminal(bob)
+  await desk.unlock()
+  const sent = await desk.post('/messages', {
+    ...passed,
+    to: [ann],
+    subject,
+    text,
+    encrypt: true,
+    sign: true,
+  })
+  assert.equal(sent.status, 201, JSON.stringify(sent.body))
+  return { server, desk, gateway: await startGateway(t) }
+}
+
+const handsetFor = async (t: TestContext, gateway: string, server: World, language?: string) => {
+  const handset = await Handset.through(gateway, server, language)
+  t.after(() => handset.close())
+  return handset
+}
+
+test('P86: a handset of WAP logs in, reads, answers signed, takes over, is stopped, locks and logs out, through a gateway, in both languages', async (t) => {
+  if (!needs(t, 'bearerbox', 'wapbox')) return
+  const { server, desk, gateway } = await withLetter(t)
+  const handset = await handsetFor(t, gateway, server)
+
+  await handset.go('/login')
+  handset.type('User ID', ann)
+  handset.type('Password', 'not this one')
+  await handset.press('Login')
+  assert.match(handset.text, /User ID or password is wrong/)
+  assert.match(handset.text, /Left out, as this terminal cannot have it/)
+  handset.type('Password', password)
+  await handset.press('Login')
+  assert.equal(handset.title, 'Inbox (1 new of 1)')
+
+  await handset.press(subject)
+  assert.match(await handset.readOn(), /press Decrypt to read it.*BEGIN PGP MESSAGE/)
+  await handset.press('Decrypt')
+  assert.match(handset.text, /Secret key use .*To open this mail.* Price \$\(x\) in \$\$ & <more>/)
+  handset.type('Passphrase', 'not this one')
+  await handset.press('OK')
+  assert.match(handset.text, /The passphrase is wrong/)
+  await handset.unlock()
+  assert.equal(handset.title, subject)
+  const read = await handset.readOn()
+  assert.match(read, /Was encrypted\. Signed by bob@example\.org/)
+  assert.equal(read.match(/A line of \$\(y\) & 山田\./g)?.length, 60)
+  assert.match(read, /The end\./)
+
+  await handset.find('Reply')
+  await handset.press('Reply')
+  assert.equal(handset.title, 'Compose')
+  handset.type('Subject', 'Re: the $(price)')
+  handset.type('Text', 'I take $5; it is <fine>.')
+  await handset.find('Sign, key open')
+  await handset.press('Sign, key open')
+  const signed = await handset.readOn()
+  assert.match(signed, /BEGIN PGP SIGNED MESSAGE.*I take \$5; it is <fine>\./)
+  await handset.find('Send')
+  await handset.press('Send')
+  assert.match(handset.text, /bob@example\.org/)
+  const { body: inbox } = await desk.get('/folders/inbox/messages')
+  const [answer] = inbox.messages
+  const { body: opened } = await desk.post(`/messages/${answer.id}/decrypt`)
+  assert.equal(opened.signature.status, 'valid')
+  assert.match(
+    opened.text,
+    /^I take \$5; it is <fine>\.\n\nOn .*\n(?:> A line of \$\(y\) & 山田\.\n){60}> The end\./,
+  )
+  assert.equal(answer.subject, 'Re: the $(price)')
+
+  const other = await server.terminal(ann, 'desk of Ann')
+  assert.equal((await other.post('/allowance/stop', { confirm: true })).status, 204)
+  await other.unlock()
+  await handset.press('Inbox')
+  assert.match(handset.text, /desk of Ann/, 'the handset is told that it was stopped')
+  await handset.press(subject)
+  await handset.press('Decrypt')
+  assert.match(handset.text, /^Key in use elsewhere .*desk of Ann/)
+  await handset.press('Decrypt')
+  assert.match(handset.text, /^Stop the other use\? /)
+  await handset.press('OK')
+  assert.equal((await other.get('/session')).body.allowance, null, 'stopped before anything is typed')
+  await handset.unlock()
+  assert.match(handset.text, /A line of \$\(y\)/)
+
+  assert.ok(handset.variables.size > 3)
+  await handset.press('Lock key')
+  assert.match(handset.text, /Your key is locked/)
+  const list = handset.fields.length
+  assert.equal(handset.variables.size, list, 'what was typed before is gone')
+  await handset.press(subject)
+  await handset.press('Decrypt')
+  assert.equal(handset.title, 'Secret key use')
+  await handset.press('Log out')
+  assert.match(handset.text, /You are logged out/)
+  await handset.go('/f/inbox')
+  assert.match(handset.text, /User ID/)
+  await handset.logIn()
+  await handset.go(`/find?q=${'q'.repeat(2_000)}`)
+  assert.match(await handset.readOn(), /All folders.*Session ends/s)
+
+  const japanese = await handsetFor(t, gateway, server, 'ja')
+  await japanese.go('/login')
+  japanese.type('ユーザーID', ann)
+  japanese.type('パスワード', password)
+  await japanese.press('ログイン')
+  await japanese.press(subject)
+  await japanese.press('復号')
+  assert.match(japanese.text, /^秘密鍵の使用 .*パスフレーズ/)
+  japanese.type('パスフレーズ', passphrase)
+  await japanese.press('OK')
+  assert.match(await japanese.readOn('続き…'), /暗号.*山田.*The end\./)
+
+  for (const { deck, pdu, path } of [...handset.sizes, ...japanese.sizes])
+    assert.ok(deck <= 1_400 && pdu <= 1_400, `${path}: ${deck}, ${pdu}`)
+})
