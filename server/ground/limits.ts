@@ -573,8 +573,10 @@ export const readyWithinMs = 1_000
 
 /** What is read of a CMS message (RFC 5652): elements of its BER, and how deep they may lie in each other. */
 export const cmsLimits = {
-  elements: 200_000,
+  elements: 400_000,
   depth: 60,
+  /** Of an object identifier, or a time. */
+  identifierOctets: 100,
   /** Recipients that are looked at, to find our own; those of ours that are tried. */
   recipients: 10_000,
   ownRecipients: 8,
@@ -582,11 +584,16 @@ export const cmsLimits = {
   certificates: 100,
   /** From a signer's certificate to an authority. */
   chain: 8,
-  /** Messages in each other: signed in encrypted in signed, and compressed ones. */
-  layers: 6,
+  /** Messages of a mail whose content is shown with it: signed in signed, compressed, and attached ones. */
+  messages: 20,
   /** Octets of what was compressed. */
   unpacked: 64 * 1024 * 1024,
 }
+
+/** Of the files of authorities and of revocation lists that the operator names, in octets: they go along with each mail. */
+export const smimeFileLimit = 4 * 1024 * 1024
+/** Of a list of certificates that is looked at, or of a signature that brings some, in octets. */
+export const certificatesOffered = { octets: 256 * 1024 }
 
 /**
  * What is read of a PKCS #12 file (RFC 7292): rounds of its password's hash, the memory of scrypt, bags, how deep they may

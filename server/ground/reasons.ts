@@ -548,6 +548,10 @@ export const reasons = {
     'cannot-decrypt',
     'This mail could not be decrypted. It may be damaged or not be an encrypted mail at all.',
   ],
+  'part-can-be-changed': [
+    'cannot-decrypt',
+    'This part is encrypted in a way that does not show changes, and it is not the whole mail: somebody could have built the mail around it to get at its text, so it is not opened. Ask the sender to send it again, by itself.',
+  ],
   'not-to-your-keys': [
     'cannot-decrypt',
     'This mail is not encrypted to any of your keys, so it cannot be opened here.',

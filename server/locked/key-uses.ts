@@ -9,7 +9,13 @@ export type KeyUses = {
   sign: Use
   /** Hard: no signature by the key counts any more; soft: none that was made later (RFC 9580 §5.2.3.31). */
   revoked: { at: number; hard: boolean } | null
+  /** Of a certificate for S/MIME: its owner's programs read authenticated encryption (RFC 8551 §2.5.2), as far as is known. */
+  takesGcm?: boolean
 }
+/** What a stored public key is: a packet's first bit is set (RFC 9580 §4.2), a certificate begins as a sequence. */
+export const kindOfKey = (publicKey: Uint8Array): 'openpgp' | 'smime' =>
+  publicKey[0]! & 0x80 ? 'openpgp' : 'smime'
+
 /** A key whose secret half is here too. What it once could read it can always read. */
 export type OwnUses = KeyUses & { decrypt: Use }
 

@@ -247,6 +247,8 @@ export const refusalsInJapanese: Sentences = {
   'not-encrypted': 'このメールは暗号化されていません。復号するものがありません。',
   'parts-open-alone': 'このメールは一部だけが暗号化されています。その部分は単独で開きます。',
   undecryptable: '復号できませんでした。',
+  'part-can-be-changed':
+    'この部分は改ざんを検知できない方式で暗号化されており、メール全体でもないため、開きません。単独のメールで送り直すよう送信者に依頼してください。',
   'not-to-your-keys': 'このメールはあなたの鍵では復号できません。',
 
   'no-folder': 'そのフォルダーはありません。',

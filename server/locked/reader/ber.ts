@@ -69,7 +69,7 @@ const childrenAt = (reading: Reading, start: number, end: number, depth: number,
 
 const isConstructed = (tag: Uint8Array) => (tag[0]! & 0x20) !== 0
 
-const headerAt = (octets: Uint8Array, start: number, end: number) => {
+export const headerAt = (octets: Uint8Array, start: number, end: number) => {
   let at = start
   const next = () => {
     if (at >= end) throw new NotBer('it ends too early')

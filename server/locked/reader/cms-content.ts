@@ -5,7 +5,7 @@ import type { Encrypted } from './cms.ts'
 import { contentCiphers, vectorOf } from './cms-algorithms.ts'
 
 /** What is said of the content besides what it is. */
-export type Opening = {
+export type OpenedContent = {
   content: Uint8Array
   /** Nothing tells whether it was changed on its way (CBC, RFC 8551 §6). */
   isMalleable: boolean
@@ -14,11 +14,19 @@ export type Opening = {
 }
 
 /** How long the content key is to be, in octets; null for a cipher that is not known here. */
-export const contentKeyLength = ({ cipher }: Encrypted): number | null =>
-  contentCiphers[cipher.id]?.keyLength ?? null
+export const contentKeyLength = ({ cipher }: Encrypted): number | null => {
+  const { keyLength } = contentCiphers[cipher.id] ?? { keyLength: null }
+  try {
+    // RC2 is as long as it is strong, whoever writes it.
+    const { effectiveBits } = vectorOf(cipher)
+    return effectiveBits === null ? keyLength : Math.ceil(effectiveBits / 8)
+  } catch {
+    return null
+  }
+}
 
 /** @throws Error for whatever reason; which one is nobody's business (no oracle) */
-export const openContent = (encrypted: Encrypted, key: Uint8Array): Opening => {
+export const openContent = (encrypted: Encrypted, key: Uint8Array): OpenedContent => {
   const { cipher: algorithm, ciphertext, authenticated } = encrypted
   const cipher = contentCiphers[algorithm.id]
   const { vector, effectiveBits } = vectorOf(algorithm)
@@ -42,8 +50,7 @@ export const openContent = (encrypted: Encrypted, key: Uint8Array): Opening => {
 /** OpenSSL, and Node with it, has it no longer. */
 const rc2 = (ciphertext: Uint8Array, key: Uint8Array, vector: Uint8Array, bits: number): Uint8Array => {
   const binary = (octets: Uint8Array) => Buffer.from(octets).toString('binary')
-  const length = Math.min(key.length, Math.ceil(bits / 8))
-  const decipher = forge.rc2.createDecryptionCipher(binary(key.subarray(0, length)), bits)
+  const decipher = forge.rc2.createDecryptionCipher(binary(key), bits)
   decipher.start(binary(vector))
   decipher.update(forge.util.createBuffer(binary(ciphertext)))
   if (!decipher.finish()) throw new Error('expected whole blocks')

@@ -2,7 +2,7 @@
 import { createHash, verify } from 'node:crypto'
 import { clockAheadMs } from '../../ground/limits.ts'
 import { readDer } from './asn1.ts'
-import { oid, type Signed, type Signer } from './cms.ts'
+import { algorithmOf, oid, type Signed, type Signer } from './cms.ts'
 import { hashOf, isBrokenHash, schemeOf } from './cms-algorithms.ts'
 import { type Check, invalid, noSignature } from './signatures.ts'
 import { type Authorities, readable, trustIn } from './trust.ts'
@@ -12,6 +12,10 @@ import { isNamedBy, type MailCertificate } from './x509.ts'
 export type AcceptedCertificate = { der: Uint8Array; addresses: string[] }
 /** By what S/MIME signatures are judged. */
 export type Believed = { accepted: AcceptedCertificate[]; authorities: Authorities }
+export const nobodyBelieved: Believed = {
+  accepted: [],
+  authorities: { certificates: [], revocationLists: [] },
+}
 
 const altered = 'The signature does not fit the text: one of them was changed on the way.'
 const unsupported = 'The signature is of a kind that cannot be checked here.'
@@ -22,21 +26,13 @@ const unaccepted =
 // Of several signatures the best one speaks: an unknown second signer takes nothing away from a known first.
 const ranking: Check['status'][] = ['valid', 'mismatch', 'expired', 'invalid', 'unknown-key', 'none']
 
-/**
- * @param content what was signed, where it stands beside the message
- * @returns also the certificate of the signer that speaks, as it came
- */
-export const checkSigned = (
-  signed: Signed,
-  content: Uint8Array,
-  believed: Believed,
-): { check: Check; certificate: MailCertificate | null } => {
+/** @param content what was signed, where it stands beside the message */
+export const checkSigned = (signed: Signed, content: Uint8Array, believed: Believed): Check => {
   const among = readable([...signed.certificates, ...believed.accepted.map(({ der }) => der)])
-  let best: { check: Check; certificate: MailCertificate | null } = { check: noSignature, certificate: null }
+  let best = noSignature
   for (const signer of signed.signers) {
-    const certificate = among.find((each) => isNamedBy(each, signer.by)) ?? null
-    const check = checkSigner(signer, signed.contentType, content, certificate, among, believed)
-    if (ranking.indexOf(check.status) < ranking.indexOf(best.check.status)) best = { check, certificate }
+    const check = checkSigner(signer, signed.contentType, content, among, believed)
+    if (ranking.indexOf(check.status) < ranking.indexOf(best.status)) best = check
   }
   return best
 }
@@ -45,43 +41,69 @@ const checkSigner = (
   signer: Signer,
   contentType: string,
   content: Uint8Array,
-  certificate: MailCertificate | null,
   among: MailCertificate[],
   believed: Believed,
 ): Check => {
   const at = signingTime(signer)
-  const fault = faultIn(signer, contentType, content, certificate)
-  const known = { key: certificate?.fingerprint ?? null, at }
-  if (fault) return { ...invalid(fault), ...known }
-  if (!certificate) return { ...noSignature, status: 'unknown-key', at, reason: unaccepted }
-  return { ...known, ...standing(certificate, among, believed, at) }
+  const fault = faultBeforeKey(signer, contentType, content)
+  if (fault) return { ...invalid(fault), at }
+  // Several may go by one name: a stranger writes what comes along.
+  let first: Check | null = null
+  for (const certificate of among.filter((each) => isNamedBy(each, signer.by))) {
+    const flaw = faultWithKey(signer, content, certificate)
+    const about = { key: certificate.fingerprint, at, certificate: aboutCertificate(certificate) }
+    if (!flaw) return { ...about, ...standing(certificate, among, believed, at) }
+    first ??= { ...invalid(flaw), ...about }
+  }
+  return first ?? { ...noSignature, status: 'unknown-key', at, reason: unaccepted }
 }
 
-/** What is wrong with the signature itself; null if nothing is, as far as can be seen. */
-const faultIn = (
-  signer: Signer,
-  contentType: string,
-  content: Uint8Array,
-  certificate: MailCertificate | null,
-): string | null => {
+const aboutCertificate = ({ subject, issuer, from, until, addresses }: MailCertificate) => ({
+  subject,
+  issuer,
+  from,
+  until,
+  addresses,
+  isVouchedFor: false,
+})
+
+/** What is wrong with the signature whoever made it; null if nothing is. */
+const faultBeforeKey = (signer: Signer, contentType: string, content: Uint8Array): string | null => {
   if (isBrokenHash(signer.digest)) return forgeable
   const hash = hashOf(signer.digest)
-  const scheme = schemeOf(signer.algorithm, signer.digest)
-  if (!hash || !scheme) return unsupported
-  const { signedAttributes } = signer
-  if (signedAttributes) {
-    const digest = octetsIn(signer.attributes.get(oid.messageDigest))
-    if (!digest || typeIn(signer) !== contentType) return altered
-    if (Buffer.compare(digest, createHash(hash).update(content).digest()) !== 0) return altered
-  } else if (contentType !== oid.data) return unsupported // RFC 5652 §5.3
-  if (!certificate) return null
+  if (!hash || !schemeOf(signer.algorithm, signer.digest)) return unsupported
+  if (!signer.signedAttributes) return contentType === oid.data ? null : unsupported // RFC 5652 §5.3
+  const digest = octetsIn(signer.attributes.get(oid.messageDigest))
+  if (!digest || typeIn(signer) !== contentType) return altered
+  return Buffer.compare(digest, createHash(hash).update(content).digest()) === 0 ? null : altered
+}
+
+/** What is wrong with it if this certificate's key made it; null if nothing is. */
+const faultWithKey = (signer: Signer, content: Uint8Array, certificate: MailCertificate): string | null => {
+  const scheme = schemeOf(signer.algorithm, signer.digest)!
   if (certificate.isWeak) return 'The key that signed it is too weak or not meant for signing.'
   try {
+    if (!isMeant(certificate, signer)) return altered
     const key = { key: certificate.x509.publicKey, ...scheme.options }
-    return verify(scheme.hash, signedAttributes ?? content, key, signer.signature) ? null : altered
+    return verify(scheme.hash, signer.signedAttributes ?? content, key, signer.signature) ? null : altered
   } catch {
     return unsupported
   }
+}
+
+/**
+ * Whether the signer meant this certificate and no other of the same key (RFC 5035 §3, §5): the name beside a signature
+ * is not signed. Old signers do not say.
+ */
+const isMeant = ({ der }: MailCertificate, { attributes }: Signer): boolean => {
+  const [second, first] = [attributes.get(oid.signingCertificateV2), attributes.get(oid.signingCertificate)]
+  const value = second ?? first
+  if (!value) return true
+  const parts = [...(readDer(value).members[0]?.members[0]?.members ?? [])]
+  const named = parts[0]?.is('universal', 16) ? hashOf(algorithmOf(parts.shift())) : 'sha256'
+  const hash = second ? named : 'sha1'
+  if (!hash || !parts[0]) return false
+  return Buffer.compare(createHash(hash).update(der).digest(), parts[0].content) === 0
 }
 
 /** The cryptography is good; is the certificate to be believed, and was it, then? */
@@ -90,21 +112,29 @@ const standing = (
   among: MailCertificate[],
   { accepted, authorities }: Believed,
   signedAt: number | null,
-): Pick<Check, 'status' | 'reason' | 'addresses'> => {
+): Pick<Check, 'status' | 'reason' | 'addresses' | 'certificate'> => {
   const now = Date.now()
   const at = signedAt ?? now
+  const about = aboutCertificate(certificate)
+  const nobodys = { addresses: [], certificate: about }
   if (at > now + clockAheadMs)
-    return { status: 'invalid', reason: 'The signature claims to be made in the future.', addresses: [] }
+    return { status: 'invalid', reason: 'The signature claims to be made in the future.', ...nobodys }
   const own = accepted.find(({ der }) => Buffer.compare(der, certificate.der) === 0)
   const trust = trustIn(certificate, among, authorities, at)
   if (!own && (trust === 'unknown' || trust === 'unfit'))
-    return { status: 'unknown-key', reason: unaccepted, addresses: [] }
+    return { status: 'unknown-key', reason: unaccepted, ...nobodys }
   // Whom an authority vouches for is named by the certificate alone.
   const addresses =
     own && trust !== 'trusted'
       ? certificate.addresses.filter((each) => own.addresses.includes(each))
       : certificate.addresses
-  const failed = (status: Check['status'], reason: string) => ({ status, reason, addresses })
+  const said = { ...about, isVouchedFor: trust === 'trusted' }
+  const failed = (status: Check['status'], reason: string) => ({
+    status,
+    reason,
+    addresses,
+    certificate: said,
+  })
   if (trust === 'revoked') return failed('expired', 'The certificate that signed it was revoked.')
   if (trust === 'expired' || at < certificate.from || at > certificate.until)
     return failed('expired', 'The certificate was not valid on the day when it was signed.')

@@ -65,6 +65,24 @@ export const oid = {
   messageDigest: '1.2.840.113549.1.9.4',
   signingTime: '1.2.840.113549.1.9.5',
   capabilities: '1.2.840.113549.1.9.15',
+  signingCertificate: '1.2.840.113549.1.9.16.2.12',
+  signingCertificateV2: '1.2.840.113549.1.9.16.2.47',
+}
+
+const kinds: Record<string, 'signed' | 'encrypted' | 'compressed'> = {
+  '2a864886f70d010702': 'signed',
+  '2a864886f70d010703': 'encrypted',
+  '2a864886f70d0109100117': 'encrypted',
+  '2a864886f70d0109100109': 'compressed',
+}
+
+/** What a CMS message says it is in its first octets, of which no more are read; null for anything else. */
+export const kindOfCms = (octets: Uint8Array): 'signed' | 'encrypted' | 'compressed' | null => {
+  const lengthOctets = octets[1]! > 0x80 ? octets[1]! & 0x7f : 0
+  const at = 2 + lengthOctets
+  if (octets[0] !== 0x30 || lengthOctets > 6 || octets[at] !== 6) return null
+  const type = octets.subarray(at + 2, at + 2 + Math.min(octets[at + 1]!, 0x20))
+  return kinds[Buffer.from(type).toString('hex')] ?? null
 }
 
 /** @param octets BER or DER @throws NotBer if it is no CMS message, or not within the bounds */

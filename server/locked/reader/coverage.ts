@@ -1,12 +1,14 @@
 /** What is seen of a mail, and what of it a signature covers. */
 import { armoredBlocks } from './armored-blocks.ts'
 import { decodeText, isReadAsSigned, latin1, strictUtf8 } from './charsets.ts'
+import { signatureAlone } from './cms-certificates.ts'
+import { type Believed, checkSigned } from './cms-signatures.ts'
 import { literalAndSignatures, octetsOf, readSettled } from './openpgp-messages.ts'
 import { packets } from './openpgp-packets.ts'
-import { type Rendering, render } from './rendering.ts'
-import { blocksOf, type Security, securityOf, shapeOf } from './shapes.ts'
+import { type Part, type Rendering, render } from './rendering.ts'
+import { blocksOf, type Security, type SignedCms, securityOf, shapeOf } from './shapes.ts'
 import { type Accepted, type Check, checkDetached, checkMessage, invalid, noSignature } from './signatures.ts'
-import { contentOf, type Entity } from './tree.ts'
+import { cmsOf, contentOf, type Entity } from './tree.ts'
 
 export type Seen = {
   /** The entity whose header may hold protected fields (RFC 9788 §1.8: the cryptographic payload). */
@@ -17,6 +19,8 @@ export type Seen = {
   partialReason?: string
   rendering: Rendering
   security: Security
+  /** The certificates that came with an S/MIME signature, as an attachment from which they can be accepted. */
+  signedWith: Part[]
 }
 
 export const textOnly = (text: string): Rendering => ({ text, html: null, attachments: [], isCut: false })
@@ -26,10 +30,15 @@ export const nothingSeen = (payload: Entity): Seen => ({
   check: noSignature,
   partial: false,
   rendering: textOnly(''),
+  signedWith: [],
   security: 'plain',
 })
 
-export const examine = async (root: Entity, certificates: Accepted[]): Promise<Seen> => {
+/** Whose signatures count: accepted keys, and what S/MIME ones are judged by. */
+export type Trusted = { keys: Accepted[]; smime: Believed }
+
+export const examine = async (root: Entity, trusted: Trusted): Promise<Seen> => {
+  const certificates = trusted.keys
   const shape = shapeOf(root)
   const security = securityOf(shape)
   const plain: Seen = { ...nothingSeen(root), rendering: render(root, root), security }
@@ -44,10 +53,24 @@ export const examine = async (root: Entity, certificates: Accepted[]): Promise<S
       rendering: render(root, content),
     }
   }
+  if (shape.kind === 'signed-cms') {
+    const { content, whole } = shape
+    const check = checkCms(shape, trusted.smime)
+    const found = certificatesOf(root)
+    const signedWith = found ? [{ ...certificatesPart, size: found.octets.length }] : []
+    return {
+      ...plain,
+      payload: content,
+      check,
+      partial: !whole,
+      rendering: render(root, content),
+      signedWith,
+    }
+  }
   if (shape.kind === 'cleartext') return { ...plain, ...(await examineCleartext(shape.text, certificates)) }
   if (shape.kind === 'opaque') return { ...plain, ...(await examineOpaque(shape.text, certificates)) }
   // A signature further down covers only what stands beside it: it may be named, never be a seal.
-  const nested = await checkNested(root, certificates)
+  const nested = await checkNested(root, trusted)
   return nested ? { ...plain, check: nested, partial: true } : plain
 }
 
@@ -59,6 +82,29 @@ const checkEntity = (content: Entity, signature: Entity, certificates: Accepted[
   if (!block && !(raw[0]! & 0x80))
     return Promise.resolve(raw.length ? invalid('The signature is damaged.') : noSignature)
   return checkDetached(signed, block?.octets ?? raw, certificates)
+}
+
+/** Where nobody attached them, they are had under this name, which no part has. */
+export const certificatesPart = { id: 'certificates', name: 'smime.p7s', type: 'application/pkcs7-signature' }
+
+/** Of a signed mail, the signature without what it signs. */
+export const certificatesOf = (root: Entity) => {
+  const shape = shapeOf(root)
+  const octets = shape.kind === 'signed-cms' ? signatureAlone(contentOf(shape.signature)) : null
+  return octets && { ...certificatesPart, octets }
+}
+
+/** RFC 8551 §3.1.1 signs lines that end in CRLF; gateways sign them as they stand, too. */
+export const checkCms = (shape: SignedCms, smime: Believed): Check => {
+  const message = cmsOf(shape.signature)
+  if (message?.kind !== 'signed') return invalid('The signature is damaged.')
+  if (!shape.isBeside) return checkSigned(message, message.content!, smime)
+  const asItCame = shape.content.octets
+  const canonical = withCrlf(asItCame)
+  const check = checkSigned(message, canonical, smime)
+  if (check.status !== 'invalid' || canonical === asItCame) return check
+  const again = checkSigned(message, asItCame, smime)
+  return again.status === 'invalid' ? check : again
 }
 
 /** By hand: as a string it takes a gigabyte for a mail of empty lines. */
@@ -76,14 +122,15 @@ const withCrlf = (octets: Uint8Array): Uint8Array => {
   return out
 }
 
-const checkNested = async (root: Entity, certificates: Accepted[]): Promise<Check | null> => {
+const checkNested = async (root: Entity, trusted: Trusted): Promise<Check | null> => {
   // Not into attached messages: their signatures are theirs.
   for (const child of root.children) {
     if (root.type === 'message/rfc822' || root.type === 'message/global') return null
     const shape = shapeOf(child)
-    if (shape.kind === 'signed-mime') return checkEntity(shape.content, shape.signature, certificates)
-    if (shape.kind === 'cleartext') return (await examineCleartext(shape.text, certificates)).check
-    const nested = await checkNested(child, certificates)
+    if (shape.kind === 'signed-mime') return checkEntity(shape.content, shape.signature, trusted.keys)
+    if (shape.kind === 'signed-cms') return checkCms(shape, trusted.smime)
+    if (shape.kind === 'cleartext') return (await examineCleartext(shape.text, trusted.keys)).check
+    const nested = await checkNested(child, trusted)
     if (nested) return nested
   }
   return null

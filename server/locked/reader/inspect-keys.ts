@@ -11,6 +11,7 @@ import {
   validUsers,
   withRevocations,
 } from './certificates.ts'
+import { inspectCertificates } from './cms-certificates.ts'
 import { decodeHeader } from './headers.ts'
 import { publicPacketsIn, split } from './key-files.ts'
 import { algorithmName, kindOf } from './openpgp-packets.ts'
@@ -24,14 +25,17 @@ export type InspectedKey = {
   createdAt: number
   expiresAt: number | null
   uses: KeyUses
+  /** Of a certificate for S/MIME, who issued it; null of an OpenPGP key. */
+  issuer: string | null
 }
 
 /**
  * Public keys in armored text (any number of blocks) or in binary. Left out is what must never be used: nothing
- * that binds a name to it, DSA and Elgamal, RSA under 2047 bits, curves forbidden in version 6, secret keys.
+ * that binds a name to it, DSA and Elgamal, RSA under 2047 bits, curves forbidden in version 6, secret keys. Certificates
+ * for S/MIME too, in PEM, in DER, or with a signature.
  */
 export const inspectKeys = async (armoredOrBinary: Uint8Array): Promise<InspectedKey[]> => {
-  const found: InspectedKey[] = []
+  const found: InspectedKey[] = inspectCertificates(armoredOrBinary)
   for (const single of certificatesIn(armoredOrBinary)) {
     const key = await inspectKey(single).catch(() => null)
     if (key && !found.some(({ fingerprint }) => fingerprint === key.fingerprint)) found.push(key)
@@ -67,6 +71,7 @@ const inspectKey = async (octets: Uint8Array): Promise<InspectedKey | null> => {
     createdAt: key.getCreationTime().getTime(),
     expiresAt: expires instanceof Date ? expires.getTime() : null,
     uses: await usesOf(key),
+    issuer: null,
   }
 }
 

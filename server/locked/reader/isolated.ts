@@ -4,7 +4,7 @@ import { cut } from './charsets.ts'
 import { decodeHeader, fieldOf } from './headers.ts'
 import { kindOf } from './openpgp-packets.ts'
 import { blocksOf, dataPart, encryptedShape, shapeOf, soleText } from './shapes.ts'
-import { contentOf, type Entity } from './tree.ts'
+import { cmsKindOf, contentOf, type Entity } from './tree.ts'
 
 /** An encrypted thing that the decrypt gate keeps apart from the rest: it opens alone. */
 export type Isolated = {
@@ -17,6 +17,7 @@ export type Isolated = {
   | { kind: 'mime'; data: Entity | null }
   | { kind: 'block'; text: Entity; index: number }
   | { kind: 'file'; data: Entity }
+  | { kind: 'cms'; data: Entity }
 )
 
 /** Everything encrypted that is not the root's, in order; what an alternative repeats is there once. */
@@ -26,9 +27,18 @@ export const isolatedOf = (root: Entity): Isolated[] => {
     if (list.length >= 100) return
     const shape = direct && message !== root ? shapeOf(entity) : null
     const place = { message, isRoot: direct && message !== root }
-    if (shape?.kind === 'encrypted-mime') {
+    if (shape?.kind === 'encrypted-mime' || shape?.kind === 'encrypted-cms') {
       const name = cut(decodeHeader(fieldOf(message.fields, 'subject') ?? ''), 200) || 'Encrypted message'
-      list.push({ ...place, id: entity.id || '0', name, kind: 'mime', data: shape.data })
+      const data =
+        shape.kind === 'encrypted-cms'
+          ? { kind: 'cms' as const, data: shape.data }
+          : { kind: 'mime' as const, data: shape.data }
+      list.push({ ...place, id: entity.id || '0', name, ...data })
+      return
+    }
+    if (cmsKindOf(entity) === 'encrypted') {
+      const name = entity.fileName || 'Encrypted part'
+      list.push({ ...place, isRoot: false, id: entity.id || '0', name, kind: 'cms', data: entity })
       return
     }
     if (entity.type === 'multipart/encrypted' && encryptedShape(entity)) {

@@ -1,11 +1,10 @@
-/** How a mail is secured, by its structure alone (RFC 3156; inline blocks). */
+/** How a mail is secured, by its structure alone (RFC 3156; inline blocks; RFC 8551). */
 import { versionPartOctets } from '../../ground/limits.ts'
 import { armoredBlocks, armoredKind } from './armored-blocks.ts'
 import { latin1 } from './charsets.ts'
 import { kindOf } from './openpgp-packets.ts'
-import { contentOf, type Entity, remembered } from './tree.ts'
+import { cmsKindOf, contentOf, type Entity, remembered } from './tree.ts'
 
-/** How a mail's root is secured, by its structure alone (RFC 3156; inline blocks). */
 export type Shape =
   /** The whole of what is visible comes out of `data`: the decrypt gate is open. */
   | { kind: 'encrypted-mime'; data: Entity | null }
@@ -14,16 +13,21 @@ export type Shape =
   | { kind: 'opaque'; text: Entity }
   | { kind: 'cleartext'; text: Entity }
   | { kind: 'signed-mime'; content: Entity; signature: Entity; whole: boolean }
+  /** S/MIME: `data` is the part with the message that hides all of the mail. */
+  | { kind: 'encrypted-cms'; data: Entity }
+  /** S/MIME: `signature` is the part with the message, which carries the content or stands beside it. */
+  | { kind: 'signed-cms'; content: Entity; signature: Entity; isBeside: boolean; whole: boolean }
   | { kind: 'plain' }
 
 export const shapeOf = (root: Entity): Shape => {
-  if (root.type === 'multipart/signed' && root.children.length === 2) {
-    // A signature directly around it, of whatever kind, does not close the gate.
-    const inner = encryptedShape(root.children[0]!)
-    if (inner) return inner
-  }
+  // A signature directly around it, of whatever kind, does not close the gate.
+  const around = contentSignedBy(root)
+  const inner = around && encryptedShape(around)
+  if (inner) return inner
   const encrypted = encryptedShape(root)
   if (encrypted) return encrypted
+  const carried = cmsShape(root)
+  if (carried) return carried
   if (isPgpSigned(root)) {
     const [content, signature] = root.children as [Entity, Entity]
     return { kind: 'signed-mime', content, signature, whole: root.children.length === 2 }
@@ -39,11 +43,52 @@ export const shapeOf = (root: Entity): Shape => {
   return { kind: 'plain' }
 }
 
+/** What stands, alone with its signature, in a part that is signed; null in another. */
+const contentSignedBy = (entity: Entity): Entity | null => {
+  if (entity.type === 'multipart/signed' && entity.children.length === 2) return entity.children[0]!
+  return cmsKindOf(entity) === 'signed' ? (entity.children[0] ?? null) : null
+}
+
+/** Of a part with an S/MIME message that hides nothing: what it makes of the mail. */
+const cmsShape = (entity: Entity): Shape | null => {
+  const content = entity.children[0]
+  // What was compressed is as well secured as what it is then.
+  if (cmsKindOf(entity) === 'compressed' && content) return shapeOf(content)
+  return signedCms(entity)
+}
+
+export type SignedCms = Extract<Shape, { kind: 'signed-cms' }>
+
+/** A part with an S/MIME signature, whatever it is that was signed. */
+export const signedCms = (entity: Entity): SignedCms | null => {
+  const content = entity.children[0]
+  if (cmsKindOf(entity) === 'signed' && content)
+    return { kind: 'signed-cms', content, signature: entity, isBeside: false, whole: true }
+  if (!isCmsSigned(entity)) return null
+  const [beside, signature] = entity.children as [Entity, Entity]
+  const whole = entity.children.length === 2
+  return { kind: 'signed-cms', content: beside, signature, isBeside: true, whole }
+}
+
+/** A signature that stands beside its content (RFC 8551 §3.5.3). */
+const isCmsSigned = (entity: Entity): boolean => {
+  const signature = entity.children[1]
+  return (
+    entity.type === 'multipart/signed' &&
+    signature !== undefined &&
+    (/^application\/(x-)?pkcs7-signature$/.test(signature.type) ||
+      (cmsKindOf(signature) === 'signed' && signature.children.length === 0))
+  )
+}
+
 export type Security = 'plain' | 'encrypted' | 'signed'
+
+export type EncryptedShape = Extract<Shape, { kind: `encrypted-${string}` }>
+export const isEncrypted = (shape: Shape): shape is EncryptedShape => shape.kind.startsWith('encrypted-')
 
 /** How the mail is secured, for lists and pages. */
 export const securityOf = (shape: Shape): Security => {
-  if (shape.kind === 'encrypted-mime' || shape.kind === 'encrypted-inline') return 'encrypted'
+  if (isEncrypted(shape)) return 'encrypted'
   return shape.kind === 'plain' ? 'plain' : 'signed'
 }
 
@@ -122,7 +167,8 @@ const areTwins = (one: Entity, other: Entity): boolean => {
   return Buffer.compare(a.blocks[0]!.octets, b.blocks[0]!.octets) === 0 && signed(a) === signed(b)
 }
 
-export const encryptedShape = (entity: Entity): Shape | null => {
+export const encryptedShape = (entity: Entity): EncryptedShape | null => {
+  if (cmsKindOf(entity) === 'encrypted') return { kind: 'encrypted-cms', data: entity }
   if (entity.type === 'multipart/encrypted' && entity.children.length <= 2) {
     const data = dataPart(entity)
     const isOther =

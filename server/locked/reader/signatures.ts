@@ -24,6 +24,19 @@ export type Signature = {
   at: number | null
   /** One sentence for people; '' where there is nothing to explain. */
   reason: string
+  /** Of an S/MIME signature, the certificate that it was made with, where that came along; null for OpenPGP. */
+  certificate: SigningCertificate | null
+}
+
+/** What a certificate says of itself, as strangers wrote it, and whether an authority that the operator named issued it. */
+export type SigningCertificate = {
+  subject: string
+  issuer: string
+  /** Unix milliseconds. */
+  from: number
+  until: number
+  addresses: string[]
+  isVouchedFor: boolean
 }
 
 /**
@@ -37,7 +50,14 @@ export type Check = Omit<Signature, 'by'> & {
   addresses: string[]
 }
 
-export const noSignature: Check = { status: 'none', key: null, at: null, reason: '', addresses: [] }
+export const noSignature: Check = {
+  status: 'none',
+  key: null,
+  at: null,
+  reason: '',
+  addresses: [],
+  certificate: null,
+}
 export const invalid = (reason: string): Check => ({ ...noSignature, status: 'invalid', reason })
 
 const unaccepted =
@@ -151,7 +171,7 @@ const checkOne = async (
     const signer = key.getKeys(issuer)[0]!
     const named = await addressesOfKey(key)
     const vouchedFor = named.filter((address) => addresses === null || addresses.includes(address))
-    const base = { key: key.getFingerprint().toLowerCase(), at, addresses: vouchedFor }
+    const base = { ...noSignature, key: key.getFingerprint().toLowerCase(), at, addresses: vouchedFor }
     const failed = (status: Signature['status'], reason: string): Check => ({ ...base, status, reason })
     try {
       // The clock only tells a signature that ran out or comes from the future; keys are judged at the signing time.

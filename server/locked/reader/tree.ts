@@ -6,9 +6,10 @@
  * Nothing here throws on mail. What cannot be understood is shown as it came; what exceeds a limit stays one opaque
  * part. Attackers write this input: limits are on nesting, parts, header size and scanned delimiters.
  */
-import { treeLimits } from '../../ground/limits.ts'
+import { cmsLimits, treeLimits } from '../../ground/limits.ts'
 import { isArmored } from './armored-blocks.ts'
-import { latin1 } from './charsets.ts'
+import { latin1, strictUtf8 } from './charsets.ts'
+import { type Cms, kindOfCms, readCms } from './cms.ts'
 import { type Field, fieldOf, splitHeader } from './headers.ts'
 import { fileNameOf, type Parameters, parseParameters } from './parameters.ts'
 import { decodeBase64, decodeQuotedPrintable, uuFilesOf } from './transfer-encodings.ts'
@@ -29,7 +30,7 @@ export type Entity = {
   children: Entity[]
 }
 
-type Budget = { parts: number; delimiters: number; scanned: number; unwrapped: number }
+type Budget = { parts: number; delimiters: number; scanned: number; unwrapped: number; messages: number }
 
 /** The tree of a whole mail, or of the entity that encryption carried. */
 export const parseMail = (octets: Uint8Array): Entity =>
@@ -38,6 +39,7 @@ export const parseMail = (octets: Uint8Array): Entity =>
     delimiters: 0,
     scanned: 0,
     unwrapped: 0,
+    messages: 0,
   })
 
 /** Whether octets begin with a header that says what they are: no text, and no file, does by chance. */
@@ -45,6 +47,13 @@ export const isEntity = (octets: Uint8Array): boolean => {
   const { fields, body } = splitHeader(octets)
   return body.length < octets.length && /^[\w.+-]+\/[\w.+-]+/.test(fieldOf(fields, 'content-type') ?? '')
 }
+
+/**
+ * Whether what S/MIME carries is an entity, as it should be (RFC 8551 §3.1). Programs that are given a text without a
+ * header carry that as it is; and there a person may quote a header.
+ */
+export const carriesEntity = (octets: Uint8Array): boolean =>
+  /^(content-[a-z-]+|mime-version):/i.test(latin1(octets.subarray(0, 100))) || isEntity(octets)
 
 /** An entity made here, for decrypted text that has no header of its own. */
 export const leafOf = (body: Uint8Array, type: string, charset: string, fileName: string): Entity => ({
@@ -86,6 +95,30 @@ export const contentOf = remembered((entity: Entity): Uint8Array => {
   if (/^(x-)?uu(e|encode)$/.test(encoding)) return uuFilesOf(entity.body)[0]?.octets ?? entity.body
   return entity.body
 })
+
+/** A part that a CMS message lies in, by its type, or by the name that goes with it (RFC 8551 §3.2.1). */
+const isCmsFile = ({ type, fileName }: Entity) =>
+  /^application\/(x-)?pkcs7-(mime|signature)$/.test(type) ||
+  (type === 'application/octet-stream' && /\.(p7m|p7z|p7s)$/i.test(fileName))
+
+/** What kind of CMS message a part is; null for all other parts. The parameters of its type may say what they like. */
+export const cmsKindOf = (entity: Entity): ReturnType<typeof kindOfCms> =>
+  isCmsFile(entity) ? kindOfCms(contentOf(entity)) : null
+
+/** The CMS message in a part; null if it is broken. */
+export const cmsOf = remembered((entity: Entity): Cms | null => {
+  try {
+    return readCms(contentOf(entity))
+  } catch {
+    return null
+  }
+})
+
+/** The entity that a message which hides nothing carries: signed in one piece, or compressed. */
+const carriedBy = (entity: Entity): Uint8Array | null => {
+  const cms = cmsKindOf(entity) === 'encrypted' ? null : cmsOf(entity)
+  return cms?.kind === 'signed' || cms?.kind === 'compressed' ? cms.content : null
+}
 
 /** What programs that keep mail in files put before its header: a byte order mark, the line of an mbox, quoted or not. */
 export const withoutMboxLine = (octets: Uint8Array) => {
@@ -151,6 +184,8 @@ const parseEntity = (
     entity.children = [child]
   } else if (isPgpText(entity)) {
     entity.type = 'text/plain'
+  } else if (isCmsFile(entity)) {
+    return withCarried(entity, depth, budget)
   } else if (entity.type === 'text/plain' && entity.disposition !== 'attachment') {
     return withUuFiles(entity, budget)
   }
@@ -202,6 +237,29 @@ const withUuFiles = (entity: Entity, budget: Budget): Entity => {
   ]
   return { ...entity, type: 'multipart/mixed', children }
 }
+
+/** A CMS message with what it carries; one that hides it, or is broken, stays as it is. */
+const withCarried = (entity: Entity, depth: number, budget: Budget): Entity => {
+  budget.unwrapped += entity.body.length
+  if (++budget.messages > cmsLimits.messages || budget.unwrapped > treeLimits.unwrappedOctets) return entity
+  const carried = carriedBy(entity)
+  if (!carried?.length) return entity
+  budget.unwrapped += carried.length
+  budget.parts++
+  const id = `${entity.id}.1`
+  entity.children = [
+    carriesEntity(carried)
+      ? parseEntity(carried, id, depth + 1, 'text/plain', budget)
+      : { ...bareContent(carried, entity), id },
+  ]
+  return entity
+}
+
+/** What was signed or encrypted without a header: a text, or a file that is named as its wrapping is. */
+export const bareContent = (octets: Uint8Array, { fileName }: Pick<Entity, 'fileName'>): Entity =>
+  strictUtf8(octets) === null
+    ? leafOf(octets, 'application/octet-stream', '', fileName.replace(/\.p7[mz]$/i, '') || 'file')
+    : leafOf(octets, 'text/plain', 'utf-8', '')
 
 /** Parts that are not taken apart are one file with their header, which another program can read. */
 const asFile = (entity: Entity): Entity => ({

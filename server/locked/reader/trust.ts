@@ -5,7 +5,6 @@
 import { type KeyObject, verify } from 'node:crypto'
 import { cmsLimits } from '../../ground/limits.ts'
 import { type Node, readDer } from './asn1.ts'
-import { definite } from './ber.ts'
 import { algorithmOf } from './cms.ts'
 import { hashOfSignature } from './cms-algorithms.ts'
 import { type MailCertificate, readX509 } from './x509.ts'
@@ -22,6 +21,15 @@ export type Trust =
   | 'expired'
   | 'revoked'
   | 'unfit'
+
+/** The first of what the operator named that cannot be read: what is passed over in silence vouches for the wrong ones. */
+export const unreadableAuthority = ({
+  certificates,
+  revocationLists,
+}: Authorities): keyof Authorities | null => {
+  if (readable(certificates).length < certificates.length) return 'certificates'
+  return revocationLists.some((list) => readList(list).length === 0) ? 'revocationLists' : null
+}
 
 /** @param among other certificates that came with it @param at Unix milliseconds: when it was used */
 export const trustIn = (
@@ -115,7 +123,7 @@ type RevocationList = {
 /** A CertificateList (RFC 5280 §5.1). */
 const readList = (octets: Uint8Array): RevocationList[] => {
   try {
-    const [body, algorithm, signature] = readDer(definite(octets)).members
+    const [body, algorithm, signature] = readDer(octets).members
     const parts = body!.members
     if (parts[0]!.is('universal', 2)) parts.shift() // its version
     const [, issuer, , ...rest] = parts

@@ -29,7 +29,9 @@ export const verdict = (check: Check, seen: Seen, fields: Field[], wasFrom: stri
   if (dates[0]) {
     const date = dateOf(dates[0].value)
     if (date === null) return mismatch('The date of the mail cannot be read.')
-    if (check.at === null || Math.abs(date - check.at) > dateToleranceMs) {
+    if (check.at === null)
+      return mismatch('The signature does not say when it was made: it may be an old mail sent again.')
+    if (Math.abs(date - check.at) > dateToleranceMs) {
       return mismatch('The mail was signed at another time than it says: it may be an old mail sent again.')
     }
   }
