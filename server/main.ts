@@ -200,6 +200,15 @@ const openMail = (made: Ground & People & ReturnType<typeof openKeys>) => {
   return { contents, mailboxes, correspondents, acquaintances, reading, outbox, letters, files }
 }
 
+/** By what reads them for each mail. @throws Error with one sentence naming the setting */
+const requireReadableAuthorities = async ({ config: { smime }, pool }: Services) => {
+  if (smime.certificates.length + smime.revocationLists.length === 0) return
+  const unreadable = await pool.run('reading', 'unreadableAuthority', smime)
+  if (unreadable === 'certificates')
+    throw new Unusable('WAFER_SMIME_CA holds a certificate that cannot be read.')
+  if (unreadable) throw new Unusable('WAFER_SMIME_CRL holds a revocation list that cannot be read.')
+}
+
 /**
  * Everything that listens: pages and API, SMTP and LMTP, the outbox.
  *
@@ -229,6 +238,7 @@ export const serve = async (
     })
     ends.push(() => joined.leave())
     await warnOfLedgers(services)
+    await requireReadableAuthorities(services)
     const web = await startWebServer(services)
     ends.push(() => web.close())
     const smtp = await startSmtpIn(services)

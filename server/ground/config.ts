@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
+import { smimeFileLimit } from './limits.ts'
 import { Unusable } from './refusal.ts'
 
 export type Config = {
@@ -42,6 +43,8 @@ export type Config = {
   localFromOutside: 'show' | 'reject'
   passkeyWithoutPrf: 'ask' | 'allow' | 'deny'
   epochFile: string | null
+  /** Authorities for S/MIME, and what they took back, in DER. */
+  smime: { certificates: Uint8Array[]; revocationLists: Uint8Array[] }
   sessionIdleMs: number
   sessionMaxMs: number
   allowanceIdleMs: number
@@ -162,6 +165,8 @@ const settings = z.strictObject({
   WAFER_LOCAL_FROM_OUTSIDE: z.enum(['show', 'reject'], 'is none of show, reject').default('show'),
   WAFER_PASSKEY_WITHOUT_PRF: z.enum(['ask', 'allow', 'deny'], 'is none of ask, allow, deny').default('ask'),
   WAFER_EPOCH_FILE: z.string().min(1).optional(),
+  WAFER_SMIME_CA: z.string().min(1).optional(),
+  WAFER_SMIME_CRL: z.string().min(1).optional(),
   WAFER_SESSION_IDLE: duration.optional(),
   WAFER_SESSION_MAX: duration.default(12 * unitMs.h),
   WAFER_ALLOWANCE_IDLE: duration.optional(),
@@ -213,6 +218,12 @@ export const readConfig = (environment: Record<string, string | undefined>): Con
     localFromOutside: set.WAFER_LOCAL_FROM_OUTSIDE,
     passkeyWithoutPrf: set.WAFER_PASSKEY_WITHOUT_PRF,
     epochFile: set.WAFER_EPOCH_FILE ? resolve(set.WAFER_EPOCH_FILE) : null,
+    smime: {
+      certificates: set.WAFER_SMIME_CA ? readBlocks('WAFER_SMIME_CA', set.WAFER_SMIME_CA, 'CERTIFICATE') : [],
+      revocationLists: set.WAFER_SMIME_CRL
+        ? readBlocks('WAFER_SMIME_CRL', set.WAFER_SMIME_CRL, 'X509 CRL')
+        : [],
+    },
     sessionIdleMs: idleWithin(set, 'WAFER_SESSION', 15 * unitMs.m),
     sessionMaxMs: set.WAFER_SESSION_MAX,
     allowanceIdleMs: idleWithin(set, 'WAFER_ALLOWANCE', 5 * unitMs.m),
@@ -335,6 +346,16 @@ const readEnvFile = (file: string): Record<string, string | undefined> => {
       `WAFER_DATA stands in ${file}, which is found by it: set it in the environment instead.`,
     )
   return entries
+}
+
+/** The blocks of a PEM file (RFC 7468), in DER; what stands around them is for people. */
+const readBlocks = (name: string, file: string, label: string): Uint8Array[] => {
+  const text = readPem(name, file)
+  if (text.length > smimeFileLimit)
+    throw new Unusable(`${name}: ${file} is larger than ${smimeFileLimit / 1024 / 1024} MiB.`)
+  const blocks = [...text.matchAll(new RegExp(`-----BEGIN ${label}-----([^-]*)-----END ${label}-----`, 'g'))]
+  if (blocks.length === 0) throw new Unusable(`${name}: ${file} holds no "BEGIN ${label}" as PEM.`)
+  return blocks.map(([, base64]) => new Uint8Array(Buffer.from(base64!, 'base64')))
 }
 
 const readTls = (certFile: string, keyFile: string) => {

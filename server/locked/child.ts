@@ -9,12 +9,14 @@ import { Refusal, type ToldRefusal } from '../ground/refusal.ts'
 import { parseBody } from './api-bodies.ts'
 import { compose, parseRecipients, type Typed } from './composing.ts'
 import { parseForm } from './form-bodies.ts'
+import type { Believed } from './reader/cms-signatures.ts'
 import * as encryptedMail from './reader/encrypted-mail.ts'
 import * as filePieces from './reader/file-pieces.ts'
 import * as keysInMail from './reader/inspect-keys.ts'
 import { protectMessage } from './reader/protect.ts'
 import type { Certificate } from './reader/signatures.ts'
 import { rowOf } from './reader/summary.ts'
+import { type Authorities, unreadableAuthority } from './reader/trust.ts'
 import type { WrappedIdentity } from './vault/identity-keys.ts'
 import type { StoredPair } from './vault/keys-at-rest.ts'
 import type { NewIdentity } from './vault/new-identities.ts'
@@ -28,8 +30,9 @@ type Certificates = Certificate[]
 const operations = {
   // without keys
   summarize: (task: { octets: Uint8Array }) => rowOf(task.octets),
-  read: (task: { octets: Uint8Array; certificates: Certificates }) =>
-    encryptedMail.read(task.octets, task.certificates),
+  read: (task: { octets: Uint8Array; certificates: Certificates; smime?: Believed }) =>
+    encryptedMail.read(task.octets, task.certificates, task.smime),
+  unreadableAuthority: async (task: Authorities) => unreadableAuthority(task),
   part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),
   parts: (task: { octets: Uint8Array; ids: string[] }) => encryptedMail.partsOf(task.octets, task.ids, null),
   inspectKeys: (task: { octets: Uint8Array }) => keysInMail.inspectKeys(task.octets),
@@ -79,10 +82,11 @@ const operations = {
     opening: secretKeys.Opening
     octets: Uint8Array
     certificates: Certificates
+    smime?: Believed
     part?: string
   }) =>
     secretKeys.withOpenKeys(task.opening, (keys) =>
-      encryptedMail.open(task.octets, keys, task.certificates, task.part),
+      encryptedMail.open(task.octets, keys, task.certificates, task.part, task.smime),
     ),
   openParts: (task: { opening: secretKeys.Opening; octets: Uint8Array; ids: string[] }) =>
     secretKeys.withOpenKeys(task.opening, (keys) => encryptedMail.partsOf(task.octets, task.ids, keys)),

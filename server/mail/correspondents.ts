@@ -1,6 +1,6 @@
 /**
- * Correspondents: the public keys of other people. A key is offered (in an attachment, pasted, or by a user of this
- * server), shown with its fingerprint, and counts only once the user has accepted it; the keys of this server's
+ * Correspondents: the public keys of other people, and their certificates for S/MIME. A key is offered (in an attachment,
+ * with a signature, pasted, or by a user of this server), shown with its fingerprint, and counts only once the user has accepted it; the keys of this server's
  * users count as accepted, each for its owner's own address.
  */
 import { and, desc, eq } from 'drizzle-orm'
@@ -11,17 +11,22 @@ import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { counted, type Database } from '../ground/store/database.ts'
 import { correspondents } from '../ground/store/tables.ts'
+import type { Identities } from '../keys/identities.ts'
 import { isNamed, type Keyrings } from '../keys/keyrings.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
-import { hindrance, type KeyUses, obstacle, type Use } from '../locked/key-uses.ts'
+import { hindrance, type KeyUses, kindOfKey, obstacle, type Use } from '../locked/key-uses.ts'
+import type { Believed } from '../locked/reader/cms-signatures.ts'
 import type { InspectedKey } from '../locked/reader/inspect-keys.ts'
 import type { Certificate } from '../locked/reader/signatures.ts'
+import type { Authorities } from '../locked/reader/trust.ts'
 import { withoutTag } from '../people/recipients.ts'
 import type { User, Users } from '../people/users.ts'
 
 /** A public key to be shown with its fingerprint before it is accepted. */
-export type OfferedKey = InspectedKey & { canEncrypt: boolean }
+export type OfferedKey = InspectedKey & { kind: KeyKind; canEncrypt: boolean }
+export type KeyKind = ReturnType<typeof kindOfKey>
 export type Correspondent = {
+  kind: KeyKind
   fingerprint: string
   addresses: string[]
   publicKey: Uint8Array
@@ -48,13 +53,25 @@ export class Correspondents {
   readonly #pool: CryptoPool
   readonly #users: Users
   readonly #keyrings: Keyrings
+  readonly #identities: Identities
+  readonly #authorities: Authorities
 
-  constructor(options: { db: Database; clock: Clock; pool: CryptoPool; users: Users; keyrings: Keyrings }) {
+  constructor(options: {
+    db: Database
+    clock: Clock
+    pool: CryptoPool
+    users: Users
+    keyrings: Keyrings
+    identities: Identities
+    config: { smime: Authorities }
+  }) {
     this.#db = options.db
     this.#clock = options.clock
     this.#pool = options.pool
     this.#users = options.users
     this.#keyrings = options.keyrings
+    this.#identities = options.identities
+    this.#authorities = options.config.smime
   }
 
   /**
@@ -116,6 +133,7 @@ export class Correspondents {
       .filter(({ uses }) => uses.revoked === null)
       .map((key) => ({
         ...key,
+        kind: kindOfKey(key.publicKey),
         addresses: key.addresses.filter(isReadable),
         canEncrypt: obstacle(key.uses.encrypt, this.#clock()) === null,
       }))
@@ -129,9 +147,11 @@ export class Correspondents {
   /** What stands in an offered key's way: its addresses that a user of this server has, or another accepted key. */
   async conflicts(
     userId: number,
-    { fingerprint, addresses }: OfferedKey,
+    { kind, fingerprint, addresses }: OfferedKey,
   ): Promise<{ address: string; with: 'user' | 'accepted' }[]> {
-    const others = (await this.list(userId)).filter((accepted) => accepted.fingerprint !== fingerprint)
+    const others = (await this.list(userId)).filter(
+      (accepted) => accepted.kind === kind && accepted.fingerprint !== fingerprint,
+    )
     const found: { address: string; with: 'user' | 'accepted' }[] = []
     for (const address of addresses) {
       const owner = await this.#owner(address, { id: userId })
@@ -147,12 +167,16 @@ export class Correspondents {
    * copy takes nothing away from it.
    */
   async accept(userId: number, key: OfferedKey): Promise<void> {
-    const { fingerprint } = key
-    const stored = (await this.list(userId)).find((known) => known.fingerprint === fingerprint)?.publicKey
+    const { fingerprint, kind } = key
+    const known = (await this.list(userId)).find((each) => each.fingerprint === fingerprint)
+    const stored = known?.publicKey
     const task = { stored: stored ?? key.publicKey, offered: key.publicKey }
-    const { publicKey, uses } = stored
-      ? await this.#pool.run('reading', 'mergeCertificates', task, { user: userId })
-      : key
+    // A certificate stays as it is; what its owner's programs read may have become known.
+    if (kind === 'smime' && known?.uses.takesGcm) key.uses.takesGcm = true
+    const { publicKey, uses } =
+      stored && kind === 'openpgp'
+        ? await this.#pool.run('reading', 'mergeCertificates', task, { user: userId })
+        : key
     const row = {
       publicKey: Buffer.from(publicKey),
       uses: JSON.stringify(uses),
@@ -183,6 +207,7 @@ export class Correspondents {
       const uses = row.uses === null ? await this.#learnUses(userId, row) : (JSON.parse(row.uses) as KeyUses)
       accepted.push({
         ...row,
+        kind: kindOfKey(row.publicKey),
         uses,
         obstacle: obstacle(uses.encrypt, this.#clock()),
         addresses: JSON.parse(row.addresses) as string[],
@@ -210,30 +235,35 @@ export class Correspondents {
   /**
    * The keys that a signature may be by: the user's own, those of this server's users who are named as the sender, and
    * the accepted ones. A key of this server vouches for its owner's address only, whatever its user ids say; an accepted
-   * one for the addresses that were shown when it was accepted, but never for a user of this server with keys.
+   * one for the addresses that were shown when it was accepted, but never for a user of this server with keys. With
+   * certificates for S/MIME it is the same, and the authorities that the operator named vouch for theirs.
    *
    * @param sender the From field as lists show it
    */
-  async certificates(user: User, sender: string): Promise<Certificate[]> {
+  async believed(user: User, sender: string): Promise<{ certificates: Certificate[]; smime: Believed }> {
     const named = (sender.match(/[^\s<>,;:"()]+@[^\s<>,;:"()]+/g) ?? []).slice(0, 5)
-    const local: Certificate[] = []
-    for (const address of new Set([user.address, ...named.map((found) => found.toLowerCase())])) {
-      for (const { publicKey } of await this.#keysOfUser(address))
-        local.push({ publicKey, addresses: [address] })
+    const found: { kind: KeyKind; publicKey: Uint8Array; addresses: string[] }[] = []
+    for (const address of new Set([user.address, ...named.map((each) => each.toLowerCase())])) {
+      for (const publicKey of await this.#keysOfUser(address))
+        found.push({ kind: kindOfKey(publicKey), publicKey, addresses: [address] })
     }
-    const accepted: Certificate[] = []
-    for await (const { publicKey, addresses } of inTurns(await this.list(user.id))) {
+    for await (const { kind, publicKey, addresses } of inTurns(await this.list(user.id))) {
       const vouchedFor: string[] = []
       for (const address of addresses)
         if ((await this.#keysOfUser(address)).length === 0) vouchedFor.push(address)
-      accepted.push({ publicKey, addresses: vouchedFor })
+      found.push({ kind, publicKey, addresses: vouchedFor })
     }
-    return [...local, ...accepted]
+    const of = (wanted: KeyKind) => found.filter(({ kind }) => kind === wanted)
+    const accepted = of('smime').map(({ publicKey, addresses }) => ({ der: publicKey, addresses }))
+    return { certificates: of('openpgp'), smime: { accepted, authorities: this.#authorities } }
   }
 
-  async #keysOfUser(address: string) {
+  /** The public keys and certificates of a user of this server. */
+  async #keysOfUser(address: string): Promise<Uint8Array[]> {
     const owner = await this.#owner(address)
-    return owner ? this.#keyrings.list(owner.id) : []
+    if (!owner) return []
+    const keys = (await this.#keyrings.list(owner.id)).map(({ publicKey }) => publicKey)
+    return [...keys, ...(await this.#identities.list(owner.id)).map(({ certificate }) => certificate)]
   }
 
   /** @param asker who only looks it up */
@@ -254,7 +284,7 @@ export class Correspondents {
     addresses: string[],
     to: 'send' | 'look up',
   ): Promise<{ keys: Map<string, Uint8Array>; missing: Unreachable[] }> {
-    const accepted = await this.list(userId)
+    const accepted = (await this.list(userId)).filter(({ kind }) => kind === 'openpgp')
     const keys = new Map<string, Uint8Array>()
     const missing: Unreachable[] = []
     const now = this.#clock()

@@ -306,7 +306,7 @@ export class Letters {
   async signatureFits(session: Session, text: string): Promise<boolean> {
     const header = `From: ${session.user.address}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n`
     const octets = Buffer.from(header + text.replace(/\r?\n/g, '\r\n'))
-    const certificates = await this.#correspondents.certificates(session.user, session.user.address)
+    const { certificates } = await this.#correspondents.believed(session.user, session.user.address)
     const { signature } = await this.#pool.run(
       'reading',
       'read',

@@ -7,13 +7,14 @@ import { Refusal } from '../ground/refusal.ts'
 import type { Allowances } from '../keys/allowances.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { Mail } from '../locked/reader/encrypted-mail.ts'
-import type { Certificate } from '../locked/reader/signatures.ts'
 import type { Session } from '../people/sessions.ts'
 import type { Correspondents } from './correspondents.ts'
 import type { Folder, Listed, Mailboxes } from './mailboxes.ts'
 
 export type ReadMessage = { message: Listed; folder: Folder; mail: Mail }
 export type Attachment = { name: string; type: string; octets: Uint8Array }
+
+type Source = { octets: Uint8Array } & Awaited<ReturnType<Correspondents['believed']>>
 
 export class Reading {
   readonly #mailboxes: Mailboxes
@@ -120,14 +121,14 @@ export class Reading {
   async #view(
     session: Session,
     id: number,
-    work: (source: () => Promise<{ octets: Uint8Array; certificates: Certificate[] }>) => Promise<Mail>,
+    work: (source: () => Promise<Source>) => Promise<Mail>,
   ): Promise<ReadMessage> {
     const userId = session.user.id
     const message = await this.#mailboxes.message(userId, id)
     const folder = await this.#mailboxes.folder(userId, message.folderId)
     const mail = await work(async () => ({
       octets: await this.#mailboxes.octets(userId, id),
-      certificates: await this.#correspondents.certificates(session.user, message.sender),
+      ...(await this.#correspondents.believed(session.user, message.sender)),
     }))
     if (!message.seen) await this.#mailboxes.mark(userId, [id], { seen: true })
     return { message: { ...message, seen: true }, folder, mail }

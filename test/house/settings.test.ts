@@ -179,6 +179,33 @@ const serve = (environment: Record<string, string>) => {
   return { env, refusal: () => spawnSync(process.execPath, [program, 'serve'], { env, timeout: 60_000 }) }
 }
 
+test('Authorities for S/MIME are certificates and lists that can be read, or the server does not start (P3)', () => {
+  const certificate = readFileSync(join(vectors, 'localhost-cert.pem'), 'utf8')
+  const file = (name: string, text: string) => {
+    writeFileSync(join(root, name), text)
+    return join(root, name)
+  }
+  const good = file('ca.pem', `A root of ours\n${certificate}\n${certificate}`)
+  assert.equal(readConfig({ WAFER_DATA: data, WAFER_SMIME_CA: good }).smime.certificates.length, 2)
+  assert.deepEqual(readConfig({ WAFER_DATA: data }).smime, { certificates: [], revocationLists: [] })
+  refused({ WAFER_SMIME_CA: join(root, 'nowhere') }, /^WAFER_SMIME_CA: .*nowhere cannot be read/)
+  refused(
+    { WAFER_SMIME_CA: file('empty.pem', '') },
+    /^WAFER_SMIME_CA: .* holds no "BEGIN CERTIFICATE" as PEM/,
+  )
+  refused({ WAFER_SMIME_CRL: good }, /^WAFER_SMIME_CRL: .* holds no "BEGIN X509 CRL" as PEM/)
+  refused({ WAFER_SMIME_CA: file('large.pem', certificate.repeat(10_000)) }, /is larger than 4 MiB/)
+  for (const [setting, label] of [
+    ['WAFER_SMIME_CA', 'CERTIFICATE'],
+    ['WAFER_SMIME_CRL', 'X509 CRL'],
+  ] as const) {
+    const broken = file('broken.pem', `-----BEGIN ${label}-----\nMIIB\n-----END ${label}-----\n`)
+    const { status, stderr } = serve({ [setting]: broken }).refusal()
+    assert.match(String(stderr), new RegExp(`^wafer: ${setting} holds a .* that cannot be read\\.\n$`))
+    assert.equal(status, 1)
+  }
+})
+
 test('The epoch file is made by its owner, for nobody else: missing, readable by others or of another length it is refused', () => {
   const file = join(root, 'epoch')
   const said = (sentence: RegExp) => {

@@ -941,7 +941,7 @@ test('Each address of an offered key has a line; only those count, and never a u
   const [accepted] = await correspondents.list(1)
   assert.deepEqual(accepted?.addresses, ['eve@evil.example', ann, carol])
   const user = await made.services.users.named(ann)
-  const certificates = await correspondents.certificates(user, `Ann <${ann}>`)
+  const { certificates } = await correspondents.believed(user, `Ann <${ann}>`)
   assert.deepEqual(
     certificates.map(({ addresses }) => addresses),
     [[ann], ['eve@evil.example', carol], [carol]],
