@@ -148,7 +148,20 @@ const content = {
     by: orNull(text),
     at: orNull(text),
     reason: text,
+    /** Of S/MIME, as its issuer wrote it; `vouched` by an authority that the server's operator named. */
+    certificate: orNull(
+      shape({
+        subject: text,
+        issuer: text,
+        begins: text,
+        expires: text,
+        addresses: list(text),
+        vouched: yesOrNo,
+      }),
+    ),
   }),
+  /** Of an opened S/MIME mail, what its encryption does not keep: changes may not show, the cipher may be broken. */
+  weakness: orNull(shape({ changes_unseen: yesOrNo, old_cipher: yesOrNo })),
 }
 export const opened = shape(content)
 export type Opened = Answer<typeof opened>
@@ -320,7 +333,9 @@ export type Identities = Answer<typeof identities>
 
 // ---- correspondents
 
+const keyKind = oneOf('openpgp', 'smime')
 const correspondent = shape({
+  kind: keyKind,
   fingerprint: name,
   addresses: list(text),
   accepted_at: text,
@@ -333,9 +348,12 @@ export const correspondents = shape({ correspondents: list(correspondent) })
 export type Correspondents = Answer<typeof correspondents>
 
 const offeredKey = shape({
+  kind: keyKind,
   fingerprint: name,
   addresses: list(text),
   names: list(text),
+  /** Of a certificate, who issued it. */
+  issuer: orNull(text),
   algorithm: text,
   created: text,
   expires: orNull(text),

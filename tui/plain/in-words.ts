@@ -29,7 +29,7 @@ export const rowInWords = (row: Row, kind: string, folder: string | null): strin
 const copyOf = ({ sent_as }: Source['came']) => (sent_as === 'encrypted' ? null : sent_as)
 
 export const stateOf = ({ came, opened, part }: Source): string => {
-  const { signature } = opened ?? came
+  const { signature, weakness } = opened ?? came
   const copy = copyOf(came)
   const sentences = [
     came.outside ? fromOutside(came.from) : '',
@@ -37,6 +37,10 @@ export const stateOf = ({ came, opened, part }: Source): string => {
     copy ? `Sent ${copy === 'plain' ? 'in plain' : 'signed'}.` : '',
     encryptionOf({ came, opened }),
     opened && !copy && signature.status === 'none' ? 'Not signed.' : signatureInWords(signature),
+    weakness?.changes_unseen && signature.status !== 'valid'
+      ? 'It was encrypted in a way that does not show changes: its text could have been altered on its way.'
+      : '',
+    weakness?.old_cipher ? 'Its cipher is an old one that can be broken.' : '',
   ].filter(Boolean)
   return sentences.join(' ') || 'Neither encrypted nor signed.'
 }
@@ -50,17 +54,26 @@ const encryptionOf = ({ came, opened }: Pick<Source, 'came' | 'opened'>): string
     : 'Encrypted. This is the mail as it came.'
 }
 
-const signatureInWords = ({ status, key, by, at, reason }: Source['came']['signature']): string => {
+const signatureInWords = ({
+  status,
+  key,
+  by,
+  at,
+  reason,
+  certificate,
+}: Source['came']['signature']): string => {
   const [who, which] = [by ? harmless(by) : '?', key ? grouped(harmless(key.slice(-16))) : '?']
   switch (status) {
     case 'none':
       return ''
     case 'valid':
-      return `Signed by ${who}${at ? ` on ${moment(at)}` : ''}, accepted key ${which}.`
+      return certificate?.vouched
+        ? `Signed by ${who}${at ? ` on ${moment(at)}` : ''}, with a certificate of ${harmless(certificate.issuer)}, which the operator of the server trusts.`
+        : `Signed by ${who}${at ? ` on ${moment(at)}` : ''}, accepted ${certificate ? 'certificate' : 'key'} ${which}.`
     case 'expired':
       return `Signed with the key ${which} of ${who}, which is expired or revoked: do not rely on it.`
     case 'unknown-key':
-      return `Signed, but nobody vouches for the key ${which}: you have not accepted it.`
+      return `Signed, but nobody vouches for the ${certificate ? 'certificate' : 'key'} ${which}: you have not accepted it.`
     case 'invalid':
       return `The signature is WRONG: this mail was changed, or it was not signed by this key. ${harmless(reason)}`.trim()
     case 'mismatch':

@@ -272,6 +272,12 @@ const OfferForm = ({ words, visit, offer }: { words: Words; visit: Visit; offer:
       <Hidden name="f" value={key.fingerprint} />
       {oneLine(key.userIds[0] ?? '', 120)}
       <br />
+      {key.issuer !== null && (
+        <>
+          {words.issuedBy}: {oneLine(key.issuer, 120)}
+          <br />
+        </>
+      )}
       {key.addresses.length ? words.countsFor : words.countsForNone}
       {/* a line for each: a long one must not push another out of sight */}
       {key.addresses.map((address) => (
@@ -291,7 +297,7 @@ const OfferForm = ({ words, visit, offer }: { words: Words; visit: Visit; offer:
       <br />
       {key.algorithm}, {moment(visit.language, key.createdAt)}
       {expiryIn(words, visit.language, key)} {!key.canEncrypt && words.cannotEncrypt}{' '}
-      <Button a="accept">{words.accept}</Button>
+      {key.kind === 'smime' && words.notLookedUp} <Button a="accept">{words.accept}</Button>
     </Form>
   )
 }

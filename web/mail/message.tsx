@@ -321,7 +321,8 @@ const Verbs = ({ words, visit, view }: Said & { visit: Visit }) => {
 
 /** A file that a key may lie in. */
 export const mayBeKey = ({ name, type }: Part) =>
-  type === 'application/pgp-keys' || /\.(asc|gpg|pgp|key)$/i.test(name)
+  /^application\/(pgp-keys|pkcs7-signature|pkix-cert)$/.test(type) ||
+  /\.(asc|gpg|pgp|key|p7s|p7c|p7b|cer|crt|pem)$/i.test(name)
 
 const Named = ({ words, label, people }: { words: Words; label: string; people: Address[] }) =>
   people.length === 0 ? null : (
@@ -351,6 +352,8 @@ const Verdict = ({ words, language, view }: Said & { language: Language }) => {
     // Encrypted is easily taken for known to be from somebody.
     view.as !== 'came' && !left && mail.signature.status === 'none' && words.verdict.none,
     ...signedBy(words, language, mail.signature),
+    mail.weakness?.isMalleable && mail.signature.status !== 'valid' && words.verdict.changesUnseen,
+    mail.weakness?.isOld && words.verdict.oldCipher,
   ].filter(Boolean)
   return sentences.length ? <p class="s">{sentences.join(' ')}</p> : null
 }
@@ -362,12 +365,15 @@ const localSender = (from: { address: string }[]) => {
 }
 
 const signedBy = ({ verdict }: Words, language: Language, signature: Signature): string[] => {
-  const { status, key, by, at, reason } = signature
+  const { status, key, by, at, reason, certificate } = signature
   // The last 64 bits tell accepted keys apart; the whole fingerprint stands on the page of keys.
   const [who, which] = [by ? wholeAddress(by) : '?', key ? grouped(key.slice(-16)) : '?']
   if (status === 'none') return []
-  if (status === 'valid') return [verdict.valid(who, which, at === null ? null : dayOf(language, at))]
+  const day = at === null ? null : dayOf(language, at)
+  if (status === 'valid' && certificate?.isVouchedFor)
+    return [verdict.validByAuthority(who, oneLine(certificate.issuer, 200), day)]
+  if (status === 'valid') return [verdict[certificate ? 'validByCertificate' : 'valid'](who, which, day)]
   if (status === 'expired') return [verdict.expired(who, which)]
-  if (status === 'unknown-key') return [verdict['unknown-key'](which)]
+  if (status === 'unknown-key') return [verdict[certificate ? 'unknownCertificate' : 'unknown-key'](which)]
   return [verdict[status], oneLine(reason, 300)]
 }

@@ -429,6 +429,15 @@ export const en = {
     valid: (by: string, key: string, on: string | null) =>
       `Signed by ${by}${on ? ` on ${on}` : ''}, accepted key ${key}.`,
     invalid: 'The signature is WRONG: this mail was changed, or it was not signed by this key.',
+    validByAuthority: (by: string, issuer: string, on: string | null) =>
+      `Signed by ${by}${on ? ` on ${on}` : ''}, with a certificate of ${issuer}, which this server's operator trusts.`,
+    validByCertificate: (by: string, key: string, on: string | null) =>
+      `Signed by ${by}${on ? ` on ${on}` : ''}, accepted certificate ${key}.`,
+    unknownCertificate: (key: string) =>
+      `Signed, but nobody vouches for the certificate ${key}: you have not accepted it, and no authority known here issued it.`,
+    changesUnseen:
+      'It was encrypted in a way that does not show changes: its text could have been altered on its way.',
+    oldCipher: 'Its cipher is an old one that can be broken.',
     'unknown-key': (key: string) =>
       `Signed, but nobody vouches for the key ${key}: you have not accepted it.`,
     expired: (by: string, key: string) =>
@@ -579,6 +588,9 @@ export const en = {
   fingerprint: 'Fingerprint',
   expires: 'expires',
   accept: 'Accept',
+  issuedBy: 'Issued by',
+  notLookedUp:
+    'Whether it was taken back is looked up only in lists that this server was given; nothing is fetched.',
   countsFor: 'It will count for:',
   countsForNone: 'It names no mail address and will count for none.',
   hasOther: (address: string) =>

@@ -374,6 +374,14 @@ export const ja: Words = {
     none: '署名はありません。',
     valid: (by, key, on) => `${by}が${on ? `${on}に` : ''}承認済みの鍵 ${key} で署名しました。`,
     invalid: '署名が正しくありません。メールが改変されたか、この鍵の署名ではありません。',
+    validByAuthority: (by, issuer, on) =>
+      `${by}が${on ? `${on}に` : ''}、このサーバーの運営者が信頼する${issuer}の証明書で署名しました。`,
+    validByCertificate: (by, key, on) =>
+      `${by}が${on ? `${on}に` : ''}承認済みの証明書 ${key} で署名しました。`,
+    unknownCertificate: (key) =>
+      `署名がありますが、証明書 ${key} は承認されておらず、既知の認証局のものでもありません。`,
+    changesUnseen: '改ざんを検知できない方式で暗号化されていました。途中で本文が変えられた可能性があります。',
+    oldCipher: '解読されるおそれのある古い暗号方式です。',
     'unknown-key': (key) => `署名がありますが、鍵 ${key} は承認されていません。`,
     expired: (by, key) => `${by}の鍵 ${key} の署名ですが、期限切れか失効しています。信用しないでください。`,
     mismatch: '署名がありますが、信用しないでください。',
@@ -479,6 +487,8 @@ export const ja: Words = {
   fingerprint: '指紋',
   expires: '期限',
   accept: '承認',
+  issuedBy: '発行者',
+  notLookedUp: '失効の確認は、このサーバーに渡された失効リストだけで行います。外部への照会はしません。',
   countsFor: '次のアドレスに使われます:',
   countsForNone: 'メールアドレスがないため、どのアドレスにも使われません。',
   hasOther: (address) => `${address}には承認済みの別の鍵があります。今後の暗号化にはこの鍵を使います。`,

@@ -160,6 +160,22 @@ const listed = (message: Listed) =>
     ...(message.outside && { outside: true as const }),
   }) satisfies Row
 
+const signatureOf = ({ status, key, by, at, reason, certificate }: Mail['signature']) => ({
+  status,
+  key,
+  by,
+  at: at === null ? null : time(at),
+  reason,
+  certificate: certificate && {
+    subject: certificate.subject,
+    issuer: certificate.issuer,
+    begins: time(certificate.from),
+    expires: time(certificate.until),
+    addresses: certificate.addresses,
+    vouched: certificate.isVouchedFor,
+  },
+})
+
 const content = (mail: Mail) =>
   ({
     headers: mail.headers,
@@ -171,5 +187,9 @@ const content = (mail: Mail) =>
     ...(mail.html === null ? {} : { html: mail.html }),
     attachments: mail.attachments,
     isolated: mail.isolated,
-    signature: { ...mail.signature, at: mail.signature.at === null ? null : time(mail.signature.at) },
+    signature: signatureOf(mail.signature),
+    weakness: mail.weakness && {
+      changes_unseen: mail.weakness.isMalleable,
+      old_cipher: mail.weakness.isOld,
+    },
   }) satisfies Opened

@@ -25,7 +25,8 @@ export const peopleCalls = (needs: PeopleNeeds, border: Border) => {
 const listCorrespondents = async ({ correspondents }: PeopleNeeds, { c, userId }: LoggedIn) => {
   const list = await correspondents.list(userId)
   return c.json({
-    correspondents: list.map(({ fingerprint, addresses, acceptedAt, uses, obstacle }) => ({
+    correspondents: list.map(({ kind, fingerprint, addresses, acceptedAt, uses, obstacle }) => ({
+      kind,
       fingerprint,
       addresses,
       accepted_at: time(acceptedAt),
@@ -44,9 +45,11 @@ const lookOrAccept = async ({ correspondents }: PeopleNeeds, { c, session, userI
     const offered: OfferedKey[] = []
     for (const key of keys)
       offered.push({
+        kind: key.kind,
         fingerprint: key.fingerprint,
         addresses: key.addresses,
         names: key.userIds,
+        issuer: key.issuer,
         algorithm: key.algorithm,
         created: time(key.createdAt),
         expires: key.expiresAt === null ? null : time(key.expiresAt),

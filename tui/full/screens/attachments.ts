@@ -70,9 +70,7 @@ export const openAttachments = (
                     })
                   })
               : save,
-            ...(/\.(asc|gpg|pgp|key)$/i.test(each.name) || each.type === 'application/pgp-keys'
-              ? { choose: () => void acceptFrom(app, menu, isSecret, fetch) }
-              : {}),
+            ...(mayBeKey(each) ? { choose: () => void acceptFrom(app, menu, isSecret, fetch) } : {}),
           }
         }),
       ],
@@ -83,6 +81,11 @@ export const openAttachments = (
     { isSecret },
   )
 }
+
+/** A file that a key or a certificate may lie in. */
+const mayBeKey = ({ name, type }: { name: string; type: string }) =>
+  /^application\/(pgp-keys|pkcs7-signature|pkix-cert)$/.test(type) ||
+  /\.(asc|gpg|pgp|key|p7s|p7c|p7b|cer|crt|pem)$/i.test(name)
 
 /** Public keys that came with a mail: shown with all that they would count for, and taken only then. */
 const acceptFrom = async (

@@ -348,10 +348,17 @@ const verdictsOf = (screen: Own, keymap: Keymap): { text: string; isBad: boolean
     good(
       `A part of this mail is encrypted and opens alone: ${keyName('decrypt')}, or ${keyName('parts')} for the list.`,
     )
-  const { status, by, key, at, reason } = shown.signature
-  const which = key ? `key ${grouped(key.slice(-16))}` : 'an unknown key'
+  const { status, by, key, at, reason, certificate } = shown.signature
+  const which = key ? `${certificate ? 'certificate' : 'key'} ${grouped(key.slice(-16))}` : 'an unknown key'
   const who = by ? harmless(by) : '?'
-  if (status === 'valid') good(`Signature good: ${who}, ${which}${at ? `, ${at.slice(0, 10)}` : ''}.`)
+  if (shown.weakness?.changes_unseen && status !== 'valid')
+    bad('It was encrypted in a way that does not show changes: its text could have been altered on its way.')
+  if (shown.weakness?.old_cipher) bad('Its cipher is an old one that can be broken.')
+  const issuer = certificate?.vouched
+    ? `, issued by ${harmless(certificate.issuer)}, whom the operator trusts`
+    : ''
+  if (status === 'valid')
+    good(`Signature good: ${who}, ${which}${issuer}${at ? `, ${at.slice(0, 10)}` : ''}.`)
   else if (status === 'expired') bad(`Signed by ${who} with a key that has expired (${which}).`)
   else if (status === 'unknown-key')
     bad(`Signed by ${which}, which you have not accepted: it may be anybody's.`)

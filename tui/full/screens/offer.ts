@@ -84,6 +84,11 @@ const saidOf = (key: OfferedKey): string[] => [
   'Compare the fingerprint with its owner, by telephone or in person, before you accept it.',
   '',
   `Fingerprint: ${grouped(harmless(key.fingerprint))}`,
+  ...(key.issuer === null
+    ? []
+    : [
+        `Certificate of ${key.names.map(harmless).join(', ')}, issued by ${harmless(key.issuer)}. Whether it was taken back is looked up only in lists that the server was given.`,
+      ]),
   `${harmless(key.algorithm)}, made ${moment(key.created)}${key.expires === null ? '' : `, expires ${moment(key.expires)}`}`,
   ...(key.can_encrypt ? [] : ['This key cannot be used to encrypt.']),
   '',
