@@ -1,0 +1,172 @@
+/**
+ * Reading S/MIME that OpenSSL and gpgsm made: what opens, by whom it is signed, and what is said of it. The certificates
+ * are made anew each time; no server is needed for what is a function of octets.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Refusal } from '../../server/ground/refusal.ts'
+import type { Believed } from '../../server/locked/reader/cms-signatures.ts'
+import { open, read } from '../../server/locked/reader/encrypted-mail.ts'
+import { summarize } from '../../server/locked/reader/summary.ts'
+import { needs } from '../support/programs.ts'
+import {
+  Authorities,
+  accepting,
+  asMail,
+  believing,
+  crlf,
+  entity,
+  keysOf,
+  signedBy,
+} from '../support/smime.ts'
+
+const refusal = async (work: Promise<unknown>): Promise<Refusal> => {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof Refusal) return error
+    throw error
+  }
+  return assert.fail('it was not refused')
+}
+
+const legacy = ['-provider', 'legacy', '-provider', 'default']
+const oaep = (...more: string[]) => [
+  '-keyopt',
+  'rsa_padding_mode:oaep',
+  ...more.flatMap((each) => ['-keyopt', each]),
+]
+
+test('P3: What openssl encrypts opens here: each key kind, transport and cipher, in DER and in BER', async (t) => {
+  if (!needs(t, 'openssl')) return
+  const openssl = new Authorities(t)
+  const authority = openssl.holder({ subject: '/CN=Authority', ca: 0 })
+  const matrix: [kind: 'rsa' | 'P-256' | 'P-384', transports: string[][], ciphers: string[]][] = [
+    [
+      'rsa',
+      [[], oaep(), oaep('rsa_oaep_md:sha256', 'rsa_mgf1_md:sha256'), ['-keyid']],
+      [
+        '-aes128',
+        '-aes192',
+        '-aes256',
+        '-aes-128-gcm',
+        '-aes-256-gcm',
+        '-des3',
+        '-rc2-40',
+        '-rc2-64',
+        '-rc2-128',
+      ],
+    ],
+    [
+      'P-256',
+      [[], ['-keyopt', 'ecdh_kdf_md:sha256'], ['-aes256-wrap'], ['-keyid']],
+      ['-aes128', '-aes-256-gcm', '-des3'],
+    ],
+    ['P-384', [[], ['-keyopt', 'ecdh_kdf_md:sha384']], ['-aes256', '-aes-192-gcm']],
+  ]
+  let opened = 0
+  for (const [kind, transports, ciphers] of matrix) {
+    const bob = openssl.holder({ subject: '/CN=Bob', address: 'bob@example.org', kind, by: authority })
+    const other = openssl.holder({
+      subject: '/CN=Other',
+      address: 'other@example.org',
+      kind: 'P-256',
+      by: authority,
+    })
+    const keys = keysOf(other, bob)
+    for (const transport of transports)
+      for (const cipher of ciphers)
+        for (const form of opened % 2 ? ['-stream'] : ['-nosmimecap']) {
+          const wanted = `${kind} ${transport.join(' ')} ${cipher} ${form}`
+          const args = ['cms', '-encrypt', ...legacy, cipher, form, '-recip', bob.pem, ...transport]
+          const mail = asMail(openssl.ok(args, entity(`Grüße, ${wanted}`)))
+          assert.equal((await summarize(mail)).security, 'encrypted', wanted)
+          const came = await read(mail, [])
+          assert.equal(came.security, 'encrypted')
+          const shown = await open(mail, keys, [])
+          assert.equal(shown.text.trim(), `Grüße, ${wanted}`)
+          assert.deepEqual(
+            shown.weakness,
+            { isMalleable: !cipher.includes('gcm'), isOld: /des3|rc2/.test(cipher) },
+            wanted,
+          )
+          assert.equal(shown.signature.status, 'none')
+          assert.match(
+            shown.signature.reason,
+            cipher.includes('gcm') ? /^$/ : /could have been altered on its way/,
+          )
+          const { code, told } = await refusal(open(mail, keysOf(other), []))
+          assert.deepEqual(
+            [code, (told.detail as { reason: string }).reason],
+            ['cannot-decrypt', 'no-key'],
+            wanted,
+          )
+          opened++
+        }
+  }
+  assert.ok(opened > 40)
+})
+
+test('P3: What openssl signs is valid where its certificate is believed, in each form and around and within encryption', async (t) => {
+  if (!needs(t, 'openssl')) return
+  const openssl = new Authorities(t)
+  const authority = openssl.holder({ subject: '/CN=Root', kind: 'rsa', ca: 1 })
+  const between = openssl.holder({ subject: '/CN=Between', by: authority, ca: 0 })
+  const bob = openssl.holder({ subject: '/CN=Bob', address: 'bob@example.org', kind: 'rsa', by: authority })
+  const keys = keysOf(bob)
+  const encrypt = (content: Uint8Array, cipher: string) =>
+    openssl.ok(['cms', '-encrypt', cipher, '-recip', bob.pem], content)
+  const text = entity('Signed, every word.')
+  for (const kind of ['rsa', 'P-256', 'P-384'] as const) {
+    const ann = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org', kind, by: between })
+    const chain = ['-certfile', between.pem]
+    const md = kind === 'P-384' ? ['-md', 'sha384'] : []
+    const forms: [string, string[]][] = [
+      ['beside', []],
+      ['within', ['-nodetach']],
+      ['by key', ['-keyid']],
+      ['without attributes', ['-noattr']],
+      ['indefinite', ['-nodetach', '-stream']],
+      ...(kind === 'rsa' ? ([['PSS', ['-keyopt', 'rsa_padding_mode:pss']]] as [string, string[]][]) : []),
+    ]
+    for (const [form, options] of forms) {
+      const signed = signedBy(openssl, ann, text, ...chain, ...md, ...options)
+      const mails = {
+        signed: asMail(signed),
+        both: asMail(encrypt(crlf(signed), '-aes-128-gcm')),
+        bothWithoutIntegrity: asMail(encrypt(crlf(signed), '-aes128')),
+        triple: asMail(
+          signedBy(openssl, ann, crlf(encrypt(crlf(signed), '-aes-256-gcm')), ...chain, ...md, ...options),
+        ),
+      }
+      for (const [name, mail] of Object.entries(mails)) {
+        const what = `${kind} ${form} ${name}`
+        const isClosed = name !== 'signed'
+        const seen = async (believed?: Believed) =>
+          isClosed ? open(mail, keys, [], undefined, believed) : read(mail, [], believed)
+        assert.equal((await summarize(mail)).security, isClosed ? 'encrypted' : 'signed', what)
+        const stranger = await seen()
+        assert.equal(stranger.text.trim(), 'Signed, every word.', what)
+        assert.deepEqual([stranger.signature.status, stranger.signature.by], ['unknown-key', null], what)
+        const trusted = await seen(believing(authority))
+        const { status, by, certificate, reason } = trusted.signature
+        const noTime = form === 'without attributes' // it does not say when it was signed
+        assert.deepEqual(
+          [status, by],
+          [noTime ? 'mismatch' : 'valid', 'ann@example.org'],
+          `${what}: ${reason}`,
+        )
+        assert.deepEqual([certificate?.isVouchedFor, certificate?.issuer], [true, 'CN=Between'])
+        assert.deepEqual(trusted.attachments, [], what)
+        const accepted = await seen(accepting([ann, 'ann@example.org']))
+        assert.deepEqual(
+          [accepted.signature.status, accepted.signature.certificate?.isVouchedFor],
+          [status, false],
+          what,
+        )
+        const forOther = await seen(accepting([ann, 'other@example.org']))
+        assert.equal(forOther.signature.status, 'mismatch', what)
+      }
+    }
+  }
+})

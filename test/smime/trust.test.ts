@@ -1,0 +1,195 @@
+/** Whose S/MIME signature counts: what stands in certificates, who issued them, when, and what was taken back. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { read } from '../../server/locked/reader/encrypted-mail.ts'
+import { unreadableAuthority } from '../../server/locked/reader/trust.ts'
+import { needs } from '../support/programs.ts'
+import { Authorities, accepting, asMail, believing, entity, type Holder, signedBy } from '../support/smime.ts'
+
+const ca = (openssl: Authorities, more: Partial<Parameters<Authorities['holder']>[0]> = {}) =>
+  openssl.holder({ subject: '/O=Example/CN=Authority', ca: 1, ...more })
+const text = entity('Believe me.')
+
+test('P3: A signature is believed for the addresses of its certificate, from an authority that was named, and for mail', async (t) => {
+  if (!needs(t, 'openssl')) return
+  const openssl = new Authorities(t)
+  const authority = ca(openssl)
+  const other = openssl.holder({ subject: '/CN=Other', ca: 1 })
+  const noAuthority = openssl.holder({ subject: '/CN=Nobody', address: 'nobody@example.org', by: authority })
+  const tooDeep = openssl.holder({
+    subject: '/CN=Deep',
+    ca: 0,
+    by: openssl.holder({ subject: '/CN=B', ca: 0, by: authority }),
+  })
+  const past = ca(openssl, { days: -1 })
+  const ann = (more: object = {}) =>
+    openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org', by: authority, ...more })
+  const mail = (signer: Holder, ...more: string[]) => asMail(signedBy(openssl, signer, text, ...more))
+  const cases: [what: string, mail: Uint8Array, status: string, reason: RegExp][] = [
+    ['as it should be', mail(ann()), 'valid', /^$/],
+    [
+      'address only in the common name',
+      mail(ann({ subject: '/CN=ann@example.org', address: undefined })),
+      'mismatch',
+      /no address/,
+    ],
+    [
+      'address in the old place',
+      mail(ann({ subject: '/CN=Ann/emailAddress=Ann@Example.org', address: undefined })),
+      'valid',
+      /^$/,
+    ],
+    ['another address', mail(ann({ address: 'eve@example.org' })), 'mismatch', /belongs to eve@/],
+    [
+      'an address with a line end in it',
+      mail(
+        ann({ address: undefined, extensions: ['subjectAltName=email:ann@example.org\\r\\n.evil.example'] }),
+      ),
+      'mismatch',
+      /belongs to/,
+    ],
+    [
+      'for web servers',
+      mail(ann({ extensions: ['extendedKeyUsage=serverAuth', 'subjectAltName=email:ann@example.org'] })),
+      'invalid',
+      /not meant for signing/,
+    ],
+    [
+      'only to encrypt',
+      mail(ann({ extensions: ['keyUsage=critical,keyAgreement', 'subjectAltName=email:ann@example.org'] })),
+      'invalid',
+      /not meant for signing/,
+    ],
+    [
+      'a demand that nobody understands',
+      mail(ann({ extensions: ['1.2.3.4=critical,ASN1:NULL', 'subjectAltName=email:ann@example.org'] })),
+      'unknown-key',
+      /not accepted/,
+    ],
+    [
+      'by one who is no authority',
+      mail(ann({ by: noAuthority }), '-certfile', noAuthority.pem),
+      'unknown-key',
+      /not accepted/,
+    ],
+    [
+      'below the depth that was allowed',
+      mail(ann({ by: tooDeep }), '-certfile', tooDeep.pem),
+      'unknown-key',
+      /not accepted/,
+    ],
+    [
+      'from another authority',
+      mail(ann({ by: other }), '-certfile', other.pem),
+      'unknown-key',
+      /not accepted/,
+    ],
+    [
+      'from one that ended',
+      mail(ann({ by: past }), '-certfile', past.pem),
+      'expired',
+      /not valid on the day/,
+    ],
+    ['after its own end', mail(ann({ days: -1 })), 'expired', /not valid on the day/],
+    ['over SHA-1', mail(ann(), '-md', 'sha1'), 'invalid', /can be forged/],
+    ['with a short key', mail(ann({ kind: 'rsa1024' })), 'invalid', /too weak/],
+  ]
+  for (const [what, octets, status, reason] of cases) {
+    const { signature } = await read(octets, [], believing(authority, past))
+    assert.deepEqual([what, signature.status], [what, status], `${what}: ${signature.reason}`)
+    assert.match(signature.reason, reason, what)
+  }
+  // Not even the operator's word makes an altered text, another's name or an older date good.
+  const good = mail(ann())
+  const altered = Buffer.from(good.toString('latin1').replace('Believe', 'Believf'), 'latin1')
+  assert.equal((await read(altered, [], believing(authority))).signature.status, 'invalid')
+  const resent = asMail(signedBy(openssl, ann(), text), { date: new Date(Date.now() - 30 * 24 * 3600_000) })
+  assert.match((await read(resent, [], believing(authority))).signature.reason, /another time/)
+})
+
+test('P3: Of several signers the known one speaks, and another certificate in its place, or of its key, is not believed', async (t) => {
+  if (!needs(t, 'openssl')) return
+  const openssl = new Authorities(t)
+  // With RSA all its certificates of names of one length are of one length.
+  const authority = ca(openssl, { kind: 'rsa' })
+  const eves = openssl.holder({ subject: '/O=Example/CN=Authority', ca: 1 })
+  const ann = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org', by: authority })
+  const stranger = openssl.holder({ subject: '/CN=Zoe', address: 'zoe@example.org' })
+  const both = asMail(signedBy(openssl, stranger, text, '-signer', ann.pem, '-inkey', ann.key))
+  const { signature } = await read(both, [], believing(authority))
+  assert.deepEqual([signature.status, signature.by], ['valid', 'ann@example.org'])
+  // The same name and number, by an authority that calls itself as the true one does, before the true one in the message.
+  const double = openssl.holder({
+    subject: '/CN=Ann',
+    address: 'ann@example.org',
+    by: eves,
+    serial: ann.serial,
+  })
+  const swapped = asMail(signedBy(openssl, double, text, '-certfile', ann.pem))
+  assert.notEqual((await read(swapped, [], believing(authority))).signature.status, 'valid')
+  const beside = asMail(signedBy(openssl, ann, text, '-certfile', double.pem))
+  assert.equal((await read(beside, [], believing(authority))).signature.status, 'valid')
+  // Eve has a certificate of her own name for Ann's key: what Ann signed is not Eve's for that.
+  const taken = openssl.holder({ subject: '/CN=Eve', address: 'eve@example.org', by: authority, key: ann })
+  const der = signedBy(openssl, ann, text, '-cades', '-keyid', '-outform', 'DER', '-nodetach')
+  const stolen = async (octets: Uint8Array) =>
+    (await read(opaque(octets, 'eve@example.org'), [], believing(authority))).signature.status
+  assert.equal(await stolen(der), 'mismatch')
+  assert.equal(await stolen(replaced(der, ann.der, taken.der)), 'invalid')
+  // Accepted is one certificate, for the addresses that were shown.
+  const own = await read(beside, [], accepting([ann, 'ann@example.org']))
+  assert.deepEqual([own.signature.status, own.signature.certificate?.isVouchedFor], ['valid', false])
+  assert.equal(
+    (await read(beside, [], accepting([double, 'ann@example.org']))).signature.status,
+    'unknown-key',
+  )
+})
+
+test('P3: What an authority took back counts no more, unless it was signed before and the key was not lost', async (t) => {
+  if (!needs(t, 'openssl')) return
+  const openssl = new Authorities(t)
+  const authority = ca(openssl)
+  const eve = openssl.holder({ subject: '/O=Example/CN=Authority', ca: 1 })
+  const hour = 3600_000
+  const ann = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org', by: authority })
+  const mail = asMail(signedBy(openssl, ann, text))
+  const judged = async (by: Holder, revoked: { at: number; reason?: string } | null) => {
+    const list = openssl.revocationList(by, revoked ? [{ serial: ann.serial, ...revoked }] : [])
+    const believed = believing(authority)
+    believed.authorities.revocationLists.push(list)
+    assert.equal(unreadableAuthority(believed.authorities), null)
+    const { signature } = await read(mail, [], believed)
+    return `${signature.status} ${signature.reason}`
+  }
+  const now = Date.now()
+  assert.equal(await judged(authority, null), 'valid ')
+  assert.match(await judged(authority, { at: now - hour }), /^expired .*revoked/)
+  assert.match(
+    await judged(authority, { at: now + hour }),
+    /^expired .*revoked/,
+    'without a reason it may be the key',
+  )
+  assert.match(await judged(authority, { at: now + hour, reason: 'keyCompromise' }), /^expired .*revoked/)
+  assert.equal(await judged(authority, { at: now + hour, reason: 'superseded' }), 'valid ')
+  assert.equal(
+    await judged(eve, { at: now - hour }),
+    'valid ',
+    'only its own authority takes a certificate back',
+  )
+  const broken = { certificates: [authority.der], revocationLists: [authority.der.subarray(0, 50)] }
+  assert.equal(unreadableAuthority(broken), 'revocationLists')
+  assert.equal(unreadableAuthority({ ...broken, certificates: [new Uint8Array(5)] }), 'certificates')
+})
+
+const opaque = (der: Uint8Array, from: string) =>
+  Buffer.from(
+    `From: ${from}\r\nDate: ${new Date().toUTCString().replace('GMT', '+0000')}\r\nContent-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n${Buffer.from(der).toString('base64')}\r\n`,
+  )
+
+const replaced = (octets: Uint8Array, one: Uint8Array, other: Uint8Array): Uint8Array => {
+  const at = Buffer.from(octets).indexOf(one)
+  assert.ok(at >= 0 && one.length === other.length)
+  const copy = Uint8Array.from(octets)
+  copy.set(other, at)
+  return copy
+}
