@@ -149,7 +149,7 @@ const content = {
     at: orNull(text),
     reason: text,
     /** Of S/MIME, as its issuer wrote it; `vouched` by an authority that the server's operator named. */
-    certificate: orNull(
+    certificate: orNothing(
       shape({
         subject: text,
         issuer: text,
@@ -161,7 +161,7 @@ const content = {
     ),
   }),
   /** Of an opened S/MIME mail, what its encryption does not keep: changes may not show, the cipher may be broken. */
-  weakness: orNull(shape({ changes_unseen: yesOrNo, old_cipher: yesOrNo })),
+  weakness: orNothing(shape({ changes_unseen: yesOrNo, old_cipher: yesOrNo })),
 }
 export const opened = shape(content)
 export type Opened = Answer<typeof opened>

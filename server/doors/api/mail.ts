@@ -166,14 +166,16 @@ const signatureOf = ({ status, key, by, at, reason, certificate }: Mail['signatu
   by,
   at: at === null ? null : time(at),
   reason,
-  certificate: certificate && {
-    subject: certificate.subject,
-    issuer: certificate.issuer,
-    begins: time(certificate.from),
-    expires: time(certificate.until),
-    addresses: certificate.addresses,
-    vouched: certificate.isVouchedFor,
-  },
+  ...(certificate && {
+    certificate: {
+      subject: certificate.subject,
+      issuer: certificate.issuer,
+      begins: time(certificate.from),
+      expires: time(certificate.until),
+      addresses: certificate.addresses,
+      vouched: certificate.isVouchedFor,
+    },
+  }),
 })
 
 const content = (mail: Mail) =>
@@ -188,8 +190,7 @@ const content = (mail: Mail) =>
     attachments: mail.attachments,
     isolated: mail.isolated,
     signature: signatureOf(mail.signature),
-    weakness: mail.weakness && {
-      changes_unseen: mail.weakness.isMalleable,
-      old_cipher: mail.weakness.isOld,
-    },
+    ...(mail.weakness && {
+      weakness: { changes_unseen: mail.weakness.isMalleable, old_cipher: mail.weakness.isOld },
+    }),
   }) satisfies Opened
