@@ -411,6 +411,15 @@ const nginx = block(operate, 'proxy_pass')
 const caddy = block(operate, 'reverse_proxy')
 const kannel = block(operate, 'group = wapbox')
 const postfix = block(operate, 'virtual_transport')
+const tunnels = 'docs/tunnels.md'
+const tunnel = {
+  settings: block(tunnels, 'WAFER_PROXY'),
+  rule: block(tunnels, 'table inet'),
+  server: block(tunnels, 'ListenPort'),
+  terminal: block(tunnels, 'Endpoint'),
+  unit: block(tunnels, 'wg-quick@wafer'),
+  ipsec: block(tunnels, 'esp_proposals'),
+}
 const cron = block(operate, '/etc/cron.d')
 const copies = block(operate, 'wafer-first.db')
 const wayBack = block(operate, 'wafer restore')
@@ -447,7 +456,7 @@ test('docs/operate.md: the service’s unit is understood', (t) => {
   if (!needs(t, 'systemd-analyze')) return
   const file = join(scratch(t), 'wafer.service')
   const whole = putIn(unit, { '/usr/local/bin/wafer serve': '/bin/true', 'User=wafer': 'User=root' })
-  writeFileSync(file, `${whole}\n${letIn}\n${lowPorts}\n${keepsEpoch}`)
+  writeFileSync(file, `${whole}\n${letIn}\n${lowPorts}\n${keepsEpoch}\n${tunnel.unit}`)
   const { stderr, status } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
   assert.deepEqual([stderr.split('\n').filter((line) => line.includes('wafer.service')), status], [[], 0])
 })
@@ -573,6 +582,66 @@ test('docs/operate.md: behind Caddy pages and letters come through, and port 80 
   })
   await servesBehind(proxied)
   assert.match(await proxied.curl(proxied.plain), /^location: https:\/\/mail\.example\.org/im)
+})
+
+test('docs/tunnels.md: WireGuard as it is set up there carries log-in and pages, and past it nothing comes (P88)', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('This test makes network namespaces: be root.')
+  if (!needs(t, 'ip', 'wg-quick', 'wireguard-go', 'nft', 'curl')) return
+  const [shell, far] = [new Shell(t), new Shell(t)]
+  const [server, terminal] = [`wafer-s${process.pid}`, `wafer-t${process.pid}`]
+  const within = (space: string, line: string) => `ip netns exec ${space} ${line}`
+  t.after(() => {
+    const end = `wg-quick down ${shell.folder}/work/wafer.conf; wg-quick down ${far.folder}/work/gate.conf`
+    for (const [space, line] of Object.entries({
+      [server]: end.split(';')[0]!,
+      [terminal]: end.split(';')[1]!,
+    }))
+      spawnSync('sh', ['-c', `${within(space, line)}; ip netns del ${space}`])
+  })
+  await shell.run(`
+    ip netns add ${server}; ip netns add ${terminal}
+    ip link add outside netns ${server} type veth peer name outside netns ${terminal}
+    for each in '${server} 192.0.2.1' '${terminal} 192.0.2.2'; do set -- $each
+      ip -n $1 address add $2/24 dev outside; ip -n $1 link set outside up; ip -n $1 link set lo up
+    done`)
+  const key = async () => (await shell.run('wg genkey')).trim()
+  const publicOf = async (secret: string) => (await shell.run(`echo ${secret} | wg pubkey`)).trim()
+  const [ours, theirs, shared] = [await key(), await key(), (await shell.run('wg genpsk')).trim()]
+  const common = { SHARED_KEY: shared }
+  const atServer = { ...common, SERVER_KEY: ours, TERMINAL_PUBLIC_KEY: await publicOf(theirs) }
+  const atTerminal = { ...common, TERMINAL_KEY: theirs, SERVER_PUBLIC_KEY: await publicOf(ours) }
+  shell.write('wafer.conf', putIn(tunnel.server, atServer))
+  far.write('gate.conf', putIn(tunnel.terminal, atTerminal))
+  await shell.run(`chmod 600 wafer.conf; ${within(server, 'wg-quick up ./wafer.conf')}`)
+  await far.run(`chmod 600 gate.conf; ${within(terminal, 'wg-quick up ./gate.conf')}`)
+
+  await shell.run(`printf '%s\n' '${password}' | wafer user add ${ann} --password-stdin`)
+  writeFileSync(
+    join(shell.folder, 'data', '.env'),
+    `${tunnel.settings}WAFER_SSH_PORT=off\nWAFER_SMTP_PORT=0\n`,
+  )
+  const serving = shell.start(`exec ${within(server, 'wafer serve')}`)
+  t.after(() => serving.kill())
+  let said = ''
+  serving.stdout!.setEncoding('utf8').on('data', (text) => (said += text))
+  await until('an address', () => said.includes('Wafer listens on http://10.9.0.1:8080') || null)
+  const ask = (path: string, more = '') =>
+    far.run(within(terminal, `curl -sS --max-time 2 ${more} http://10.9.0.1:8080${path} || echo no way`))
+  assert.match(await ask('/login'), /name=pass/)
+  const logIn = JSON.stringify({ user: ann, password })
+  const { token } = JSON.parse(await ask('/api/session', `--data '${logIn}'`))
+  const known = JSON.parse(await ask('/api/terminals', `--header 'Authorization: Bearer ${token}'`))
+  assert.equal(known.terminals[0].address, '10.9.0.2')
+
+  // Without the tunnel, with the address of a terminal, and a way back: only the rule keeps it out.
+  await far.run(within(terminal, 'wg-quick down ./gate.conf'))
+  assert.match(await ask('/login'), /no way/)
+  await far.run(`ip -n ${terminal} address add 10.9.0.2/32 dev lo; ip -n ${terminal} route add 10.9.0.1 via 192.0.2.1
+    ip -n ${server} route replace 10.9.0.2/32 via 192.0.2.2`)
+  assert.match(await ask('/login', '--interface 10.9.0.2'), /name=pass/)
+  shell.write('rule', tunnel.rule)
+  await shell.run(within(server, 'nft --file rule'))
+  assert.match(await ask('/login', '--interface 10.9.0.2'), /no way/)
 })
 
 test('docs/operate.md: Postfix is let in to the socket for LMTP, and nobody else', async (t) => {

@@ -2,10 +2,20 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { transformSync } from 'esbuild'
+import { readConfig } from '../../server/ground/config.ts'
 import { scratch, until } from '../support/browsers.ts'
 import { root } from '../support/places.ts'
 
@@ -203,6 +213,39 @@ test('The licence of each package that is bundled is in THIRD-PARTY-NOTICES', ()
   }
   assert.match(chapters[0]!, /openpgp[\s\S]*replace/)
   assert.ok(chapters.some((each) => /^\s+GNU General Public License, version 3/.test(each)))
+})
+
+test('C17: the Containerfile takes what there is, and serves as nobody, from one volume, watched (docs/operate.md)', () => {
+  const text = readFileSync(join(root, 'packaging', 'Containerfile'), 'utf8')
+  const lines = text
+    .replace(/^#.*\n/gm, '')
+    .replace(/\\\n\s*/g, '')
+    .split('\n')
+    .filter(Boolean)
+  const [, , last = ''] = text.split(/^FROM /m)
+  const of = (word: string) =>
+    lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1))
+  const copied = of('COPY')
+    .filter((line) => !line.startsWith('--from'))
+    .flatMap((line) => line.split(' ').slice(0, -1))
+  for (const source of copied) assert.ok(existsSync(join(root, source)), source)
+  for (const source of ['server', 'web', 'tui', 'migrations', 'packaging', 'package-lock.json'])
+    assert.ok(copied.includes(source), source)
+  assert.ok(
+    !copied.some((source) => /^\.(?!npmrc)|^data/.test(source)),
+    'nothing of the person who builds it',
+  )
+
+  const settings = Object.fromEntries(
+    of('ENV').flatMap((line) => line.split(/\s+/).map((each) => each.split('=') as [string, string])),
+  )
+  assert.deepEqual(of('VOLUME'), [settings.WAFER_DATA])
+  assert.deepEqual(of('USER'), ['10001:10001'])
+  assert.match(last, /--chown=10001:10001/)
+  assert.match(of('HEALTHCHECK').join(), /\/healthz/)
+  assert.throws(() => readConfig(settings), /WAFER_HOST is 0\.0\.0\.0/)
+  const { port, smtpPort, sshPort } = readConfig({ ...settings, WAFER_PROXY: '10.88.0.0/16' })
+  assert.deepEqual(of('EXPOSE'), [`${port} ${smtpPort} ${sshPort}`])
 })
 
 test('No script of a dependency runs when this is installed', () => {

@@ -32,6 +32,9 @@ const packageOf = (program: string) =>
     psftp: 'putty-tools',
     dbclient: 'dropbear-bin',
     'systemd-analyze': 'systemd',
+    ip: 'iproute2',
+    nft: 'nftables',
+    'wg-quick': 'wireguard-tools',
   })[program] ?? program
 
 /** Chromium, as playwright starts it: nothing that it does by itself leaves this machine. */
