@@ -20,6 +20,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
+import nodemailer from 'nodemailer'
 import { chromium, type Page } from 'playwright-core'
 import { readConfig } from '../../server/ground/config.ts'
 import * as limits from '../../server/ground/limits.ts'
@@ -664,6 +665,71 @@ test('docs/operate.md: Postfix knows its settings', (t) => {
   assert.deepEqual([stderr, status], ['', 0])
   for (const line of postfix.split('\n').filter((each) => /^\w/.test(each)))
     assert.ok(stdout.includes(line), line)
+})
+
+test('docs/operate.md: Postfix hands over by LMTP what comes for a user, and refuses at once what comes for nobody', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('This test starts Postfix: be root.')
+  if (!needs(t, 'postfix')) return
+  const shell = new Shell(t)
+  chmodSync(shell.folder, 0o755) // Postfix reads and writes as a user of its own
+  const at = (name: string) => join(shell.folder, name)
+  const socket = join(at('run'), 'lmtp')
+  const server = await world(t, { WAFER_LMTP_SOCKET: socket })
+  chmodSync(at('run'), 0o755)
+  await server.addUser('ann@example.org')
+  const [, command = ''] = letIn.match(/^ExecStartPost=\+\/bin\/sh -c '(.+)'$/m) ?? []
+  await shell.run(putIn(command, { '/run/wafer/lmtp': socket }))
+  const [port] = await freePorts()
+  mkdirSync(at('etc'))
+  writeFileSync(
+    join(at('etc'), 'main.cf'),
+    `compatibility_level = 3.6\n${putIn(postfix, { '/run/wafer/lmtp': socket })}
+myhostname = mail.example.org
+mydestination =
+mynetworks = 192.0.2.1
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+smtpd_peername_lookup = no
+address_verify_poll_delay = 1s
+queue_directory = ${at('queue')}
+data_directory = ${at('lib')}
+maillog_file_prefixes = ${shell.folder}
+maillog_file = ${at('log')}\n`,
+  )
+  // Name, kind, whether it is private, how many of it at most, program.
+  const rows = [
+    `127.0.0.1:${port} inet n - n - - smtpd`,
+    'cleanup unix n - n - 0 cleanup',
+    'qmgr unix n - n 300 1 qmgr',
+    'postlog unix-dgram n - n - 1 postlogd',
+    ...['verify', 'anvil', 'scache'].map((name) => `${name} unix - - n - 1 ${name}`),
+    ...['bounce', 'defer', 'trace'].map((name) => `${name} unix - - n - 0 bounce`),
+    ...['error', 'retry'].map((name) => `${name} unix - - n - - error`),
+    ...['lmtp', 'proxymap'].map((name) => `${name} unix - - n - - ${name}`),
+    'rewrite unix - - n - - trivial-rewrite',
+  ]
+  writeFileSync(join(at('etc'), 'master.cf'), `${rows.join('\n')}\n`)
+  await shell.run(
+    `mkdir ${at('queue')} ${at('lib')}; chown postfix ${at('lib')}; postfix -c ${at('etc')} start`,
+  )
+
+  const sent = (to: string) =>
+    nodemailer
+      .createTransport({ host: '127.0.0.1', port, ignoreTLS: true })
+      .sendMail({ from: 'eve@far.example', to, subject: 'By Postfix', text: 'x' })
+  try {
+    await assert.rejects(sent('nobody@example.org'), /550 .*no such mailbox here/is)
+    await assert.rejects(sent('bob@far.example'), /Relay access denied/)
+    await sent('ann@example.org')
+    const desk = await server.terminal('ann@example.org')
+    const [mail] = await until('the mail', async () => {
+      const { messages } = (await desk.get('/folders/inbox/messages')).body
+      return messages.length > 0 ? messages : null
+    })
+    assert.equal(mail.subject, 'By Postfix')
+  } finally {
+    spawnSync('postfix', ['-c', at('etc'), 'stop'])
+  }
 })
 
 test('docs/operate.md: the nightly backup is made and checked, and is the way back when the data folder is lost', async (t) => {
