@@ -36,9 +36,11 @@ import { CryptoPool } from './locked/crypto-pool.ts'
 import { Acquaintances } from './mail/acquaintances.ts'
 import { Contents } from './mail/contents.ts'
 import { Correspondents } from './mail/correspondents.ts'
+import { Kinds } from './mail/kinds.ts'
 import { Letters } from './mail/letters.ts'
 import { Mailboxes } from './mail/mailboxes.ts'
 import { Outbox } from './mail/outbox.ts'
+import { Protection } from './mail/protection.ts'
 import { Reading } from './mail/reading.ts'
 import { startSmtpIn } from './mail/smtp-in.ts'
 import { Aliases } from './people/aliases.ts'
@@ -195,9 +197,11 @@ const openMail = (made: Ground & People & ReturnType<typeof openKeys>) => {
   const acquaintances = new Acquaintances({ correspondents, mailboxes })
   const reading = new Reading({ ...made, mailboxes, correspondents })
   const outbox = new Outbox({ ...made, mailboxes, contents })
-  const letters = new Letters({ ...made, correspondents, mailboxes, reading, outbox })
+  const kinds = new Kinds({ ...made, correspondents })
+  const protection = new Protection({ ...made, kinds })
+  const letters = new Letters({ ...made, correspondents, kinds, protection, mailboxes, reading, outbox })
   const files = new Files({ ...made, mailboxes, reading })
-  return { contents, mailboxes, correspondents, acquaintances, reading, outbox, letters, files }
+  return { contents, mailboxes, correspondents, acquaintances, reading, outbox, protection, letters, files }
 }
 
 /** By what reads them for each mail. @throws Error with one sentence naming the setting */

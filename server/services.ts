@@ -17,6 +17,7 @@ import type { Correspondents } from './mail/correspondents.ts'
 import type { Letters } from './mail/letters.ts'
 import type { Mailboxes } from './mail/mailboxes.ts'
 import type { Outbox } from './mail/outbox.ts'
+import type { Protection } from './mail/protection.ts'
 import type { Reading } from './mail/reading.ts'
 import type { Aliases } from './people/aliases.ts'
 import type { Guesses } from './people/guesses.ts'
@@ -52,6 +53,7 @@ export type Services = {
   bodies: Bodies
   reading: Reading
   letters: Letters
+  protection: Protection
   numbers: LetterNumbers
   correspondents: Correspondents
   acquaintances: Acquaintances

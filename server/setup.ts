@@ -8,8 +8,8 @@ import type { Clock } from './ground/clock.ts'
 import { Refusal } from './ground/refusal.ts'
 import type { Epoch, ServerSecret } from './ground/server-secret.ts'
 import type { Keyrings } from './keys/keyrings.ts'
-import type { Letters } from './mail/letters.ts'
 import type { Mailboxes } from './mail/mailboxes.ts'
+import type { Protection } from './mail/protection.ts'
 import type { User, Users } from './people/users.ts'
 
 export type FirstUser = { address: string; name: string; password: string; passphrase: string }
@@ -18,7 +18,7 @@ export class Setup {
   readonly #clock: Clock
   readonly #users: Users
   readonly #keyrings: Keyrings
-  readonly #letters: Letters
+  readonly #protection: Protection
   readonly #mailboxes: Mailboxes
   /** The token: the same in all processes that serve one database by one epoch, and new with each epoch. */
   readonly #token: string
@@ -31,14 +31,14 @@ export class Setup {
     epoch: Epoch
     users: Users
     keyrings: Keyrings
-    letters: Letters
+    protection: Protection
     mailboxes: Mailboxes
   }) {
     this.#clock = options.clock
     this.#token = options.secret.mac('setup', options.epoch.id).subarray(0, 16).toString('base64url')
     this.#users = options.users
     this.#keyrings = options.keyrings
-    this.#letters = options.letters
+    this.#protection = options.protection
     this.#mailboxes = options.mailboxes
   }
 
@@ -88,7 +88,7 @@ export class Setup {
       newline: '\r\n',
     })
     const message = await composer.compile().build()
-    await this.#mailboxes.deliver([user.id], await this.#letters.toSelf(user, [message]))
+    await this.#mailboxes.deliver([user.id], await this.#protection.toSelf(user, [message]))
   }
 }
 

@@ -222,6 +222,8 @@ const recipient = shape({
   address: text,
   /** Whether it can be encrypted to them. */
   key: yesOrNo,
+  /** By which kinds. */
+  kinds: orNothing(list(oneOf('openpgp', 'smime'))),
   why: orNothing(obstacle),
 })
 export type Recipient = Answer<typeof recipient>

@@ -101,6 +101,8 @@ export const requests = {
     in_reply_to: z.union([z.number().int(), z.string().max(nameCharacters)]).nullish(),
     sign: z.boolean().default(false),
     encrypt: z.boolean().default(false),
+    /** `each`: each recipient gets the kind that they can read; left out: the kind that all of them can. */
+    kind: z.enum(['openpgp', 'smime', 'each']).nullable().default(null),
     draft: z.boolean().default(false),
     hold_s: z.number().int().min(0).max(holdLimitS).default(0),
     /** The draft that it takes the place of. */

@@ -525,6 +525,16 @@ export const reasons = {
     'no-key-for',
     ({ missing }: { missing: Parameters<typeof withoutKeys>[0] }) => withoutKeys(missing),
   ],
+  'kinds-differ': [
+    'no-key-for',
+    ({ openpgp, smime }: { openpgp: string[]; smime: string[] }) =>
+      `${listed(openpgp)} can be written to by OpenPGP alone, and ${listed(smime)} by S/MIME alone: no one mail fits both. Send each what they can read, or send without encryption.`,
+  ],
+  'no-identity-signs': [
+    'bad-key',
+    ({ address }: { address: string }) =>
+      `You have no S/MIME certificate for ${address} that can sign now. Add one, or send without that signature.`,
+  ],
   'own-key-revoked': [
     'bad-key',
     'Your own key was revoked as no longer safe, and a copy for you would be encrypted to it. Import another key, or send without encryption.',

@@ -15,6 +15,7 @@ import * as filePieces from './reader/file-pieces.ts'
 import * as keysInMail from './reader/inspect-keys.ts'
 import { protectMessage } from './reader/protect.ts'
 import type { Certificate } from './reader/signatures.ts'
+import { protectBySmime } from './reader/smime-protect.ts'
 import { rowOf } from './reader/summary.ts'
 import { type Authorities, unreadableAuthority } from './reader/trust.ts'
 import type { WrappedIdentity } from './vault/identity-keys.ts'
@@ -47,6 +48,16 @@ const operations = {
       sign: null,
       encryptTo: task.encryptTo,
       copyTo: task.copyTo,
+    }),
+  encryptBySmime: async (task: {
+    message: Uint8Array[]
+    encryptTo: Uint8Array[]
+    isAuthenticated: boolean
+  }) =>
+    protectBySmime(Buffer.concat(task.message), {
+      sign: null,
+      encryptTo: task.encryptTo,
+      isAuthenticated: task.isAuthenticated,
     }),
   sealPiece: (task: { octets: Uint8Array; place: string; copyTo: Uint8Array }) =>
     filePieces.sealPiece(task.octets, task.place, task.copyTo),
@@ -109,6 +120,20 @@ const operations = {
         sign: keys,
         encryptTo: task.encryptTo,
         copyTo: task.copyTo,
+      }),
+    ),
+  signAndProtectBySmime: (task: {
+    opening: secretKeys.Opening
+    message: Uint8Array
+    signer: { fingerprint: string; encryptTo: string | null }
+    encryptTo: Uint8Array[]
+    isAuthenticated: boolean
+  }) =>
+    secretKeys.withOpenKeys(task.opening, async ({ identities }) =>
+      protectBySmime(task.message, {
+        sign: { identities, ...task.signer },
+        encryptTo: task.encryptTo,
+        isAuthenticated: task.isAuthenticated,
       }),
     ),
 } satisfies Record<string, (task: never) => Promise<unknown>>

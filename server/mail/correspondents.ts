@@ -299,6 +299,35 @@ export class Correspondents {
     }
     return { keys, missing }
   }
+
+  /**
+   * The same of certificates for S/MIME, and whether the owner of each is known to read authenticated encryption.
+   */
+  async certificatesFor(
+    userId: number,
+    addresses: string[],
+    to: 'send' | 'look up',
+  ): Promise<{ certificates: Map<string, { der: Uint8Array; takesGcm: boolean }>; missing: Unreachable[] }> {
+    const accepted = (await this.list(userId)).filter(({ kind }) => kind === 'smime')
+    const certificates = new Map<string, { der: Uint8Array; takesGcm: boolean }>()
+    const missing: Unreachable[] = []
+    const now = this.#clock()
+    for await (const typed of inTurns(addresses)) {
+      const address = typed.toLowerCase()
+      const owner = await this.#owner(address, to === 'send' ? null : { id: userId })
+      const own = owner ? await this.#identities.list(owner.id) : []
+      const isOfUser = own.length > 0 || (owner !== null && (await this.#keyrings.present(owner.id)) !== null)
+      const known = isOfUser
+        ? own.map(({ certificate, uses }) => ({ der: certificate, uses, takesGcm: true }))
+        : accepted
+            .filter((each) => each.addresses.includes(address))
+            .map(({ publicKey, uses }) => ({ der: publicKey, uses, takesGcm: uses.takesGcm ?? false }))
+      const usable = known.find(({ uses }) => obstacle(uses.encrypt, now) === null)
+      if (usable) certificates.set(address, usable)
+      else missing.push(unreachable(typed, known[0]?.uses.encrypt, now))
+    }
+    return { certificates, missing }
+  }
 }
 
 const unreachable = (address: string, use: Use | undefined, now: number): Unreachable =>

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import MimeNode from 'nodemailer/lib/mime-node/index.js'
 import type { Clock } from '../ground/clock.ts'
-import { parsedHereOctets, separateOctetsLimit } from '../ground/limits.ts'
+import { parsedHereOctets } from '../ground/limits.ts'
 import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Allowances } from '../keys/allowances.ts'
@@ -19,12 +19,15 @@ import {
   type Typed,
 } from '../locked/composing.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
+import type { Opening } from '../locked/vault/secret-keys.ts'
 import { type LetterNumbers, sentAlready } from '../people/letter-numbers.ts'
 import type { Session } from '../people/sessions.ts'
 import type { User } from '../people/users.ts'
 import type { Correspondents } from './correspondents.ts'
+import type { Kind, Kinds, KindWanted, Plan } from './kinds.ts'
 import type { Folder, Mailboxes } from './mailboxes.ts'
-import type { Departure, Kept, Outbox, Outgoing, Submitted } from './outbox.ts'
+import type { Departure, Kept, Outbox, Submitted } from './outbox.ts'
+import type { Protection } from './protection.ts'
 import type { Reading } from './reading.ts'
 
 /** Address fields are as typed: `Ann <ann@example.org>, bob@example.org`. */
@@ -41,6 +44,8 @@ export type Letter = {
   inReplyTo: { messageId: string; references: string[] } | null
   sign: boolean
   encrypt: boolean
+  /** OpenPGP or S/MIME. */
+  kind: KindWanted
 }
 /** A letter without the octets of its files. */
 export type Written = Pick<Letter, 'to' | 'cc' | 'bcc' | 'subject' | 'text'> & {
@@ -65,6 +70,8 @@ export class Letters {
   readonly #allowances: Allowances
   readonly #keyrings: Keyrings
   readonly #correspondents: Correspondents
+  readonly #kinds: Kinds
+  readonly #protection: Protection
   readonly #mailboxes: Mailboxes
   readonly #reading: Reading
   readonly #outbox: Outbox
@@ -78,6 +85,8 @@ export class Letters {
     allowances: Allowances
     keyrings: Keyrings
     correspondents: Correspondents
+    kinds: Kinds
+    protection: Protection
     mailboxes: Mailboxes
     reading: Reading
     outbox: Outbox
@@ -88,6 +97,8 @@ export class Letters {
     this.#allowances = options.allowances
     this.#keyrings = options.keyrings
     this.#correspondents = options.correspondents
+    this.#kinds = options.kinds
+    this.#protection = options.protection
     this.#mailboxes = options.mailboxes
     this.#reading = options.reading
     this.#outbox = options.outbox
@@ -192,13 +203,10 @@ export class Letters {
   ): Promise<Sent> {
     const { user } = session
     const { number, draft, holdMs = 0 } = options
-    if (letter.sign) {
-      await this.#allowances.require(session, keyToken, 'sign')
-      await this.#keyrings.requireSigner(user.id)
-    }
+    if (letter.sign) await this.#allowances.require(session, keyToken, 'sign')
     const addressed = await this.#parsed(user, letter)
     if (addressed.all.length === 0) throw new Refusal('no-recipient')
-    const keys = letter.encrypt ? await this.#keysFor(user, addressed.all) : null
+    const plan = await this.#kinds.plan(user, letter, addressed.all)
     try {
       await this.#outbox.resolve(addressed.all)
     } catch (error) {
@@ -208,9 +216,9 @@ export class Letters {
     }
 
     const written = contentOf(asWritten(letter))
-    const { copy, kept, leaving } = await this.#finished(session, keyToken, letter, addressed, keys, holdMs)
+    const { copy, kept, leaving } = await this.#finished(session, keyToken, letter, addressed, plan, holdMs)
     // What is encrypted to others alone, by a user without a key, could not be opened again as a draft.
-    const canBeRecalled = !letter.encrypt || (await this.#ownKey(user)).length > 0
+    const canBeRecalled = !letter.encrypt || (await this.#protection.canReadCopies(user))
     const folder = await this.#mailboxes.fixedFolder(user.id, 'sent')
     let heldUntil: number | null = null
     const sent: Submitted[] = []
@@ -239,16 +247,21 @@ export class Letters {
     keyToken: string | null,
     letter: Letter,
     addressed: Addressed,
-    keys: Map<string, Uint8Array> | null,
+    plan: Plan,
     holdMs: number,
   ): Promise<{ copy: Uint8Array; kept: Kept; leaving: Departure[] }> {
     const { user } = session
-    const mails = await this.#protected(session, keyToken, letter, addressed, keys)
+    const message = await this.#compose(user, letter, addressed)
+    const lend = <T>(work: (opening: Opening) => Promise<T>) =>
+      this.#allowances.use(session, keyToken, { scope: 'sign' }, work)
+    const { mails, copy: own } = await this.#protection.protect(user, message, letter, addressed, plan, lend)
     const leaving: Departure[] = []
     if (holdMs === 0) for (const mail of mails) leaving.push(await this.#outbox.prepare(mail))
     const kept = holdMs > 0 ? await this.#outbox.keep(mails) : []
-    const withFields = [copyFields(letter, addressed.bcc), mails.splice(0)[0]!.octets]
-    const copy = letter.encrypt ? Buffer.concat(withFields) : await this.toSelf(user, withFields)
+    const withFields = [copyFields(letter, addressed.bcc), own ?? mails[0]!.octets]
+    mails.splice(0)
+    const isReadable = letter.encrypt && own === null
+    const copy = isReadable ? Buffer.concat(withFields) : await this.#protection.toSelf(user, withFields)
     return { copy, kept, leaving }
   }
 
@@ -290,14 +303,24 @@ export class Letters {
    *
    * @throws Refusal `bad-address`
    */
-  async recipients(user: User, typed: Typed): Promise<{ address: string; key: boolean; why?: Obstacle }[]> {
+  async recipients(
+    user: User,
+    typed: Typed,
+  ): Promise<{ address: string; key: boolean; kinds: Kind[]; why?: Obstacle }[]> {
     const { all } = await this.#parsed(user, typed)
-    const { keys, missing } = await this.#correspondents.keysFor(user.id, all, 'look up')
+    const { kinds, missing } = await this.#kinds.readable(user, all)
     const reasons = new Map(missing.map((each) => [each.address, each.why]))
     return all.map((address) => {
       const why = reasons.get(address) ?? 'none'
-      return { address, key: keys.has(address), ...(why === 'none' ? {} : { why }) }
+      const own = kinds.get(address) ?? []
+      return { address, key: own.length > 0, kinds: own, ...(why === 'none' ? {} : { why }) }
     })
+  }
+
+  /** By which kinds the user can sign a letter now. */
+  async signs(user: User): Promise<Kind[]> {
+    const { openpgp, smime } = await this.#kinds.signs(user)
+    return [...(openpgp === 'key' ? ['openpgp' as const] : []), ...(smime ? ['smime' as const] : [])]
   }
 
   /**
@@ -357,7 +380,7 @@ export class Letters {
 
   async #encryptedDraft(user: User, letter: Letter): Promise<Uint8Array> {
     const addressed = await this.#parsed(user, letter, 'draft')
-    return this.toSelf(user, [await this.#compose(user, letter, addressed, 'draft')])
+    return this.#protection.toSelf(user, [await this.#compose(user, letter, addressed, 'draft')])
   }
 
   /**
@@ -385,6 +408,7 @@ export class Letters {
       inReplyTo: replied ? { messageId: replied, references: mail.references } : null,
       sign: protection.includes('sign'),
       encrypt: protection.includes('encrypt'),
+      kind: kinds.find((kind) => protection.includes(kind)) ?? null,
     }
   }
 
@@ -398,78 +422,6 @@ export class Letters {
       if (error instanceof Refusal && error.code === 'not-found') return null
       throw error
     }
-  }
-
-  async #keysFor(user: User, addresses: string[]): Promise<Map<string, Uint8Array>> {
-    const { keys, missing } = await this.#correspondents.keysFor(user.id, addresses, 'send')
-    if (missing.length > 0)
-      throw new Refusal('no-key-for', {
-        values: { missing },
-        detail: {
-          addresses: missing.map(({ address }) => address),
-          reasons: missing.map(({ why }) => why),
-        },
-      })
-    return keys
-  }
-
-  /** The finished messages and whom each goes to. A Bcc of an encrypted letter is a message of its own. */
-  async #protected(
-    session: Session,
-    keyToken: string | null,
-    letter: Letter,
-    addressed: Addressed,
-    keys: Map<string, Uint8Array> | null,
-  ): Promise<Outgoing[]> {
-    const message = await this.#compose(session.user, letter, addressed)
-    const { id: userId, address: sender } = session.user
-    if (!letter.sign && !keys) return [{ userId, sender, recipients: addressed.all, octets: message }]
-    const copyTo = keys ? await this.#ownKey(session.user) : []
-    // What is only kept is nowhere but here; what leaves could be read on the way by who took the key.
-    if (keys && (await this.#keyrings.copyKey(userId))?.uses.revoked?.hard)
-      throw new Refusal('own-key-revoked', { detail: { reason: 'own-key-revoked' } })
-    const seen = [...new Set([...addressed.to, ...addressed.cc].map(({ address }) => address))]
-    const unseen = addressed.all.filter((address) => !seen.includes(address))
-    const groups = keys
-      ? [seen, ...unseen.map((address) => [address])].filter((group) => group.length)
-      : [addressed.all]
-    const keysOf = (group: string[]) => {
-      const all = keys ? group.map((address) => keys.get(address)!) : []
-      return [...new Map(all.map((key) => [Buffer.from(key).toString('base64'), key])).values()]
-    }
-    if (groups.length > 1 && groups.length * message.length > separateOctetsLimit)
-      throw new Refusal('bcc-large', { values: { mails: groups.length } })
-    const all = async (protect: (encryptTo: Uint8Array[]) => Promise<Uint8Array>) => {
-      const mails: Outgoing[] = []
-      for (const recipients of groups)
-        mails.push({ userId, sender, recipients, octets: await protect(keysOf(recipients)) })
-      return mails
-    }
-    if (!letter.sign)
-      return all((encryptTo) =>
-        this.#pool.run('reading', 'encrypt', { message: [message], encryptTo, copyTo }, { user: userId }),
-      )
-    return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
-      all((encryptTo) => this.#pool.run(userId, 'signAndProtect', { opening, message, encryptTo, copyTo })),
-    )
-  }
-
-  /**
-   * A message encrypted to the user's own key, header fields that lists need outside; as it is without a key.
-   *
-   * @param message in pieces, which are let go of
-   */
-  async toSelf(user: User, message: Uint8Array[]): Promise<Uint8Array> {
-    const copyTo = await this.#ownKey(user)
-    if (copyTo.length === 0) return Buffer.concat(message)
-    const sent = () => void message.splice(0)
-    return this.#pool.run('reading', 'encrypt', { message, encryptTo: [], copyTo }, { user: user.id, sent })
-  }
-
-  /** The user's own public key, to encrypt copies to; empty for a user without one that reads. */
-  async #ownKey(user: User): Promise<Uint8Array[]> {
-    const key = await this.#keyrings.copyKey(user.id)
-    return key ? [key.publicKey] : []
   }
 
   /**
@@ -519,6 +471,8 @@ const asWritten = (letter: Letter): Written => ({
 /** In drafts and in copies, never in what is sent: how the letter is to leave, or left. */
 export const protectionField = 'X-Wafer-Protection'
 
+const kinds = ['openpgp', 'smime', 'each'] as const
+
 /** What goes before the copy of a letter, which may become a draft again: what its sender alone knows of it. */
 const copyFields = (letter: Letter, bcc: Mailbox[]): Uint8Array =>
   Buffer.from(`${protectionField}: ${protectionOf(letter)}\r\n${bcc.length ? bccField(bcc) : ''}`)
@@ -532,5 +486,5 @@ const bccField = (bcc: Mailbox[]): string => {
   return field[0]
 }
 
-const protectionOf = ({ sign, encrypt }: Letter) =>
-  [sign && 'sign', encrypt && 'encrypt'].filter(Boolean).join(' ') || 'none'
+const protectionOf = ({ sign, encrypt, kind }: Letter) =>
+  [sign && 'sign', encrypt && 'encrypt', (sign || encrypt) && kind].filter(Boolean).join(' ') || 'none'

@@ -23,6 +23,8 @@ const values = {
     table: 'users',
     engine: 'SQLite',
     algorithm: 'DSA',
+    openpgp: ['ann@wafer.test'],
+    smime: ['bob@wafer.test'],
   },
   keys: [{ name: '0123456789ABCDEF', why: 'expired', until: 0 }],
   missing: [

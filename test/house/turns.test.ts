@@ -290,7 +290,7 @@ describe('queue: work is done in turn', () => {
       for (const address of [ann, bob]) {
         const user = await withKey(services, address)
         const mail = Buffer.from(`From: ${address}\r\nTo: ${address}\r\nSubject: x\r\n\r\nhello\r\n`)
-        await services.mailboxes.deliver([user.id], await services.letters.toSelf(user, [mail]))
+        await services.mailboxes.deliver([user.id], await services.protection.toSelf(user, [mail]))
       }
     })
     const [anns, bobs] = [await server.terminal(ann), await server.terminal(bob)]

@@ -22,6 +22,7 @@ const letter = (more: Partial<Letter> = {}): Letter => ({
   inReplyTo: null,
   sign: false,
   encrypt: false,
+  kind: null,
   ...more,
 })
 

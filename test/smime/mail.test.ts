@@ -113,7 +113,7 @@ test('P3: S/MIME opens under the allowance as PGP does, and a certificate that c
   await browser.go('/')
   await browser.press('Lock key')
   await terminal.unlock()
-  assert.equal(problem(await terminal.post('/messages', letter)), 'no-key-for')
+  assert.equal(problem(await terminal.post('/messages', { ...letter, kind: 'openpgp' })), 'no-key-for')
   const opened = (await terminal.post(decrypt)).body
   assert.deepEqual(
     [opened.signature.status, opened.signature.by, opened.attachments],

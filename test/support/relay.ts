@@ -11,6 +11,9 @@ export class Relay {
   acknowledges: () => Promise<void> = async () => {}
   /** To whom mail was taken for. */
   readonly taken: string[] = []
+  /** What was taken, where it is to be looked at. */
+  readonly mails: { to: string[]; octets: Buffer }[] = []
+  isKeeping = false
   readonly #server = new SMTPServer({
     disabledCommands: ['AUTH', 'STARTTLS'],
     disableReverseLookup: true,
@@ -18,9 +21,12 @@ export class Relay {
     onRcptTo: (_address, _session, done) =>
       done(this.isWilling ? null : Object.assign(new Error('4.2.0 Come back later'), { responseCode: 450 })),
     onData: (stream, session, done) => {
-      stream.resume()
+      const pieces: Buffer[] = []
+      stream.on('data', (piece: Buffer) => this.isKeeping && pieces.push(piece))
       stream.on('end', async () => {
-        this.taken.push(...session.envelope.rcptTo.map(({ address }) => address))
+        const to = session.envelope.rcptTo.map(({ address }) => address)
+        this.taken.push(...to)
+        if (this.isKeeping) this.mails.push({ to, octets: Buffer.concat(pieces) })
         await this.acknowledges()
         done()
       })

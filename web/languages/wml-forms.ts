@@ -146,8 +146,7 @@ const controlsIn = (node: Element): Element[] =>
     return child.attribs.name && child.attribs.type !== 'file' ? [child] : []
   })
 
-/** A name for a text, of letters, digits, `-` and `_`. */
-export const digest = (text: string): string => createHash('sha256').update(text).digest('base64url')
+const digest = (text: string) => createHash('sha256').update(text).digest('base64url')
 
 // ---- back from the terminal
 

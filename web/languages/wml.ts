@@ -18,7 +18,6 @@ import {
   unescaped,
 } from './tree.ts'
 import {
-  digest,
   encoded,
   type Fields,
   fieldsOf,
@@ -31,10 +30,10 @@ import {
 } from './wml-forms.ts'
 
 export type Asked = {
-  /** What of a page the terminal has seen, as `path` was told; null at the beginning. */
-  seen: string | null
-  /** Where the next deck is, of letters, digits and `.-_` alone. */
-  path(seen: string): string
+  /** Items that the terminal has seen; null at the beginning. */
+  seen: Place['after']
+  /** Where the deck is that begins after so many items. */
+  path: Place['path']
   /** What the terminal holds is to go away: what was typed, and the pages before. */
   isAnew: boolean
   ticketFor: TicketFor
@@ -48,18 +47,13 @@ export const asWml = (page: string, asked: Asked): { deck: string; kept: Kept[];
   const words = wordsIn[language]
   const drawing = new Drawing(tree, words, asked.ticketFor)
   drawing.draw(html)
-  const named = find(html, 'title')
-  const title = named ? textOf(named) : ''
-  const parts = { ...drawing.parts(), title: shortened(title, 40), isAnew: asked.isAnew }
-  // Another page than was seen, as the unlock window in the place of a mail, is shown from its beginning.
-  const mark = digest(title).slice(0, 4)
-  const [count, seen] = asked.seen?.split('.') ?? []
-  const place: Place = {
-    after: seen === mark && /^\d{1,6}$/.test(count!) ? Number(count) : null,
-    path: (after) => asked.path(`${after}.${mark}`),
-    more: words.wml.more,
-    back: words.back,
+  const title = find(html, 'title')
+  const parts = {
+    ...drawing.parts(),
+    title: shortened(title ? textOf(title) : '', 40),
+    isAnew: asked.isAnew,
   }
+  const place = { after: asked.seen, path: asked.path, more: words.wml.more, back: words.back }
   return { ...deckOf(parts, place), kept: drawing.kept }
 }
 

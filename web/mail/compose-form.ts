@@ -15,8 +15,16 @@ import { idOf, type PageContext, sessionOf } from '../visit.ts'
 /** What letters that are being written are kept with from page to page. */
 export type Parking = { parkedForms: ParkedForms }
 
-/** `auto`: encrypted if each recipient has a key, and then signed if the key is open. */
-export type Protection = 'auto' | 'plain' | 'sign' | 'both' | 'encrypt'
+/**
+ * `auto`: encrypted if each recipient has a key, and then signed if the key is open. By which kind is seen when it leaves,
+ * unless it is said.
+ */
+export type Protection = 'auto' | 'plain' | 'sign' | 'both' | 'encrypt' | 'smimeSign' | 'smimeBoth'
+
+export const signs = (protection: Protection) => /sign|both/i.test(protection)
+export const encrypts = (protection: Protection) => /both|encrypt/i.test(protection)
+/** What is said of the kind; null where it is left to what the recipients can read. */
+export const kindIn = (protection: Protection) => (protection.startsWith('smime') ? ('smime' as const) : null)
 export type Typed = {
   to: string
   cc: string
@@ -90,7 +98,10 @@ export const blank: Typed = {
   lost: [],
 }
 
-const protections: readonly string[] = ['plain', 'sign', 'both', 'encrypt'] satisfies Protection[]
+const protections: readonly string[] = [
+  ...['plain', 'sign', 'both', 'encrypt'],
+  ...['smimeSign', 'smimeBoth'],
+] satisfies string[]
 
 // ---- as it is posted
 
@@ -250,7 +261,8 @@ export const letterOf = (typed: Typed, attachments: UploadedFile[]): Letter => {
     text,
     attachments,
     inReplyTo: messageId ? { messageId, references: thread.slice(0, -1) } : null,
-    sign: protection === 'sign' || protection === 'both',
-    encrypt: protection === 'encrypt' || protection === 'both',
+    sign: signs(protection),
+    encrypt: encrypts(protection),
+    kind: kindIn(protection) ?? (typed.sure.split(' ').includes('kindsDiffer') ? 'each' : null),
   }
 }

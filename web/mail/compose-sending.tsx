@@ -6,6 +6,7 @@
 
 import type { Files } from '../../server/files/files.ts'
 import { type Refusal, refusalOf } from '../../server/ground/refusal.ts'
+import type { Identities } from '../../server/keys/identities.ts'
 import type { UploadedFile } from '../../server/locked/form-bodies.ts'
 import type { Letters } from '../../server/mail/letters.ts'
 import type { Listed, Mailboxes } from '../../server/mail/mailboxes.ts'
@@ -19,6 +20,7 @@ import {
   type Attached,
   anew,
   type Doubt,
+  encrypts,
   finish,
   keep,
   letterOf,
@@ -30,14 +32,21 @@ import {
 import { showLetter } from './compose-view.tsx'
 
 export type Needs = FrameNeeds &
-  Parking & { files: Files; letters: Letters; mailboxes: Mailboxes; reading: Reading; windows: KeyWindows }
+  Parking & {
+    files: Files
+    identities: Identities
+    letters: Letters
+    mailboxes: Mailboxes
+    reading: Reading
+    windows: KeyWindows
+  }
 
 export const sign = async (c: PageContext, needs: Needs, typed: Typed): Promise<Response> => {
   const words = wordsOf(c)
   if (isSigned(typed.text)) return showLetter(c, needs, typed, words.alreadySigned)
   try {
     const text = await needs.letters.sign(sessionOf(c), c.get('visit').keyToken, typed.text)
-    const encrypted = typed.protection === 'both' || typed.protection === 'encrypt'
+    const encrypted = encrypts(typed.protection)
     const status = typed.files.length ? `${words.signed} ${words.textOnly}` : words.signed
     return showLetter(c, needs, { ...typed, text, protection: encrypted ? 'encrypt' : 'plain' }, status)
   } catch (error) {
@@ -62,7 +71,7 @@ export const send = async (c: PageContext, needs: Needs, typed: Typed): Promise<
   try {
     const protection =
       typed.protection === 'auto' ? (await asKeysAllow(c, needs, typed)).protection : typed.protection
-    const inPlain = protection === 'plain' || protection === 'sign'
+    const inPlain = !encrypts(protection)
     const doubts = await doubtsAbout(c, needs, typed, inPlain)
     if (doubts.some((doubt) => !isSure(typed, doubt))) {
       const sentences = doubts.map((doubt) => words[doubt])
@@ -109,6 +118,10 @@ const notSent = async (c: PageContext, needs: Needs, error: unknown, typed: Type
   if (refusal?.code === 'no-relay') {
     const draft = refusal.detail.draft ?? 0
     return showLetter(c, needs, { ...typed, draft }, `${sentenceOf(c, refusal)} ${words.inDrafts}`)
+  }
+  if (refusal?.reason === 'kinds-differ') {
+    const asked = { ...typed, sure: `${typed.sure} kindsDiffer`.trim() }
+    return showLetter(c, needs, asked, `${sentenceOf(c, refusal)} ${words.sendEach}`)
   }
   if (refusal?.code !== 'no-key-for') return refused(c, needs, error, typed, 'send')
   return showLetter(
@@ -236,8 +249,11 @@ export const asKeysAllow = async (
   if (recipients.length === 0 || without.length > 0 || isSigned(typed.text))
     return { protection: 'plain', without }
   const key = await allowances.stateFor(session, c.get('visit').keyToken)
-  const signs = key.state === 'open' && key.allowance.scope === 'sign'
-  return { protection: signs ? 'both' : 'encrypt', without }
+  const isOpen = key.state === 'open' && key.allowance.scope === 'sign'
+  // Signed by what it is encrypted by, if there is something to sign with.
+  const able = isOpen ? await letters.signs(session.user) : []
+  const signed = recipients.every(({ kinds }) => kinds.some((kind) => able.includes(kind)))
+  return { protection: signed ? 'both' : 'encrypt', without }
 }
 
 /**

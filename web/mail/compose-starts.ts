@@ -14,6 +14,7 @@ import {
 import { refusalOf } from '../../server/ground/refusal.ts'
 import type { Mail } from '../../server/locked/reader/encrypted-mail.ts'
 import type { Address } from '../../server/locked/reader/headers.ts'
+import type { Draft } from '../../server/mail/letters.ts'
 import type { Listed } from '../../server/mail/mailboxes.ts'
 import type { ReadMessage } from '../../server/mail/reading.ts'
 import { hasAddressLooks, moment, oneLine, readable, wholeAddress, zone } from '../text.ts'
@@ -90,7 +91,7 @@ export const forward = async (c: PageContext, needs: Needs, id: number): Promise
 export const draft = async (c: PageContext, { letters }: Needs, id: number): Promise<Start> => {
   const session = sessionOf(c)
   const letter = await letters.draft(session, c.get('visit').keyToken, id)
-  const { to, cc, bcc, subject, text, sign, encrypt, attachments, inReplyTo } = letter
+  const { to, cc, bcc, subject, text, encrypt, attachments, inReplyTo } = letter
   return {
     typed: {
       ...blank,
@@ -106,13 +107,18 @@ export const draft = async (c: PageContext, { letters }: Needs, id: number): Pro
         message: id,
         part,
       })),
-      protection: encrypt ? (sign ? 'both' : 'encrypt') : sign ? 'sign' : 'plain',
+      protection: protectionOf(letter),
       thread: inReplyTo ? [...inReplyTo.references, inReplyTo.messageId] : [],
       draft: id,
       number: await letters.numberOf(session.user, id),
       isSecret: encrypt,
     },
   }
+}
+
+const protectionOf = ({ sign, encrypt, kind }: Pick<Draft, 'sign' | 'encrypt' | 'kind'>): Protection => {
+  if (kind === 'smime' && sign) return encrypt ? 'smimeBoth' : 'smimeSign'
+  return encrypt ? (sign ? 'both' : 'encrypt') : sign ? 'sign' : 'plain'
 }
 
 /** How a letter starts whose recipients are known: encrypted if they have keys; else why not. */

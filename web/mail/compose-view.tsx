@@ -1,9 +1,10 @@
 /** The page of Compose: the letter as a form, in whatever state it is. */
 import type { Child } from 'hono/jsx'
+import type { Identities } from '../../server/keys/identities.ts'
 import { Button, Field, Form, Hidden } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
 import { oneLine, sizeOf } from '../text.ts'
-import { type PageContext, wordsOf } from '../visit.ts'
+import { type PageContext, sessionOf, wordsOf } from '../visit.ts'
 import type { Words } from '../words.ts'
 import {
   fieldNames,
@@ -18,13 +19,15 @@ import {
 /** Shows the letter; one that has no ticket yet is given one. */
 export const showLetter = async (
   c: PageContext,
-  needs: FrameNeeds & Parking,
+  needs: FrameNeeds & Parking & { identities: Identities },
   given: Typed,
   status?: Child,
   code?: 413,
 ): Promise<Response> => {
   const words = wordsOf(c)
   const typed = { ...given, ticket: given.ticket || ticketFor(c, needs, numberInAddress(c)) }
+  // Who has no certificate is not offered what could not be done.
+  const withSmime = (await needs.identities.list(sessionOf(c).user.id)).length > 0
   const files = typed.files.map((file) => ({ ...file, mark: markOf(needs, file) }))
   return show(
     c,
@@ -46,7 +49,7 @@ export const showLetter = async (
               {words.text} <textarea name="text" rows={9} cols={36}>{`\n${typed.text}`}</textarea>
             </label>
           </p>
-          <Protections words={words} chosen={typed.protection} />
+          <Protections words={words} chosen={typed.protection} withSmime={withSmime} />
           <Files words={words} files={files} />
           <p>
             <Button a="sign" open={key.signs}>
@@ -82,20 +85,24 @@ const Carried = ({ typed }: { typed: Typed }) => (
   </>
 )
 
-const Protections = ({ words, chosen }: { words: Words; chosen: Protection }) => (
-  <p>
-    <label>
-      {words.protection}{' '}
-      <select name={fieldNames.protection}>
-        {(Object.keys(words.protections) as Protection[]).map((each) => (
-          <option value={each} selected={each === chosen && each !== 'auto'}>
-            {words.protections[each]}
-          </option>
-        ))}
-      </select>
-    </label>
-  </p>
-)
+const Protections = (props: { words: Words; chosen: Protection; withSmime: boolean }) => {
+  const { words, chosen, withSmime } = props
+  const all = withSmime ? { ...words.protections, ...words.smime.protections } : words.protections
+  return (
+    <p>
+      <label>
+        {words.protection}{' '}
+        <select name={fieldNames.protection}>
+          {Object.entries(all).map(([each, said]) => (
+            <option value={each} selected={each === chosen && each !== 'auto'}>
+              {said}
+            </option>
+          ))}
+        </select>
+      </label>
+    </p>
+  )
+}
 
 const Files = ({ words, files }: { words: Words; files: { mark: string; name: string; size: number }[] }) => (
   <>

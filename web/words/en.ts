@@ -475,6 +475,7 @@ export const en = {
   plainAnswer: 'What you answer or pass on was encrypted; this would go unencrypted.',
   signatureBroken:
     'You changed the text after you signed it, so the signature no longer fits. Take the signature lines away, or send it as it is.',
+  sendEach: 'Press Send again, and each gets what they can read.',
   sendAgain: 'Press Send again if you mean it.',
   saveAgain: 'Press Save draft again if you mean it.',
   leftAlready:

@@ -236,6 +236,10 @@ export const refusalsInJapanese: Sentences = {
     const without = none.length ? `公開鍵がありません: ${none.join(', ')}。` : ''
     return `${without}${hindered.join('')}先に鍵を承認するか、暗号化せずに送ってください。`
   },
+  'kinds-differ': ({ openpgp, smime }) =>
+    `${openpgp.join('、')}はOpenPGPだけ、${smime.join('、')}はS/MIMEだけで読めるので、一通では両方に届きません。それぞれに読める形で送るか、暗号化せずに送ってください。`,
+  'no-identity-signs': ({ address }) =>
+    `${address}の名で今署名できるS/MIME証明書がありません。追加するか、その署名なしで送ってください。`,
   'own-key-revoked':
     'あなたの鍵は安全でないとして失効しているため、控えを暗号化できません。別の鍵を取り込むか、暗号化せずに送ってください。',
   'recipient-key-unreadable': '宛先の鍵の一つを読めません。もう一度もらってください。',

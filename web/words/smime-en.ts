@@ -23,6 +23,10 @@ export const smimeInEnglish = {
   fingerprint: 'Fingerprint (SHA-256)',
   download: 'Certificate (file)',
   removeWhat: 'Its private key goes with it: mail that was encrypted to it alone opens no more.',
+  protections: {
+    smimeSign: 'Signed (S/MIME)',
+    smimeBoth: 'Encrypted and signed (S/MIME)',
+  },
   endsSoon: (name: string, until: string) =>
     `Your S/MIME certificate of ${name} ends on ${until}. Ask whoever issued it for the next one.`,
 }

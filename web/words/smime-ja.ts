@@ -25,6 +25,7 @@ export const smimeInJapanese: SmimeWords = {
   fingerprint: '指紋(SHA-256)',
   download: '証明書(ファイル)',
   removeWhat: '秘密鍵も一緒に削除されます。その鍵だけに暗号化されたメールは開けなくなります。',
+  protections: { smimeSign: '署名(S/MIME)', smimeBoth: '暗号+署名(S/MIME)' },
   endsSoon: (name, until) =>
     `${name}のS/MIME証明書は${until}に期限が切れます。発行元に次の証明書を頼んでください。`,
 }

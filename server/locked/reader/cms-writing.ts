@@ -87,6 +87,8 @@ export const signedBeside = (
   by: {
     certificate: MailCertificate
     chain: Uint8Array[]
+    /** Another certificate of the signer, where that is the one to encrypt to (RFC 8551 §2.5.2.1, §2.5.3). */
+    encryptTo: MailCertificate | null
     sign(hash: SigningHash | null, octets: Uint8Array): Uint8Array
   },
 ): { octets: Uint8Array; hash: SigningHash } => {
@@ -99,6 +101,9 @@ export const signedBeside = (
     attribute(oid.signingTime, timeOf(new Date())),
     attribute(oid.messageDigest, octetString(digest)),
     attribute(oid.capabilities, capabilities()),
+    ...(by.encryptTo
+      ? [attribute(encryptionKeyPreference, within(0, ...issuerAndSerialIn(by.encryptTo)))]
+      : []),
   )
   const signature = by.sign(scheme.isPure ? null : scheme.hash, derOf(attributes))
   const digestAlgorithm = () => algorithm(digests[scheme.hash])
@@ -110,15 +115,22 @@ export const signedBeside = (
     scheme.signature === transport.rsa ? algorithm(scheme.signature, nothing()) : algorithm(scheme.signature),
     octetString(signature),
   )
+  const certificates = [by.certificate.der, ...(by.encryptTo ? [by.encryptTo.der] : []), ...by.chain]
   const signed = sequence(
     integer(1),
     setOf(digestAlgorithm()),
     sequence(identifier(oid.data)),
-    within(0, ...[by.certificate.der, ...by.chain].map(asIs)),
+    within(0, ...certificates.map(asIs)),
     setOf(signer),
   )
   return { octets: contentInfo(oid.signedData, signed), hash: scheme.hash }
 }
+
+const encryptionKeyPreference = '1.2.840.113549.1.9.16.2.11'
+
+/** Its place says that it is one: it has a number of its own there. */
+const issuerAndSerialIn = ({ issuerAndSerial }: MailCertificate) =>
+  (asIs(issuerAndSerial) as asn1js.Sequence).valueBlock.value
 
 /** RFC 5652 §11.3. */
 const timeOf = (date: Date): Block =>

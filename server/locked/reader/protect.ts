@@ -76,7 +76,8 @@ export const protectMessage = async (
   return Buffer.concat([outer, await protect(entity, options)])
 }
 
-const takeApart = (message: Uint8Array): { outer: Buffer; entity: Buffer } => {
+/** The fields that stay outside, with their line ends, and the entity that is to be protected. */
+export const takeApart = (message: Uint8Array): { outer: Buffer; entity: Buffer } => {
   const octets = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
   const end = octets.indexOf('\r\n\r\n')
   const fields = octets
@@ -117,6 +118,6 @@ const signedEntity = async (entity: Uint8Array, armored: string): Promise<Uint8A
   return Buffer.concat([head, entity, tail])
 }
 
-const newBoundary = () => `=_${randomBytes(18).toString('base64url')}`
+export const newBoundary = () => `=_${randomBytes(18).toString('base64url')}`
 
-const lines = (...text: string[]) => Buffer.from(text.join('\r\n').replace(/\r?\n/g, '\r\n'), 'latin1')
+export const lines = (...text: string[]) => Buffer.from(text.join('\r\n').replace(/\r?\n/g, '\r\n'), 'latin1')
