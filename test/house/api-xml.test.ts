@@ -1,6 +1,7 @@
 /** The API in XML: there and back by a validator and a parser of others, and what is refused. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -91,10 +92,35 @@ test('Every call answers in valid XML what it answers in JSON, and takes XML for
   assert.equal(sent.status, 201, sent.octets.toString())
   validate(sent.octets)
 
+  const wire = (field: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, field.length]), field])
+  const { x = '' } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
+  const publicKey = [Buffer.from('ssh-ed25519'), Buffer.from(x, 'base64url')].map(wire)
+  for (const [path, body] of Object.entries({
+    '/files': { folder: 'a b/ü' },
+    '/files?': { from: { message: 1 }, name: 'a b/<&> "x"' },
+    '/ssh-keys': { name: '<&>\u0001', key: `ssh-ed25519 ${Buffer.concat(publicKey).toString('base64')}` },
+    '/aliases': { alias: '社員7' },
+  })) {
+    const made = await ask(server, 'POST', path, terminal, await xmlOf(body))
+    assert.equal(made.status, 201, made.octets.toString())
+    validate(made.octets)
+  }
+  const octets = { 'content-type': 'application/octet-stream' }
+  const put = await ask(server, 'PUT', '/files/a%20b/%3Cx%3E', terminal, 'octets', octets)
+  assert.deepEqual(valueOfXml(put.octets), { name: 'a b/<x>', size: 6 })
+  validate(put.octets)
+
   const calls: [string, string, object?][] = [
     ...['/session', '/folders', '/terminals', '/queue', '/passkeys', '/keys', '/log', '/correspondents'].map(
       (path): [string, string] => ['GET', path],
     ),
+    ...['/files', '/files?in=a%20b', '/files?at=a%20b', '/ssh-keys', '/aliases', '/identities'].map(
+      (path): [string, string] => ['GET', path],
+    ),
+    ...['x', '"<x>" before:nonsense \u0001', 'is:encrypted', ''].map((query): [string, string] => [
+      'GET',
+      `/search?q=${encodeURIComponent(query)}`,
+    ]),
     ...['/addresses?q=a', '/folders/Inbox/messages', '/folders/Sent/messages'].map(
       (path): [string, string] => ['GET', path],
     ),
@@ -123,13 +149,19 @@ test('Every call answers in valid XML what it answers in JSON, and takes XML for
   }
   assert.equal((await ask(server, 'GET', '/messages/1/raw', terminal)).type, 'message/rfc822')
 
-  for (const [method, path, body, status] of [
+  for (const [method, path, body, status, headers] of [
+    ['GET', '/files/a%20b/%3Cx%3E', undefined, 416, { range: 'bytes=99-' }],
+    ['PATCH', '/files/a%20b/%3Cx%3E?offset=2', undefined, 409],
+    ['DELETE', '/files/a%20b', undefined, 409],
+    ['GET', '/files?in=none', undefined, 404],
+    ['POST', '/ssh-keys', { key: 'none' }, 422],
+    ['POST', '/aliases', { alias: '社員7' }, 409],
     ['GET', '/folders/None/messages', undefined, 404],
     ['POST', '/messages', { to: '<>', text: 'x' }, 422],
     ['POST', '/messages', { to: 'a@nobody.example', encrypt: true, text: 'x' }, 422],
     ['POST', '/folders', { 'a\u0001': 1 }, 400],
   ] as const) {
-    const refused = await ask(server, method, path, terminal, body && (await xmlOf(body)))
+    const refused = await ask(server, method, path, terminal, body && (await xmlOf(body)), headers)
     assert.deepEqual(
       [refused.status, refused.type],
       [status, 'application/problem+xml'],

@@ -1,4 +1,5 @@
 /** XML Schemas of what the API answers in XML and takes (docs/api-xml.md). */
+import type { ProblemDetails } from '../../contract/problems.ts'
 
 const head = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -80,6 +81,34 @@ export const valueSchema = `${head}<xs:schema xmlns:xs="http://www.w3.org/2001/X
 </xs:schema>
 `
 
+const element = (name: string, type: string) =>
+  `        <xs:element name="${name}" type="${type}" minOccurs="0"/>`
+
+const holder = `        <xs:element name="by" minOccurs="0">
+          <xs:complexType>
+            <xs:all>
+              <xs:element name="grant" type="xs:string" minOccurs="0"/>
+              <xs:element name="terminal" type="xs:string"/>
+              <xs:element name="since" type="xs:dateTime"/>
+              <xs:element name="last_used" type="xs:dateTime"/>
+            </xs:all>
+          </xs:complexType>
+        </xs:element>`
+
+/** What a document may carry beside type, title and status: all of it, or this does not compile. */
+const members = Object.entries({
+  methods: 'p:texts',
+  by: 'holder',
+  addresses: 'p:texts',
+  reason: 'xs:string',
+  reasons: 'p:texts',
+  draft: 'xs:nonNegativeInteger',
+  parts: 'p:texts',
+  size: 'xs:nonNegativeInteger',
+} satisfies Record<keyof ProblemDetails, string>)
+  .map(([name, type]) => (type === 'holder' ? holder : element(name, type)))
+  .join('\n')
+
 /** Problem documents (RFC 9457, Appendix B), with the members that ours may have (server/contract/problems.ts). */
 export const problemSchema = `${head}<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:p="urn:ietf:rfc:7807" targetNamespace="urn:ietf:rfc:7807"
   elementFormDefault="qualified">
@@ -89,22 +118,7 @@ export const problemSchema = `${head}<xs:schema xmlns:xs="http://www.w3.org/2001
         <xs:element name="type" type="xs:anyURI"/>
         <xs:element name="title" type="xs:string"/>
         <xs:element name="status" type="xs:positiveInteger"/>
-        <xs:element name="methods" type="p:texts" minOccurs="0"/>
-        <xs:element name="by" minOccurs="0">
-          <xs:complexType>
-            <xs:all>
-              <xs:element name="grant" type="xs:string" minOccurs="0"/>
-              <xs:element name="terminal" type="xs:string"/>
-              <xs:element name="since" type="xs:dateTime"/>
-              <xs:element name="last_used" type="xs:dateTime"/>
-            </xs:all>
-          </xs:complexType>
-        </xs:element>
-        <xs:element name="addresses" type="p:texts" minOccurs="0"/>
-        <xs:element name="reason" type="xs:string" minOccurs="0"/>
-        <xs:element name="reasons" type="p:texts" minOccurs="0"/>
-        <xs:element name="draft" type="xs:nonNegativeInteger" minOccurs="0"/>
-        <xs:element name="parts" type="p:texts" minOccurs="0"/>
+${members}
       </xs:all>
     </xs:complexType>
   </xs:element>
