@@ -110,7 +110,7 @@ const headOctets = 5
  * Octets of a deck as WBXML 1.3, at most: each name a token, each text written out where it stands (§5). What a gateway
  * finds twice, it may write once.
  */
-export const compiledOctets = (xml: string): number => {
+const compiledOctets = (xml: string): number => {
   let octets = headOctets
   for (const [piece] of xml.matchAll(/<[^>]*>|[^<]+/g)) {
     if (piece.startsWith('<?') || piece.startsWith('<!')) continue

@@ -12,7 +12,7 @@ const valueLimit = 200
 
 /** A terminal's field is one line, and not a long one. */
 export const fitsField = (value: string): boolean =>
-  Buffer.byteLength(value) <= valueLimit && !/\n./s.test(value.trim())
+  value.length <= valueLimit && Buffer.byteLength(value) <= valueLimit && !/\n./s.test(value.trim())
 
 /** Names of postfields that no page has: the ticket of what was kept here, and kept fields that are to be left out. */
 const keptField = '*kept'
