@@ -77,9 +77,12 @@ export const forwardOf = (source: Source): Answer => ({
   subject: `Fwd: ${source.subject.replace(forwardMarks, '')}`,
 })
 
+/** Under this id, which no part has, the certificates of a signed mail are had where nobody attached them. */
+export const certificatesId = 'certificates'
+
 /** The attachments that go along when a mail is passed on. */
 export const forwardedFiles = <File extends { id: string }>(source: Source, attachments: File[]): File[] =>
-  whyNothing(source) === null ? outermost(attachments) : []
+  whyNothing(source) === null ? outermost(attachments).filter(({ id }) => id !== certificatesId) : []
 
 /** Without what lies in an attached mail, which goes within it. */
 export const outermost = <File extends { id: string }>(attachments: File[]): File[] =>

@@ -17,7 +17,7 @@ import type { CryptoPool } from '../locked/crypto-pool.ts'
 import { hindrance, type KeyUses, kindOfKey, obstacle, type Use } from '../locked/key-uses.ts'
 import type { Believed } from '../locked/reader/cms-signatures.ts'
 import type { InspectedKey } from '../locked/reader/inspect-keys.ts'
-import type { Certificate } from '../locked/reader/signatures.ts'
+import type { Certificate, Signature } from '../locked/reader/signatures.ts'
 import type { Authorities } from '../locked/reader/trust.ts'
 import { withoutTag } from '../people/recipients.ts'
 import type { User, Users } from '../people/users.ts'
@@ -106,6 +106,35 @@ export class Correspondents {
       if (!(await this.#update(user.id, fingerprint, before, row))) return this.learn(user, octets)
     }
     return [...own, ...learned.map(({ fingerprint }) => fingerprint)]
+  }
+
+  /**
+   * Learns from a valid S/MIME signature: the certificate, if an authority that the operator named vouches for it, so that
+   * who signs can be encrypted to; and that its owner's programs read authenticated encryption (RFC 8551 §2.5.2).
+   *
+   * @param signedWith a signature as {@link offered} takes it
+   */
+  async learnFrom(user: User, { key, certificate }: Signature, signedWith: Uint8Array): Promise<void> {
+    const known = (await this.list(user.id)).find(({ fingerprint }) => fingerprint === key)
+    if (
+      known ? known.uses.takesGcm : !certificate?.isVouchedFor || (await this.#isOwn(certificate.addresses))
+    )
+      return
+    const keys = await this.offered(user.id, signedWith).catch((error) => {
+      if (error instanceof Refusal) return [] // it is believed, but cannot be kept
+      throw error
+    })
+    const found = keys.find(({ fingerprint }) => fingerprint === key)
+    if (!found) return
+    if (!known) await this.accept(user.id, found)
+    else if (found.uses.takesGcm)
+      await this.#update(user.id, known.fingerprint, known.publicKey, { uses: JSON.stringify(found.uses) })
+  }
+
+  /** Whether one of the addresses is a user's of this server, whose certificates are known. */
+  async #isOwn(addresses: string[]): Promise<boolean> {
+    for (const address of addresses) if (await this.#owner(address)) return true
+    return false
   }
 
   /** Only what it was made from gives way: else what another learned meanwhile would be forgotten. @returns whether it did */

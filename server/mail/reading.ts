@@ -130,6 +130,8 @@ export class Reading {
       octets: await this.#mailboxes.octets(userId, id),
       ...(await this.#correspondents.believed(session.user, message.sender)),
     }))
+    const { signature, signedWith } = mail
+    if (signedWith) await this.#correspondents.learnFrom(session.user, signature, signedWith)
     if (!message.seen) await this.#mailboxes.mark(userId, [id], { seen: true })
     return { message: { ...message, seen: true }, folder, mail }
   }

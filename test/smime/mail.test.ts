@@ -1,6 +1,7 @@
 /** S/MIME mail in a whole server: read by API, pages and scripts, its certificates accepted or vouched for by an authority. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -136,13 +137,18 @@ test('P3: S/MIME opens under the allowance as PGP does, and a certificate that c
 
 class Gpgsm {
   readonly home = mkdtempSync('/tmp/gpgsm-')
-  constructor(t: TestContext) {
+  /** @param authority that it is to trust */
+  constructor(t: TestContext, authority: Holder) {
     t.after(() => {
       spawnSync('gpgconf', ['--homedir', this.home, '--kill', 'all'])
       rmSync(this.home, { recursive: true, force: true })
     })
     writeFileSync(join(this.home, 'gpg-agent.conf'), 'allow-loopback-pinentry\n')
     writeFileSync(join(this.home, 'gpgsm.conf'), 'disable-crl-checks\n')
+    const { fingerprint } = new X509Certificate(authority.der)
+    writeFileSync(join(this.home, 'trustlist.txt'), `${fingerprint} S relax\n`)
+    // It waits for its agent for some seconds only.
+    spawnSync('gpgconf', ['--homedir', this.home, '--launch', 'gpg-agent'])
   }
 
   ok(args: string[], input: string | Uint8Array = ''): Buffer {
@@ -185,17 +191,10 @@ test('P3: What gpgsm signs and encrypts opens, and is vouched for by the authori
   const own = openssl.holder({ subject: '/CN=Ann', address: ann, kind: 'rsa', by: authority })
   const bob = openssl.holder({ subject: '/CN=Bob', address: 'bob@example.org', kind: 'rsa', by: authority })
   const terminal = await annWith(server, openssl, own)
-  const gpgsm = new Gpgsm(t)
-  const { holder } = { holder: bob }
-  openssl.pkcs12(holder.name, 'file', '-legacy', '-certfile', authority.pem)
-  gpgsm.ok(['--import', openssl.path(`${holder.name}.p12`)])
+  const gpgsm = new Gpgsm(t, authority)
+  openssl.pkcs12(bob.name, 'file', '-legacy', '-certfile', authority.pem)
+  gpgsm.ok(['--import', openssl.path(`${bob.name}.p12`)])
   gpgsm.ok(['--import', authority.pem, own.pem])
-  const trusted = gpgsm
-    .ok(['--with-colons', '--list-keys', 'Root'])
-    .toString()
-    .match(/^fpr:+([0-9A-F]{40})/m)![1]!
-  writeFileSync(join(gpgsm.home, 'trustlist.txt'), `${trusted} S relax\n`)
-  spawnSync('gpgconf', ['--homedir', gpgsm.home, '--reload', 'gpg-agent'])
   const body = (der: Uint8Array) =>
     Buffer.from(
       `Content-Type: application/pkcs7-mime; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\n${der.toString()}\r\n`,
@@ -217,6 +216,9 @@ test('P3: What gpgsm signs and encrypts opens, and is vouched for by the authori
       seen.signature.reason,
     )
   }
+  // Whom the authority vouches for can be encrypted to, and nobody was asked.
+  const [learned, another] = (await terminal.get('/correspondents')).body.correspondents
+  assert.deepEqual([learned.kind, learned.addresses, another], ['smime', ['bob@example.org'], undefined])
   const browser = new Browser(server)
   await browser.logIn()
   await browser.go(`/m/${(await newest(terminal)) - 1}`)

@@ -6,8 +6,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Refusal } from '../../server/ground/refusal.ts'
 import type { Believed } from '../../server/locked/reader/cms-signatures.ts'
+import { encryptedTo } from '../../server/locked/reader/cms-writing.ts'
 import { open, read } from '../../server/locked/reader/encrypted-mail.ts'
 import { summarize } from '../../server/locked/reader/summary.ts'
+import { readX509 } from '../../server/locked/reader/x509.ts'
 import { needs } from '../support/programs.ts'
 import {
   Authorities,
@@ -105,6 +107,14 @@ test('P3: What openssl encrypts opens here: each key kind, transport and cipher,
         }
   }
   assert.ok(opened > 40)
+  // OpenSSL 3.0 knows no X25519 in CMS (RFC 8418): here both sides are ours.
+  const dana = openssl.holder({ subject: '/CN=Dana', kind: 'x25519', by: authority })
+  for (const isAuthenticated of [true, false]) {
+    const der = encryptedTo([readX509(dana.der)], Buffer.from(entity('By X25519.')), isAuthenticated)
+    const body = `Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n${Buffer.from(der).toString('base64')}\r\n`
+    const { text, weakness } = await open(asMail(Buffer.from(body)), keysOf(dana), [])
+    assert.deepEqual([text.trim(), weakness?.isMalleable], ['By X25519.', !isAuthenticated])
+  }
 })
 
 test('P3: What openssl signs is valid where its certificate is believed, in each form and around and within encryption', async (t) => {

@@ -122,6 +122,13 @@ export const contentCiphers: Record<string, ContentCipher> = {
   '2.16.840.1.101.3.4.1.6': { name: 'aes-128-gcm', keyLength: 16, mode: 'aead', isOld: false },
   '2.16.840.1.101.3.4.1.26': { name: 'aes-192-gcm', keyLength: 24, mode: 'aead', isOld: false },
   '2.16.840.1.101.3.4.1.46': { name: 'aes-256-gcm', keyLength: 32, mode: 'aead', isOld: false },
+  // RFC 8103
+  '1.2.840.113549.1.9.16.3.18': {
+    name: 'chacha20-poly1305',
+    keyLength: 32,
+    mode: 'aead',
+    isOld: false,
+  },
   '1.2.840.113549.3.7': { name: 'des-ede3-cbc', keyLength: 24, mode: 'cbc', isOld: true },
   '1.2.840.113549.3.2': { name: 'rc2-cbc', keyLength: 16, mode: 'cbc', isOld: true },
 }

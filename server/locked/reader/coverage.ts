@@ -1,11 +1,12 @@
 /** What is seen of a mail, and what of it a signature covers. */
+import { certificatesId } from '../../contract/replies.ts'
 import { armoredBlocks } from './armored-blocks.ts'
 import { decodeText, isReadAsSigned, latin1, strictUtf8 } from './charsets.ts'
 import { signatureAlone } from './cms-certificates.ts'
 import { type Believed, checkSigned } from './cms-signatures.ts'
 import { literalAndSignatures, octetsOf, readSettled } from './openpgp-messages.ts'
 import { packets } from './openpgp-packets.ts'
-import { type Part, type Rendering, render } from './rendering.ts'
+import { type Rendering, render } from './rendering.ts'
 import { blocksOf, type Security, type SignedCms, securityOf, shapeOf } from './shapes.ts'
 import { type Accepted, type Check, checkDetached, checkMessage, invalid, noSignature } from './signatures.ts'
 import { cmsOf, contentOf, type Entity } from './tree.ts'
@@ -19,8 +20,8 @@ export type Seen = {
   partialReason?: string
   rendering: Rendering
   security: Security
-  /** The certificates that came with an S/MIME signature, as an attachment from which they can be accepted. */
-  signedWith: Part[]
+  /** An S/MIME signature without what it signs, for the certificates in it; null where there is none. */
+  signedWith: Uint8Array | null
 }
 
 export const textOnly = (text: string): Rendering => ({ text, html: null, attachments: [], isCut: false })
@@ -30,7 +31,7 @@ export const nothingSeen = (payload: Entity): Seen => ({
   check: noSignature,
   partial: false,
   rendering: textOnly(''),
-  signedWith: [],
+  signedWith: null,
   security: 'plain',
 })
 
@@ -56,8 +57,7 @@ export const examine = async (root: Entity, trusted: Trusted): Promise<Seen> => 
   if (shape.kind === 'signed-cms') {
     const { content, whole } = shape
     const check = checkCms(shape, trusted.smime)
-    const found = certificatesOf(root)
-    const signedWith = found ? [{ ...certificatesPart, size: found.octets.length }] : []
+    const signedWith = certificatesOf(root)
     return {
       ...plain,
       payload: content,
@@ -84,14 +84,13 @@ const checkEntity = (content: Entity, signature: Entity, certificates: Accepted[
   return checkDetached(signed, block?.octets ?? raw, certificates)
 }
 
-/** Where nobody attached them, they are had under this name, which no part has. */
-export const certificatesPart = { id: 'certificates', name: 'smime.p7s', type: 'application/pkcs7-signature' }
+/** The certificates of a signed mail, as an attachment. */
+export const certificatesPart = { id: certificatesId, name: 'smime.p7s', type: 'application/pkcs7-signature' }
 
-/** Of a signed mail, the signature without what it signs. */
-export const certificatesOf = (root: Entity) => {
+/** Of a mail that is signed, its signature alone. */
+export const certificatesOf = (root: Entity): Uint8Array | null => {
   const shape = shapeOf(root)
-  const octets = shape.kind === 'signed-cms' ? signatureAlone(contentOf(shape.signature)) : null
-  return octets && { ...certificatesPart, octets }
+  return shape.kind === 'signed-cms' ? signatureAlone(contentOf(shape.signature)) : null
 }
 
 /** RFC 8551 §3.1.1 signs lines that end in CRLF; gateways sign them as they stand, too. */

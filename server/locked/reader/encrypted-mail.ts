@@ -56,6 +56,8 @@ export type Mail = {
   signature: Signature
   /** Of opened S/MIME, what its encryption does not keep; else null. */
   weakness: Weakness | null
+  /** Of a valid S/MIME signature, what can be learned from it: the signature without what it signs; else null. */
+  signedWith: Uint8Array | null
 }
 
 /** The mail as it came; no key is asked. Signatures are checked against the certificates. */
@@ -152,7 +154,10 @@ export const partsOf = async (
   const listed = render(root).attachments
   let rest = letterFormLimit
   return ids.map((id) => {
-    if (id === certificatesPart.id) return certificatesOf(root)
+    if (id === certificatesPart.id) {
+      const octets = certificatesOf(root)
+      return octets && { ...certificatesPart, octets }
+    }
     const entity = partById(root, id)
     const attachment = listed.find((each) => each.id === id)
     if (!entity || !attachment || entity.type.startsWith('multipart/')) return null
@@ -178,6 +183,9 @@ const assemble = (message: Entity, seen: Seen, setting: Setting): Mail => {
   const { fields, wasFrom } = effectiveFields(outer, payload, setting.encrypted, isGood, check.addresses)
   const signature = verdict(check, seen, fields, wasFrom)
   const shown = shownOf(seen.rendering)
+  const { signedWith } = seen
+  const toAccept =
+    signedWith && signature.status === 'unknown-key' ? [{ ...certificatesPart, size: signedWith.length }] : []
   const { weakness } = setting
   if (weakness?.isMalleable && signature.status === 'none') signature.reason = changeable
   const headers: Record<string, string> = {}
@@ -196,11 +204,12 @@ const assemble = (message: Entity, seen: Seen, setting: Setting): Mail => {
     messageId: messageIds(single('message-id'))[0] ?? null,
     references: [...new Set([...messageIds(single('references')), ...messageIds(single('in-reply-to'))])],
     ...shown,
-    attachments: [...shown.attachments, ...(check.status === 'unknown-key' ? seen.signedWith : [])],
+    attachments: [...shown.attachments, ...toAccept],
     security: setting.security,
     isolated: setting.isolated.map(({ id, name }) => ({ id, name })),
     signature,
     weakness,
+    signedWith: signature.status === 'valid' ? signedWith : null,
   }
 }
 
