@@ -122,12 +122,17 @@ const moveTo = (
         }
         for (const [folder, back] of homes) await app.client.mark(back, { folder })
         app.note(`${counted(rows.length)} back in ${[...homes.keys()].join(' and ')}.`)
+        // The cursor is again where it was when they were taken away, unless somebody moves it meanwhile.
+        const lists = () =>
+          app.state.screens.flatMap((screen) => {
+            const before = stood.find(({ id }) => id === screen.id)
+            return before && screen.name === 'list' ? [{ screen, before }] : []
+          })
+        for (const { screen, before } of lists()) app.change(screen, { seek: before.seek })
         await app.moved()
-        // The cursor is again where it was when they were taken away.
-        for (const screen of app.state.screens) {
-          const before = stood.find(({ id }) => id === screen.id)
-          if (before && screen.name === 'list')
-            app.change(screen, { cursor: before.cursor, seek: before.seek, isEmptied: false })
+        for (const { screen, before } of lists()) {
+          const isWaiting = screen.seek === before.seek
+          app.change(screen, { isEmptied: false, ...(isWaiting ? { cursor: before.cursor } : {}) })
         }
         app.reloadLists()
       })

@@ -236,6 +236,8 @@ const firstShown = ({ cursor, total }: Own, rows: number) => {
 const go = (app: Stage, screen: Own, wanted: number) => {
   const most = screen.total === null ? Math.max(...screen.rows.keys(), 0) : screen.total - 1
   const cursor = Math.max(0, Math.min(wanted, most))
+  // Rows that come late do not take it elsewhere.
+  if (screen.seek !== null) app.change(screen, { seek: null })
   if (cursor === screen.cursor) {
     // A conversation is read from its beginning on.
     if (wanted !== cursor)
