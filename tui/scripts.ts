@@ -468,7 +468,14 @@ const noText =
 
 const standardInput = async (): Promise<string> => {
   const chunks: Buffer[] = []
-  for await (const chunk of place.input) chunks.push(chunk as Buffer)
+  let octets = 0
+  for await (const chunk of place.input) {
+    octets += (chunk as Buffer).length
+    // Whose memory it is may be a server's, which others use too.
+    if (octets > mostTextOctets)
+      throw new Failed('Standard input has more text than a letter may have. Nothing was sent.')
+    chunks.push(chunk as Buffer)
+  }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)).replace(/\r\n?/g, '\n')
   } catch {
@@ -477,6 +484,8 @@ const standardInput = async (): Promise<string> => {
 }
 
 const mostAttachedOctets = 25 * 1024 * 1024
+/** As much: a mail is no larger. */
+const mostTextOctets = mostAttachedOctets
 
 const attachmentAt = (path: string): Letter['attachments'][number] => {
   const { machine } = place

@@ -22,6 +22,10 @@ export class EndOfInput extends Error {}
 /** What a terminal in line mode passes on of one line; the rest it drops (N_TTY; MAX_CANON elsewhere). */
 const longestLine = process.platform === 'linux' ? 4095 : 1023
 
+/** Of a line of a pipe, which has no driver that bounds it, in characters; and of lines that nobody has asked for yet. */
+const longestPiped = 1024 * 1024
+const mostAhead = 1000
+
 /** A command: its words, the first of which is its name; single letters as the full client's keys have them. */
 export type Command = {
   words: string
@@ -104,6 +108,8 @@ export class Dialogue {
   #end: (signal: EndSignal) => void = () => {}
   readonly #decoder = new StringDecoder('utf8')
   #lines: string[] = []
+  /** Nothing is read until some of these lines were asked for. */
+  #isHeld = false
   /** The line that is being typed. */
   #partial = ''
   #afterReturn = false
@@ -237,6 +243,7 @@ export class Dialogue {
     this.#interrupts = 0
     this.#write(harmless(question))
     const typedAhead = this.#lines.shift()
+    if (this.#lines.length < mostAhead) this.#listen()
     if (typedAhead !== undefined) return this.#whole(typedAhead)
     if (this.#isEnded) throw new EndOfInput()
     const isSilent = isSecret && this.isTerminal
@@ -259,6 +266,8 @@ export class Dialogue {
       this.say(
         `The terminal passes on no more than ${longestLine} bytes of a line: the end of this one may be lost.`,
       )
+    if (line.length >= longestPiped)
+      this.say(`A line has no more than ${longestPiped} characters here: the end of this one is lost.`)
     return line
   }
 
@@ -267,6 +276,15 @@ export class Dialogue {
     // Arrow keys and the like, which an unseen line must not take for letters.
     if (this.#waiting?.isSecret) text = text.replace(/\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?/g, '')
     for (const character of text) this.#type(character)
+    // What comes faster than it is answered waits where it comes from.
+    if (this.#lines.length < mostAhead) return
+    this.#input.pause()
+    this.#isHeld = true
+  }
+
+  #listen() {
+    if (this.#isHeld && !this.#isEnded) this.#input.resume()
+    this.#isHeld = false
   }
 
   #type(character: string) {
@@ -281,8 +299,9 @@ export class Dialogue {
       this.#interrupts = 0
       if (this.#waiting) this.#settle(({ answer }) => answer(line))
       else this.#lines.push(line)
-    } else if (!isSecret) this.#partial += character
-    else if (character === '\x04') {
+    } else if (!isSecret) {
+      if (this.#partial.length < longestPiped) this.#partial += character
+    } else if (character === '\x04') {
       if (this.#partial === '') this.#noMore()
     } else if (character === '\b' || character === '\x7f')
       this.#partial = [...this.#partial].slice(0, -1).join('')
@@ -294,6 +313,7 @@ export class Dialogue {
   #interrupt = () => {
     this.#lines = []
     this.#partial = ''
+    this.#listen()
     if (this.#waiting) {
       if (!this.#waiting.isSecret) this.#write('\n')
       this.#interrupts = 0
