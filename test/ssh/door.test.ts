@@ -13,32 +13,9 @@ import { sshLimits } from '../../server/ground/limits.ts'
 import { openServices } from '../../server/main.ts'
 import { wafer } from '../support/places.ts'
 import { needs } from '../support/programs.ts'
-import { SshPerson, until } from '../support/ssh.ts'
+import { ann, doorProcess, overSsh, SshPerson, served, terminals, until } from '../support/ssh.ts'
 import { agentWithAuthenticator } from '../support/ssh-agent.ts'
-import { passphrase, password, problem, Terminal, World, world } from '../support/world.ts'
-
-const ann = 'ann@wafer.test'
-
-const served = async (t: TestContext, settings: Record<string, string> = {}) => {
-  const server = await world(t, { WAFER_SSH_PORT: '0', ...settings })
-  await server.addUser(ann)
-  const { port, fingerprint } = server.running.ssh!
-  return { server, port, fingerprint, person: new SshPerson(t, port, ann) }
-}
-
-/** Names of the terminals where Ann is logged in. */
-const terminals = async (desk: Terminal): Promise<string[]> =>
-  (await desk.get('/terminals')).body.terminals.map(({ terminal }: { terminal: string }) => terminal)
-
-const overSsh = async (desk: Terminal) =>
-  (await terminals(desk)).filter((name) => name === 'SSH from 127.0.0.1').length
-
-/** The process of the door, by its command line: a child of this one. */
-const doorProcess = (): number => {
-  const pids = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' })
-  const [line] = pids.split('\n').filter((each) => each.includes('dist/ssh-door.js'))
-  return Number(line!.trim().split(' ')[0])
-}
+import { passphrase, password, problem, Terminal, World } from '../support/world.ts'
 
 const tried = (person: SshPerson, options: Parameters<SshPerson['run']>[1]) => person.run(['status'], options)
 

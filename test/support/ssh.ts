@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { password } from './world.ts'
+import { password, type Terminal, world } from './world.ts'
 
 export type SshOutcome = { code: number | null; out: string; err: string }
 export type SshCall = {
@@ -86,4 +86,29 @@ export class SshPerson {
 /** Waits until it is so. */
 export const until = async (isSo: () => Promise<boolean> | boolean) => {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 50))
+}
+
+export const ann = 'ann@wafer.test'
+
+/** A server with its door open, Ann on it, and her with a client. */
+export const served = async (t: TestContext, settings: Record<string, string> = {}) => {
+  const server = await world(t, { WAFER_SSH_PORT: '0', ...settings })
+  await server.addUser(ann)
+  const { port, fingerprint } = server.running.ssh!
+  return { server, port, fingerprint, person: new SshPerson(t, port, ann) }
+}
+
+/** Names of the terminals where Ann is logged in. */
+export const terminals = async (desk: Terminal): Promise<string[]> =>
+  (await desk.get('/terminals')).body.terminals.map(({ terminal }: { terminal: string }) => terminal)
+
+/** How many of them are connections. */
+export const overSsh = async (desk: Terminal) =>
+  (await terminals(desk)).filter((name) => name === 'SSH from 127.0.0.1').length
+
+/** The process of the door, by its command line: a child of this one. */
+export const doorProcess = (): number => {
+  const pids = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)], { encoding: 'utf8' })
+  const [line] = pids.split('\n').filter((each) => each.includes('dist/ssh-door.js'))
+  return Number(line!.trim().split(' ')[0])
 }
