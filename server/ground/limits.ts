@@ -351,8 +351,8 @@ export const sftpLimits = {
   /** Stored at once, or after so long without more, in milliseconds. */
   pieceOctets: 1024 * 1024,
   gatherMs: 20,
-  /** How far ahead of what is missing something may be written. */
-  aheadOctets: 1024 * 1024,
+  /** How far ahead of what is missing something may be written: some have 64 pieces of 32 KiB under way in any order. */
+  aheadOctets: 2.5 * 1024 * 1024,
   /** What it takes to remember one that was not answered. */
   writeOctets: 512,
   /** Octets that were read and are kept for who asks again, and that are read over rather than asked for anew. */

@@ -7,6 +7,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
+import type { SFTPWrapper } from 'ssh2'
 import { readConfig } from '../../server/ground/config.ts'
 import { fileLimits, sftpLimits } from '../../server/ground/limits.ts'
 import { openServices } from '../../server/main.ts'
@@ -196,7 +198,7 @@ const settings = (words: string[]) => {
 test('A phone opens the key for all channels of the connection, and each end of reading is told (P88/P24)', async (t) => {
   const { server, port, desk } = await served(t)
   const { approvals, users, sessions } = server.services
-  const { channel } = await sftpByHand(t, port, ann)
+  const { client, channel } = await sftpByHand(t, port, ann)
   const [one, two] = [await channel(), await channel()]
   const file = randomBytes(3 * fileLimits.pieceOctets + 5)
   const handle = await one.opened('a.bin', anew)
@@ -228,6 +230,16 @@ test('A phone opens the key for all channels of the connection, and each end of 
     at += reply.octets.length
   }
   assert.ok(Buffer.concat(parts).equals(file))
+  // By a library that sends and asks for many pieces at a time, as they come.
+  const folder = mkdtempSync(join(tmpdir(), 'wafer-sftp-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  writeFileSync(join(folder, 'many'), file)
+  const many = await new Promise<SFTPWrapper>((resolve, reject) =>
+    client.sftp((error, sftp) => (error ? reject(error) : resolve(sftp))),
+  )
+  await promisify(many.fastPut.bind(many) as Fast)(join(folder, 'many'), 'many', {})
+  await promisify(many.fastGet.bind(many) as Fast)('many', join(folder, 'back'), {})
+  assert.ok(readFileSync(join(folder, 'back')).equals(file))
   // Anywhere, in any order.
   for (const at of [file.length - 10, 0, 1_500_000, 1_400_000, 3_100_000, 5])
     assert.ok(
@@ -256,7 +268,21 @@ test('A phone opens the key for all channels of the connection, and each end of 
   await desk.post('/allowance/stop', { confirm: true })
   await one.opened('b', anew).then(async (b) => [await one.write(b, 0, 'x'), await one.close(b)])
   assert.match((await one.open('b', read)).sentence, /^Permission denied: unlock/)
+
+  // Logged out elsewhere.
+  const { terminals } = (await desk.get('/terminals')).body
+  const { id } = terminals.find(({ terminal }: { terminal: string }) => terminal === 'SSH from 127.0.0.1')
+  assert.equal((await desk.delete(`/terminals/${id}`)).status, 204)
+  await until(() => one.isOver && two.isOver)
+  assert.match(one.said, /This session is over/)
 })
+
+type Fast = (
+  from: string,
+  to: string,
+  options: object,
+  done: (error: Error | null | undefined) => void,
+) => void
 
 test('Writing is answered once it is stored, in whatever order it comes; two who write, a full box and what a box has not are told in sentences (P88/P24)', async (t) => {
   const { server, port, desk } = await served(t, { WAFER_QUOTA: '8MiB' })

@@ -10,6 +10,7 @@ type Protocol = {
   channelData(id: number, octets: Buffer): void
   channelExtData(id: number, octets: Buffer, type: number): void
   channelWindowAdjust(id: number, octets: number): void
+  channelEOF(id: number): void
   exitStatus(id: number, code: number): void
 }
 type Inside = {
@@ -110,7 +111,10 @@ export class Line {
   /** With an exit code, which scp asks for. */
   end(code: number) {
     const { outgoing, _protocol: protocol } = this.#inside
-    if (outgoing.state === 'open') protocol.exitStatus(outgoing.id, code)
+    if (outgoing.state === 'open') {
+      protocol.exitStatus(outgoing.id, code)
+      protocol.channelEOF(outgoing.id)
+    }
     this.#held = []
     this.#inside.end()
   }

@@ -9,6 +9,7 @@ import type { Box } from './box.ts'
 export class Reader {
   readonly #box: Box
   readonly #path: string
+  readonly #isAwaited: () => boolean
   #stream: IncomingMessage | null = null
   #pieces: AsyncIterator<Buffer> | null = null
   /** What came and may be asked for again, from which octet on, and where what comes next begins. */
@@ -19,9 +20,11 @@ export class Reader {
   #body: string | null = null
   #idle: NodeJS.Timeout | undefined
 
-  constructor(box: Box, path: string) {
+  /** @param isAwaited whether the other end waits for an answer: on a slow line it does so for long */
+  constructor(box: Box, path: string, isAwaited: () => boolean) {
     this.#box = box
     this.#path = path
+    this.#isAwaited = isAwaited
   }
 
   /** Asks for its beginning, so that whoever may not read is told at once. @throws Refused */
@@ -57,7 +60,8 @@ export class Reader {
 
   /** Who reads no more keeps no place that others of the user wait for, and no memory. */
   #rest() {
-    this.#idle = setTimeout(() => this.#goTo(this.#next), limits.idleMs).unref()
+    const look = () => (this.#isAwaited() ? this.#rest() : this.#goTo(this.#next))
+    this.#idle = setTimeout(look, limits.idleMs).unref()
   }
 
   /** Safe to call twice. */

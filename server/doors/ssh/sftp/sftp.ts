@@ -239,7 +239,7 @@ export class Sftp {
     if (!entry) await this.#requirePlace(path)
     if (isEmptied) await this.#box.empty(path)
     const size = isEmptied ? 0 : entry.size
-    const reader = has(mode.READ) ? new Reader(this.#box, path) : null
+    const reader = has(mode.READ) ? new Reader(this.#box, path, () => this.#requests > 0) : null
     if (reader && !has(mode.WRITE) && entry!.size > 0) await this.#withKey(() => reader.begin())
     const file = {
       path,
