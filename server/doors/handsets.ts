@@ -33,12 +33,11 @@ export const deckFor = async (
 ): Promise<string> => {
   const ticketFor = ticketsOf(c, parkedForms)
   const isAsked = c.req.method === 'GET'
-  const seen = isAsked ? c.req.query(seenParameter) : undefined
   // Its name opens nothing: the secret is the session's.
   const pageId = ticketFor && !(isAsked && isShort(c.req.url)) ? idFor(page) : null
   const { deck, kept, hasMore } = asWml(page, {
-    seen: seen && /^\d{1,6}$/.test(seen) ? Number(seen) : null,
-    path: (after) => pathAfter(c, pageId, after),
+    seen: (isAsked && c.req.query(seenParameter)) || null,
+    path: (seen) => pathAfter(c, pageId, seen),
     isAnew: endsHere || (isAsked && c.req.query(anewParameter) !== undefined),
     ticketFor: ticketFor && ((content) => ticketFor(idFor(content))),
   })
@@ -99,11 +98,11 @@ const isShort = (url: string) => {
   return pathname.length + search.length <= deckAddressLimit
 }
 
-const pathAfter = (c: Context<DoorEnv>, pageId: string | null, after: number): string => {
+const pathAfter = (c: Context<DoorEnv>, pageId: string | null, seen: string): string => {
   const { pathname, searchParams } = new URL(c.req.url)
-  if (pageId) return `${parkedPagePath}?${pageParameter}=${pageId}&${seenParameter}=${after}`
+  if (pageId) return `${parkedPagePath}?${pageParameter}=${pageId}&${seenParameter}=${seen}`
   const kept = isShort(c.req.url) ? searchParams : new URLSearchParams()
   kept.delete(anewParameter)
-  kept.set(seenParameter, String(after))
+  kept.set(seenParameter, seen)
   return `${pathname}?${kept}`
 }

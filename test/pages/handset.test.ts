@@ -26,7 +26,7 @@ const withLetter = async (t: TestContext) => {
     sign: true,
   })
   assert.equal(sent.status, 201, JSON.stringify(sent.body))
-  return { server, desk, gateway: await startGateway(t) }
+  return { server, gateway: await startGateway(t) }
 }
 
 const handsetFor = async (t: TestContext, gateway: string, server: World, language?: string) => {
@@ -35,9 +35,9 @@ const handsetFor = async (t: TestContext, gateway: string, server: World, langua
   return handset
 }
 
-test('P86: a handset of WAP logs in, reads, answers signed, takes over, is stopped, locks and logs out, through a gateway, in both languages', async (t) => {
+test('P86: a handset of WAP logs in, reads, answers signed though its session ends meanwhile, takes over, is stopped, locks and logs out, through a gateway, in both languages', async (t) => {
   if (!needs(t, 'bearerbox', 'wapbox')) return
-  const { server, desk, gateway } = await withLetter(t)
+  const { server, gateway } = await withLetter(t)
   const handset = await handsetFor(t, gateway, server)
 
   await handset.go('/login')
@@ -67,15 +67,34 @@ test('P86: a handset of WAP logs in, reads, answers signed, takes over, is stopp
   await handset.find('Reply')
   await handset.press('Reply')
   assert.equal(handset.title, 'Compose')
-  handset.type('Subject', 'Re: the $(price)')
+  // Longer than comes back to a handset's field: it stays at the server from then on, as the text does.
+  const long = `Re: the $(price) ${'of it '.repeat(40)}all`
+  handset.type('Subject', long)
   handset.type('Text', 'I take $5; it is <fine>.')
-  await handset.find('Sign, key open')
-  await handset.press('Sign, key open')
+  await handset.find('Send')
+  server.pass(16 * 60_000)
+  await handset.press('Send')
+  assert.match(handset.text, /Your session has ended\. Log in, and what you wrote comes back\./)
+  handset.type('User ID', ann)
+  handset.type('Password', password)
+  await handset.find('Login')
+  await handset.press('Login')
+  assert.equal(handset.title, 'Compose')
+  assert.match(
+    handset.text,
+    /What stands below stays, unless you type something in its place\. Re: the \$\(price\)/,
+  )
+  assert.match(await handset.readOn(), /I take \$5; it is <fine>\..*A line of/)
+  await handset.find('Sign')
+  await handset.press('Sign')
+  await handset.unlock()
   const signed = await handset.readOn()
   assert.match(signed, /BEGIN PGP SIGNED MESSAGE.*I take \$5; it is <fine>\./)
   await handset.find('Send')
   await handset.press('Send')
   assert.match(handset.text, /bob@example\.org/)
+  const desk = await server.terminal(bob)
+  await desk.unlock()
   const { body: inbox } = await desk.get('/folders/inbox/messages')
   const [answer] = inbox.messages
   const { body: opened } = await desk.post(`/messages/${answer.id}/decrypt`)
@@ -84,7 +103,7 @@ test('P86: a handset of WAP logs in, reads, answers signed, takes over, is stopp
     opened.text,
     /^I take \$5; it is <fine>\.\n\nOn .*\n(?:> A line of \$\(y\) & 山田\.\n){60}> The end\./,
   )
-  assert.equal(answer.subject, 'Re: the $(price)')
+  assert.equal(answer.subject, long)
 
   const other = await server.terminal(ann, 'desk of Ann')
   assert.equal((await other.post('/allowance/stop', { confirm: true })).status, 204)
@@ -101,7 +120,19 @@ test('P86: a handset of WAP logs in, reads, answers signed, takes over, is stopp
   await handset.unlock()
   assert.match(handset.text, /A line of \$\(y\)/)
 
+  assert.equal((await other.post('/allowance/stop', { confirm: true })).status, 204)
+  await handset.press('More…')
+  assert.match(
+    handset.text,
+    /desk of Ann.* Passphrase/,
+    'the window from its beginning, in the middle of a mail',
+  )
+  await handset.unlock()
+  assert.match(handset.text, /^A line of \$\(y\)/, 'and on from there')
+
   assert.ok(handset.variables.size > 3)
+  for (const secret of [password, passphrase])
+    assert.ok(![...handset.variables.values()].includes(secret), 'it went with its form')
   await handset.press('Lock key')
   assert.match(handset.text, /Your key is locked/)
   const list = handset.fields.length

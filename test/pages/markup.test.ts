@@ -182,13 +182,13 @@ test('P86: every page is decks of WML for who asks for that, which a gateway com
 /** All decks of a page, as a handset asks for them one by one. */
 const decksOf = (page: string): string[] => {
   const decks: string[] = []
-  for (let seen: number | null = null; ; ) {
+  for (let seen: string | null = null; ; ) {
     const ticketFor = () => 'X'.repeat(42)
-    const one = asWml(page, { seen, path: (after) => `?deck=${after}`, isAnew: true, ticketFor })
+    const one = asWml(page, { seen, path: (next) => `?deck=${next}`, isAnew: true, ticketFor })
     decks.push(one.deck)
     if (!one.hasMore) return decks
-    const next = Number(one.deck.match(/\?deck=(\d+)/)![1])
-    assert.ok(next > (seen ?? -1), one.deck)
+    const next: string = one.deck.match(/\?deck=([\w.-]+)/)![1]!
+    assert.ok(Number.parseFloat(next) > Number.parseFloat(seen ?? '-1'), one.deck)
     seen = next
   }
 }
@@ -262,6 +262,23 @@ test('P86: pages that no walk comes to, such as the windows and their refusals, 
   await phone.go('/c')
   await phone.press('Send', { to: 'nobody', subject: '$(s)', text: 'x\n'.repeat(400) })
   await phone.press('Send', { to: 'x@elsewhere.example', prot: 'encrypt' })
+  const hostile = [
+    '$(v) $$ <do> \u0007\u202e ]]>',
+    '$'.repeat(20_000),
+    '山'.repeat(4_000),
+    '&<>"'.repeat(2_000),
+  ]
+  for (const each of hostile)
+    await server.deliver(
+      ann,
+      `From: "${each.slice(0, 900)}" <x@far.example>\nSubject: ${each.slice(0, 900)}\n\n${each}`,
+    )
+  for (const path of (await phone.go('/f/inbox')).html
+    .match(/(?<=href="?)\/m\/\d+(?=[">])/g)!
+    .slice(0, hostile.length)) {
+    await phone.go(path)
+    await phone.follow('Reply')
+  }
   await phone.go('/f/inbox', new URLSearchParams({ t: 'another', a: 'read' }))
   assert.equal(phone.page.status, 403)
   for (const path of ['/m/99999', '/nowhere', '/deck?of=nothing', '/p/new']) await phone.go(path)
@@ -271,14 +288,17 @@ test('P86: pages that no walk comes to, such as the windows and their refusals, 
   const all = seen.flatMap((browser) => browser.pages.map(({ html, path }) => ({ html, path })))
   for (const { html, path } of [...all, { html: notEncrypted, path: '426' }]) {
     pages.add(asXhtml(html), path)
-    for (const deck of decksOf(html)) decks.add(deck, path)
+    for (const deck of decksOf(html)) {
+      decks.add(deck, path)
+      assert.doesNotMatch(deck, /(?<!\$)(?:\$\$)*\$\((?!v[\w]{4}\))/, 'what strangers write is no variable')
+    }
   }
   assert.ok(pages.names.length > 45, pages.names.join('\n'))
   pages.hold()
   decks.hold()
 })
 
-test('P86: Chromium’s own Accept field leaves each page as it is in HTML', async (t) => {
+test('P86: Chromium’s own Accept field leaves each page as it is in HTML, and its cookies in any markup', async (t) => {
   const server = await withMail(t)
   const pageFor = async (headers: Record<string, string>) => {
     const browser = new Browser(server, headers)
@@ -289,4 +309,15 @@ test('P86: Chromium’s own Accept field leaves each page as it is in HTML', asy
   const without = (html: string) => html.replace(/name=t value=[\w-]+/, '')
   assert.equal(without(accepting.html), without(bare.html))
   assert.equal(accepting.headers.get('content-type'), 'text/html;charset=utf-8')
+  const cookiesFor = async (accept: string, headers = {}) => {
+    const answer = await fetch(`${server.url}/login?as=wml`, { headers: { accept, ...headers } })
+    assert.equal(answer.headers.get('content-type'), 'text/vnd.wap.wml;charset=utf-8')
+    return answer.headers.getSetCookie()
+  }
+  for (const each of await cookiesFor(chromium)) assert.match(each, /; HttpOnly; SameSite=Lax$/)
+  const plain = [
+    await cookiesFor('text/vnd.wap.wml'),
+    await cookiesFor('text/vnd.wap.wml, text/html', { via: 'WAP/1.1 gateway (Kannel/1.4.5)' }),
+  ]
+  for (const each of plain.flat()) assert.match(each, /^[\w-]+=[\w-]+; Path=\/$/, 'a gateway knows no more')
 })

@@ -19,7 +19,7 @@ export type Parts = {
   title: string
   /** Variables and history of the terminal go away. */
   isAnew: boolean
-  /** `<do>` elements, of each deck and of the first alone. */
+  /** `<do>` elements, of each deck and of the one that begins the page. */
   keys: string[]
   firstKeys: string[]
   /** What has happened: on the first deck alone. */
@@ -44,19 +44,21 @@ export type Place = {
 export const deckOf = (parts: Parts, place: Place): { deck: string; hasMore: boolean } => {
   const from = place.after ?? 0
   const isFirst = place.after === null
-  const keys = [...parts.keys, ...(isFirst ? parts.firstKeys : [])]
+  const keys = [...parts.keys, ...(from === 0 ? parts.firstKeys : [])]
   const whole = { ...parts, keys, isAnew: parts.isAnew && isFirst }
+  const bare = { ...whole, keys: [] }
   const until = (deck: Parts, next: number, items: Item[]) => ({
     deck: drawn(deck, place, next, items),
     hasMore: next < parts.items.length,
   })
-  const begun = isFirst ? fitting(whole, place, from, parts.happened, []) : []
+  const happened = isFirst ? parts.happened : []
+  const begun = fitting(whole, place, from, happened, [])
+  // It is said in one deck, if need be in one that has room for nothing else.
+  if (begun.length < happened.length) return until(bare, from, fitting(bare, place, from, happened, []))
   const shown = fitting(whole, place, from, parts.items.slice(from), begun)
   if (shown.length > 0 || from >= parts.items.length)
     return until(whole, from + shown.length, [...begun, ...shown])
-  // With what has happened, or the keys, nothing else has room.
   if (begun.length > 0) return until(whole, from, begun)
-  const bare = { ...whole, keys: [] }
   const alone = fitting(bare, place, from, parts.items.slice(from), [])
   // What no terminal could take is left out.
   return until(bare, from + Math.max(1, alone.length), alone)

@@ -146,7 +146,8 @@ const controlsIn = (node: Element): Element[] =>
     return child.attribs.name && child.attribs.type !== 'file' ? [child] : []
   })
 
-const digest = (text: string) => createHash('sha256').update(text).digest('base64url')
+/** A name for a text, of letters, digits, `-` and `_`. */
+export const digest = (text: string): string => createHash('sha256').update(text).digest('base64url')
 
 // ---- back from the terminal
 

@@ -18,6 +18,7 @@ import {
   unescaped,
 } from './tree.ts'
 import {
+  digest,
   encoded,
   type Fields,
   fieldsOf,
@@ -30,10 +31,10 @@ import {
 } from './wml-forms.ts'
 
 export type Asked = {
-  /** Items that the terminal has seen; null at the beginning. */
-  seen: Place['after']
-  /** Where the deck is that begins after so many items. */
-  path: Place['path']
+  /** What of a page the terminal has seen, as `path` was told; null at the beginning. */
+  seen: string | null
+  /** Where the next deck is, of letters, digits and `.-_` alone. */
+  path(seen: string): string
   /** What the terminal holds is to go away: what was typed, and the pages before. */
   isAnew: boolean
   ticketFor: TicketFor
@@ -47,13 +48,18 @@ export const asWml = (page: string, asked: Asked): { deck: string; kept: Kept[];
   const words = wordsIn[language]
   const drawing = new Drawing(tree, words, asked.ticketFor)
   drawing.draw(html)
-  const title = find(html, 'title')
-  const parts = {
-    ...drawing.parts(),
-    title: shortened(title ? textOf(title) : '', 40),
-    isAnew: asked.isAnew,
+  const named = find(html, 'title')
+  const title = named ? textOf(named) : ''
+  const parts = { ...drawing.parts(), title: shortened(title, 40), isAnew: asked.isAnew }
+  // Another page than was seen, as the unlock window in the place of a mail, is shown from its beginning.
+  const mark = digest(title).slice(0, 4)
+  const [count, seen] = asked.seen?.split('.') ?? []
+  const place: Place = {
+    after: seen === mark && /^\d{1,6}$/.test(count!) ? Number(count) : null,
+    path: (after) => asked.path(`${after}.${mark}`),
+    more: words.wml.more,
+    back: words.back,
   }
-  const place = { after: asked.seen, path: asked.path, more: words.wml.more, back: words.back }
   return { ...deckOf(parts, place), kept: drawing.kept }
 }
 
@@ -63,8 +69,9 @@ const blockLimit = 350
 /** Characters of a choice, and choices in one list. */
 const choiceLimit = 24
 const optionsLimit = 20
-/** Characters that are shown of a text that is too long to be typed into. */
+/** Characters that are shown of a text that is too long to be typed into, and of a line. */
 const shownLimit = 1_000
+const lineLimit = 200
 
 const silent = ['script', 'style', 'meta', 'link', 'title']
 const blocks = ['p', 'div', 'ul', 'li', 'h1', 'h2', 'pre', 'main', 'footer', 'body']
@@ -229,8 +236,8 @@ class Drawing {
     this.#field(fields, { name: node.attribs.name ?? '', value: text, label, type: undefined })
   }
 
-  #shown(text: string) {
-    const beginning = text.length > shownLimit ? `${text.slice(0, shownLimit)}…` : text
+  #shown(text: string, limit = shownLimit) {
+    const beginning = text.length > limit ? `${text.slice(0, limit)}…` : text
     for (const line of beginning.split('\n')) {
       this.#text(line, false)
       this.#end()
@@ -262,7 +269,7 @@ class Drawing {
         : wmlText(wml.keptUnless),
     )
     this.#end()
-    this.#shown(value)
+    this.#shown(value, leftOut ? shownLimit : lineLimit)
   }
 
   #select(node: Element, { fields, label }: Within) {
