@@ -303,8 +303,9 @@ export const sshLimits = {
   /** When it was silent for so long, it is asked whether it lives, and once more; then it is dead: 45 seconds in all. */
   keepaliveMs: 15_000,
   keepalives: 2,
-  /** Channels that a connection has at one time, and clients that all have. */
+  /** Channels that a connection has at one time, and clients that a user has, and all. */
   channels: 10,
+  clientsOfUser: 40,
   clients: 200,
   /** When after a client was taken the next one is made ready. */
   spareAfterMs: 300,

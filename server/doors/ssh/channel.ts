@@ -133,7 +133,7 @@ export class Channel {
     stream.on('error', () => this.hangUp())
     stream.stderr.on('error', () => {})
     const { connection, begun, clients } = this.#needs
-    const worker = clients.take()
+    const worker = clients.take(begun.user)
     if (!worker) return this.#fail(stream, 'clients-many', 1)
     this.#worker = worker
     worker.on('message', (message: FromClient) => this.#receive(message))

@@ -14,7 +14,8 @@ const program = join(root, 'dist', 'remote.js')
 export class Clients {
   /** Where the API is listened for. */
   readonly socketPath: string
-  readonly #all = new Set<Worker>()
+  /** Whose each is; the spare one is nobody's. */
+  readonly #all = new Map<Worker, string | null>()
   #spare: Worker | null = null
 
   constructor(socketPath: string) {
@@ -25,11 +26,13 @@ export class Clients {
     this.#spare ??= this.#born()
   }
 
-  /** @returns null if there are as many as may be */
-  take(): Worker | null {
-    if (this.#all.size >= sshLimits.clients) return null
+  /** @returns null if there are as many as may be, of this user or in all */
+  take(user: string): Worker | null {
+    const ofUser = [...this.#all.values()].filter((each) => each === user).length
+    if (ofUser >= sshLimits.clientsOfUser || this.#all.size >= sshLimits.clients) return null
     const worker = this.#spare ?? this.#born()
     this.#spare = null
+    this.#all.set(worker, user)
     // When this one has drawn its first screen, rather than beside it.
     setTimeout(() => this.warmUp(), sshLimits.spareAfterMs).unref()
     return worker
@@ -37,7 +40,7 @@ export class Clients {
 
   #born(): Worker {
     const worker = new Worker(program, workerOptions)
-    this.#all.add(worker)
+    this.#all.set(worker, null)
     // Nobody looks there; what a library writes is not to wait in memory.
     worker.stdout.resume()
     worker.stderr.resume()

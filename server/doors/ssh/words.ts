@@ -13,8 +13,8 @@ export const endings = {
     ja: '端末プログラムが予期せず終わりました。送信や保存が済んだものは失われていません。もう一度お試しください。',
   },
   'clients-many': {
-    en: 'The server has as many clients as it can hold now. Please try again later.',
-    ja: '今は端末プログラムの数がいっぱいです。しばらくしてからお試しください。',
+    en: 'The server has as many clients as it can hold now, or you have as many as one may. Please end some, or try again later.',
+    ja: '今は端末プログラムの数がいっぱいか、お一人で使える数に達しています。どれかを終えるか、しばらくしてからお試しください。',
   },
   'command-malformed': {
     en: 'The command is too long, or a quote in it is not closed.',
