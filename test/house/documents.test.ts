@@ -295,7 +295,7 @@ test('README: the two commands serve, and the five minutes after them are as the
   const shell = new Shell(t, {
     WAFER_PORT: '0',
     WAFER_SMTP_PORT: '0',
-    WAFER_SSH_PORT: 'off',
+    WAFER_SSH_PORT: '0',
     GNUPGHOME: new Gpg(t).home,
   })
   const server = shell.start(twoCommands)
@@ -303,9 +303,15 @@ test('README: the two commands serve, and the five minutes after them are as the
   let said = ''
   server.stdout!.setEncoding('utf8').on('data', (text) => (said += text))
   const link = await until('the link', () => said.match(/http\S+\/setup\/\S+(?=\n)/)?.[0] ?? null)
-  const [, web = '', smtp = ''] = said.match(/localhost:(\d+)\n.*127\.0\.0\.1:(\d+)\n/) ?? []
-  const lines = said.slice(said.indexOf('Wafer listens')).replaceAll(web, '8080').replaceAll(smtp, '2525')
-  assert.equal(lines.replace(/(?<=\/setup\/)\S+/, '…'), printed)
+  const [, web = '', smtp = '', ssh = ''] =
+    said.match(/localhost:(\d+)\n.*127\.0\.0\.1:(\d+)\nSSH: ssh -p (\d+) /) ?? []
+  const lines = said
+    .slice(said.indexOf('Wafer listens'))
+    .replace(/(?<=SHA256:|\/setup\/)\S+/g, '…')
+    .replaceAll(web, '8080')
+    .replaceAll(smtp, '2525')
+    .replaceAll(ssh, '2222')
+  assert.equal(lines, printed)
 
   const inbox = new URL('/f/inbox', link).href
   const person = await Person.sitDown(t)
