@@ -33,7 +33,6 @@ export const keyAlias = (call: Call) => {
     const known = own.find((alias) => alias.word === aliasIn(word))
     if (known && (publish || hide)) await aliases.publish(user, known.id, publish, here)
     else await aliases.add(user, word, publish, here)
-    const said = publish ? 'found, and published' : 'found'
-    print(`${user.address} is ${said} by ${oneLine(word)}.`)
+    print(`${user.address} is found by ${oneLine(word)}${publish ? ', which is published' : ''}.`)
   })
 }

@@ -33,7 +33,7 @@ const forScripts: Record<string, Command> = Object.fromEntries(
 export const commands: Record<string, Command> = {
   serve: {
     usage: '',
-    does: 'Serves Web pages, API and SMTP until it is told to end.',
+    does: 'Serves Web pages, API, SMTP and SSH until it is told to end.',
     arguments: [0, 0],
     options: {},
     run: serve,
