@@ -63,9 +63,12 @@ export const soughtIn = (query: string, around: Around): Sought => {
   return sought
 }
 
-/** Whether the text of encrypted mail, which nobody can search here, could have had what is sought. */
+/** Whether encrypted mail, in whose text and attachments nobody can search here, could have had what is sought. */
 export const asksText = ({ terms }: Sought): boolean =>
-  terms.some((term) => term.is === 'text' && term.phrases.some(({ field }) => field === null))
+  terms.some(
+    (term) =>
+      term.is === 'attachment' || (term.is === 'text' && term.phrases.some(({ field }) => field === null)),
+  )
 
 // ---- pieces: `-from:"Bob Builder"` is one
 

@@ -146,6 +146,7 @@ test('P24: operators, phrases and words that must not be there find mail in all 
     'Trash',
   ])
   assert.equal(isPartial, true, 'words may stand in encrypted text')
+  assert.equal((await finder(terminal)('has:attachment')).isPartial, true, 'and attachments too')
   assert.equal((await finder(terminal)('from:boat')).isPartial, false)
   const folder = await terminal.get(`/folders/Inbox/messages?q=${encodeURIComponent('boat -red befor:2024')}`)
   assert.deepEqual([folder.body.messages, folder.body.ignored], [[], ['befor:2024']])
