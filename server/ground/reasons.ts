@@ -611,8 +611,14 @@ export const reasons = {
   // ---- files
   'no-file': ['not-found', 'There is no such file.'],
   'no-file-folder': ['not-found', 'There is no such folder in Files.'],
-  'file-exists': ['exists', ({ path }: { path: string }) => `There is a file ${path} already.`],
-  'file-folder-exists': ['exists', ({ path }: { path: string }) => `There is a folder ${path} already.`],
+  'file-exists': [
+    'exists',
+    ({ path }: { path: string }) => `There is a file ${path} already. Choose another name.`,
+  ],
+  'file-folder-exists': [
+    'exists',
+    ({ path }: { path: string }) => `There is a folder ${path} already. Choose another name.`,
+  ],
   'file-name': [
     'bad-name',
     'This is no name for a file. Each part between two slashes has up to 255 octets, is not . or .., and holds no control ' +

@@ -331,8 +331,8 @@ export const refusalsInJapanese: Sentences = {
   'copy-differs': ({ table }) => `複製先の${table}の行が元と同じではありません。複製は残っていません。`,
   'no-file': 'そのファイルはありません。',
   'no-file-folder': 'ファイルにそのフォルダーはありません。',
-  'file-exists': ({ path }) => `ファイル${path}がすでにあります。`,
-  'file-folder-exists': ({ path }) => `フォルダー${path}がすでにあります。`,
+  'file-exists': ({ path }) => `ファイル${path}がすでにあります。別の名前にしてください。`,
+  'file-folder-exists': ({ path }) => `フォルダー${path}がすでにあります。別の名前にしてください。`,
   'file-name':
     'この名前は使えません。スラッシュで区切った各部分は255オクテットまでで、.や..ではなく、制御文字を含まないこと。全体で1,024オクテットまでです。',
   'folder-into-itself': 'フォルダーをそれ自身の中へは移せません。',
