@@ -4,7 +4,7 @@ import { type Call, WrongCall } from '../server/contract/calls.ts'
 import { Failed } from './failed.ts'
 import type { Keeping, KeptSession, Place } from './place.ts'
 import { harmless } from './text/text.ts'
-import type { Client } from './wire/client.ts'
+import { type Client, isProblem } from './wire/client.ts'
 
 /** What the other commands have too. */
 type Tools = {
@@ -28,7 +28,12 @@ export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) 
       const [file = '', wanted] = call.arguments
       const { name, octets, size } = await source(place(), file)
       // Behind SSH there is no other file than that of the box.
-      const path = target(name, wanted ?? (place().machine ? '' : name))
+      const { machine } = place()
+      const path = target(
+        name,
+        wanted ?? (machine ? '' : name),
+        machine ? '- plan.txt' : 'plan.txt < plan.txt',
+      )
       // Whoever is refused waits for the rest of standard input no more.
       const stored = await client.putFile(path, octets, size).finally(() => place().input.destroy())
       if (call.flag('json')) return json(stored)
@@ -56,7 +61,10 @@ export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) 
   'files rm': (call: Call) =>
     withClient(async (client) => {
       const path = pathIn(call.arguments[0]!)
-      await client.removeFile(path, { all: call.flag('all') })
+      await client.removeFile(path, { all: call.flag('all') }).catch((error) => {
+        if (!isProblem(error, 'not-empty')) throw error
+        throw new Failed(`The folder ${harmless(path)} is not empty. With --all, what is in it goes too.`)
+      })
       if (call.flag('json')) return json({ name: path })
       print('removed', path)
     }),
@@ -92,12 +100,16 @@ const source = async (
   return found
 }
 
-/** Where it goes: what ends in a slash is the folder for it. */
-const target = (name: string, wanted: string): string => {
+/**
+ * Where it goes: what ends in a slash is the folder for it.
+ *
+ * @param example how standard input is put there
+ */
+const target = (name: string, wanted: string, example: string): string => {
   const last = name.slice(name.lastIndexOf('/') + 1)
   const isFolder = wanted === '' || wanted.endsWith('/')
   if (isFolder && last === '')
-    throw new WrongCall('What comes on standard input needs a path, as in files put - plan.txt.')
+    throw new WrongCall(`What comes on standard input needs a path, as in files put ${example}.`)
   return pathIn(isFolder ? wanted + last : wanted)
 }
 

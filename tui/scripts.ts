@@ -179,7 +179,7 @@ const scripts = {
         }
         before = found.next
       } while (before !== null && rows.length < limit)
-      if (found.ignored?.length) process.stderr.write(`wafer: ${notUnderstood(found.ignored)}\n`)
+      if (found.ignored?.length) place.errors.write(`wafer: ${notUnderstood(found.ignored)}\n`)
       if (call.flag('json')) return json(rows)
       for (const row of rows) printRow(row, row.folder)
     }),

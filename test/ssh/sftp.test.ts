@@ -130,9 +130,11 @@ test('With the programs that people have a user puts, lists, renames and removes
     out: 'notes/one.txt\t4\n',
   })
   assert.deepEqual(await command(['files', 'get', '/notes/one.txt']), { code: 0, out: 'dos\n' })
-  assert.match((await command(['files', 'rm', 'copy'])).out, /is not empty/)
+  assert.match((await command(['files', 'rm', 'copy'])).out, /is not empty\. With --all/)
   assert.equal((await command(['files', 'rm', 'copy', '--all'])).code, 0)
-  assert.match((await command(['files', 'put', '-'], 'x')).out, /needs a path/)
+  assert.match((await command(['files', 'put', '-'], 'x')).out, /needs a path, as in files put plan/)
+  assert.match((await command(['files', 'put', '../x'], 'x')).out, /no part of it is \. or \.\./)
+  assert.match((await command(['search', 'is:blue'])).out, /Not understood: is:blue/)
   assert.equal((await command(['lock'])).code, 0)
   assert.deepEqual(await command(['files', 'get', 'notes/one.txt']), {
     code: 1,

@@ -130,6 +130,9 @@ const keymapHere = (): Keymap => {
   const keymap = structuredClone(defaults)
   keymap.global.suspend = { keys: ['ctrl-z'], does: noDisk.suspend, isAbsent: true }
   keymap.compose.editor = { keys: ['ctrl-o'], does: noDisk.editor, isAbsent: true }
+  keymap.files.get = { ...keymap.files.get!, does: noDisk.get, isAbsent: true }
+  keymap.files.put = { ...keymap.files.put!, does: noDisk.put, isAbsent: true }
+  keymap.menu.save = { ...keymap.menu.save!, does: noDisk.save, isAbsent: true }
   return keymap
 }
 

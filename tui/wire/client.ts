@@ -537,7 +537,13 @@ type Call = { method: string; path: string; body: Body | null; take: Take | unde
 
 const isDone = (status: number) => status >= 200 && status < 300
 
-const filePath = (path: string) => `/files/${encodeURIComponent(path).replaceAll('%2F', '/')}`
+/** @throws Problem `bad-name` for parts that lead out of the box before the server sees them (URL Standard §4.4) */
+const filePath = (path: string) => {
+  if (path.split('/').some((part) => part === '.' || part === '..'))
+    throw new Problem(422, { code: 'bad-name', title: dotsInPath, details: {} })
+  return `/files/${encodeURIComponent(path).replaceAll('%2F', '/')}`
+}
+const dotsInPath = 'A path in Files begins at the box itself, and no part of it is . or ..'
 
 /** Sends a body as fast as it is taken. @param isWanted whether more of it is */
 const fed = async (
