@@ -602,7 +602,7 @@ const printMail = (mail: Message & Partial<Opened>) => {
   if (mail.sent_as !== null) print('sent as', mail.sent_as)
   if (mail.outside) print('outside', fromOutside(mail.from))
   print('signature', signature.status, signature.by ?? '', signature.key ?? '', signature.at ?? '')
-  if (mail.weakness?.changes_unseen) print('weakness', 'changes do not show')
+  if (mail.weakness?.changes_unseen && signature.status !== 'valid') print('weakness', 'changes do not show')
   if (mail.weakness?.old_cipher) print('weakness', 'old cipher')
   for (const { id, name, type, size } of mail.attachments) print('attachment', id, name, type, size)
   for (const { id, name } of mail.isolated) print('encrypted part', id, name)

@@ -178,5 +178,12 @@ test('P3: What openssl signs is valid where its certificate is believed, in each
         assert.equal(forOther.signature.status, 'mismatch', what)
       }
     }
+    // Only around the encryption, it says who sent the mail on.
+    const around = asMail(
+      signedBy(openssl, ann, crlf(encrypt(Buffer.from(text), '-aes-256-gcm')), ...chain, ...md),
+    )
+    const { signature } = await open(around, keys, [], undefined, believing(authority))
+    assert.deepEqual([signature.status, signature.by], ['mismatch', 'ann@example.org'])
+    assert.match(signature.reason, /stands around the encryption, not within/)
   }
 })

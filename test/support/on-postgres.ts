@@ -17,7 +17,7 @@ import { Postgres, postgresFolder } from './postgres.ts'
 const told = [
   'test/{keys,mail}/*.test.ts',
   'test/files/files.test.ts',
-  'test/smime/{identities,mail}.test.ts',
+  'test/smime/identities.test.ts',
   'test/house/{api,clock,store}.test.ts',
 ]
 /** Of what mail is and how long it takes to read, and what authenticators say: asked of child processes, not of a database. */

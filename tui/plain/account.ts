@@ -247,10 +247,15 @@ export class AccountTalk {
 
 /** What an offered key is: each address on a line of its own, for a long one must not push another out of hearing. */
 const offerInWords = (offer: OfferedKey): string[] => {
-  const { fingerprint, addresses, names, algorithm, created, expires, can_encrypt, conflicts } = offer
+  const { fingerprint, addresses, names, issuer, algorithm, created, expires, can_encrypt, conflicts } = offer
   return [
     `Key: ${grouped(fingerprint)}`,
     ...names.slice(0, 1).map((name) => `Calls itself: ${name}`),
+    ...(issuer === null
+      ? []
+      : [
+          `Certificate issued by: ${harmless(issuer)}. Whether it was taken back is looked up only in lists that the server was given.`,
+        ]),
     `Kind: ${algorithm}, made ${moment(created)}${expires === null ? ', does not expire' : `, expires ${moment(expires)}`}`,
     addresses.length === 0
       ? 'It will count for no mail address.'
