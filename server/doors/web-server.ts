@@ -145,10 +145,10 @@ const routes = (services: Services) => {
     else if (visit.form.trouble && visit.form.get('park') && c.req.path !== '/c')
       c.res = await page.letterAgain(c as unknown as Context<PageEnv>)
     else await next()
-    const putOutAs = await putOut(c, services, c.res)
+    const whole = await putOut(c, services, c.res)
     // Else Hono adds the header fields of the answer that this one replaces.
     c.res = undefined
-    c.res = putOutAs
+    c.res = whole
   })
   app.get(parkedPagePath, async (c) => c.html(await parkedPage(c, services)))
   app.route('/', page.app as unknown as Hono<DoorEnv>)
