@@ -45,18 +45,24 @@ export type Reply = Answer & {
 /** Characters: what one would still send over a slow link. */
 const quoteLimit = 20_000
 
+/** By which addresses a user is meant: their own, and their aliases in its domain. */
+export const ownAddresses = (address: string, aliases: string[]): string[] => {
+  const domain = address.slice(address.lastIndexOf('@'))
+  return [address, ...aliases.map((word) => word + domain)].map((each) => each.toLowerCase())
+}
+
 /**
  * The answer to a mail.
  *
- * @param how.own the user's address
+ * @param how.own the user's addresses
  * @param how.kind of the folder that the mail lies in: who answers a letter of their own goes on writing to whom it was
  *   to, but a mail in the Inbox that claims to be from oneself may name whomever its sender likes
  */
 export const replyTo = (
   source: Source,
-  { own, all, kind }: { own: string; all: boolean; kind: Folder['kind'] },
+  { own, all, kind }: { own: string[]; all: boolean; kind: Folder['kind'] },
 ): Reply => {
-  const isOwn = ({ address }: Address) => address.toLowerCase() === own.toLowerCase()
+  const isOwn = ({ address }: Address) => own.includes(address.toLowerCase())
   const others = (list: Address[]) => list.filter((each) => !isOwn(each))
   const isMine = (kind === 'sent' || kind === 'drafts') && source.from.length > 0 && source.from.every(isOwn)
   const unheeded = isMine ? [] : diverting(source)

@@ -389,6 +389,8 @@ export const acquaintances = { sent: 2_000, received: 1_000, suggested: 10 }
 export const addressesOfKey = 20
 /** Of wrong addresses, as many as anybody would correct by hand, and as much of each as an address can be. */
 export const wrongAddressesNamed = 20
+/** Recipients of one letter who are named by a word without an `@`. */
+export const wordsAsAddresses = 100
 export const addressCharacters = 254
 
 /** The box of files that each user has. */

@@ -66,8 +66,11 @@ const operations = {
   parseXmlBody: async (task: { call: Call; blocks: Uint8Array[] }) =>
     parseXmlBody(task.call, Buffer.concat(task.blocks)),
   parseForm,
-  parseRecipients: async (task: { typed: Typed; mode: Parameters<typeof parseRecipients>[1] }) =>
-    parseRecipients(task.typed, task.mode),
+  parseRecipients: async (task: {
+    typed: Typed
+    mode: 'strict' | 'as typed'
+    words: Record<string, string>
+  }) => parseRecipients(task.typed, task.mode, task.words),
   compose,
 
   // with a passphrase, a passkey or a recovery code

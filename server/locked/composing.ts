@@ -5,7 +5,7 @@
 import addressparser from 'nodemailer/lib/addressparser/index.js'
 import MailComposer from 'nodemailer/lib/mail-composer/index.js'
 import { addressCharacters, recipientLimit, wrongAddressesNamed } from '../ground/limits.ts'
-import { aliasIn, mailAddress } from '../ground/mail-address.ts'
+import { mailAddress } from '../ground/mail-address.ts'
 import { Refusal } from '../ground/refusal.ts'
 
 /** One address field, parsed. */
@@ -66,16 +66,21 @@ export const compose = async ({
 /**
  * Address fields, parsed; who stands in a field twice is in it once.
  *
- * @param mode `as typed` keeps what is no address yet, for a draft; in a domain, a word without an `@` is somebody there
+ * @param mode `as typed` keeps what is no address yet, for a draft
+ * @param words the addresses of words without an `@` that mean somebody here
  * @throws Refusal `bad-address` with the addresses that are none; `too-large` for more than a letter may go to
  */
-export const parseRecipients = (typed: Typed, mode: 'as typed' | { domain: string }): Addressed => {
-  const isStrict = mode !== 'as typed'
+export const parseRecipients = (
+  typed: Typed,
+  mode: 'strict' | 'as typed' = 'strict',
+  words: Record<string, string> = {},
+): Addressed => {
+  const isStrict = mode === 'strict'
   const bad: string[] = []
   const field = (text: string): Mailbox[] => {
     const found = new Map<string, Mailbox>()
     for (const { name, address } of addressparser(text.replace(/[\r\n]+/g, ' '), { flatten: true })) {
-      const one = mailboxOf(name, address) ?? (isStrict ? mailboxIn(mode.domain, name, address) : null)
+      const one = mailboxOf(name, address) ?? mailboxOfWord(words, name, address)
       if (!one) bad.push((address || name).slice(0, addressCharacters))
       const kept = one ?? (isStrict ? null : { name: '', address: address || name })
       if (kept && !found.has(kept.address)) found.set(kept.address, kept)
@@ -102,9 +107,8 @@ const mailboxOf = (name: string, address: string): Mailbox | null => {
   }
 }
 
-/** Somebody of the writer's own domain: `bob`, `4711`, `Bob <bob>`. */
-const mailboxIn = (domain: string, name: string, address: string): Mailbox | null => {
-  const word = aliasIn(address || name)
-  if (word.includes('@')) return null
-  return mailboxOf(address ? name : '', `${word}@${domain}`)
+/** Of `4711` alone, or with a name before it: `Bob <bob>`. */
+const mailboxOfWord = (words: Record<string, string>, name: string, address: string): Mailbox | null => {
+  const word = address || name
+  return Object.hasOwn(words, word) ? mailboxOf(address ? name : '', words[word]!) : null
 }

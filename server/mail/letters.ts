@@ -6,7 +6,8 @@
 import { randomBytes } from 'node:crypto'
 import MimeNode from 'nodemailer/lib/mime-node/index.js'
 import type { Clock } from '../ground/clock.ts'
-import { parsedHereOctets } from '../ground/limits.ts'
+import { parsedHereOctets, wordsAsAddresses } from '../ground/limits.ts'
+import { aliasIn } from '../ground/mail-address.ts'
 import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Allowances } from '../keys/allowances.ts'
@@ -22,7 +23,7 @@ import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { Opening } from '../locked/vault/secret-keys.ts'
 import { type LetterNumbers, sentAlready } from '../people/letter-numbers.ts'
 import type { Session } from '../people/sessions.ts'
-import type { User } from '../people/users.ts'
+import type { User, Users } from '../people/users.ts'
 import type { Correspondents } from './correspondents.ts'
 import type { Kind, Kinds, KindWanted, Plan } from './kinds.ts'
 import type { Folder, Mailboxes } from './mailboxes.ts'
@@ -76,6 +77,7 @@ export class Letters {
   readonly #reading: Reading
   readonly #outbox: Outbox
   readonly #numbers: LetterNumbers
+  readonly #users: Pick<Users, 'byAddress'>
   /** Of each letter that is at work in this process, when the last that was asked of it is done. */
   readonly #turns = new Map<string, Promise<void>>()
 
@@ -91,6 +93,7 @@ export class Letters {
     reading: Reading
     outbox: Outbox
     numbers: LetterNumbers
+    users: Pick<Users, 'byAddress'>
   }) {
     this.#clock = options.clock
     this.#pool = options.pool
@@ -103,6 +106,7 @@ export class Letters {
     this.#reading = options.reading
     this.#outbox = options.outbox
     this.#numbers = options.numbers
+    this.#users = options.users
   }
 
   /**
@@ -425,15 +429,45 @@ export class Letters {
   }
 
   /**
-   * What was typed into the address fields; long ones are parsed in a child process.
+   * What was typed into the address fields. A word without an `@` is the user of the writer's own domain whom it finds.
    *
    * @param draft keeps what is no address yet
    * @throws as {@link parseRecipients}
    */
-  async #parsed(user: User, { to, cc, bcc }: Typed, draft?: 'draft'): Promise<Addressed> {
-    const mode = draft ? 'as typed' : { domain: domainOf(user) }
-    if (to.length + cc.length + bcc.length <= parsedHereOctets) return parseRecipients({ to, cc, bcc }, mode)
-    return this.#pool.run('reading', 'parseRecipients', { typed: { to, cc, bcc }, mode }, { user: user.id })
+  async #parsed(user: User, typed: Typed, draft?: 'draft'): Promise<Addressed> {
+    if (draft) return this.#parse(user, typed, 'as typed')
+    const words: Record<string, string> = {}
+    for (;;)
+      try {
+        return await this.#parse(user, typed, 'strict', words)
+      } catch (error) {
+        const known = Object.keys(words).length
+        if (known < wordsAsAddresses) Object.assign(words, await this.#meant(user, error))
+        if (Object.keys(words).length === known) throw error
+      }
+  }
+
+  /** The addresses of those among the wrong ones that are words by which somebody is found. */
+  async #meant(user: User, error: unknown): Promise<Record<string, string>> {
+    const wrong = error instanceof Refusal ? (error.detail.addresses ?? []) : []
+    const found: Record<string, string> = {}
+    for (const word of wrong.filter((each) => !each.includes('@'))) {
+      const address = `${aliasIn(word)}@${domainOf(user)}`
+      if (await this.#users.byAddress(address)) found[word] = address
+    }
+    return found
+  }
+
+  /** Long fields are parsed in a child process. */
+  async #parse(
+    { id: user }: User,
+    { to, cc, bcc }: Typed,
+    mode: 'strict' | 'as typed',
+    words: Record<string, string> = {},
+  ): Promise<Addressed> {
+    const typed = { to, cc, bcc }
+    if (to.length + cc.length + bcc.length <= parsedHereOctets) return parseRecipients(typed, mode, words)
+    return this.#pool.run('reading', 'parseRecipients', { typed, mode, words }, { user })
   }
 
   async #compose(user: User, letter: Letter, addressed: Addressed, kind: 'message' | 'draft' = 'message') {

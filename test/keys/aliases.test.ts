@@ -79,10 +79,16 @@ test('An employee number finds mailbox and key as the address does: log-in, mail
   assert.equal(problem(await bobDesk.post('/messages', { to: '4712', text: 'x' })), 'bad-address')
 
   // The key: to send, and in one's own list; a look-up by another as if there were none, until it is published.
-  const lookUp = async (address: string) =>
-    (await bobDesk.post('/recipients', { to: address })).body.recipients
-  assert.deepEqual(await lookUp('4711'), [{ address: '4711@wafer.test', key: false }])
-  assert.deepEqual(await lookUp('4712'), [{ address: '4712@wafer.test', key: false }])
+  const lookUp = async (to: string) =>
+    ((await bobDesk.post('/recipients', { to })).body.recipients as { address: string; key: boolean }[]).map(
+      ({ address, key }) => ({ address, key }),
+    )
+  assert.deepEqual(await lookUp('4711@wafer.test'), [{ address: '4711@wafer.test', key: false }])
+  assert.deepEqual(await lookUp('4712@wafer.test'), [{ address: '4712@wafer.test', key: false }])
+  assert.deepEqual(await lookUp('bob, 4711'), [
+    { address: bob, key: true },
+    { address: '4711@wafer.test', key: false },
+  ])
   const secret = await bobDesk.post('/messages', { to: '4711', subject: 'secret', text: 'x', encrypt: true })
   assert.equal(secret.status, 201)
   await annDesk.unlock()

@@ -1,7 +1,14 @@
 /** What an answer or a mail passed on may contain, for pages and terminal client alike. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { forwardedFiles, forwardOf, replyTo, type Source, threadOf } from '../../server/contract/replies.ts'
+import {
+  forwardedFiles,
+  forwardOf,
+  ownAddresses,
+  replyTo,
+  type Source,
+  threadOf,
+} from '../../server/contract/replies.ts'
 
 const [ann, bob, eve, list] = ['ann', 'bob', 'eve', 'list'].map((name) => ({
   name: '',
@@ -21,7 +28,7 @@ const mail = (given: Partial<Source> = {}): Source => ({
   opened: 'nothing',
   ...given,
 })
-const toOne = { own: ann.address, all: false, kind: 'inbox' } as const
+const toOne = { own: ownAddresses(ann.address, ['4711']), all: false, kind: 'inbox' as const }
 
 test('An answer goes where the mail asks, unless its reader had something encrypted before them', () => {
   const asking = { from: [bob], replyTo: [eve, { name: 'B', address: 'BOB@example.org' }] }
@@ -53,9 +60,10 @@ test('Whose letter it is says the folder, not the mail', () => {
   assert.deepEqual(replyTo(mail({ from: [], to: [eve] }), { ...toOne, kind: 'sent' }).to, [])
 })
 
-test('An answer to all leaves out oneself, nobody twice, and whom nothing can be sent to', () => {
+test('An answer to all leaves out oneself, by alias too, nobody twice, and whom nothing can be sent to', () => {
+  const number = { name: '', address: ann.address.replace(/^.*@/, '4711@') } // P86
   const { to, cc } = replyTo(
-    mail({ to: [ann, list, bob, { name: 'nobody', address: '' }], cc: [list, eve, eve, ann] }),
+    mail({ to: [ann, number, list, bob, { name: 'nobody', address: '' }], cc: [list, eve, eve, ann] }),
     { ...toOne, all: true },
   )
   assert.deepEqual([to, cc], [[bob, list], [eve]])

@@ -114,7 +114,7 @@ export const forwardedFiles = (source: Source): Message['attachments'] =>
  */
 export const replyTo = (
   source: Source,
-  how: { own: string; all: boolean; kind: Folder['kind'] },
+  how: { own: string[]; all: boolean; kind: Folder['kind'] },
 ): { letter: Letter; notes: string[] } => {
   const { came } = source
   const mail = rootOf(source)

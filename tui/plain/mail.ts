@@ -562,7 +562,8 @@ export class MailTalk {
 
   async #reply({ all }: { all: boolean }) {
     const view = this.#current()
-    const how = { own: this.#desk.user, all, kind: this.#kindOf(view.folder) }
+    const own = await this.#desk.calling(() => this.#desk.client.ownAddresses())
+    const how = { own, all, kind: this.#kindOf(view.folder) }
     const { letter, notes } = replyTo(view, how)
     for (const note of notes) this.#desk.talk.say(note)
     this.#desk.talk.say(`To: ${letter.to}`)

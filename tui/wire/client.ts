@@ -9,6 +9,7 @@ import type http from 'node:http'
 import * as answers from '../../server/contract/answers.ts'
 import type { Check } from '../../server/contract/checks.ts'
 import { type ProblemCode, type ProblemDetails, problemIn } from '../../server/contract/problems.ts'
+import { ownAddresses } from '../../server/contract/replies.ts'
 import type { Asked } from '../../server/contract/requests.ts'
 import { harmless } from '../text/text.ts'
 import {
@@ -320,6 +321,12 @@ export class Client {
 
   async aliases(): Promise<answers.Alias[]> {
     return (await this.#json('GET', '/aliases', undefined, answers.aliases)).aliases
+  }
+
+  /** By which this user is meant in a mail. */
+  async ownAddresses(): Promise<string[]> {
+    const words = (await this.aliases()).map(({ alias }) => alias)
+    return ownAddresses(this.user ?? '', words)
   }
 
   addAlias(alias: string): Promise<answers.Alias> {

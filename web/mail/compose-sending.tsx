@@ -11,6 +11,7 @@ import type { UploadedFile } from '../../server/locked/form-bodies.ts'
 import type { Letters } from '../../server/mail/letters.ts'
 import type { Listed, Mailboxes } from '../../server/mail/mailboxes.ts'
 import type { Reading } from '../../server/mail/reading.ts'
+import type { Aliases } from '../../server/people/aliases.ts'
 import type { FrameNeeds } from '../frame.tsx'
 import type { KeyWindows, Wanted } from '../key/windows.tsx'
 import { oneLine } from '../text.ts'
@@ -33,6 +34,7 @@ import { showLetter } from './compose-view.tsx'
 
 export type Needs = FrameNeeds &
   Parking & {
+    aliases: Aliases
     files: Files
     identities: Identities
     letters: Letters

@@ -7,6 +7,7 @@ import {
   forwardedFiles,
   forwardOf,
   outermost,
+  ownAddresses,
   replyTo,
   type Source,
   threadOf,
@@ -39,8 +40,12 @@ export const reply = async (c: PageContext, needs: Needs, id: number): Promise<S
   const read = await readAsShown(c, needs, id)
   const { message, mail } = read
   const { kind } = await needs.mailboxes.folder(user.id, message.folderId)
+  const aliases = await needs.aliases.list(user.id)
   const { to, cc, unheeded, subject, quote, isSecret, leftOut } = replyTo(sourceOf(c, read), {
-    own: user.address,
+    own: ownAddresses(
+      user.address,
+      aliases.map(({ word }) => word),
+    ),
     all: Boolean(c.req.query('all')),
     kind,
   })

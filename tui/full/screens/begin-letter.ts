@@ -55,7 +55,9 @@ export const reply = async (
   const source = how.shown ?? (await closedSourceOf(app, row))
   if (!source) return
   const kind = app.state.folders.find(({ name }) => name === source.came.folder)?.kind ?? 'user'
-  const { letter, notes } = replyTo(source, { own: app.state.user ?? '', all: how.all, kind })
+  const own = await app.ask(() => app.client.ownAddresses())
+  if (!own) return
+  const { letter, notes } = replyTo(source, { own, all: how.all, kind })
   if (app.pushOver(from, screenOf('Reply', letter)) !== null && notes.length) app.note(notes.join(' '))
 }
 
