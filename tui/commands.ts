@@ -94,11 +94,12 @@ export const scriptCommands = forScripts({
   send: {
     usage:
       '[mailto:... | --to A [--cc A] [--bcc A] [--subject S] [--in-reply-to ID]] [--attach FILE] [--sign] ' +
-      '[--encrypt] [--draft] [--hold SECONDS]',
+      '[--encrypt] [--kind KIND] [--draft] [--hold SECONDS]',
     does:
       'Sends what comes on standard input: the text, where options or a mailto: link say to whom, else a message with ' +
       'lines such as To: and Subject: before the text. --to, --cc, --bcc and --attach may be repeated. It ' +
-      'leaves as it is asked to: without --encrypt in plain, also where all recipients have keys.',
+      'leaves as it is asked to: without --encrypt in plain, also where all recipients have keys. By OpenPGP or S/MIME, as ' +
+      'all of them read; --kind openpgp or smime says which, --kind each that each gets what they read.',
     arguments: [0, 1],
     options: {
       to: 'values',
@@ -109,6 +110,7 @@ export const scriptCommands = forScripts({
       attach: 'values',
       sign: 'flag',
       encrypt: 'flag',
+      kind: 'value',
       draft: 'flag',
       hold: 'value',
     },

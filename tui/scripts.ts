@@ -216,6 +216,7 @@ const scripts = {
     withClient(async (client, _session, kept) => {
       const letter: ApiLetter = {
         ...toApi({ ...(await letterOf(call)), sign: call.flag('sign'), encrypt: call.flag('encrypt') }),
+        ...kindOf(call),
         draft: call.flag('draft'),
         hold_s: holdOf(call),
       }
@@ -420,6 +421,14 @@ const endQuietly = async (session: KeptSession) => {
 }
 
 // ---- what is sent
+
+const kindOf = (call: Call): Pick<ApiLetter, 'kind'> => {
+  const kind = call.option('kind')
+  if (kind === undefined) return {}
+  if (kind !== 'openpgp' && kind !== 'smime' && kind !== 'each')
+    throw new WrongCall('--kind is openpgp, smime or each.')
+  return { kind }
+}
 
 const holdOf = (call: ScriptCall): number => {
   const hold = call.option('hold') ?? '0'

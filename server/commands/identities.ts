@@ -1,8 +1,8 @@
 /** The commands for a user's S/MIME identities. */
 import { dayOf } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
-import { type AddedIdentities, identityState, type OwnIdentity } from '../keys/identities.ts'
-import { stateOf } from '../locked/key-uses.ts'
+import type { AddedIdentities, OwnIdentity } from '../keys/identities.ts'
+import { identityState, stateOf } from '../locked/key-uses.ts'
 import type { User } from '../people/users.ts'
 import type { Services } from '../services.ts'
 import { type Call, WrongCall, withServices } from './command.ts'

@@ -330,6 +330,7 @@ const identity = shape({
   can_encrypt: yesOrNo,
   state: text,
 })
+export type Identity = Answer<typeof identity>
 export const identities = shape({ identities: list(identity) })
 export type Identities = Answer<typeof identities>
 

@@ -6,12 +6,12 @@
 import { and, asc, count, desc, eq } from 'drizzle-orm'
 import type { Clock } from '../ground/clock.ts'
 import { chosenSecretCharacters, identitiesOfUser, identityEndsSoonMs } from '../ground/limits.ts'
-import { dayOf, type Obstacle } from '../ground/reasons.ts'
+import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import type { Database } from '../ground/store/database.ts'
 import { identities } from '../ground/store/tables.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
-import { obstacle, stateOf } from '../locked/key-uses.ts'
+import { obstacle } from '../locked/key-uses.ts'
 import type { WrappedIdentity } from '../locked/vault/identity-keys.ts'
 import type { Identity, NewIdentity, Says } from '../locked/vault/new-identities.ts'
 import type { Opening } from '../locked/vault/secret-keys.ts'
@@ -232,10 +232,6 @@ const pemOf = (der: Uint8Array): string => {
       .match(/.{1,64}/g) ?? []
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
 }
-
-/** What an identity cannot do now, or soon, in sentences; '' where nothing is in the way. */
-export const identityState = ({ uses, until, endsSoon }: OwnIdentity, at: number): string =>
-  endsSoon ? `Ends on ${dayOf(until)}: ask whoever issued it for the next one in time.` : stateOf(uses, at)
 
 const nameOf = ({ addresses, subject }: Says): string => addresses[0] ?? subject
 

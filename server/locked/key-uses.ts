@@ -1,5 +1,5 @@
 /** What a key can be used for, as it is stored, and what stands in the way of a use at a time. */
-import { because, type Obstacle } from '../ground/reasons.ts'
+import { because, dayOf, type Obstacle } from '../ground/reasons.ts'
 
 export type Hindrance = Exclude<Obstacle, 'expired'>
 /** `until` is in Unix milliseconds, null for ever. */
@@ -47,3 +47,10 @@ export const stateOf = ({ encrypt, sign, decrypt, revoked }: OwnUses, at: number
   ]
   return found.map((sentence) => `${sentence}.`).join(' ')
 }
+
+/** The same of a certificate for S/MIME, whose end is told in time where none is there to go on with. */
+export const identityState = (
+  { uses, until, endsSoon }: { uses: OwnUses; until: number; endsSoon: boolean },
+  at: number,
+): string =>
+  endsSoon ? `Ends on ${dayOf(until)}: ask whoever issued it for the next one in time.` : stateOf(uses, at)

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { createMessage, encrypt, generateKey, readKey } from 'openpgp'
@@ -842,6 +842,25 @@ test('terminals, keys and the key log are read out, and another terminal is logg
   // C6: longer, where the operator permits it.
   assert.match(await person.does('longer'), /stays open for 30 minutes now/)
   assert.match(await person.does('longer'), /no longer time/)
+  // P3: a certificate out of a file.
+  const user = await server.services.users.named(ann)
+  const here = { terminal: 'a test', address: '127.0.0.1' }
+  const generate = { name: 'Ann', address: ann, at: Date.now() }
+  const { identities } = server.services
+  const [own] = (await identities.add(user, passphrase, { generate }, here)).identities
+  const p12 = join(mkdtempSync(join(tmpdir(), 'wafer-plain-')), 'ann.p12')
+  writeFileSync(p12, await identities.exportSecret(user, passphrase, 'of the file', own!.fingerprint, here))
+  await identities.remove(user, own!.fingerprint, here)
+  assert.match(await person.does('certificates'), /You have none/)
+  assert.match(await person.does('certificate /absent.p12'), /cannot be read \(ENOENT\)/)
+  assert.match(await person.does(`certificate ${p12}`, /Passphrase of the file[^\n]*: $/), /Enter for none/)
+  assert.match(await person.does('of another'), /not the passphrase of the file/)
+  await person.does(`certificate ${p12}`, /Passphrase of the file[^\n]*: $/)
+  assert.match(
+    await person.does('of the file'),
+    /^It is in your keyring:\nS\/MIME certificate of ann@wafer\.test$/m,
+  )
+  rmSync(dirname(p12), { recursive: true })
   // P86: aliases.
   assert.match(await person.does('alias 4711'), /You are found by 4711\. It is not published/)
   assert.match(await person.does('aliases'), /^1\. 4711, not published$/m)

@@ -861,7 +861,7 @@ test('A part that is no part of what the API says is no answer: numbers are numb
   const signature = { status: 'none', key: null, by: null, at: null, reason: '' }
   const people = { from: [{ name: '', address: 'a@b' }], to: [], cc: [], reply_to: [] }
   const mail = { id: 1, folder: 'Inbox', headers: {}, ...people, text: '', attachments: [], isolated: [] }
-  const message = { ...mail, signature, security: 'plain', sent_as: null }
+  const message = { ...mail, signature, security: 'plain', sent_as: null, thread: null }
   const session = { user: 'a', terminal: 't', idle_s: 900, expires_at: at, allowance: null, in_use: null }
   const space = { used: 0, quota: 2 ** 31 }
   const seen = { ...session, stopped: null, space, ledger: { newest: null, complete: true } }

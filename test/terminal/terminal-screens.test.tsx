@@ -764,6 +764,36 @@ test('Terminals, keys and the key log are lists; another terminal is logged out 
   await ours.sees(/Keep the key open longer \.\.\. +for 30 min without a use, not 5/)
   ours.press('g', 'enter')
   await ours.sees(/^(?![\s\S]*Keep the key)[\s\S]*Your key/)
+  // P3: a certificate out of a file, whose passphrase is not to be seen.
+  const user = await server.services.users.named(ann)
+  const here = { terminal: 'a test', address: '127.0.0.1' }
+  const { identities } = server.services
+  const generate = { name: 'Ann', address: ann, at: Date.now() }
+  const [own] = (await identities.add(user, passphrase, { generate }, here)).identities
+  const folder = mkdtempSync(join(tmpdir(), 'wafer-identity-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const p12 = await identities.exportSecret(user, passphrase, 'of the file', own!.fingerprint, here)
+  writeFileSync(join(folder, 'ann.p12'), p12)
+  await identities.remove(user, own!.fingerprint, here)
+  ours.press('ctrl-k')
+  await ours.sees('New S/MIME certificate')
+  while (!ours.here().includes('New S/MIME')) ours.press('j')
+  ours.press('enter')
+  await ours.sees('File (.p12, .pfx):')
+  ours.type(join(folder, 'ann.p12'))
+  ours.press('enter')
+  await ours.sees('Passphrase of the file:')
+  ours.type('of the file')
+  assert.doesNotMatch(ours.bottom, /of the file.*of the file/)
+  ours.press('enter')
+  await ours.sees(/S\/MIME ann@wafer\.test +\d{4}-\d\d-\d\d to/)
+  while (!ours.here().includes('S/MIME ann')) ours.press('j')
+  ours.press('enter')
+  await ours.sees('S/MIME certificate', 'BEGIN CERTIFICATE')
+  ours.press('q', 'd')
+  await ours.sees('Remove it with its private key?')
+  ours.press('y')
+  await ours.sees(/^(?![\s\S]*S\/MIME ann)[\s\S]*New S\/MIME/)
 })
 
 test('An attachment is saved without the sender’s path, for its owner alone, and never over a file that is there', async (t) => {

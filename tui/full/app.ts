@@ -164,6 +164,10 @@ export class App implements Stage {
     this.#line.warn(text)
   }
 
+  askSecret(...asked: Parameters<Stage['askSecret']>) {
+    this.#line.askSecret(...asked)
+  }
+
   askLine(...asked: Parameters<Stage['askLine']>) {
     this.#line.askLine(...asked)
   }

@@ -69,6 +69,21 @@ export class BottomLine {
       })
   }
 
+  /** Asks for a secret, of which nothing is shown; what is typed counts as it is. */
+  askSecret(label: string, done: (text: string) => void) {
+    const { top } = this.#stage
+    if (!top) return
+    const line = {
+      kind: 'line',
+      label,
+      field: emptyField(),
+      isSecret: true,
+      complete: () => [],
+      done,
+    } as const
+    this.#stage.dispatch({ type: 'prompt', prompt: { screen: top.id, ...line } })
+  }
+
   /** Asks for a key. @param on the number of the screen that asks; where another is on top by now, nothing is asked */
   askChoice(question: string, answers: Record<string, () => void>, on = this.#stage.top?.id) {
     if (on !== undefined)
@@ -93,7 +108,7 @@ export class BottomLine {
     }
     if (press.name === 'enter') {
       close()
-      return prompt.done(prompt.field.text.trim())
+      return prompt.done(prompt.isSecret ? prompt.field.text : prompt.field.text.trim())
     }
     if (press.name === 'tab') return this.#complete(prompt)
     const field = edited(prompt.field, press)

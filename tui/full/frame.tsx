@@ -8,7 +8,7 @@ import { Box, Text, useApp, useCursor, useInput, usePaste, useWindowSize } from 
 import { useEffect, useSyncExternalStore } from 'react'
 import { cells, cut, harmless, pad, wrapped } from '../text/text.ts'
 import type { App } from './app.ts'
-import { fieldView } from './field.ts'
+import { emptyField, fieldView } from './field.ts'
 import { keyName } from './keymap.ts'
 import { type Hint, type Line, questionRows, type Segment } from './screen.ts'
 import { keyLeftMs, type State } from './state.ts'
@@ -158,7 +158,10 @@ const bottomLines = (
   const { prompt, notice } = state
   if (prompt?.kind === 'line') {
     const label = cut(harmless(prompt.label), Math.floor(columns / 2))
-    const { shown, cursorColumn } = fieldView(prompt.field, columns - cells(label) - 1)
+    const { shown, cursorColumn } = fieldView(
+      prompt.isSecret ? emptyField() : prompt.field,
+      columns - cells(label) - 1,
+    )
     const offered = notice ? `   ${harmless(notice.text)}` : ''
     return {
       lines: [[cut(`${label}${shown}${offered}`, columns)]],

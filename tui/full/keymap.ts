@@ -89,6 +89,7 @@ export const defaults: Keymap = {
     send: bind('ctrl-x ctrl-s', 'send'),
     sign: bind('alt-s', 'sign, or not'),
     encrypt: bind('alt-e', 'encrypt, or not'),
+    kind: bind('alt-k', 'by S/MIME, or as the recipients read'),
     signText: bind('alt-g', 'bring the text back signed'),
     editor: bind('ctrl-o', 'write in your editor'),
     attach: bind('ctrl-t', 'attach a file'),

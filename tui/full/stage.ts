@@ -67,6 +67,7 @@ export interface Stage {
     complete?: (text: string) => string[] | Promise<Completion>,
     text?: string,
   ): void
+  askSecret(label: string, done: (text: string) => void): void
   /** Asks for a key. @param on the number of the screen that asks; where another is on top by now, nothing is asked */
   askChoice(question: string, answers: Record<string, () => void>, on?: number): void
 

@@ -234,6 +234,8 @@ export type Prompt = { screen: number } & (
       kind: 'line'
       label: string
       field: Field
+      /** Nothing of it is drawn. */
+      isSecret?: boolean
       complete(text: string): string[] | Promise<Completion>
       done(text: string): void
     }

@@ -30,6 +30,8 @@ export type Letter = {
   inReplyTo: number | string | null
   sign: boolean
   encrypt: boolean
+  /** By S/MIME, or each recipient by what they read; null: as all of them read. */
+  kind: 'smime' | 'each' | null
   /** How it is protected was chosen, or follows from what it answers; until then its recipients decide ({@link byRecipients}). */
   isChosen: boolean
   /** The draft that it lies in. */
@@ -48,6 +50,7 @@ export const blank: Letter = {
   inReplyTo: null,
   sign: false,
   encrypt: false,
+  kind: null,
   isChosen: false,
   draft: null,
   isSecret: false,
@@ -175,6 +178,7 @@ export const draftOf = (source: Source, attachments: Attachment[]): Letter => {
     inReplyTo: headers['in-reply-to']?.trim() || null,
     sign: protection.includes('sign'),
     encrypt,
+    kind: protection.includes('smime') ? 'smime' : protection.includes('each') ? 'each' : null,
     isChosen: true,
     draft: came.id,
     isSecret: encrypt,
@@ -187,12 +191,14 @@ export const draftOf = (source: Source, attachments: Attachment[]): Letter => {
  */
 export const byRecipients = <L extends Pick<Letter, 'isChosen' | 'sign' | 'encrypt'>>(
   letter: L,
-  recipients: { key: boolean }[],
+  recipients: { key: boolean; kinds?: string[] }[],
   canSign: boolean,
 ): L => {
   if (letter.isChosen || recipients.length === 0) return letter
   const encrypt = recipients.every(({ key }) => key)
-  return { ...letter, encrypt, sign: encrypt && canSign }
+  // Whether there is a certificate to sign with is not known here.
+  const byOpenpgp = recipients.every(({ kinds = ['openpgp'] }) => kinds.includes('openpgp'))
+  return { ...letter, encrypt, sign: encrypt && canSign && byOpenpgp }
 }
 
 /** RFC 6068; only what a letter is made of, for a link is a stranger's word. Null if it is no such link. */
@@ -246,6 +252,7 @@ export const toApi = (letter: Letter): ApiLetter => ({
   in_reply_to: letter.inReplyTo,
   sign: letter.sign,
   encrypt: letter.encrypt,
+  ...(letter.kind && { kind: letter.kind }),
   ...(letter.draft === null ? {} : { replaces: letter.draft }),
 })
 

@@ -2,7 +2,14 @@
  * One's account in line mode: the terminals that are logged in, one's keys and passkeys, every use of the key, the
  * letters that wait to leave, and the keys of others that one accepted.
  */
-import type { Alias, LogPage, OfferedKey, TerminalView, WaitingMail } from '../../server/contract/answers.ts'
+import type {
+  Alias,
+  Identity,
+  LogPage,
+  OfferedKey,
+  TerminalView,
+  WaitingMail,
+} from '../../server/contract/answers.ts'
 import { harmless } from '../text/text.ts'
 import { grouped, noDisk, obstacleWords, stateOfWaiting } from '../text/words.ts'
 import { type Command, counted, isYes, row } from './dialogue.ts'
@@ -34,6 +41,10 @@ export class AccountTalk {
       row('terminals', '', 'lists the terminals that are logged in', () => this.#listTerminals()),
       row('end', 'NUMBER', 'logs a terminal out', (rest) => this.#endTerminal(rest)),
       row('keys', '', 'says which keys and passkeys you have', () => this.#keys()),
+      row('certificates', '', 'says which S/MIME certificates you have', () => this.#listIdentities()),
+      row('certificate', 'FILE', 'puts one of a file (.p12, .pfx) into your keyring', (rest) =>
+        this.#addIdentity(rest),
+      ),
       row('aliases', '', 'lists the words by which you are found, beside your address', () =>
         this.#listAliases(),
       ),
@@ -105,6 +116,37 @@ export class AccountTalk {
         `Passkey: ${harmless(name)}. ${opens}, ${where}. Added ${moment(created_at)}, ${used_at ? `last used ${moment(used_at)}` : 'not used yet'}`,
       )
     }
+  }
+
+  async #listIdentities() {
+    const { talk } = this.#desk
+    const all = await this.#desk.calling(() => this.#desk.client.identities())
+    if (all.length === 0)
+      return talk.say('You have none. Type certificate and a file that ends in .p12 or .pfx.')
+    for (const each of all) this.#sayIdentity(each)
+  }
+
+  #sayIdentity({ addresses, subject, issuer, begins, expires, fingerprint, state }: Identity) {
+    const { talk } = this.#desk
+    talk.say(`S/MIME certificate of ${harmless(addresses.join(', ') || subject)}`)
+    talk.say(`Issued to ${harmless(subject)}, by ${harmless(issuer)}`)
+    talk.say(`From ${moment(begins)} to ${moment(expires)}`)
+    if (state !== '') talk.say(`State: ${harmless(state)}`)
+    talk.say(`Fingerprint: ${grouped(harmless(fingerprint))}`)
+  }
+
+  async #addIdentity(text: string) {
+    const { talk, key, client } = this.#desk
+    const path = text.trim() || fail('Which file? Type certificate and its name.')
+    const file = await (this.#desk.disk ?? fail(noDisk.identity))
+      .read(path)
+      .catch((error: NodeJS.ErrnoException) => fail(`${harmless(path)} cannot be read (${error.code}).`))
+    const passphrase = await talk.secret('Passphrase of the file (Enter for none): ')
+    const use = { verb: 'certificate', about: 'To put it beside your key', scope: 'sign' } as const
+    const added = await key.withKey(use, () => client.addIdentity(file, passphrase))
+    if (added === null) return
+    talk.say('It is in your keyring:')
+    for (const each of added) this.#sayIdentity(each)
   }
 
   async #listAliases() {

@@ -236,9 +236,10 @@ export class LetterTalk {
   }
 
   #protectionWord() {
-    const { sign, encrypt } = this.letter
-    if (encrypt) return sign ? 'encrypted and signed' : 'encrypted'
-    if (sign) return 'signed'
+    const { sign, encrypt, kind } = this.letter
+    const way = kind === 'smime' ? ' by S/MIME' : ''
+    if (encrypt) return `${sign ? 'encrypted and signed' : 'encrypted'}${way}`
+    if (sign) return `signed${way}`
     return isSigned(this.letter.text) ? 'text signed' : 'plain'
   }
 
@@ -292,6 +293,8 @@ export class LetterTalk {
       row('encrypt', '', 'encrypts and signs it when it leaves', () => this.#protect(encrypt)),
       row('encrypt-only', '', 'encrypts it and does not sign it', () => this.#protect(encryptOnly)),
       row('signed', '', 'signs it, with its attachments, when it leaves', () => this.#protect(signed)),
+      row('smime', '', 'signs and encrypts by S/MIME, or no longer', () => this.#bySmime()),
+      row('each', '', 'encrypts it to each by what they read, OpenPGP or S/MIME', () => this.#toEach()),
       row('plain', '', 'neither encrypts nor signs it', () => this.#protect(plain)),
       row('sign S', '', 'brings the text back signed, to be seen before it is sent', () => this.#sign()),
       row('save', '', 'keeps it in Drafts, and goes on', () => this.#save()),
@@ -334,6 +337,18 @@ export class LetterTalk {
   async #protect(how: { encrypt: boolean; sign: boolean }) {
     this.#set({ ...how, isChosen: true })
     await this.#lookUp()
+    this.#desk.talk.say(this.#protection())
+  }
+
+  #bySmime() {
+    const { sign, encrypt, kind } = this.letter
+    this.#set({ kind: kind === 'smime' ? null : 'smime', isChosen: true })
+    this.#desk.talk.say(this.#protection())
+    if (kind !== 'smime' && !sign && !encrypt) this.#desk.talk.say('Type signed or encrypt as well.')
+  }
+
+  #toEach() {
+    this.#set({ kind: 'each', encrypt: true, isChosen: true })
     this.#desk.talk.say(this.#protection())
   }
 
@@ -440,7 +455,9 @@ export class LetterTalk {
     } catch (error) {
       if (error instanceof Unreachable) talk.say(whetherItLeft(error))
       this.#desk.complain(error)
-      if (error instanceof Problem && error.code === 'no-key-for')
+      if (error instanceof Problem && error.reason === 'kinds-differ')
+        talk.say('Type each and then send, to send each what they can read; or plain to send it unencrypted.')
+      else if (error instanceof Problem && error.code === 'no-key-for')
         talk.say('Type plain to send it unencrypted, or take these recipients out.')
     }
   }

@@ -144,6 +144,7 @@ export const noDisk = {
   attachOption:
     'Files of your machine are out of reach from here: --attach has nothing to take. Nothing was sent.',
   accept: 'Files of your machine are out of reach from here: type the number of an attachment.',
+  identity: 'Files of your machine are out of reach from here: add it on a page, under Keys, S/MIME.',
 }
 
 export const sessionOver = 'Your session has ended. Connect again to go on.'

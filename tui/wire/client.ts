@@ -347,6 +347,23 @@ export class Client {
     return this.#json('GET', `/log${queryOf({ before, limit })}`, undefined, answers.log)
   }
 
+  // ---- S/MIME
+
+  async identities(): Promise<answers.Identity[]> {
+    return (await this.#json('GET', '/identities', undefined, answers.identities)).identities
+  }
+
+  /** @param file PKCS #12 @throws Problem `allowance-required`, `key-in-use`, `wrong-passphrase` of the file, `bad-key` */
+  async addIdentity(file: Uint8Array, passphrase: string): Promise<answers.Identity[]> {
+    const asked = { file: Buffer.from(file).toString('base64'), passphrase } satisfies Asked<'identity'>
+    return (await this.#json('POST', '/identities', asked, answers.identities)).identities
+  }
+
+  /** @throws Problem `allowance-required`, `key-in-use` */
+  async removeIdentity(fingerprint: string): Promise<void> {
+    await this.#call('DELETE', `/identities/${encodeURIComponent(fingerprint)}`)
+  }
+
   // ---- correspondents
 
   /** At most ten, the likeliest first. */

@@ -4,7 +4,8 @@ import type { Identities as IdentityList } from '../../contract/answers.ts'
 import type { Clock } from '../../ground/clock.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import type { Allowances } from '../../keys/allowances.ts'
-import { type Identities, identityState, type OwnIdentity } from '../../keys/identities.ts'
+import type { Identities, OwnIdentity } from '../../keys/identities.ts'
+import { identityState } from '../../locked/key-uses.ts'
 import { type Border, type LoggedIn, time } from './call.ts'
 
 export type IdentityNeeds = { allowances: Allowances; identities: Identities; clock: Clock }

@@ -1,8 +1,9 @@
 /** Terminals that are logged in, keys and passkeys, and the key log. */
 
-import type { Alias, SessionView } from '../../../server/contract/answers.ts'
+import type { Alias, Identity, SessionView } from '../../../server/contract/answers.ts'
+import type { Disk } from '../../letter/disk.ts'
 import { cut, harmless } from '../../text/text.ts'
-import { grouped, moment, obstacleWords, shortMoment } from '../../text/words.ts'
+import { grouped, moment, noDisk, obstacleWords, shortMoment } from '../../text/words.ts'
 import { keyFor } from '../keymap.ts'
 import type { Stage } from '../stage.ts'
 import type { MenuItem } from '../state.ts'
@@ -94,10 +95,11 @@ export const keysAndPasskeys = (app: Stage) =>
     app,
     'Keys and passkeys',
     async () => {
-      const [session, keys, passkeys, aliases, others] = await Promise.all([
+      const [session, keys, passkeys, identities, aliases, others] = await Promise.all([
         app.client.session(),
         app.client.keys(),
         app.client.passkeys(),
+        app.client.identities(),
         app.client.aliases(),
         app.client.correspondents(),
       ])
@@ -134,6 +136,8 @@ export const keysAndPasskeys = (app: Stage) =>
               }, ${passkey.used_at ? `last used ${moment(passkey.used_at)}` : 'not used yet'}`,
             }),
           ),
+          ...identities.map((identity) => identityItem(app, identity)),
+          { text: 'New S/MIME certificate ...', choose: () => newIdentity(app) },
           ...aliases.map((alias) => aliasItem(app, alias)),
           { text: 'New alias ...', choose: () => newAlias(app) },
           ...others.map(
@@ -158,6 +162,73 @@ export const keysAndPasskeys = (app: Stage) =>
       `An alias finds you as your address does. ${keyFor(app.keymap, 'menu', 'choose')} publishes it or not, ${keyFor(app.keymap, 'menu', 'delete')} removes it.`,
     ],
   )
+
+const identityItem = (app: Stage, identity: Identity): MenuItem => {
+  const { fingerprint, addresses, subject, issuer, algorithm, begins, expires, state, certificate } = identity
+  const name = addresses[0] ?? subject
+  return {
+    text: `S/MIME ${cut(harmless(name), 40)}`,
+    detail: `${state && `${state} `}${begins.slice(0, 10)} to ${expires.slice(0, 10)}, by ${issuer}`,
+    choose: () =>
+      app.push({
+        name: 'text',
+        title: 'S/MIME certificate',
+        intro: '',
+        content: {
+          text: `${labelled([
+            ['Addresses', addresses.join(', ')],
+            ['Issued to', subject],
+            ['Issued by', issuer],
+            ['From', begins.slice(0, 10)],
+            ['To', expires.slice(0, 10)],
+            ['Kind', algorithm],
+            ['State', state],
+            ['Fingerprint', grouped(fingerprint)],
+          ])}\n\n${certificate}`,
+        },
+        top: 0,
+        isSecret: false,
+      }),
+    save: () => saveAs(app, 'certificate.pem', async () => Buffer.from(certificate)),
+    remove: () =>
+      app.askChoice('Remove it with its private key? Mail encrypted to it alone opens no more. y/n', {
+        y: () =>
+          void app
+            .withKey({ verb: 'Sign', about: name }, async () => {
+              await app.client.removeIdentity(fingerprint)
+              return true
+            })
+            .then((done) => done && reload(app)),
+        n: () => undefined,
+      }),
+  }
+}
+
+/** From a file of this machine, with the file's own passphrase; the key is asked for where it is closed. */
+const newIdentity = (app: Stage) => {
+  const { disk } = app.surroundings
+  if (!disk) return app.warn(noDisk.identity)
+  app.askLine(
+    'File (.p12, .pfx): ',
+    (path) => {
+      if (path === '') return
+      app.askSecret('Passphrase of the file: ', (passphrase) => void addIdentity(app, disk, path, passphrase))
+    },
+    disk.completions,
+  )
+}
+
+const addIdentity = async (app: Stage, disk: Disk, path: string, passphrase: string) => {
+  // Within: a window that comes is then what Enter asked for, and not one that comes by itself.
+  const added = await app.withKey({ verb: 'Sign', about: path }, async () => {
+    const file = await disk.read(path).catch((error: NodeJS.ErrnoException) => error)
+    return file instanceof Error ? file : app.client.addIdentity(file, passphrase)
+  })
+  if (added instanceof Error) return app.warn(`${harmless(path)} cannot be read (${added.code}).`)
+  if (added === null) return
+  app.note('The certificate is in your keyring.')
+  reload(app)
+}
 
 /** An offer to have the open key stand longer without a use, where the server permits it. */
 const longer = (app: Stage, { allowance }: SessionView): MenuItem[] => {

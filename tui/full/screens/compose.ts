@@ -117,6 +117,10 @@ export const compose: ScreenKind<Own> = {
         return alter(app, screen, { letter: { ...letter, sign: !letter.sign, isChosen: true } })
       case 'encrypt':
         return alter(app, screen, { letter: { ...letter, encrypt: !letter.encrypt, isChosen: true } })
+      case 'kind':
+        return alter(app, screen, {
+          letter: { ...letter, kind: letter.kind === 'smime' ? null : 'smime', isChosen: true },
+        })
       case 'signText':
         return void signText(app, screen)
       case 'editor':

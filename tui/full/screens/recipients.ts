@@ -19,7 +19,8 @@ export const protectionOf = (
   const encryptKey = keyFor(keymap, 'compose', 'encrypt')
   const without = recipients.filter(({ key }) => !key).map(({ address }) => address)
   const signed = signatureOf({ letter, text })
-  const begin = `Will be: ${signed}, ${letter.encrypt ? 'encrypted' : 'NOT encrypted'}`
+  const way = letter.kind === 'smime' && (letter.sign || letter.encrypt) ? ', by S/MIME' : ''
+  const begin = `Will be: ${signed}, ${letter.encrypt ? 'encrypted' : 'NOT encrypted'}${way}`
   if (problem) return { text: `${begin}. ${problem.said}`, isBad: true }
   const isOpen =
     recipients.length === 0 && `${fields.to.text}${fields.cc.text}${fields.bcc.text}`.trim() !== ''

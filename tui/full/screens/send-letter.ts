@@ -76,6 +76,20 @@ const wasRefused = (app: Stage, screen: Own, why: Problem | Unreachable) => {
   if (why instanceof Unreachable) return app.warn(`${why.message} ${whetherItLeft(why)}`)
   if (why.code === 'bad-address')
     app.change(screen, { focus: fieldWith(screen, why.addresses ?? []), problem: wrongIn(why) })
+  if (why.reason === 'kinds-differ')
+    return app.askChoice(
+      `${why.message} Send each what they can read? y/n`,
+      {
+        y: () => {
+          const now = app.current(screen)
+          if (!now) return
+          app.change(now, { letter: { ...now.letter, kind: 'each', isChosen: true } })
+          void send(app, app.current(screen)!)
+        },
+        n: () => app.note('The letter is as it was.'),
+      },
+      screen.id,
+    )
   if (why.code === 'no-key-for') lookUpSoon(app, screen, 0)
   app.warn(why.message)
 }
