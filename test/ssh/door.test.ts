@@ -307,10 +307,10 @@ test('However a connection ends, its session, its key and the processes with the
   // The server is stopped: clients are told, and the port is free.
   const last = await open()
   let said = ''
-  const client = person.start(['wait', '--timeout', '10m'])
-  client.stderr.on('data', (text) => (said += text))
-  await until(async () => (await overSsh(desk)) === 2)
-  const ends = [once(last, 'exit'), once(client, 'exit')]
+  const client = person.start(['tui', '--plain'])
+  for (const stream of [client.stdout, client.stderr]) stream.on('data', (text) => (said += text))
+  await until(() => said.includes('> '))
+  const ends = [once(last, 'exit'), once(client, 'close')]
   await server.stop()
   await Promise.all(ends)
   assert.match(said, /being stopped/)
