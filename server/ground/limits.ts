@@ -585,8 +585,9 @@ export const cmsLimits = {
   ownRecipients: 8,
   signers: 8,
   certificates: 100,
-  /** From a signer's certificate to an authority. */
+  /** From a signer's certificate to an authority; steps on all the ways that there may be. */
   chain: 8,
+  chainSteps: 200,
   /** Messages of a mail whose content is shown with it: signed in signed, compressed, and attached ones. */
   messages: 20,
   /** Octets of what was compressed. */

@@ -109,26 +109,30 @@ export class Correspondents {
   }
 
   /**
-   * Learns from a valid S/MIME signature: the certificate, if an authority that the operator named vouches for it, so that
-   * who signs can be encrypted to; and that its owner's programs read authenticated encryption (RFC 8551 §2.5.2).
+   * Learns from a valid S/MIME signature: the certificate, and another of its owner's to encrypt to, where an authority that
+   * the operator named vouches for them; and that its owner's programs read authenticated encryption (RFC 8551 §2.5.2).
    *
    * @param signedWith a signature as {@link offered} takes it
    */
   async learnFrom(user: User, { key, certificate }: Signature, signedWith: Uint8Array): Promise<void> {
-    const known = (await this.list(user.id)).find(({ fingerprint }) => fingerprint === key)
-    if (
-      known ? known.uses.takesGcm : !certificate?.isVouchedFor || (await this.#isOwn(certificate.addresses))
-    )
-      return
+    if (!certificate) return
+    const accepted = await this.list(user.id)
+    const isAccepted = (wanted: string) => accepted.some(({ fingerprint }) => fingerprint === wanted)
+    const known = accepted.find(({ fingerprint }) => fingerprint === key)
+    const toKeep = certificate.isVouchedFor ? [key, ...certificate.companions] : []
+    const isComplete = toKeep.every((wanted) => wanted === null || isAccepted(wanted))
+    if (isComplete && (known?.uses.takesGcm || !known)) return
+    if (!known && (await this.#isOwn(certificate.addresses))) return
     const keys = await this.offered(user.id, signedWith).catch((error) => {
       if (error instanceof Refusal) return [] // it is believed, but cannot be kept
       throw error
     })
-    const found = keys.find(({ fingerprint }) => fingerprint === key)
-    if (!found) return
-    if (!known) await this.accept(user.id, found)
-    else if (found.uses.takesGcm)
-      await this.#update(user.id, known.fingerprint, known.publicKey, { uses: JSON.stringify(found.uses) })
+    for (const found of keys) {
+      const { fingerprint, uses } = found
+      if (toKeep.includes(fingerprint) && !isAccepted(fingerprint)) await this.accept(user.id, found)
+      if (known && fingerprint === key && uses.takesGcm && !known.uses.takesGcm)
+        await this.#update(user.id, fingerprint, known.publicKey, { uses: JSON.stringify(uses) })
+    }
   }
 
   /** Whether one of the addresses is a user's of this server, whose certificates are known. */

@@ -219,9 +219,26 @@ test('P3: What gpgsm signs and encrypts opens, and is vouched for by the authori
   // Whom the authority vouches for can be encrypted to, and nobody was asked.
   const [learned, another] = (await terminal.get('/correspondents')).body.correspondents
   assert.deepEqual([learned.kind, learned.addresses, another], ['smime', ['bob@example.org'], undefined])
+  // Who signs with one certificate and reads with another has both kept.
+  const of = (use: string) =>
+    openssl.holder({
+      subject: '/CN=Carol',
+      address: 'carol@example.org',
+      by: authority,
+      extensions: [`keyUsage=critical,${use}`, 'subjectAltName=email:carol@example.org'],
+    })
+  const [signs, reads] = [of('digitalSignature'), of('keyAgreement')]
+  const twice = signedBy(openssl, signs, entity('Two.'), '-certfile', reads.pem)
+  await server.deliver(ann, asMail(twice, { from: 'carol@example.org' }))
+  await terminal.get(`/messages/${await newest(terminal)}`)
+  const people = (await terminal.get('/correspondents')).body.correspondents
+  const ofCarol = people.filter(
+    ({ addresses }: { addresses: string[] }) => addresses[0] === 'carol@example.org',
+  )
+  assert.deepEqual(ofCarol.map((each: { can_encrypt: boolean }) => each.can_encrypt).sort(), [false, true])
   const browser = new Browser(server)
   await browser.logIn()
-  await browser.go(`/m/${(await newest(terminal)) - 1}`)
+  await browser.go(`/m/${(await newest(terminal)) - 2}`)
   assert.match(
     browser.page.text,
     /Signed by bob@example\.org on .*, with a certificate of O=Example, CN=Root, which this server's operator trusts/,

@@ -1,5 +1,6 @@
 /** Whose S/MIME signature counts: what stands in certificates, who issued them, when, and what was taken back. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { read } from '../../server/locked/reader/encrypted-mail.ts'
 import { unreadableAuthority } from '../../server/locked/reader/trust.ts'
@@ -22,6 +23,18 @@ test('P3: A signature is believed for the addresses of its certificate, from an 
     by: openssl.holder({ subject: '/CN=B', ca: 0, by: authority }),
   })
   const past = ca(openssl, { days: -1 })
+  // Authorities below it that may not do all that they could.
+  const below = (...extensions: string[]) =>
+    openssl.holder({
+      subject: '/O=Example/CN=Below',
+      by: authority,
+      extensions: ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign', ...extensions],
+    })
+  const byOne = (...extensions: string[]) => {
+    const one = below(...extensions)
+    return mail(ann({ by: one }), '-certfile', one.pem)
+  }
+  const limited = (what: string) => byOne(`nameConstraints=critical,${what}`)
   const ann = (more: object = {}) =>
     openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org', by: authority, ...more })
   const mail = (signer: Holder, ...more: string[]) => asMail(signedBy(openssl, signer, text, ...more))
@@ -78,6 +91,10 @@ test('P3: A signature is believed for the addresses of its certificate, from an 
       'unknown-key',
       /not accepted/,
     ],
+    ['from one for this domain', limited('permitted;email:example.org'), 'valid', /^$/],
+    ['from one for another', limited('permitted;email:.example.org'), 'unknown-key', /not accepted/],
+    ['from one for all but this', limited('excluded;email:ann@example.org'), 'unknown-key', /not accepted/],
+    ['from one for web servers', byOne('extendedKeyUsage=serverAuth'), 'unknown-key', /not accepted/],
     [
       'from another authority',
       mail(ann({ by: other }), '-certfile', other.pem),
@@ -143,6 +160,34 @@ test('P3: Of several signers the known one speaks, and another certificate in it
     (await read(beside, [], accepting([double, 'ann@example.org']))).signature.status,
     'unknown-key',
   )
+})
+
+test('P3: Of the ways to an authority the best one counts, and those that lead nowhere are not walked for ever', async (t) => {
+  if (!needs(t, 'openssl')) return
+  const openssl = new Authorities(t)
+  const authority = ca(openssl)
+  const between = openssl.holder({ subject: '/CN=Between', by: authority, ca: 0 })
+  const ended = openssl.holder({ subject: '/CN=Between', by: authority, ca: 0, key: between, days: -1 })
+  const ann = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org', by: between })
+  const bundle = (holders: Holder[]) => {
+    openssl.write('bundle.pem', holders.map(({ pem }) => readFileSync(pem, 'utf8')).join(''))
+    return openssl.path('bundle.pem')
+  }
+  for (const order of [
+    [ended, between],
+    [between, ended],
+  ]) {
+    const octets = asMail(signedBy(openssl, ann, text, '-certfile', bundle(order)))
+    assert.equal((await read(octets, [], believing(authority))).signature.status, 'valid')
+  }
+  // Sixteen that each issued all the others: there are more ways than can be counted.
+  const eve = openssl.holder({ subject: '/CN=Swarm', ca: 9 })
+  const swarm = Array.from({ length: 16 }, () =>
+    openssl.holder({ subject: '/CN=Swarm', ca: 9, by: eve, key: eve }),
+  )
+  const victim = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org', by: eve })
+  const lost = asMail(signedBy(openssl, victim, text, '-certfile', bundle(swarm)))
+  assert.equal((await read(lost, [], believing(authority))).signature.status, 'unknown-key')
 })
 
 test('P3: What an authority took back counts no more, unless it was signed before and the key was not lost', async (t) => {

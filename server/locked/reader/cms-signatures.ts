@@ -65,6 +65,7 @@ const aboutCertificate = ({ subject, issuer, from, until, addresses }: MailCerti
   until,
   addresses,
   isVouchedFor: false,
+  companions: [],
 })
 
 /** What is wrong with the signature whoever made it; null if nothing is. */
@@ -128,7 +129,10 @@ const standing = (
     own && trust !== 'trusted'
       ? certificate.addresses.filter((each) => own.addresses.includes(each))
       : certificate.addresses
-  const said = { ...about, isVouchedFor: trust === 'trusted' }
+  const said =
+    trust === 'trusted'
+      ? { ...about, isVouchedFor: true, companions: companionsOf(certificate, among, authorities) }
+      : about
   const failed = (status: Check['status'], reason: string) => ({
     status,
     reason,
@@ -141,6 +145,23 @@ const standing = (
   if (!certificate.signs) return failed('invalid', 'The certificate is not meant for signing mail.')
   return failed('valid', '')
 }
+
+/** Who signs with one certificate may have another to be encrypted to; it counts if it is good now. */
+const companionsOf = (
+  certificate: MailCertificate,
+  among: MailCertificate[],
+  authorities: Authorities,
+): string[] =>
+  certificate.encrypts
+    ? []
+    : among
+        .filter(
+          (each) =>
+            each.encrypts &&
+            each.addresses.some((address) => certificate.addresses.includes(address)) &&
+            trustIn(each, among, authorities, Date.now()) === 'trusted',
+        )
+        .map(({ fingerprint }) => fingerprint)
 
 const signingTime = ({ attributes }: Signer): number | null => {
   const value = attributes.get(oid.signingTime)

@@ -37,6 +37,8 @@ export type SigningCertificate = {
   until: number
   addresses: string[]
   isVouchedFor: boolean
+  /** Others that came along, for the same address and vouched for likewise, to encrypt to: fingerprints. */
+  companions: string[]
 }
 
 /**

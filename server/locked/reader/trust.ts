@@ -7,6 +7,7 @@ import { cmsLimits } from '../../ground/limits.ts'
 import { type Node, readDer } from './asn1.ts'
 import { algorithmOf } from './cms.ts'
 import { hashOfSignature } from './cms-algorithms.ts'
+import { areAllowed } from './name-constraints.ts'
 import { type MailCertificate, readX509 } from './x509.ts'
 
 /** Certificates and revocation lists that the operator named, in DER. */
@@ -40,16 +41,25 @@ export const trustIn = (
 ): Trust => {
   const roots = readable(authorities.certificates)
   if (roots.length === 0) return 'unknown'
-  const chain = chainOf(certificate, [...roots, ...among], roots)
-  if (!chain) return 'unknown'
-  if (chain.some((each, index) => each.isBeyondUs || (index > 0 && !isFitIssuer(each, index)))) return 'unfit'
-  if (chain.some(({ from, until }) => at < from || at > until)) return 'expired'
   const lists = authorities.revocationLists.flatMap(readList)
-  for (const [index, each] of chain.entries()) {
-    const issuer = chain[index + 1]
-    if (issuer && isRevoked(each, issuer, lists, at)) return 'revoked'
+  let best: Trust = 'unknown'
+  // Authorities sign one another: of several ways the best one counts.
+  for (const chain of chainsOf(certificate, [...roots, ...among], roots)) {
+    const trust = trustThrough(chain, lists, at)
+    if (ranking.indexOf(trust) < ranking.indexOf(best)) best = trust
+    if (best === 'trusted') break
   }
-  return 'trusted'
+  return best
+}
+const ranking: Trust[] = ['trusted', 'revoked', 'expired', 'unfit', 'unknown']
+
+const trustThrough = (chain: MailCertificate[], lists: RevocationList[], at: number): Trust => {
+  if (chain.some((each, index) => each.isBeyondUs || (index > 0 && !isFitIssuer(each, chain, index))))
+    return 'unfit'
+  if (chain.some(({ from, until }) => at < from || at > until)) return 'expired'
+  const isTakenBack = (each: MailCertificate, index: number) =>
+    chain[index + 1] !== undefined && isRevoked(each, chain[index + 1]!, lists, at)
+  return chain.some(isTakenBack) ? 'revoked' : 'trusted'
 }
 
 export const readable = (certificates: Uint8Array[]): MailCertificate[] =>
@@ -61,23 +71,34 @@ export const readable = (certificates: Uint8Array[]): MailCertificate[] =>
     }
   })
 
-/** From the certificate to an authority that was named; null where there is no such way. */
-const chainOf = (
+/**
+ * The ways from the certificate to an authority that was named, the shortest first. Who sends certificates that all sign
+ * one another makes more of them than can be walked: after so many steps there are no more.
+ */
+const chainsOf = function* (
   certificate: MailCertificate,
   issuers: MailCertificate[],
   roots: MailCertificate[],
-  below: MailCertificate[] = [],
-): MailCertificate[] | null => {
-  const chain = [...below, certificate]
-  if (roots.some(({ fingerprint }) => fingerprint === certificate.fingerprint)) return chain
-  if (chain.length > cmsLimits.chain) return null
-  for (const issuer of issuers) {
-    if (chain.some(({ fingerprint }) => fingerprint === issuer.fingerprint)) continue
-    if (!isIssuedBy(certificate, issuer)) continue
-    const found = chainOf(issuer, issuers, roots, chain)
-    if (found) return found
+): Generator<MailCertificate[]> {
+  const known = new Map<string, MailCertificate[]>()
+  const issuersOf = (each: MailCertificate) => {
+    const found = known.get(each.fingerprint) ?? issuers.filter((issuer) => isIssuedBy(each, issuer))
+    known.set(each.fingerprint, found)
+    return found
   }
-  return null
+  let ways = [[certificate]]
+  for (let steps = 0; ways.length > 0; ) {
+    const longer: MailCertificate[][] = []
+    for (const way of ways) {
+      const last = way.at(-1)!
+      if (roots.some(({ fingerprint }) => fingerprint === last.fingerprint)) yield way
+      else if (way.length <= cmsLimits.chain && ++steps <= cmsLimits.chainSteps)
+        for (const issuer of issuersOf(last))
+          if (!way.some(({ fingerprint }) => fingerprint === issuer.fingerprint))
+            longer.push([...way, issuer])
+    }
+    ways = longer.slice(0, cmsLimits.chainSteps)
+  }
 }
 
 const isIssuedBy = ({ x509 }: MailCertificate, issuer: MailCertificate): boolean => {
@@ -94,9 +115,13 @@ const isSoundHash = (der: Uint8Array): boolean => {
   return hashOfSignature(algorithmOf(algorithm)) !== null
 }
 
-const isFitIssuer = ({ isAuthority, isWeak, der }: MailCertificate, index: number): boolean => {
-  if (!isAuthority || isWeak) return false
-  const deepest = pathLength(der)
+/** Whether it may issue what stands before it in the chain. */
+const isFitIssuer = (issuer: MailCertificate, chain: MailCertificate[], index: number): boolean => {
+  if (!issuer.isAuthority || !issuer.isForMail || issuer.isWeak) return false
+  const { nameConstraints } = issuer
+  if (nameConstraints && !chain.slice(0, index).every((each) => areAllowed(each, nameConstraints)))
+    return false
+  const deepest = pathLength(issuer.der)
   return deepest === null || index - 1 <= deepest
 }
 

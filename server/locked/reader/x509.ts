@@ -7,6 +7,7 @@ import { openpgpLimits } from '../../ground/limits.ts'
 import { type Node, readDer } from './asn1.ts'
 import { NotBer } from './ber.ts'
 import type { CertificateName } from './cms.ts'
+import { type NameConstraints, readNameConstraints } from './name-constraints.ts'
 
 export type MailCertificate = {
   der: Uint8Array
@@ -29,6 +30,12 @@ export type MailCertificate = {
   signs: boolean
   encrypts: boolean
   isAuthority: boolean
+  /** Its purposes, where it names any, are mail's: of an authority, for what it may issue certificates. */
+  isForMail: boolean
+  /** The relative names of the subject, in DER, the outermost first. */
+  name: Uint8Array[]
+  /** Of an authority that may not give all names; null for one that may. */
+  nameConstraints: NameConstraints | null
   /** How messages name it: by issuer and number, in DER, or by its key. */
   issuerAndSerial: Uint8Array
   keyId: Uint8Array | null
@@ -41,6 +48,7 @@ const extension = {
   keyUsage: '2.5.29.15',
   alternativeNames: '2.5.29.17',
   basicConstraints: '2.5.29.19',
+  nameConstraints: '2.5.29.30',
   policies: '2.5.29.32',
   policyConstraints: '2.5.29.36',
   purposes: '2.5.29.37',
@@ -63,6 +71,7 @@ export const readX509 = (octets: Uint8Array): MailCertificate => {
   const parts = partsOf(readDer(der))
   const found = extensionsOf(parts.extensions)
   const usage = usageIn(found.get(extension.keyUsage)?.value)
+  const constraints = found.get(extension.nameConstraints)?.value
   const forMail = isForMail(found.get(extension.purposes)?.value)
   const key = keyOf(x509)
   const from = parts.validity[0]!.time
@@ -79,11 +88,15 @@ export const readX509 = (octets: Uint8Array): MailCertificate => {
     ...key,
     signs: forMail && (usage === null || usage.digitalSignature || usage.nonRepudiation),
     encrypts: forMail && (usage === null || usage.keyEncipherment || usage.keyAgreement),
+    isForMail: forMail,
+    name: parts.subject.members.map((each) => each.der),
+    nameConstraints: constraints ? readNameConstraints(constraints) : null,
     isAuthority: x509.ca && (usage === null || usage.keyCertSign),
     issuerAndSerial: issuerAndSerial(parts.issuer.der, parts.serial.der),
     keyId: found.get(extension.keyId)?.value?.content ?? null,
     isBeyondUs: [...found].some(
-      ([id, { isCritical, value }]) => isCritical && (!understood.has(id) || !value),
+      ([id, { isCritical, value }]) =>
+        (isCritical || id === extension.nameConstraints) && (!understood.has(id) || !value),
     ),
   }
 }
