@@ -224,7 +224,7 @@ export const reasons = {
   ],
   'alias-malformed': [
     'bad-name',
-    'An alias is one word or number without blanks, +, @ and marks such as quotes and brackets, of at most 64 octets. It counts in the domain of the address.',
+    'An alias is one word or number of at most 64 octets, without blanks, +, @, marks such as quotes and brackets, what is not seen, and letters of two alphabets that look the same. It counts in the domain of the address.',
   ],
   'alias-taken': ['exists', 'This alias is taken: it finds somebody here already. Choose another.'],
   'alias-reserved': [

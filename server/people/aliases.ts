@@ -143,14 +143,20 @@ export const beginsWith = (word: string) => and(gte(users.address, `${word}@`), 
 const ownNamed = (user: User, which: string) =>
   and(eq(aliases.userId, user.id), or(eq(aliases.id, which), eq(aliases.word, aliasIn(which))))
 
+const alike = [/\p{sc=Latin}/u, /\p{sc=Greek}/u, /\p{sc=Cyrillic}/u]
+
 /** @throws Refusal `bad-name` */
 const wordFor = ({ address }: User, typed: string): string => {
   const domain = address.slice(address.lastIndexOf('@'))
   const whole = aliasIn(typed)
   const word = whole.endsWith(domain) ? whole.slice(0, -domain.length) : whole
   try {
-    // Not as an option of a command, a subaddress, or what no mailbox may be called (RFC 5321 §4.1.2).
-    const isWord = !/^[-.]|\.\.|\.$|[+@\p{C}]/u.test(word) && Buffer.byteLength(word) <= aliasLimits.octets
+    // Not as an option of a command, a subaddress, or what no mailbox may be called (RFC 5321 §4.1.2); nor as what looks
+    // like somebody else's word: with what is not seen, or of alphabets that share their shapes (UTS #39 §5.1).
+    const isWord =
+      !/^[-.]|\.\.|\.$|[+@\p{C}\p{DI}]/u.test(word) &&
+      alike.filter((letters) => letters.test(word)).length <= 1 &&
+      Buffer.byteLength(word) <= aliasLimits.octets
     if (isWord && mailAddress(word + domain) === word + domain) return word
   } catch {}
   throw new Refusal('alias-malformed')

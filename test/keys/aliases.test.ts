@@ -140,6 +140,10 @@ test('An alias is one user’s of all, and of the addresses; what tells more tha
     'x..y',
     '"x"',
     'x\u202e',
+    'x\ufe0f', // nothing that is seen
+    'x\u3164',
+    '\u0430dmin', // Cyrillic
+    'ro\u03bft', // Greek
     'x'.repeat(65),
   ])
     assert.equal(await add(alias), 'bad-name', alias)
