@@ -313,8 +313,9 @@ export const sshLimits = {
   variableCharacters: 64,
   /** RFC 4253 §6.1: a packet of more than that need not be taken. */
   commandCharacters: 32 * 1024,
-  /** Cells of a terminal, each way. */
+  /** Cells of a terminal, each way; how long another size waits for yet another, as while a window is drawn. */
   mostCells: 1_000,
+  resizeMs: 30,
   /** Octets on their way to the other end, above which the client waits, and nothing more is read from there. */
   outgoingOctets: 256 * 1024,
   /** Packets that wait for the end of a key exchange, and how long that may take. */

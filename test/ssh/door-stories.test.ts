@@ -214,6 +214,15 @@ test('Floods of keys, channels and key exchanges, and readers that do not read, 
   assert.ok(given.length <= 10, `${given.length}`)
   await isServed()
 
+  // Channels that are never closed from that end, though nothing runs in them any more.
+  const lasting = await rough(t, port)
+  Object.assign((lasting as unknown as { _protocol: object })._protocol, { channelClose: () => {} })
+  const tryOne = (each: number): Promise<boolean> =>
+    new Promise((resolve) => lasting.exec(`' ${each}`, (error) => resolve(error !== undefined)))
+  const answers = await Promise.all(Array.from({ length: 30 }, (_, each) => tryOne(each)))
+  assert.equal(answers.filter((isRefused) => !isRefused).length, 10)
+  await isServed()
+
   // A new key exchange as soon as the last one is over, with commands between.
   const restless = await rough(t, port)
   // Its types lack it.

@@ -26,6 +26,8 @@ export class LineDiscipline {
   readonly #decoder = new StringDecoder('utf8')
   #line: string[] = []
   #octets = 0
+  /** Echo goes out together: a message for each character would be much for a little. */
+  #echoed = ''
 
   constructor(ends: Ends) {
     this.#ends = ends
@@ -33,6 +35,11 @@ export class LineDiscipline {
 
   take(octets: Uint8Array) {
     if (this.isRaw) return this.#ends.give(octets)
+    this.#takeLines(octets)
+    this.#echoOut()
+  }
+
+  #takeLines(octets: Uint8Array) {
     let text = this.#decoder.write(Buffer.from(octets))
     while (text !== '') {
       // What follows a line that somebody answers by wanting keys is theirs.
@@ -45,15 +52,15 @@ export class LineDiscipline {
   }
 
   #type(character: string) {
-    const { echo } = this.#ends
     switch (character) {
       case '\r':
       case '\n':
-        echo('\n')
+        this.#echo('\n')
         return this.#giveLine('\n')
       case '\x03':
-        echo('^C\n')
+        this.#echo('^C\n')
         this.#forget()
+        this.#echoOut()
         return this.#ends.interrupt()
       case '\x04':
         return this.#line.length > 0 ? this.#giveLine('') : this.#ends.end()
@@ -67,10 +74,10 @@ export class LineDiscipline {
     }
     if (character < ' ' && character !== '\t') return
     const octets = Buffer.byteLength(character)
-    if (this.#octets + octets > longestLine) return echo('\x07')
+    if (this.#octets + octets > longestLine) return this.#echo('\x07')
     this.#line.push(character)
     this.#octets += octets
-    echo(character)
+    this.#echo(character)
   }
 
   /** By characters, with what combines with them. */
@@ -85,13 +92,24 @@ export class LineDiscipline {
       } while (width === 0 && this.#line.length > 0)
       rubbed += width
     }
-    if (rubbed > 0) this.#ends.echo('\b \b'.repeat(rubbed))
+    if (rubbed > 0) this.#echo('\b \b'.repeat(rubbed))
   }
 
   #giveLine(ending: string) {
     const line = this.#line.join('') + ending
     this.#forget()
+    this.#echoOut()
     this.#ends.give(Buffer.from(line))
+  }
+
+  #echo(text: string) {
+    this.#echoed += text
+  }
+
+  #echoOut() {
+    const text = this.#echoed
+    this.#echoed = ''
+    if (text !== '') this.#ends.echo(text)
   }
 
   #forget() {

@@ -20,6 +20,8 @@ export type Start = {
   size: { columns: number; rows: number } | null
   /** Where another channel of this connection has opened the key. */
   keyToken: string | null
+  /** How much it leaves the processor to others, as nice(1) has it. */
+  niceness: number
 }
 
 export type ToClient =

@@ -3,11 +3,13 @@
  * There is nothing of the machine in it: no disk, no editor, no environment but what the other end sent; it speaks the
  * API over one socket, and the messages of messages.ts with the door.
  */
+import './niceness.ts' // before what takes its time
 import { parentPort } from 'node:worker_threads'
 import { Channel } from './channel.ts'
 import { runClient } from './client.ts'
 import { sentenceOf } from './commands.ts'
 import type { FromClient, Start, ToClient } from './messages.ts'
+import { beNice } from './niceness.ts'
 
 const port = parentPort!
 const say = (message: FromClient) => port.postMessage(message)
@@ -21,6 +23,7 @@ const takeEnvironment = ({ env, size }: Start) => {
 }
 
 port.once('message', ({ start }: Extract<ToClient, { start: Start }>) => {
+  beNice(start.niceness)
   takeEnvironment(start)
   const channel = new Channel(port, start.size)
   const keyListeners: ((key: string | null) => void)[] = []

@@ -30,7 +30,6 @@ type Needs = {
   connection: Line
   begun: Begun
   clients: Clients
-  gone(): void
 }
 type Size = { columns: number; rows: number }
 
@@ -50,6 +49,9 @@ export class Channel {
   #sftp: Sftp | null = null
   #isOver = false
   #isLoggedOut = false
+  /** By a signal. */
+  #isHungUp = false
+  #resizing: NodeJS.Timeout | undefined
 
   constructor(session: Session, needs: Needs) {
     this.#needs = needs
@@ -62,7 +64,7 @@ export class Channel {
     })
     session.on('window-change', (accept, _reject, info) => {
       this.#size = sizeOf(info)
-      this.#say({ resize: this.#size })
+      this.#resizing ??= setTimeout(() => this.#resize(), sshLimits.resizeMs).unref()
       accept?.()
     })
     session.on('env', (accept, reject, { key, val }) =>
@@ -70,7 +72,8 @@ export class Channel {
     )
     session.on('signal', (accept) => {
       accept?.()
-      this.#say({ hangup: true })
+      if (!this.#isHungUp) this.#say({ hangup: true })
+      this.#isHungUp = true
     })
     session.on('shell', (accept) => this.#run(accept(), null))
     session.on('exec', (accept, _reject, { command }) => {
@@ -133,8 +136,9 @@ export class Channel {
     stream.on('error', () => this.hangUp())
     stream.stderr.on('error', () => {})
     const { connection, begun, clients } = this.#needs
-    const worker = clients.take(begun.user)
-    if (!worker) return this.#fail(stream, 'clients-many', 1)
+    const client = clients.take(begun.user)
+    if (!client) return this.#fail(stream, 'clients-many', 1)
+    const { worker, niceness } = client
     this.#worker = worker
     worker.on('message', (message: FromClient) => this.#receive(message))
     worker.once('error', () => void this.end('client-failed'))
@@ -148,6 +152,7 @@ export class Channel {
         env: this.#env,
         size: this.#size,
         keyToken: connection.keyToken,
+        niceness,
       },
     })
     stream.on('data', (input: Buffer) => {
@@ -217,7 +222,11 @@ export class Channel {
     stream.stderr.write(`${inWords(why, this.#env.LANG)}\n`)
     stream.exit(code)
     stream.end()
-    this.#needs.gone()
+  }
+
+  #resize() {
+    this.#resizing = undefined
+    if (this.#size) this.#say({ resize: this.#size })
   }
 
   #say(message: ToClient) {
@@ -231,7 +240,6 @@ export class Channel {
     worker?.removeAllListeners('message')
     if (isAtOnce) void worker?.terminate()
     this.#worker = null
-    this.#needs.gone()
   }
 }
 

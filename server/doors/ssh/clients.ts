@@ -23,24 +23,30 @@ export class Clients {
   }
 
   warmUp() {
-    this.#spare ??= this.#born()
+    this.#spare ??= this.#born(null, 0)
   }
 
-  /** @returns null if there are as many as may be, of this user or in all */
-  take(user: string): Worker | null {
+  /**
+   * A client for this user. The more of them the user has, the less of the processor's time each has beside those of others,
+   * from its birth on.
+   *
+   * @returns null if there are as many as may be, of this user or in all
+   */
+  take(user: string): { worker: Worker; niceness: number } | null {
     const ofUser = [...this.#all.values()].filter((each) => each === user).length
-    if (ofUser >= sshLimits.clientsOfUser || this.#all.size >= sshLimits.clients) return null
-    const worker = this.#spare ?? this.#born()
+    if (this.#all.size >= sshLimits.clients || ofUser >= sshLimits.clientsOfUser) return null
+    const niceness = Math.min(19, 1 + 2 * ofUser)
+    const worker = this.#spare ?? this.#born(user, niceness)
     this.#spare = null
     this.#all.set(worker, user)
     // When this one has drawn its first screen, rather than beside it.
     setTimeout(() => this.warmUp(), sshLimits.spareAfterMs).unref()
-    return worker
+    return { worker, niceness }
   }
 
-  #born(): Worker {
-    const worker = new Worker(program, workerOptions)
-    this.#all.set(worker, null)
+  #born(user: string | null, niceness: number): Worker {
+    const worker = new Worker(program, { ...workerOptions, workerData: niceness })
+    this.#all.set(worker, user)
     // Nobody looks there; what a library writes is not to wait in memory.
     worker.stdout.resume()
     worker.stderr.resume()

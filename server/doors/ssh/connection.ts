@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import type { Session, Connection as Ssh } from 'ssh2'
 import { sshLimits } from '../../ground/limits.ts'
+import { network } from '../../ground/network.ts'
 import { Channel } from './channel.ts'
 import type { Clients } from './clients.ts'
 import { LogIn } from './log-in.ts'
@@ -16,16 +17,26 @@ import type { Ending } from './words.ts'
 export type ConnectionNeeds = {
   ask(question: Question): Promise<Answer>
   gone(connection: number): void
+  /** A piece came in over it. */
+  came(connection: Connection): void
   clients: Clients
 }
 
 /** What ssh2 keeps to itself, and must be looked at so that nobody fills our memory. */
 type Inside = {
   /** Packets that wait for the end of a key exchange. */
-  _protocol: { _queue?: unknown[]; _kexinit?: unknown }
-  _chanMgr: { _channels: Record<number, Partial<Window & { _chanInfo: Window }> | undefined> }
+  _protocol: { _queue?: unknown[]; _kexinit?: unknown; channelClose(id: number): void }
+  _chanMgr: {
+    _channels: Record<number, Partial<Window & { _chanInfo: Window }> | undefined>
+    remove(id: number): void
+  }
 }
 type Window = { incoming: { window: number } }
+type SessionInside = {
+  /** What runs in it. */
+  _channel?: unknown
+  _chanInfo: { incoming: { id: number }; outgoing: { id: number } }
+}
 
 let numbers = 0
 
@@ -36,6 +47,8 @@ export class Connection {
   progress: 0 | 1 | 2 | 3 = 0
   /** Opens the key, where a channel has it open. */
   keyToken: string | null = null
+  /** When it was last read, in turns. */
+  readAt = 0
   readonly approval = new Approval()
   readonly #socket: Socket
   readonly #needs: ConnectionNeeds
@@ -127,13 +140,25 @@ export class Connection {
 
   #admit(accept: () => Session, reject: () => void) {
     if (this.#channels.size >= sshLimits.channels || this.#isEnding || !this.#begun) return reject()
-    const channel = new Channel(accept(), {
+    const session = accept()
+    const channel = new Channel(session, {
       connection: this,
       begun: this.#begun,
       clients: this.#needs.clients,
-      gone: () => this.#channels.delete(channel),
     })
     this.#channels.add(channel)
+    // Not before: what the other end leaves open takes our memory.
+    session.once('close', () => {
+      this.#channels.delete(channel)
+      this.#closeEmpty(session as Session & SessionInside)
+    })
+  }
+
+  /** ssh2 1.17.0 neither forgets nor closes one in which nothing was asked for. */
+  #closeEmpty({ _channel: runs, _chanInfo: { incoming, outgoing } }: SessionInside) {
+    if (runs || !this.#client) return
+    this.#client._protocol.channelClose(outgoing.id)
+    this.#client._chanMgr.remove(incoming.id)
   }
 
   #isPressed() {
@@ -141,10 +166,25 @@ export class Connection {
     return this.#socket.writableLength > sshLimits.outgoingOctets || waiting > 0
   }
 
-  /** After each piece that came in: who does not read what we answer is not read either, and who breaks the rules goes. */
+  /** Whose it is, where people are told apart: the user's, or some stranger's. */
+  get whose(): string {
+    return this.#begun?.user ?? network(this.address)
+  }
+
+  pause() {
+    this.#socket.pause()
+  }
+
+  /** Who does not read what we answer is not read either. */
+  goOn() {
+    if (this.#socket.isPaused() && this.#socket.writableLength <= sshLimits.outgoingOctets)
+      this.#socket.resume()
+  }
+
+  /** With each piece that comes in: who breaks the rules goes. */
   #hold() {
     const client = this.#client
-    if (this.#socket.writableLength > sshLimits.outgoingOctets) this.#socket.pause()
+    this.#needs.came(this)
     if (!client) return
     const { _queue: queue } = client._protocol
     if (queue && queue.length > sshLimits.packetsInExchange) return this.destroy()
@@ -159,7 +199,7 @@ export class Connection {
   #ease() {
     clearTimeout(this.#exchangeTimer)
     this.#exchangeTimer = undefined
-    if (this.#socket.isPaused()) this.#socket.resume()
+    this.goOn()
     for (const then of this.#onEase.splice(0)) this.whenEasy(then)
   }
 

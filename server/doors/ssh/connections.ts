@@ -2,6 +2,9 @@
  * The connections of the door, shared out among those who open them. Who has not logged in may be asked to make room: of a
  * network that holds its share, or of the one that holds most when all are taken, the connection goes that is least far on
  * its way to a log-in, and of these the oldest. So whoever opens many and says nothing shuts out nobody.
+ *
+ * And they are read in turns: whatever one person sends, over however many of them, one piece of it is looked at in each turn
+ * of the event loop. So a flood of the smallest packets keeps nobody else waiting.
  */
 import type { Socket } from 'node:net'
 import { sshLimits } from '../../ground/limits.ts'
@@ -11,6 +14,7 @@ import type { Ending } from './words.ts'
 
 export class Connections {
   readonly #bySocket = new Map<Socket, Connection>()
+  #pieces = 0
 
   get size() {
     return this.#bySocket.size
@@ -46,6 +50,19 @@ export class Connections {
       this.#drop(most[0]!)
     }
     return this.#bySocket.has(socket)
+  }
+
+  /** A piece came in over this one: no other of the same person is read in this turn. */
+  came(connection: Connection) {
+    const { whose } = connection
+    connection.readAt = ++this.#pieces
+    const all = [...this.#bySocket.values()].filter((each) => each.whose === whose)
+    for (const each of all) each.pause()
+    // Which of them is read next is the one that was read longest ago, for each that has something pauses the others.
+    all.sort((a, b) => a.readAt - b.readAt)
+    setImmediate(() => {
+      for (const each of all) each.goOn()
+    })
   }
 
   /** Ends them all. @returns when each is gone */

@@ -63,7 +63,12 @@ const open = ({ host, port, hostKey, socketPath }: Opening) => {
   )
   server.on('error', () => {})
   const listener = createServer({ noDelay: true }, (socket) => {
-    const connection = new Connection(socket, { ask, gone: (number) => tell({ gone: number }), clients })
+    const connection = new Connection(socket, {
+      ask,
+      gone: (number) => tell({ gone: number }),
+      came: (each) => connections.came(each),
+      clients,
+    })
     if (connections.admit(socket, connection)) server.injectSocket(socket)
   })
   listener.once('error', (error: NodeJS.ErrnoException) => tell({ cannotListen: error.code ?? error.name }))
