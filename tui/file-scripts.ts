@@ -18,7 +18,7 @@ type Tools = {
 export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) => ({
   'files ls': (call: Call) =>
     withClient(async (client) => {
-      const entries = await entriesAt(client, pathIn(call.arguments[0] ?? ''))
+      const entries = await entriesAt(client, pathInBox(call.arguments[0] ?? ''))
       if (call.flag('json')) return json(entries)
       for (const { name, type, size, modified_at } of entries) print(name, type, size, modified_at)
     }),
@@ -46,7 +46,7 @@ export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) 
       const { output } = place()
       if (output.isTTY)
         throw new Failed('A file may hold anything: send it into one, as in files get plan.txt > plan.txt.')
-      const path = pathIn(call.arguments[0]!)
+      const path = pathInBox(call.arguments[0]!)
       await withKey(kept, () =>
         client.readFile(
           path,
@@ -60,7 +60,7 @@ export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) 
 
   'files rm': (call: Call) =>
     withClient(async (client) => {
-      const path = pathIn(call.arguments[0]!)
+      const path = pathInBox(call.arguments[0]!)
       await client.removeFile(path, { all: call.flag('all') }).catch((error) => {
         if (!isProblem(error, 'not-empty')) throw error
         throw new Failed(`The folder ${harmless(path)} is not empty. With --all, what is in it goes too.`)
@@ -110,8 +110,8 @@ const target = (name: string, wanted: string, example: string): string => {
   const isFolder = wanted === '' || wanted.endsWith('/')
   if (isFolder && last === '')
     throw new WrongCall(`What comes on standard input needs a path, as in files put ${example}.`)
-  return pathIn(isFolder ? wanted + last : wanted)
+  return pathInBox(isFolder ? wanted + last : wanted)
 }
 
 /** The box has one root, with or without the slash that stands for it elsewhere. */
-const pathIn = (text: string) => text.replace(/^\/+|\/+$/g, '')
+export const pathInBox = (text: string) => text.replace(/^\/+|\/+$/g, '')

@@ -21,13 +21,13 @@ import { type Call, WrongCall } from '../server/contract/calls.ts'
 import type { Asked } from '../server/contract/requests.ts'
 import type { ScriptName } from './commands.ts'
 import { Failed } from './failed.ts'
-import { fileScripts } from './file-scripts.ts'
+import { fileScripts, pathInBox } from './file-scripts.ts'
 import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
 import { letterIn } from './letter/whole-message.ts'
 import type { Keeping, KeptSession, Place } from './place.ts'
 import { isUtf8 } from './text/locale.ts'
 import { harmless, harmlessLines } from './text/text.ts'
-import { fromOutside, ledgerOlder, noDisk, notUnderstood } from './text/words.ts'
+import { fromOutside, ledgerOlder, notUnderstood, userIsAddress } from './text/words.ts'
 import { type ApiLetter, Client, isProblem, Problem } from './wire/client.ts'
 import { Unreachable, Untrusted } from './wire/connection.ts'
 
@@ -65,7 +65,11 @@ const scripts = {
     const reached = { server, ca: call.option('ca'), fingerprint: call.option('fingerprint') }
     const client = new Client(reached)
     const password = await call.secret('password-stdin', 'Password')
-    const session = await client.logIn(user, password, `wafer on ${harmless(machine.name).slice(0, 60)}`)
+    const name = `wafer on ${harmless(machine.name).slice(0, 60)}`
+    const session = await client.logIn(user, password, name).catch((error) => {
+      if (!isProblem(error, 'bad-credentials') || user.includes('@')) throw error
+      throw new Failed(`${error.message} ${userIsAddress}`)
+    })
     kept.keepSession({
       server: client.server.origin,
       user: session.user,
@@ -498,7 +502,8 @@ const mostTextOctets = mostAttachedOctets
 
 const attachmentAt = (path: string): Letter['attachments'][number] => {
   const { machine } = place
-  if (!machine) throw new WrongCall(noDisk.attachOption)
+  // Behind SSH a file is one of the box: name, type and size are known there.
+  if (!machine) return { name: '', type: '', size: 0, file: pathInBox(path) }
   const found = machine.attachment(path, mostAttachedOctets)
   if ('failed' in found) throw new Failed(`${found.failed} Nothing was sent.`)
   return found

@@ -16,7 +16,7 @@ export type Usage = {
 }
 
 /** Whether this name of an argument or value stands for a file of the machine on which the command runs. */
-export const isFile = (name: string) => /^(FILE\d?|PATH(\.\.\.)?|KEY\.asc|ID\.p12)$/.test(name)
+export const isFile = (name: string) => /^(FILE\d?|PATH\.\.\.|KEY\.(asc|pub)|ID\.p12)$/.test(name)
 
 export const usageOf = ({ usage, options }: Command): Usage => {
   const tokens = usage

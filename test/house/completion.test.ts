@@ -53,6 +53,10 @@ test('C17: Tab in bash completes commands, options and files', async (t) => {
     ['wafer key import ann@wafer.test --fi', 'wafer key import ann@wafer.test --file'],
     ['wafer key import --file key', 'wafer key import --file key\\ of\\ ann.asc'],
     ['wafer mail import ann@wafer.test key', 'wafer mail import ann@wafer.test key\\ of\\ ann.asc'],
+    [
+      'wafer ssh-key add ann@wafer.test --file key',
+      'wafer ssh-key add ann@wafer.test --file key\\ of\\ ann.asc',
+    ],
     ['wafer queue re', 'wafer queue retry'],
     ['wafer completion f', 'wafer completion fish'],
   ] as const) {

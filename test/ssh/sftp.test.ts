@@ -135,7 +135,12 @@ test('With the programs that people have a user puts, lists, renames and removes
   assert.match((await command(['files', 'put', '-'], 'x')).out, /needs a path, as in files put plan/)
   assert.match((await command(['files', 'put', '../x'], 'x')).out, /no part of it is \. or \.\./)
   assert.match((await command(['search', 'is:blue'])).out, /Not understood: is:blue/)
+  const send = ['send', '--to', ann, '--attach']
+  const [, sent = ''] = (await command([...send, '/notes/one.txt'], 'x')).out.match(/^id\t(\d+)\n/) ?? []
+  assert.match((await command(['read', sent])).out, /^attachment\t2\tone\.txt\ttext\/plain\t4$/m)
+  assert.match((await command([...send, 'none'], 'x')).out, /no such file/)
   assert.equal((await command(['lock'])).code, 0)
+  assert.match((await command([...send, 'notes/one.txt'], 'x')).out, /The secret key is locked/)
   assert.deepEqual(await command(['files', 'get', 'notes/one.txt']), {
     code: 1,
     out: 'wafer: The secret key is locked: open the key with unlock --passphrase-stdin, over a connection that both share (ControlMaster of OpenSSH).\n',

@@ -23,6 +23,11 @@ export const commandsHere = {
     usage: 'PATH [--json]',
     does: 'Puts what comes on standard input into Files, in the place of a file of that path.',
   },
+  send: {
+    ...here.send,
+    usage: here.send.usage.replace('--attach FILE', '--attach PATH'),
+    does: `${here.send.does} --attach takes a file of Files, which needs the key.`,
+  },
   tui: tuiHere,
 }
 

@@ -141,12 +141,12 @@ export const noDisk = {
   get: 'Your machine is out of reach from here: fetch it with sftp, or on a page.',
   put: 'Files of your machine are out of reach from here: put them with sftp, or on a page.',
   suspend: 'Nothing can be suspended here; ~^Z suspends ssh.',
-  attachOption:
-    'Files of your machine are out of reach from here: --attach has nothing to take. Nothing was sent.',
   accept: 'Files of your machine are out of reach from here: type the number of an attachment.',
   identity: 'Files of your machine are out of reach from here: add it on a page, under Keys, S/MIME.',
 }
 
+/** Beside a log-in that was refused. */
+export const userIsAddress = 'The User ID is your whole mail address.'
 export const sessionOver = 'Your session has ended. Connect again to go on.'
 
 /** Of a search, what was typed and says nothing; and where it did not look. */

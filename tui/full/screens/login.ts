@@ -1,5 +1,6 @@
 /** Log-in (S1090-S1180): user and password. The password is shown by nothing, not even by its length. */
 import { harmless, wrapped } from '../../text/text.ts'
+import { userIsAddress } from '../../text/words.ts'
 import { heartbeatS, Problem } from '../../wire/client.ts'
 import { Unreachable } from '../../wire/connection.ts'
 import { edited, fieldView, typed } from '../field.ts'
@@ -81,7 +82,7 @@ const logIn = async (app: Stage, screen: Own) => {
       return app.complain(error)
     }
     const isWrong = error instanceof Problem && error.code === 'bad-credentials'
-    const whole = user.includes('@') ? '' : ' The User ID is your whole mail address.'
+    const whole = user.includes('@') ? '' : ` ${userIsAddress}`
     const problem = isWrong ? `User ID or password is wrong. Please try again.${whole}` : error.message
     app.change(screen, { busy: false, problem, focus: 'password' })
   }
