@@ -37,8 +37,8 @@ const holding = {
   used_at: text,
   expires_at: text,
   idle_s: seconds,
-  /** How long that may be chosen to be. */
-  idle_most_s: seconds,
+  /** How long that may be chosen to be; older servers have no choice. */
+  idle_most_s: orNothing(seconds),
 }
 export const held = shape(holding)
 /** The key as a session's own terminal has it open. */

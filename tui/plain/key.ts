@@ -125,11 +125,11 @@ export class KeyTalk {
     await look()
     const held = this.session?.allowance
     if (!held) return talk.say('The key is locked: unlock opens it.')
-    if (held.idle_most_s <= held.idle_s)
-      return talk.say('This server permits no longer time than the one that is set.')
-    await this.#desk.calling(() => client.standFor(held.idle_most_s))
+    const { idle_s, idle_most_s: most = 0 } = held
+    if (most <= idle_s) return talk.say('This server permits no longer time than the one that is set.')
+    await this.#desk.calling(() => client.standFor(most))
     await look()
-    talk.say(`When it is not used, the key stays open for ${Math.floor(held.idle_most_s / 60)} minutes now.`)
+    talk.say(`When it is not used, the key stays open for ${Math.floor(most / 60)} minutes now.`)
   }
 
   forget(): void {

@@ -232,12 +232,12 @@ const addIdentity = async (app: Stage, disk: Disk, path: string, passphrase: str
 
 /** An offer to have the open key stand longer without a use, where the server permits it. */
 const longer = (app: Stage, { allowance }: SessionView): MenuItem[] => {
-  if (!allowance || allowance.idle_most_s <= allowance.idle_s) return []
-  const { idle_most_s: most } = allowance
+  const { idle_s, idle_most_s: most = 0 } = allowance ?? { idle_s: 0 }
+  if (most <= idle_s) return []
   return [
     {
       text: 'Keep the key open longer ...',
-      detail: `for ${Math.floor(most / 60)} min without a use, not ${Math.ceil(allowance.idle_s / 60)}`,
+      detail: `for ${Math.floor(most / 60)} min without a use, not ${Math.ceil(idle_s / 60)}`,
       choose: () =>
         void app
           .does(async () => {
