@@ -983,7 +983,7 @@ test('The client for scripts loads neither Ink nor React, and of the server the 
     ([, from, bare]) => from ?? bare!,
   )
   const parts = imported.filter((name) => !name.startsWith('node:'))
-  for (const part of parts) assert.ok(statSync(join(root, 'dist', part)).size < 20_000, part)
+  for (const part of parts) assert.ok(statSync(join(root, 'dist', part)).size < 40_000, part)
 })
 
 test('queue lists what waits, whom for, since when and why; retry has it tried at once, drop gives it up', async (t) => {
