@@ -75,6 +75,21 @@ test('P3: The decrypt gate holds for S/MIME: the root opens, parts alone or not 
       if (is === 'sound') assert.match((await open(mail, keys, [], part)).text, /^\s*Secret/)
       else assert.equal(await refusal(open(mail, keys, [], part)), 'part-can-be-changed')
     }
+  // A signature that carries a content of its own beside another one says nothing about that.
+  const eve = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org' })
+  const carried = signedBy(openssl, eve, entity('Signed.'), '-nodetach', '-outform', 'DER')
+  for (const type of [
+    'application/pkcs7-signature; name=smime.p7s',
+    'application/octet-stream; name=smime.p7s',
+  ])
+    for (const shownText of ['Faked.', 'Signed.']) {
+      const beside = Buffer.from(
+        `${head()}Content-Type: multipart/signed; protocol="application/pkcs7-signature"; boundary=s\r\n\r\n--s\r\n${entity(shownText)}\r\n--s\r\n${cms(carried, type)}--s--\r\n`,
+      )
+      const { text, signature } = await read(beside, [], believing(eve))
+      if (shownText === 'Faked.') assert.notEqual(signature.status, 'valid', type)
+      assert.match(text, new RegExp(shownText))
+    }
   // Signed, compressed and what lies in them is read as any mail is: rows, search, attachments.
   const ann = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org' })
   const letter = `Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n${entity('Findable')}--c\r\nContent-Type: text/csv; name=a.csv\r\nContent-Disposition: attachment\r\n\r\n1,2\r\n--c--\r\n`

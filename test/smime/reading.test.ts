@@ -3,6 +3,8 @@
  * are made anew each time; no server is needed for what is a function of octets.
  */
 import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { Refusal } from '../../server/ground/refusal.ts'
 import type { Believed } from '../../server/locked/reader/cms-signatures.ts'
@@ -185,5 +187,32 @@ test('P3: What openssl signs is valid where its certificate is believed, in each
     const { signature } = await open(around, keys, [], undefined, believing(authority))
     assert.deepEqual([signature.status, signature.by], ['mismatch', 'ann@example.org'])
     assert.match(signature.reason, /stands around the encryption, not within/)
+  }
+})
+
+const corpus = process.env.CORPUS_DIR ?? '../shared/corpus'
+const skip = existsSync(join(corpus, 'cases.jsonl'))
+  ? false
+  : 'needs the test corpus: set CORPUS_DIR to its folder'
+
+test('P3: Samples of KDE are what they say: encrypted however they are called, and never valid over SHA-1', {
+  skip,
+}, async () => {
+  const expected: Record<string, [security: string, status: string, text: RegExp]> = {
+    'smime-encrypted': ['encrypted', 'none', /^MIAG/],
+    'smime-encrypted-octet-stream': ['encrypted', 'none', /^MIAG/],
+    'smime-opaque-enc+sign': ['encrypted', 'none', /^MIAG/],
+    'smime-opaque-sign': ['signed', 'invalid', /^A simple signed only test\./],
+    'smime-signed-apple': ['signed', 'invalid', /^Olá Konqui,/],
+    'smime-cert': ['plain', 'none', /^$/],
+  }
+  for (const [name, [security, status, text]] of Object.entries(expected)) {
+    const octets = readFileSync(join(corpus, 'kde-messagelib', `${name}.mbox`))
+    const mail = await read(octets, [])
+    assert.deepEqual([name, mail.security, mail.signature.status], [name, security, status])
+    assert.match(mail.text, text, name)
+    if (status === 'invalid') assert.match(mail.signature.reason, /can be forged/)
+    if (security === 'encrypted')
+      assert.equal((await refusal(open(octets, keysOf(), []))).reason, 'not-to-your-keys')
   }
 })
