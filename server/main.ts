@@ -205,12 +205,18 @@ const openMail = (made: Ground & People & ReturnType<typeof openKeys>) => {
 }
 
 /** By what reads them for each mail. @throws Error with one sentence naming the setting */
-const requireReadableAuthorities = async ({ config: { smime }, pool }: Services) => {
+const requireReadableAuthorities = async ({ config: { smime }, pool, log, clock }: Services) => {
   if (smime.certificates.length + smime.revocationLists.length === 0) return
-  const unreadable = await pool.run('reading', 'unreadableAuthority', smime)
+  const task = { ...smime, now: clock() }
+  const { unreadable, ended } = await pool.run('reading', 'examineAuthorities', task)
   if (unreadable === 'certificates')
     throw new Unusable('WAFER_SMIME_CA holds a certificate that cannot be read.')
   if (unreadable) throw new Unusable('WAFER_SMIME_CRL holds a revocation list that cannot be read.')
+  if (ended > 0)
+    log.warn(
+      { ended },
+      'WAFER_SMIME_CRL holds lists whose time is over: what was taken back since is not known',
+    )
 }
 
 /**

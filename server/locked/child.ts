@@ -17,7 +17,7 @@ import { protectMessage } from './reader/protect.ts'
 import type { Certificate } from './reader/signatures.ts'
 import { protectBySmime } from './reader/smime-protect.ts'
 import { rowOf } from './reader/summary.ts'
-import { type Authorities, unreadableAuthority } from './reader/trust.ts'
+import { type Authorities, examineAuthorities } from './reader/trust.ts'
 import type { WrappedIdentity } from './vault/identity-keys.ts'
 import type { StoredPair } from './vault/keys-at-rest.ts'
 import type { NewIdentity } from './vault/new-identities.ts'
@@ -33,7 +33,7 @@ const operations = {
   summarize: (task: { octets: Uint8Array }) => rowOf(task.octets),
   read: (task: { octets: Uint8Array; certificates: Certificates; smime?: Believed }) =>
     encryptedMail.read(task.octets, task.certificates, task.smime),
-  unreadableAuthority: async (task: Authorities) => unreadableAuthority(task),
+  examineAuthorities: async (task: Authorities & { now: number }) => examineAuthorities(task, task.now),
   part: (task: { octets: Uint8Array; id: string }) => encryptedMail.partOf(task.octets, task.id, null),
   parts: (task: { octets: Uint8Array; ids: string[] }) => encryptedMail.partsOf(task.octets, task.ids, null),
   inspectKeys: (task: { octets: Uint8Array }) => keysInMail.inspectKeys(task.octets),

@@ -9,7 +9,17 @@ import { open, partOf, read } from '../../server/locked/reader/encrypted-mail.ts
 import { summarize } from '../../server/locked/reader/summary.ts'
 import { readX509 } from '../../server/locked/reader/x509.ts'
 import { needs } from '../support/programs.ts'
-import { Authorities, asMail, believing, crlf, entity, head, keysOf, signedBy } from '../support/smime.ts'
+import {
+  Authorities,
+  asMail,
+  believing,
+  crlf,
+  entity,
+  type Holder,
+  head,
+  keysOf,
+  signedBy,
+} from '../support/smime.ts'
 
 const base64 = (octets: Uint8Array) => Buffer.from(octets).toString('base64').replace(/.{76}/g, '$&\r\n')
 const cms = (der: Uint8Array, type = 'application/pkcs7-mime; name=smime.p7m') =>
@@ -122,7 +132,8 @@ test('P3: Changed, cut and monstrous S/MIME is refused in one sentence, within t
   const openssl = new Authorities(t)
   const bob = openssl.holder({ subject: '/CN=Bob', address: 'bob@example.org', kind: 'rsa' })
   const ann = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org' })
-  const keys = keysOf(bob)
+  const carol = openssl.holder({ subject: '/CN=Carol', kind: 'P-256' })
+  const keys = keysOf(bob, carol)
   const encrypt = (...options: string[]) =>
     openssl.ok(['cms', '-encrypt', '-outform', 'DER', ...options, '-recip', bob.pem], entity('Whole.'))
   const said = new Set<string>()
@@ -131,7 +142,18 @@ test('P3: Changed, cut and monstrous S/MIME is refused in one sentence, within t
     state = (state * 48271) % 2147483647
     return state % below
   }
-  for (const der of [encrypt('-aes-256-gcm'), encrypt('-aes256'), encrypt('-aes256', '-stream')]) {
+  const to = (recipient: Holder, ...options: string[]) =>
+    openssl.ok(
+      ['cms', '-encrypt', '-outform', 'DER', '-aes-128-gcm', '-recip', recipient.pem, ...options],
+      entity('Whole.'),
+    )
+  for (const der of [
+    encrypt('-aes-256-gcm'),
+    encrypt('-aes256'),
+    encrypt('-aes256', '-stream'),
+    to(bob, '-keyopt', 'rsa_padding_mode:oaep', '-keyopt', 'rsa_oaep_md:sha256'),
+    to(carol, '-keyopt', 'ecdh_kdf_md:sha256'),
+  ]) {
     for (let length = 1; length < der.length; length += 29)
       said.add(await refusal(open(cmsMail(der.subarray(0, length)), keys, [])))
     for (let flip = 0; flip < 150; flip++) {
@@ -153,13 +175,15 @@ test('P3: Changed, cut and monstrous S/MIME is refused in one sentence, within t
     copy[at]! ^= 1
     assert.equal(await refusal(open(cmsMail(copy), keys, [])), 'undecryptable')
   }
-  const signed = signedBy(openssl, ann, entity('Whole.'), '-nodetach', '-outform', 'DER')
-  for (let flip = 0; flip < 200; flip++) {
-    const copy = Uint8Array.from(signed)
-    copy[random(signed.length)]! ^= 1 << random(8)
-    const { signature, text } = await read(cmsMail(copy), [], believing(ann))
-    if (text.trim() !== 'Whole.') assert.notEqual(signature.status, 'valid')
-  }
+  const opaque = (signer: Holder, ...options: string[]) =>
+    signedBy(openssl, signer, entity('Whole.'), '-nodetach', '-outform', 'DER', ...options)
+  for (const signed of [opaque(ann, '-cades'), opaque(bob, '-keyopt', 'rsa_padding_mode:pss')])
+    for (let flip = 0; flip < 200; flip++) {
+      const copy = Uint8Array.from(signed)
+      copy[random(signed.length)]! ^= 1 << random(8)
+      const { signature, text } = await read(cmsMail(copy), [], believing(ann, bob))
+      if (text.trim() !== 'Whole.') assert.notEqual(signature.status, 'valid')
+    }
 
   const one = readX509(openssl.holder({ subject: '/CN=Other', kind: 'rsa' }).der)
   const few = encryptedTo([one, readX509(bob.der)], Buffer.from(entity('Many.')), true)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { read } from '../../server/locked/reader/encrypted-mail.ts'
-import { unreadableAuthority } from '../../server/locked/reader/trust.ts'
+import { examineAuthorities } from '../../server/locked/reader/trust.ts'
 import { needs } from '../support/programs.ts'
 import { Authorities, accepting, asMail, believing, entity, type Holder, signedBy } from '../support/smime.ts'
 
@@ -196,17 +196,18 @@ test('P3: What an authority took back counts no more, unless it was signed befor
   const authority = ca(openssl)
   const eve = openssl.holder({ subject: '/O=Example/CN=Authority', ca: 1 })
   const hour = 3600_000
+  const now = Date.now()
   const ann = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org', by: authority })
   const mail = asMail(signedBy(openssl, ann, text))
   const judged = async (by: Holder, revoked: { at: number; reason?: string } | null) => {
     const list = openssl.revocationList(by, revoked ? [{ serial: ann.serial, ...revoked }] : [])
     const believed = believing(authority)
     believed.authorities.revocationLists.push(list)
-    assert.equal(unreadableAuthority(believed.authorities), null)
+    assert.deepEqual(examineAuthorities(believed.authorities, now), { unreadable: null, ended: 0 })
+    assert.equal(examineAuthorities(believed.authorities, now + 40 * 24 * hour).ended, 1)
     const { signature } = await read(mail, [], believed)
     return `${signature.status} ${signature.reason}`
   }
-  const now = Date.now()
   assert.equal(await judged(authority, null), 'valid ')
   assert.match(await judged(authority, { at: now - hour }), /^expired .*revoked/)
   assert.match(
@@ -222,8 +223,9 @@ test('P3: What an authority took back counts no more, unless it was signed befor
     'only its own authority takes a certificate back',
   )
   const broken = { certificates: [authority.der], revocationLists: [authority.der.subarray(0, 50)] }
-  assert.equal(unreadableAuthority(broken), 'revocationLists')
-  assert.equal(unreadableAuthority({ ...broken, certificates: [new Uint8Array(5)] }), 'certificates')
+  assert.equal(examineAuthorities(broken, now).unreadable, 'revocationLists')
+  const none = { ...broken, certificates: [new Uint8Array(5)] }
+  assert.equal(examineAuthorities(none, now).unreadable, 'certificates')
 })
 
 const opaque = (der: Uint8Array, from: string) =>

@@ -31,10 +31,19 @@ export const checkSigned = (signed: Signed, content: Uint8Array, believed: Belie
   const among = readable([...signed.certificates, ...believed.accepted.map(({ der }) => der)])
   let best = noSignature
   for (const signer of signed.signers) {
-    const check = checkSigner(signer, signed.contentType, content, among, believed)
+    const check = checkedSigner(signer, signed.contentType, content, among, believed)
     if (ranking.indexOf(check.status) < ranking.indexOf(best.status)) best = check
   }
   return best
+}
+
+/** Strangers wrote all of it: whatever cannot be read in it is damage. */
+const checkedSigner: typeof checkSigner = (...given) => {
+  try {
+    return checkSigner(...given)
+  } catch {
+    return invalid('The signature is damaged.')
+  }
 }
 
 const checkSigner = (

@@ -191,7 +191,12 @@ const decryptCms = (octets: Uint8Array, identities: OpenIdentities): OpenedConte
   if (encrypted.kind !== 'encrypted') throw undecryptable()
   const length = contentKeyLength(encrypted)
   // For whom it is stands outside; with which of the ciphers that are not known here, too.
-  const contentKeys = identities.contentKeys(encrypted.recipients, length ?? 0)
+  let contentKeys: Uint8Array[] | null
+  try {
+    contentKeys = identities.contentKeys(encrypted.recipients, length ?? 0)
+  } catch (cause) {
+    throw undecryptable(cause)
+  }
   if (!contentKeys) throw new Refusal('not-to-your-keys', { detail: { reason: 'no-key' } })
   let cause: unknown
   for (const key of contentKeys) {

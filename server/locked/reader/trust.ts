@@ -23,13 +23,30 @@ export type Trust =
   | 'revoked'
   | 'unfit'
 
-/** The first of what the operator named that cannot be read: what is passed over in silence vouches for the wrong ones. */
-export const unreadableAuthority = ({
-  certificates,
-  revocationLists,
-}: Authorities): keyof Authorities | null => {
-  if (readable(certificates).length < certificates.length) return 'certificates'
-  return revocationLists.some((list) => readList(list).length === 0) ? 'revocationLists' : null
+/**
+ * What is wrong with what the operator named: the first kind of which something cannot be read, for what is passed over in
+ * silence vouches for the wrong ones; and how many lists have ended, of which newer ones are to be had.
+ */
+export const examineAuthorities = (
+  { certificates, revocationLists }: Authorities,
+  now: number,
+): { unreadable: keyof Authorities | null; ended: number } => {
+  const lists = revocationLists.flatMap(readList)
+  const ended = lists.filter(({ until }) => until !== null && until < now).length
+  if (readable(certificates).length < certificates.length) return { unreadable: 'certificates', ended }
+  const isWhole = lists.length === revocationLists.length && lists.every(({ revoked }) => areEntries(revoked))
+  return { unreadable: isWhole ? null : 'revocationLists', ended }
+}
+
+const areEntries = (revoked: Node[]): boolean => {
+  try {
+    return revoked.every((entry) => {
+      const [serial, at] = entry.members
+      return serial!.content.length > 0 && Number.isFinite(at!.time) && isCompromised(entry) !== null
+    })
+  } catch {
+    return false
+  }
 }
 
 /** @param among other certificates that came with it @param at Unix milliseconds: when it was used */
@@ -45,13 +62,22 @@ export const trustIn = (
   let best: Trust = 'unknown'
   // Authorities sign one another: of several ways the best one counts.
   for (const chain of chainsOf(certificate, [...roots, ...among], roots)) {
-    const trust = trustThrough(chain, lists, at)
+    const trust = judged(chain, lists, at)
     if (ranking.indexOf(trust) < ranking.indexOf(best)) best = trust
     if (best === 'trusted') break
   }
   return best
 }
 const ranking: Trust[] = ['trusted', 'revoked', 'expired', 'unfit', 'unknown']
+
+/** What cannot be read in a certificate fits nothing. */
+const judged: typeof trustThrough = (...given) => {
+  try {
+    return trustThrough(...given)
+  } catch {
+    return 'unfit'
+  }
+}
 
 const trustThrough = (chain: MailCertificate[], lists: RevocationList[], at: number): Trust => {
   if (chain.some((each, index) => each.isBeyondUs || (index > 0 && !isFitIssuer(each, chain, index))))
@@ -143,6 +169,8 @@ type RevocationList = {
   algorithm: Node
   signature: Uint8Array
   revoked: Node[]
+  /** When the next one was to come; null where it does not say. */
+  until: number | null
 }
 
 /** A CertificateList (RFC 5280 §5.1). */
@@ -153,8 +181,12 @@ const readList = (octets: Uint8Array): RevocationList[] => {
     if (parts[0]!.is('universal', 2)) parts.shift() // its version
     const [, issuer, , ...rest] = parts
     // Its next date and the list itself may be missing; extensions come last.
+    const isTime = rest[0]?.is('universal', 23) || rest[0]?.is('universal', 24)
+    const until = isTime ? rest[0]!.time : null
     const revoked = rest.find((each) => each.is('universal', 16))?.members ?? []
-    return [{ issuer: issuer!.der, body: body!, algorithm: algorithm!, signature: signature!.bits, revoked }]
+    return [
+      { issuer: issuer!.der, body: body!, algorithm: algorithm!, signature: signature!.bits, revoked, until },
+    ]
   } catch {
     return []
   }
