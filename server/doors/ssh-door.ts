@@ -53,19 +53,24 @@ export const startSshDoor = async (needs: Needs, api: Handle): Promise<SshDoor |
     return { ...(await door.start(hostKeyFile(config.data))), close }
   } catch (error) {
     await close()
-    if (!(error instanceof CannotListen) || config.isSshPortChosen) throw error
+    if (!(error instanceof CannotListen && error.isTaken) || config.isSshPortChosen) throw error
     log.warn(`${error.message} Nobody can log in by SSH now.`)
     return null
   }
 }
 
 class CannotListen extends Unusable {
+  /** Another program has the port. */
+  readonly isTaken: boolean
+
   constructor(host: string, port: number, code: string) {
+    const isTaken = code === 'EADDRINUSE'
     super(
-      code === 'EADDRINUSE'
+      isTaken
         ? `WAFER_SSH_PORT: ${host}:${port} is taken by another program. Set another port, or off.`
         : `WAFER_SSH_HOST, WAFER_SSH_PORT: cannot listen on ${host}:${port} (${code}).`,
     )
+    this.isTaken = isTaken
   }
 }
 

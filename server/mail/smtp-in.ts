@@ -58,9 +58,13 @@ export const startSmtpIn = async (services: Services): Promise<SmtpIn> => {
     await listening(smtp, () => smtp.listen(config.smtpPort, config.smtpHost))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    throw new Unusable(`Port ${config.smtpPort} on ${config.smtpHost} cannot be opened for mail: ${code}.`, {
-      cause: error,
-    })
+    const at = `${config.smtpHost}:${config.smtpPort}`
+    throw new Unusable(
+      code === 'EADDRINUSE'
+        ? `WAFER_SMTP_PORT: ${at} is taken by another program.`
+        : `WAFER_SMTP_HOST, WAFER_SMTP_PORT: cannot listen on ${at} (${code}).`,
+      { cause: error },
+    )
   }
   const servers = [smtp]
   if (config.lmtpSocket !== null) {

@@ -364,14 +364,14 @@ test('Where the port is taken a server says so: the usual one it does without, a
   const beside = new World({ WAFER_SSH_PORT: String(port) })
   t.after(() => beside.end())
   await assert.rejects(beside.start(), { name: 'Unusable', message: taken })
-  await assert.rejects(
-    async () => {
-      const elsewhere = new World({ WAFER_SSH_PORT: '0', WAFER_SSH_HOST: '192.0.2.1' })
-      t.after(() => elsewhere.end())
-      await elsewhere.start()
-    },
-    { name: 'Unusable', message: /WAFER_SSH_HOST.*192\.0\.2\.1/ },
-  )
+  for (const [settings, message] of [
+    [{ WAFER_SSH_PORT: '0', WAFER_SSH_HOST: '192.0.2.1' }, /WAFER_SSH_HOST.*192\.0\.2\.1/],
+    [{ WAFER_SMTP_PORT: String(port) }, /WAFER_SMTP_PORT: 127\.0\.0\.1:\d+ is taken by another program/],
+  ] as [Record<string, string>, RegExp][]) {
+    const elsewhere = new World(settings)
+    t.after(() => elsewhere.end())
+    await assert.rejects(elsewhere.start(), { name: 'Unusable', message })
+  }
   assert.equal(server.running.ssh!.port, port)
 })
 

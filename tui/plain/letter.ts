@@ -499,7 +499,7 @@ const entriesIn = (line: string): string[] => {
 }
 
 export const sizeInWords = (octets: number): string => {
-  if (octets < 1024) return counted(octets, 'byte')
-  if (octets < 1024 * 1024) return counted(Math.round(octets / 1024), 'kilobyte')
-  return `${(octets / (1024 * 1024)).toFixed(1)} megabytes`
+  if (octets < 1000) return counted(octets, 'byte')
+  if (octets < 1e6) return counted(Math.round(octets / 1000), 'kilobyte')
+  return octets < 1e9 ? `${(octets / 1e6).toFixed(1)} megabytes` : `${(octets / 1e9).toFixed(1)} gigabytes`
 }
