@@ -530,6 +530,10 @@ export const reasons = {
     ({ openpgp, smime }: { openpgp: string[]; smime: string[] }) =>
       `${listed(openpgp)} can be written to by OpenPGP alone, and ${listed(smime)} by S/MIME alone: no one mail fits both. Send each what they can read, or send without encryption.`,
   ],
+  'text-signed-by-openpgp': [
+    'bad-key',
+    'Text is signed by an OpenPGP key, and you have none. Choose Signed (S/MIME) as the protection of the letter, and send it.',
+  ],
   'no-identity-signs': [
     'bad-key',
     ({ address }: { address: string }) =>

@@ -116,6 +116,8 @@ export class Letters {
    */
   async sign(session: Session, keyToken: string | null, text: string): Promise<string> {
     await this.#allowances.require(session, keyToken, 'sign')
+    const { openpgp, smime } = await this.#kinds.signs(session.user)
+    if (openpgp === 'no-key' && smime) throw new Refusal('text-signed-by-openpgp')
     await this.#keyrings.requireSigner(session.user.id)
     return this.#allowances.use(session, keyToken, { scope: 'sign' }, (opening) =>
       this.#pool.run(session.user.id, 'signCleartext', { opening, text: text.replace(/\r\n?/g, '\n') }),

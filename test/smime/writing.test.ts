@@ -295,6 +295,11 @@ test('P3: Compose offers S/MIME to who has a certificate, asks where recipients 
   await browser.press('Send')
   await queueOf(terminal, isEmpty)
   assert.deepEqual(relay.mails.map(({ to }) => to.join()).sort(), [bob, carla])
+  await browser.go('/c')
+  await browser.press('Sign, key open', { text: 'x' })
+  assert.match(browser.page.happened, /Text is signed by an OpenPGP key, and you have none/)
+  await browser.go('/k')
+  assert.doesNotMatch(browser.page.text, /You have no key yet/)
   // By the API a signature is of the one kind that there is.
   await browser.press('Lock key')
   await terminal.unlock()

@@ -238,6 +238,7 @@ test('A wrong call of one who is logged in ends with 2 as well, and nothing is s
     [['send', `mailto:${ben}`, '--subject', 'x'], 'x'],
     [['send', `mailto:${ben}`], ''],
     [['send', '--to', ann, '--hold', 'x'], 'x'],
+    [['send', '--to', ann, '--kind', 'pgp'], 'x'],
   ]
   for (const [words, input = ''] of wrong) failed(await home.run(words, input), /./, 2)
   assert.deepEqual(await home.json(['ls', 'Sent']), [])

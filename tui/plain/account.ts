@@ -97,7 +97,8 @@ export class AccountTalk {
   async #keys() {
     const { talk } = this.#desk
     const keys = await this.#desk.calling(() => this.#desk.client.keys())
-    if (keys.length === 0) talk.say('You have no key yet. The operator of this server can make one for you.')
+    if (keys.length === 0)
+      talk.say('You have no OpenPGP key yet. The operator of this server can make one for you.')
     for (const key of keys) {
       talk.say(`Your key: ${grouped(harmless(key.fingerprint))}`)
       talk.say(`For: ${key.aliases.map(harmless).join(', ')}`)

@@ -149,6 +149,8 @@ const showKeys = async (c: PageContext, needs: Needs, status?: string) => {
   const visit = c.get('visit')
   const words = wordsOf(c)
   const own = await needs.keyrings.list(user.id)
+  // It may hold S/MIME certificates alone.
+  const hasKeyring = own.length > 0 || (await needs.keyrings.exists(user.id))
   const accepted = await needs.correspondents.list(user.id)
   return show(c, needs, {
     title: words.keys,
@@ -156,7 +158,7 @@ const showKeys = async (c: PageContext, needs: Needs, status?: string) => {
     status: status && <p>{status}</p>,
     body: () => (
       <>
-        <OwnKeys words={words} language={visit.language} keys={own} />
+        <OwnKeys words={words} language={visit.language} keys={own} hasKeyring={hasKeyring} />
         <p>
           <a href="/aliases">{words.aliases}</a> | <a href="/smime">{words.smime.title}</a>
         </p>
@@ -176,36 +178,39 @@ const showKeys = async (c: PageContext, needs: Needs, status?: string) => {
   })
 }
 
-const OwnKeys = ({ words, language, keys }: { words: Words; language: Language; keys: OwnKey[] }) => (
-  <>
-    <p>
-      <b>{words.ownKey}</b>
-    </p>
-    {keys.length === 0 && <p>{words.noKey}</p>}
-    <ul>
-      {keys.map((key) => (
-        <li>
-          {grouped(key.fingerprint)}, {key.algorithm}
-          {expiryIn(words, language, key)}
-          {words.ownKeyState(key.now)}{' '}
-          <a href={`/k/${key.fingerprint}.asc`} download>
-            {words.publicKey}
-          </a>
-        </li>
-      ))}
-    </ul>
-    {keys.length > 0 && (
+const OwnKeys = (props: { words: Words; language: Language; keys: OwnKey[]; hasKeyring: boolean }) => {
+  const { words, language, keys, hasKeyring } = props
+  return (
+    <>
+      <p>
+        <b>{words.ownKey}</b>
+      </p>
+      {!hasKeyring && <p>{words.noKey}</p>}
       <ul>
-        <li>
-          <a href="/p">{words.passkeys}</a>
-        </li>
-        <li>
-          <a href="/s">{words.passphraseTitle}</a>
-        </li>
+        {keys.map((key) => (
+          <li>
+            {grouped(key.fingerprint)}, {key.algorithm}
+            {expiryIn(words, language, key)}
+            {words.ownKeyState(key.now)}{' '}
+            <a href={`/k/${key.fingerprint}.asc`} download>
+              {words.publicKey}
+            </a>
+          </li>
+        ))}
       </ul>
-    )}
-  </>
-)
+      {hasKeyring && (
+        <ul>
+          <li>
+            <a href="/p">{words.passkeys}</a>
+          </li>
+          <li>
+            <a href="/s">{words.passphraseTitle}</a>
+          </li>
+        </ul>
+      )}
+    </>
+  )
+}
 
 const AcceptedKeys = (props: { words: Words; visit: Visit; accepted: Correspondent[] }) => {
   const { words, visit, accepted } = props

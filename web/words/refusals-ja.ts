@@ -238,6 +238,8 @@ export const refusalsInJapanese: Sentences = {
   },
   'kinds-differ': ({ openpgp, smime }) =>
     `${openpgp.join('、')}はOpenPGPだけ、${smime.join('、')}はS/MIMEだけで読めるので、一通では両方に届きません。それぞれに読める形で送るか、暗号化せずに送ってください。`,
+  'text-signed-by-openpgp':
+    '本文の署名にはOpenPGPの鍵が必要ですが、ありません。保護で「署名(S/MIME)」を選んで送ってください。',
   'no-identity-signs': ({ address }) =>
     `${address}の名で今署名できるS/MIME証明書がありません。追加するか、その署名なしで送ってください。`,
   'own-key-revoked':
