@@ -1,6 +1,7 @@
 /** S/MIME that somebody built to draw a text out, to be believed, or to take time and memory. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { deflateSync } from 'node:zlib'
 import { cmsLimits } from '../../server/ground/limits.ts'
 import { Refusal } from '../../server/ground/refusal.ts'
 import { readDer } from '../../server/locked/reader/asn1.ts'
@@ -104,6 +105,10 @@ test('P3: The decrypt gate holds for S/MIME: the root opens, parts alone or not 
   const ann = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org' })
   const letter = `Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n${entity('Findable')}--c\r\nContent-Type: text/csv; name=a.csv\r\nContent-Disposition: attachment\r\n\r\n1,2\r\n--c--\r\n`
   const signed = asMail(signedBy(openssl, ann, letter, '-nodetach'))
+  const packed = await read(cmsMail(compressed(Buffer.from(entity('Packed.')))), [])
+  assert.deepEqual([packed.text.trim(), packed.security, packed.attachments], ['Packed.', 'plain', []])
+  const bomb = await read(cmsMail(compressed(Buffer.alloc(100 * 1024 * 1024, 'a'))), [])
+  assert.deepEqual([bomb.text, bomb.attachments.length], ['', 1])
   const row = await summarize(signed)
   assert.deepEqual([row.security, row.attachments, /Findable/.test(row.searchText)], ['signed', 1, true])
   const [file, certificates] = (await read(signed, [])).attachments
@@ -249,6 +254,15 @@ const signedAround = (content: Uint8Array): Uint8Array => {
   const set = Buffer.from('3100', 'hex')
   const carried = wrap(0x30, oid('01'), wrap(0xa0, wrap(0x04, content)))
   return wrap(0x30, oid('02'), wrap(0xa0, wrap(0x30, Buffer.from('020101', 'hex'), set, carried, set)))
+}
+
+/** A CompressedData (RFC 3274); not every OpenSSL makes one. */
+const compressed = (content: Uint8Array): Uint8Array => {
+  const oid = (last: string) => Buffer.from(`060b2a864886f70d010910${last}`, 'hex')
+  const data = Buffer.from('06092a864886f70d010701', 'hex')
+  const inside = wrap(0x30, data, wrap(0xa0, wrap(0x04, deflateSync(content))))
+  const body = wrap(0x30, Buffer.from('020100', 'hex'), wrap(0x30, oid('0308')), inside)
+  return wrap(0x30, oid('0109'), wrap(0xa0, body))
 }
 
 /** The message with its other recipient repeated, and the one of that name last. */
