@@ -45,7 +45,11 @@ test('P3: What openssl encrypts opens here: each key kind, transport and cipher,
   if (!needs(t, 'openssl')) return
   const openssl = new Authorities(t)
   const authority = openssl.holder({ subject: '/CN=Authority', ca: 0 })
-  const matrix: [kind: 'rsa' | 'P-256' | 'P-384', transports: string[][], ciphers: string[]][] = [
+  const matrix: [
+    kind: 'rsa' | 'P-256' | 'P-384' | 'P-521' | 'brainpoolP256r1',
+    transports: string[][],
+    ciphers: string[],
+  ][] = [
     [
       'rsa',
       [[], oaep(), oaep('rsa_oaep_md:sha256', 'rsa_mgf1_md:sha256'), ['-keyid']],
@@ -67,6 +71,8 @@ test('P3: What openssl encrypts opens here: each key kind, transport and cipher,
       ['-aes128', '-aes-256-gcm', '-des3'],
     ],
     ['P-384', [[], ['-keyopt', 'ecdh_kdf_md:sha384']], ['-aes256', '-aes-192-gcm']],
+    ['P-521', [[]], ['-aes256']],
+    ['brainpoolP256r1', [[]], ['-aes-256-gcm']],
   ]
   let opened = 0
   for (const [kind, transports, ciphers] of matrix) {
@@ -129,7 +135,7 @@ test('P3: What openssl signs is valid where its certificate is believed, in each
   const encrypt = (content: Uint8Array, cipher: string) =>
     openssl.ok(['cms', '-encrypt', cipher, '-recip', bob.pem], content)
   const text = entity('Signed, every word.')
-  for (const kind of ['rsa', 'P-256', 'P-384'] as const) {
+  for (const kind of ['rsa', 'P-256', 'P-384', 'brainpoolP256r1'] as const) {
     const ann = openssl.holder({ subject: '/CN=Ann', address: 'ann@example.org', kind, by: between })
     const chain = ['-certfile', between.pem]
     const md = kind === 'P-384' ? ['-md', 'sha384'] : []

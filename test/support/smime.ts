@@ -9,13 +9,23 @@ import { OpenSsl } from './identities.ts'
 
 /** Files in PEM, and the certificate in DER. */
 export type Holder = { name: string; key: string; pem: string; der: Uint8Array; serial: string }
-export type KeyKind = 'rsa' | 'rsa1024' | 'P-256' | 'P-384' | 'x25519' | 'ed25519'
+export type KeyKind =
+  | 'P-521'
+  | 'brainpoolP256r1'
+  | 'rsa'
+  | 'rsa1024'
+  | 'P-256'
+  | 'P-384'
+  | 'x25519'
+  | 'ed25519'
 
 const keyOptions: Record<KeyKind, string[]> = {
   rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
   rsa1024: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024'],
   'P-256': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
   'P-384': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384'],
+  'P-521': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-521'],
+  brainpoolP256r1: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:brainpoolP256r1'],
   x25519: ['-algorithm', 'X25519'],
   ed25519: ['-algorithm', 'ED25519'],
 }

@@ -144,15 +144,12 @@ const agreedOn = (key: KeyObject, recipient: Recipient & { kind: 'agreement' }):
   }
 }
 
-/** On the curve of our own key; OpenSSL refuses a point that is not on it. */
+/** On the curve of our own key, in place of whose point it is put; OpenSSL refuses one that is not on it. */
 const senderKey = (own: KeyObject, octets: Uint8Array): KeyObject => {
-  const { kty, crv } = createPublicKey(own).export({ format: 'jwk' })
-  const part = (start: number, end?: number) => Buffer.from(octets.subarray(start, end)).toString('base64url')
-  if (kty === 'OKP') return createPublicKey({ key: { kty, crv: crv!, x: part(0) }, format: 'jwk' })
-  const half = (octets.length - 1) / 2
-  if (octets[0] !== 4) throw new Error('expected a point in full')
-  return createPublicKey({
-    key: { kty: 'EC', crv: crv!, x: part(1, 1 + half), y: part(1 + half) },
-    format: 'jwk',
-  })
+  const spki = createPublicKey(own).export({ type: 'spki', format: 'der' })
+  const point = readDer(spki).members[1]!.bits
+  if (octets.length !== point.length || (own.asymmetricKeyType === 'ec' && octets[0] !== 4))
+    throw new Error('expected a point in full, on the curve of the key')
+  spki.set(octets, spki.length - point.length)
+  return createPublicKey({ key: spki, type: 'spki', format: 'der' })
 }
