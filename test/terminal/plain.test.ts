@@ -413,7 +413,15 @@ test('why a letter cannot be encrypted is said with the addresses, before and at
   )
   await person.does('send', 'Passphrase: ')
   assert.match(await person.does(passphrase, letter), /no public key for eve@far\.example/)
-  await person.does(`to ${bob}`, letter)
+  // P3: who reads S/MIME alone, and who OpenPGP.
+  const dora = await server.addUser('dora@wafer.test', { key: false })
+  const generate = { name: '', address: dora.address, at: Date.now() }
+  await server.services.identities.add(dora, passphrase, { generate }, { terminal: 'a test', address: '' })
+  await person.does(`to ${bob}, ${dora.address}`, letter)
+  assert.match(await person.does('encrypt-only', letter), /leaves encrypted\. Everybody it goes to has a key/)
+  assert.match(await person.does('send', letter), /no one mail fits both[\s\S]*Type each and then send/)
+  assert.match(await person.does('smime', letter), /leaves encrypted by S\/MIME/)
+  await person.does('each', letter)
   assert.match(await person.does('send', prompt), /On its way/)
 })
 

@@ -15,7 +15,7 @@ import { openCompose } from '../../tui/full/screens/begin-letter.ts'
 import { keepDue } from '../../tui/full/screens/keep-letter.ts'
 import type { Size } from '../../tui/full/terminal.ts'
 import { attributes, Desk } from '../support/desk.ts'
-import { password, type Terminal, type World, world } from '../support/world.ts'
+import { passphrase, password, type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
 const bob = 'bob@wafer.test'
@@ -201,7 +201,7 @@ test('Tab completes an address by whom one wrote to, goes through the candidates
 })
 
 test('Why a letter cannot be encrypted is said before and at sending; a wrong address is named and stops nothing', async (t) => {
-  const { ours, terminal } = await begin(t)
+  const { ours, terminal, server } = await begin(t)
   await compose(ours, { to: `${bob}, ${carl}`, subject: 'Hi', text: 'x' })
   await ours.sees(`| Will be: not signed, NOT encrypted: no key for ${carl}`)
   ours.press('alt-e')
@@ -225,6 +225,23 @@ test('Why a letter cannot be encrypted is said before and at sending; a wrong ad
   ours.press('ctrl-x')
   await ours.sees('This is not a mail address: nonsense.', /more/)
   assert.deepEqual(await list(terminal, 'Sent'), [])
+
+  // P3: Carl reads S/MIME alone, and Bob OpenPGP.
+  const user = await server.services.users.named(carl)
+  const generate = { name: '', address: carl, at: Date.now() }
+  await server.services.identities.add(user, passphrase, { generate }, { terminal: 'a test', address: '' })
+  ours.press('esc')
+  await ours.sees(/^Inbox/)
+  await compose(ours, { to: `${bob}, ${carl}`, subject: 'Hi', text: 'x' })
+  await ours.sees('| Will be: not signed (the key is locked), encrypted to')
+  ours.press('alt-k')
+  await ours.sees(/encrypted, by S\/MIME to/)
+  ours.press('alt-k', 'ctrl-x')
+  await ours.sees(/no one mail fits both[\s\S]*Send each what they can read\? y\/n/)
+  assert.deepEqual(await list(terminal, 'Sent'), [])
+  ours.press('y')
+  await ours.sees(`Sent to ${bob}`)
+  assert.equal((await list(terminal, 'Sent')).length, 1)
 })
 
 test('A letter to nobody’s address is shown with the cursor in the field that holds it, whatever the sentence says', async (t) => {
