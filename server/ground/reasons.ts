@@ -198,6 +198,11 @@ export const reasons = {
     'bad-key',
     'This is not a public key for SSH: paste the one line of a file such as id_ed25519.pub.',
   ],
+  'ssh-keys-several': ['bad-key', 'There are several public keys here. Add them one at a time.'],
+  'ssh-key-options': [
+    'bad-key',
+    'Options such as from="…" or restrict mean nothing here, so this key could do more than they allow. To add it all the same, leave them out.',
+  ],
   'ssh-key-secret': [
     'bad-key',
     'This is a secret key. Nothing of it was kept, but do not use it any more if others may have seen it; add the .pub file beside it.',

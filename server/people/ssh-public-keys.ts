@@ -75,25 +75,59 @@ const kinds: Record<string, Kind> = {
 }
 
 /**
- * The key in the line of a .pub file.
+ * The key in the line of a .pub file, or in a file of RFC 4716, as PuTTY and Tectia save it.
  *
- * @throws Refusal `bad-key`: a secret key, no key, of no use here, or too weak
+ * @throws Refusal `bad-key`: a secret key, no key, several, of no use here, or too weak
  */
 export const readSshPublicKey = (text: string): SshPublicKey => {
-  const line = text.trim()
-  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----|^PuTTY-User-Key-File/.test(line))
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----|^PuTTY-User-Key-File/.test(text.trim()))
     throw new Refusal('ssh-key-secret')
-  const [, type = '', encoded = '', comment = ''] =
-    line.match(/^([\w@.-]{1,64})[ \t]+([A-Za-z0-9+/]+={0,2})(?:[ \t]+([^\r\n]*))?$/) ?? []
-  if (!encoded || line.length > sshKeyLimits.characters) throw malformed()
+  if (text.length > sshKeyLimits.characters) throw malformed()
+  const { type, octets, comment } = inRfc4716(text) ?? inLine(text)
   if (!Object.hasOwn(kinds, type)) throw new Refusal('ssh-key-kind', { values: { type } })
-  const octets = Buffer.from(encoded, 'base64')
   const { key } = parse(octets, type)
   const bits = key.asymmetricKeyDetails?.modulusLength
   if (bits !== undefined && bits < sshKeyLimits.fewestRsaBits)
     throw new Refusal('ssh-key-weak', { values: { bits } })
   if (bits !== undefined && bits > sshKeyLimits.mostRsaBits) throw malformed()
   return { type, octets, comment }
+}
+
+/** A line of a .pub file or of authorized_keys; comments and empty lines around it count for nothing. */
+const inLine = (text: string): SshPublicKey => {
+  const lines = text
+    .split(/[\r\n]/)
+    .map((each) => each.trim())
+    .filter((each) => each !== '' && !each.startsWith('#'))
+  const found = lines.map((each) =>
+    each.match(/^([\w@.-]{1,64})[ \t]+(AAAA[A-Za-z0-9+/]*={0,2})(?:[ \t]+(.*))?$/),
+  )
+  if (found.length > 1 && found.every((each) => each !== null)) throw new Refusal('ssh-keys-several')
+  // What the options let the key do is not kept here, and without them it could do more.
+  if (!found[0] && /[ \t](?:sk-)?(?:ssh|ecdsa)-[\w@.-]{1,60}[ \t]+AAAA/.test(lines[0] ?? ''))
+    throw new Refusal('ssh-key-options')
+  const [, type = '', encoded = '', comment = ''] = (found.length === 1 && found[0]) || []
+  if (!encoded) throw malformed()
+  return { type, octets: Buffer.from(encoded, 'base64'), comment }
+}
+
+/** RFC 4716 §3: headers, whose lines go on after a backslash, then Base64. Null where the text is none of it. */
+const inRfc4716 = (text: string): SshPublicKey | null => {
+  const [before, inside, another] = text.split('---- BEGIN SSH2 PUBLIC KEY ----')
+  if (before?.trim() !== '' || inside === undefined) return null
+  if (another !== undefined) throw new Refusal('ssh-keys-several')
+  const [body, end] = inside.split('---- END SSH2 PUBLIC KEY ----')
+  const lines = body!.replace(/\r\n?/g, '\n').replaceAll('\\\n', '').trim().split('\n')
+  const encoded = lines.filter((each) => !each.includes(':')).join('')
+  if (end === undefined || !/^[A-Za-z0-9+/]+={0,2}$/.test(encoded)) throw malformed()
+  const octets = Buffer.from(encoded, 'base64')
+  const comment = lines.find((each) => /^comment:/i.test(each))?.slice('comment:'.length) ?? ''
+  try {
+    const type = new Fields(octets).text()
+    return { type, octets, comment: comment.trim().replace(/^"(.*)"$/, '$1') }
+  } catch {
+    throw malformed()
+  }
 }
 
 /** As OpenSSH shows it. */

@@ -134,9 +134,18 @@ test('What is no key for SSH, too weak, of an old kind or secret is refused with
       }),
     ).toString('base64')
   const none = /not a public key/
-  for (const text of ['', 'x', type, `${type} !`, `${type} AAAA`, `${type} ${encoded}\n${type} ${encoded}`])
+  for (const text of ['', 'x', type, `${type} !`, `${type} AAAA`, `${line}\nand more`])
     await refused(text, 'bad-key', none)
-  await refused(`from="10.0.0.1" ${line}`, 'bad-key', none)
+  await refused(`${line}\n${line}`, 'bad-key', /several public keys/)
+  await refused(`from="10.0.0.1",command="say \\"hi there\\"" ${line}`, 'bad-key', /^Options such as/)
+  await refused(`restrict ${line}`, 'bad-key', /^Options such as/)
+  // The file that PuTTY's generator saves, and ssh-keygen -e (RFC 4716).
+  const saved = (inside: string) =>
+    `---- BEGIN SSH2 PUBLIC KEY ----\r\n${inside}\r\n---- END SSH2 PUBLIC KEY ----\r\n`
+  await refused(saved('Comment: "x"'), 'bad-key', none)
+  await refused(saved(encoded).slice(0, -30), 'bad-key', none)
+  await refused(saved(encoded) + saved(encoded), 'bad-key', /several public keys/)
+  await refused(saved(wire('ssh-dss')), 'bad-key', /type ssh-dss cannot log in/)
   await refused(`ssh-rsa ${encoded}`, 'bad-key', none)
   await refused(`${type} ${Buffer.concat([octets, Buffer.alloc(1)]).toString('base64')}`, 'bad-key', none)
   await refused(`${type} ${octets.subarray(0, -1).toString('base64')}`, 'bad-key', none)
@@ -158,6 +167,11 @@ test('What is no key for SSH, too weak, of an old kind or secret is refused with
     await refused(`${head}\nb3BlbnNzaC1rZXk\n`, 'bad-key', /secret key.*\.pub/)
   assert.equal(problem(await desk.post('/ssh-keys', { key: `${line}${'x'.repeat(9_000)}` })), 'bad-request')
   assert.equal(problem(await desk.post('/ssh-keys', { name: 'x' })), 'bad-request')
+  const putty = `Comment: "Ann's \\\r\nkey"\r\n${encoded.slice(0, 64)}\r\n${encoded.slice(64)}`
+  const fromPutty = await desk.post('/ssh-keys', { key: saved(putty) })
+  assert.equal(fromPutty.body.name, "Ann's key")
+  assert.match(problem(await desk.post('/ssh-keys', { key: `# mine\n\n${line}\n` })), /exists/)
+  assert.equal((await desk.delete(`/ssh-keys/${fromPutty.body.id}`)).status, 204)
   // A line with Windows' end, without a comment, is taken.
   const added = await desk.post('/ssh-keys', { key: `${type} ${encoded}\r\n`, name: 'x'.repeat(90) })
   assert.equal(added.status, 201)

@@ -32,6 +32,9 @@ export const refusalsInJapanese: Sentences = {
   'setup-link-used': 'このリンクはすでに使われました。',
 
   'ssh-key-malformed': 'SSHの公開鍵ではありません。id_ed25519.pubのようなファイルの1行を貼り付けてください。',
+  'ssh-keys-several': '公開鍵がいくつもあります。一つずつ追加してください。',
+  'ssh-key-options':
+    'from="…"やrestrictなどのオプションはここでは働かず、鍵にそれ以上のことを許してしまいます。それでも追加するときは、オプションを除いてください。',
   'ssh-key-secret':
     'これは秘密鍵です。保存していませんが、人に見られたおそれがあれば使うのをやめてください。隣の.pubファイルを追加してください。',
   'ssh-key-kind': ({ type }) =>
