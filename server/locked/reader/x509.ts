@@ -188,7 +188,10 @@ const keyOf = (x509: X509Certificate): { algorithm: string; isWeak: boolean } =>
   const { asymmetricKeyType: type = 'unknown', asymmetricKeyDetails: details = {} } = key
   if (type === 'rsa' || type === 'rsa-pss') {
     const bits = details.modulusLength ?? 0
-    return { algorithm: `RSA ${bits}`, isWeak: bits < openpgpLimits.fewestRsaBits }
+    return {
+      algorithm: `${type === 'rsa' ? 'RSA' : 'RSA-PSS'} ${bits}`,
+      isWeak: bits < openpgpLimits.fewestRsaBits,
+    }
   }
   if (type === 'ec') {
     const curve = details.namedCurve ?? 'unknown'

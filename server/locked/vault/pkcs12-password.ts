@@ -1,5 +1,5 @@
 /** Keys from the password of a PKCS #12 file (RFC 7292 §B). */
-import { createHash } from 'node:crypto'
+import { createHash, hash as hashed } from 'node:crypto'
 
 /** The passphrase as PBES2 takes it, and as the rest of PKCS #12 does. */
 export type Password = { utf8: Uint8Array; bmp: Uint8Array }
@@ -32,7 +32,8 @@ export const passwordKey = (wanted: {
   const blocks: Uint8Array[] = []
   for (let made = 0; made < length; ) {
     let digest = createHash(hash).update(diversifier).update(input).digest()
-    for (let round = 1; round < rounds; round++) digest = createHash(hash).update(digest).digest()
+    // In one call, as NSS and GnuTLS ask for 600,000 rounds: a third of the time.
+    for (let round = 1; round < rounds; round++) digest = hashed(hash, digest, 'buffer')
     blocks.push(digest)
     made += digest.length
     addToEach(input, repeated(digest, block).subarray(0, block), block)
