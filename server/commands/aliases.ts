@@ -31,7 +31,8 @@ export const keyAlias = (call: Call) => {
       return print(`Removed ${oneLine(gone.word)}: it finds nobody any more.`)
     }
     const known = own.find((alias) => alias.word === aliasIn(word))
-    if (known && (publish || hide)) await aliases.publish(user, known.id, publish, here)
+    // To hide what is not there makes nothing: the word was mistyped.
+    if (hide || (known && publish)) await aliases.publish(user, word, publish, here)
     else await aliases.add(user, word, publish, here)
     print(`${user.address} is found by ${oneLine(word)}${publish ? ', which is published' : ''}.`)
   })

@@ -102,6 +102,7 @@ test('An employee number finds mailbox and key as the address does: log-in, mail
   assert.equal((await annDesk.patch(`/aliases/${own.body.id}`, { published: true })).body.published, true)
   assert.deepEqual(await lookUp('kaiserin'), [{ address: 'kaiserin@wafer.test', key: true }])
   assert.equal(command('', 'key', 'alias', ann, 'kaiserin', '--hide').status, 0)
+  assert.match(command('', 'key', 'alias', ann, 'keiserin', '--hide').stderr, /There is no such alias/)
   assert.deepEqual(await lookUp('kaiserin'), [{ address: 'kaiserin@wafer.test', key: false }])
 
   // Taken away, by either; another may have it then.
