@@ -67,6 +67,8 @@ test('P3: The decrypt gate holds for S/MIME: the root opens, parts alone or not 
     Buffer.from(
       `${head()}Content-Type: multipart/mixed; boundary=b\r\n\r\n${parts.map((part) => `--b\r\n${part}\r\n`).join('')}--b--\r\n`,
     )
+  for (const beside of [[], [entity('')]])
+    assert.match((await open(mixed(...beside, cms(malleable!)), keys, [])).text, /Secret/)
   const around = [html('<img src="http://evil.example/'), html('">')]
   for (const [der, is] of [
     [sound!, 'sound'],

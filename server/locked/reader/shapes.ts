@@ -34,6 +34,8 @@ export const shapeOf = (root: Entity): Shape => {
   }
   const exchange = exchangeData(root)
   if (exchange) return { kind: 'encrypted-mime', data: exchange }
+  const alone = encryptedAlone(root)
+  if (alone) return { kind: 'encrypted-cms', data: alone }
   const text = soleText(root)
   if (text) {
     const { blocks, isWhole } = blocksOf(text)
@@ -136,6 +138,13 @@ const exchangeData = (root: Entity): Entity | null => {
   if (!/^Version: 1[ \t]*(\r?\n)*$/i.test(latin1(contentOf(version).subarray(0, 100)))) return null
   if (data?.type !== 'application/octet-stream') return null
   return armoredKind(contentOf(data)) === 'encrypted' ? data : null
+}
+
+/** What gateways make of an S/MIME message: the only part, or the only one beside empty texts. */
+const encryptedAlone = (root: Entity): Entity | null => {
+  if (root.type !== 'multipart/mixed') return null
+  const [only, another] = root.children.filter((child) => !isEmptyText(child))
+  return only && !another && cmsKindOf(only) === 'encrypted' ? only : null
 }
 
 const isEmptyText = (entity: Entity) => {
