@@ -85,34 +85,43 @@ type Piece = {
 
 const named = ({ not, name }: Piece) => ({ not, name })
 
-/** A name is of letters; `http://x`, `std::x` and `12:30` have none. */
-const pieces = /(-?)(?:([a-z]{2,20}):(?!\/\/|:))?(?:"([^"]*)(?:"|$)|([^\s"]*))/giy
+/** A name is of letters; `http://x`, `std::x` and `12:30` have none. Parentheses behind one hold several words. */
+const pieces = /(-?)(?:([a-z_]{2,20}):(?!\/\/|:))?(?:"([^"]*)(?:"|$)|(?<=:)\(([^()"]*)\)|([^\s"]*))/giy
 
 function* piecesOf(query: string): Generator<Piece> {
   const text = normalized(query.slice(0, limits.readCharacters).toWellFormed())
     .replace(/[“”„«»]/g, '"') // as telephones type it
     .replace(/\p{Cc}/gu, ' ')
+    .trimEnd()
+  let isNegated = false
   for (let at = 0; at < text.length; ) {
     pieces.lastIndex = at
-    const [typed = '', minus = '', name = '', quoted, bare = ''] = pieces.exec(text) ?? []
+    const [typed = '', minus = '', name = '', quoted, inside, bare = ''] = pieces.exec(text) ?? []
     at += Math.max(1, typed.length)
     if (typed === '') continue
-    const value = quoted ?? bare
+    // All has to be true anyway; NOT is a minus.
+    if (/^(AND|NOT)$/.test(typed) && at < text.length) {
+      isNegated ||= typed === 'NOT'
+      continue
+    }
+    const value = quoted ?? inside ?? bare
     const isQuoted = quoted !== undefined
     // What looks like an operator without a value is one only if there is one of that name: `Re:`.
     const isName = value !== '' || Object.hasOwn(operators, name.toLowerCase())
     yield {
-      not: minus !== '',
+      not: minus !== '' || isNegated,
       name: isName ? name.toLowerCase() : '',
       value: isName ? value : name,
       isQuoted,
       typed: typed.trim(),
       end: at,
     }
+    isNegated = false
   }
 }
 
 const termsOf = ({ not, name, value, isQuoted }: Piece, around: Around): Term[] => {
+  if (!isQuoted && /(^|\s)OR(\s|$)/.test(value)) return [] // as one or the other it would be another search
   if (name === '') return textTerms(null, value, { not, isQuoted })
   const operator = Object.hasOwn(operators, name) ? operators[name]! : null
   return operator ? operator(value, { not, isQuoted, ...around }) : []
@@ -150,25 +159,37 @@ const size =
     return count === undefined ? [] : [{ not, is, size: Number(count) * 1000 ** power }]
   }
 
+const folder: Operator = (value, { not, folderNamed }) => {
+  const id = folderNamed(value)
+  return id === undefined ? [] : [{ not, is: 'folder', id }]
+}
+
+/** With those names beside them by which people know them from elsewhere. */
 const operators: Record<string, Operator> = {
   from: inField('sender'),
   to: inField('recipients'),
   cc: inField('recipients'),
   subject: inField('subject'),
   before: time('before'),
+  older: time('before'),
+  older_than: time('before'),
   after: time('after'),
+  newer: time('after'),
+  newer_than: time('after'),
   larger: size('larger'),
+  size: size('larger'),
   smaller: size('smaller'),
-  in: (value, { not, folderNamed }) => {
-    const id = folderNamed(value)
-    return id === undefined ? [] : [{ not, is: 'folder', id }]
-  },
+  in: folder,
+  folder,
+  label: folder,
   has: oneOf({ attachment: 'attachment', attachments: 'attachment' }),
   is: oneOf({
     unread: 'unread',
     read: 'read',
     flagged: 'flagged',
+    starred: 'flagged',
     answered: 'answered',
+    replied: 'answered',
     encrypted: 'encrypted',
     signed: 'signed',
   }),

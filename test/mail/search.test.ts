@@ -137,6 +137,17 @@ test('P24: operators, phrases and words that must not be there find mail in all 
     ['is:encrypted', ''],
     ['larger:1M', ''],
     ['smaller:1M in:trash', 'four'],
+    // As people type it elsewhere.
+    ['label:inbox is:starred is:replied', 'one'],
+    ['older_than:1d newer:2025/12/1 folder:Trash', 'four'],
+    ['red AND NOT "red boat"', 'two'],
+    ['NOT in:trash boat NOT', ''],
+    ['subject:(boats three)', 'three boats'],
+    ['-from:(builder bob) boat', 'four, two'],
+    ['boat OR red', 'one, two', ['OR']],
+    ['from:(jose OR bob)', '', ['from:(jose OR bob)']],
+    ['"OR"', ''],
+    ['is_it:so', '', ['is_it:so']],
   ])
   const { messages, isPartial } = await finder(terminal)('boat')
   assert.deepEqual(messages.map(({ folder }: { folder: string }) => folder).sort(), [
