@@ -450,14 +450,23 @@ export class Files {
   /** Part of the caller's transaction. */
   async #moveWithin(userId: number, from: string, to: string) {
     const within = and(eq(files.userId, userId), isWithin(from))
-    const moved = await this.#db.select({ path: files.path }).from(files).where(within)
-    for (const { path } of moved) filePath(to + path.slice(from.length)) // it may be too long there
     const moving = (column: Column) =>
       sql`CAST(${to} AS text) || substr(${column}, ${sql.raw(String([...from].length + 1))})`
-    await this.#db
-      .update(files)
-      .set({ path: moving(files.path), folder: moving(files.folder) })
-      .where(within)
+    for (;;) {
+      const some = await this.#db
+        .select({ path: files.path })
+        .from(files)
+        .where(within)
+        .limit(limits.movedAtOnce)
+      if (some.length === 0) return
+      const paths = some.map(({ path }) => path)
+      for (const path of paths) filePath(to + path.slice(from.length)) // it may be too long there
+      await this.#db
+        .update(files)
+        .set({ path: moving(files.path), folder: moving(files.folder) })
+        .where(and(eq(files.userId, userId), inArray(files.path, paths)))
+      await others()
+    }
   }
 
   // ---- bodies

@@ -406,8 +406,9 @@ export const fileLimits = {
   nameOctets: 255,
   /** How long is kept what has come of a file that is being put in a piece at a time, after the last of them. */
   leaseMs: 60 * 60_000,
-  /** Rows that are deleted in one statement. */
+  /** Rows that are deleted, and moved, in one statement. */
   deletedAtOnce: 500,
+  movedAtOnce: 200,
   /** Files that one user sends or fetches at one time. */
   transfersOfUser: 8,
   /** Rows of a list, unless others are asked for; and at most. */
