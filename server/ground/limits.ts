@@ -561,6 +561,8 @@ export const copying = {
   pollMs: 100,
 }
 
+/** Threads that read from SQLite what may take long. */
+export const asideThreads = 3
 /** Statements that a connection to SQLite keeps prepared: the same few hundred come again and again. */
 export const preparedStatements = 500
 /** What PostgreSQL's search index holds: places that it counts, places of one word, and letters of a word. */

@@ -27,6 +27,11 @@ export class SqliteAside {
     this.#file = file
   }
 
+  /** Questions that are not answered yet. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
   run: Run = (sql, values, method) =>
     new Promise((resolve, reject) => {
       const id = ++this.#asked

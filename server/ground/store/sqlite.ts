@@ -3,13 +3,14 @@
  *
  * Its statements run on the event loop, while transactions span awaits. So these are begun on a connection that nothing
  * else uses, one after the other; what is read outside of them is read on another one, and sees what was committed. What
- * may take long to read is read in a thread beside this one (sqlite-aside.ts).
+ * may take long to read is read in threads beside this one (sqlite-aside.ts), several, so that one long question keeps
+ * no other waiting.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import { SQLiteAsyncDialect } from 'drizzle-orm/sqlite-core'
 import { drizzle } from 'drizzle-orm/sqlite-proxy'
-import { lockWait as limits } from '../limits.ts'
+import { asideThreads, lockWait as limits } from '../limits.ts'
 import { Refusal } from '../refusal.ts'
 import { type Begun, type Database, databaseOver, type Run } from './database.ts'
 import { SqliteAside } from './sqlite-aside.ts'
@@ -29,7 +30,7 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
   const writer = new Connection(client)
   const reader = new Connection(reading)
   client.pragma('busy_timeout = 0') // it waits on the side
-  const aside = new SqliteAside(reading.name)
+  const asides = Array.from({ length: asideThreads }, () => new SqliteAside(reading.name))
   const turns = new Turns<'writing'>()
   const dialect = new SQLiteAsyncDialect()
 
@@ -39,7 +40,9 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
   }
   const runAside: Run = async (sql, values, method) => {
     if (!reader.isReading(sql)) throw new Error('expected a statement that reads, got one that writes')
-    return unlocked(() => aside.run(sql, values, method))
+    // The first that is free: so a second one begins when there is a use for it.
+    const least = asides.reduce((least, each) => (each.waiting < least.waiting ? each : least))
+    return unlocked(() => least.run(sql, values, method))
   }
   const begin = async (): Promise<Begun> => {
     const pass = await turns.take('writing')
@@ -77,7 +80,7 @@ export const sqliteDatabase = (client: Sqlite.Database, reading: Sqlite.Database
     join: async () => ({ leave: async () => {} }),
     serverTime: async () => null,
     close: async () => {
-      await aside.close()
+      await Promise.all(asides.map((aside) => aside.close()))
       client.close()
       reading.close()
     },
