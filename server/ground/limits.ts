@@ -604,7 +604,7 @@ export const smimeFileLimit = 4 * 1024 * 1024
 export const certificatesOffered = { octets: 256 * 1024 }
 
 /**
- * What is read of a PKCS #12 file (RFC 7292): rounds of its password's hash, the memory of scrypt, bags, how deep they may
+ * What is read of a PKCS #12 file (RFC 7292): rounds of its password's hash in all, the memory of scrypt, bags, how deep they may
  * lie in each other, and octets in all; the rounds of one that is made.
  */
 export const pkcs12Limits = {

@@ -5,6 +5,7 @@
 import {
   createCipheriv,
   createDecipheriv,
+  createHash,
   createHmac,
   createPrivateKey,
   type KeyObject,
@@ -39,13 +40,14 @@ const x509Certificate = '1.2.840.113549.1.9.22.1'
 export const readPkcs12 = (octets: Uint8Array, passphrase: Uint8Array): Pkcs12 => {
   if (octets.length > pkcs12Limits.octets)
     throw new Refusal('pkcs12-large', { values: { limitMiB: pkcs12Limits.octets / 1024 / 1024 } })
+  const work = new Work()
   const { safe, mac } = partsOf(octets)
   const text = Buffer.from(passphrase).toString('utf8')
-  const [password] = passwordsFor(text).filter((each) => mac === null || isMac(mac, safe, each))
+  const [password] = passwordsFor(text).filter((each) => mac === null || isMac(mac, safe, each, work))
   if (!password) throw new Refusal('wrong-file-passphrase')
   const found: Pkcs12 = { keys: [], certificates: [] }
   try {
-    const reading = { password, found, bags: 0 }
+    const reading = { password, work, found, bags: 0 }
     for (const content of readAsn1(safe).members) readSafe(reading, safeIn(reading, content), 0)
   } catch (cause) {
     if (cause instanceof Refusal) throw cause
@@ -53,6 +55,18 @@ export const readPkcs12 = (octets: Uint8Array, passphrase: Uint8Array): Pkcs12 =
     throw new Refusal(mac === null ? 'wrong-file-passphrase' : 'not-pkcs12', { cause })
   }
   return found
+}
+
+/** What a file may cost, whose maker says how dear each of its keys is: rounds of a hash, all together. */
+class Work {
+  #left = pkcs12Limits.rounds
+
+  /** @throws Refusal `bad-key` for more than the file may cost */
+  take(rounds: number): number {
+    if (!(rounds >= 1 && rounds <= this.#left)) throw new Refusal('pkcs12-unknown-method')
+    this.#left -= rounds
+    return rounds
+  }
 }
 
 /** An empty passphrase is written in two ways. */
@@ -97,32 +111,32 @@ const macIn = (node: Node): Mac => {
   const [algorithm, digest] = info!.members
   const hash = hashes[algorithmOf(algorithm).id]
   if (!hash) throw new Refusal('pkcs12-unknown-method')
-  return { hash, digest: digest!.content, salt: salt!.content, rounds: roundsOf(rounds) }
+  return { hash, digest: digest!.content, salt: salt!.content, rounds: rounds?.number ?? 1 }
 }
 
-const roundsOf = (node: Node | undefined): number => {
-  const rounds = node?.number ?? 1
-  if (rounds < 1 || rounds > pkcs12Limits.rounds) throw new Refusal('pkcs12-unknown-method')
-  return rounds
+const isMac = (
+  { hash, digest, salt, rounds }: Mac,
+  safe: Uint8Array,
+  { bmp }: Password,
+  work: Work,
+): boolean => {
+  const { length } = createHash(hash).digest()
+  if (digest.length !== length) return false
+  const key = passwordKey({ hash, password: bmp, salt, rounds: work.take(rounds), purpose: 3, length })
+  return timingSafeEqual(createHmac(hash, key).update(safe).digest(), digest)
 }
 
-const isMac = ({ hash, digest, salt, rounds }: Mac, safe: Uint8Array, { bmp }: Password): boolean => {
-  const key = passwordKey({ hash, password: bmp, salt, rounds, purpose: 3, length: digest.length })
-  const expected = createHmac(hash, key).update(safe).digest()
-  return expected.length === digest.length && timingSafeEqual(expected, digest)
-}
-
-type Reading = { password: Password; found: Pkcs12; bags: number }
+type Reading = { password: Password; work: Work; found: Pkcs12; bags: number }
 
 /** The SafeContents of one part, in DER. */
-const safeIn = ({ password }: Reading, content: Node): Node => {
+const safeIn = (reading: Reading, content: Node): Node => {
   const [type, inside] = content.members
   const value = inside!.members[0]!
   if (type!.objectIdentifier === oid.data) return readDer(value.content)
   if (type!.objectIdentifier !== encryptedData) throw new Refusal('pkcs12-unknown-method')
   const [, encrypted] = value.members
   const [, algorithm, ciphertext] = encrypted!.members
-  return readAsn1(decrypted(algorithmOf(algorithm), ciphertext!.content, password))
+  return readAsn1(decrypted(algorithmOf(algorithm), ciphertext!.content, reading))
 }
 
 const readSafe = (reading: Reading, safe: Node, depth: number): void => {
@@ -136,7 +150,7 @@ const readSafe = (reading: Reading, safe: Node, depth: number): void => {
         break
       case bag.shroudedKey: {
         const [algorithm, ciphertext] = value.members
-        addKey(reading.found, decrypted(algorithmOf(algorithm), ciphertext!.content, reading.password))
+        addKey(reading.found, decrypted(algorithmOf(algorithm), ciphertext!.content, reading))
         break
       }
       case bag.certificate: {
@@ -168,13 +182,22 @@ const oldCiphers: Record<string, { name: string; keyLength: number; rc2Bits?: nu
 const pbes2 = '1.2.840.113549.1.5.13'
 const pbkdf2 = '1.2.840.113549.1.5.12'
 
-const decrypted = (algorithm: Algorithm, ciphertext: Uint8Array, password: Password): Uint8Array => {
+const decrypted = (
+  algorithm: Algorithm,
+  ciphertext: Uint8Array,
+  { password, work }: Pick<Reading, 'password' | 'work'>,
+): Uint8Array => {
   if (!algorithm.parameters) throw new Refusal('pkcs12-unknown-method')
-  if (algorithm.id === pbes2) return withPbes2(algorithm.parameters, ciphertext, password)
+  if (algorithm.id === pbes2) return withPbes2(algorithm.parameters, ciphertext, password, work)
   const cipher = oldCiphers[algorithm.id]
   if (!cipher) throw new Refusal('pkcs12-unknown-method')
   const [salt, rounds] = readDer(algorithm.parameters).members
-  const derive = { hash: 'sha1', password: password.bmp, salt: salt!.content, rounds: roundsOf(rounds) }
+  const derive = {
+    hash: 'sha1',
+    password: password.bmp,
+    salt: salt!.content,
+    rounds: work.take(rounds?.number ?? 1),
+  }
   const key = passwordKey({ ...derive, purpose: 1, length: cipher.keyLength })
   const vector = passwordKey({ ...derive, purpose: 2, length: 8 })
   if (cipher.rc2Bits) return rc2(ciphertext, key, vector, cipher.rc2Bits)
@@ -200,7 +223,12 @@ const blockCiphers: Record<string, { name: string; keyLength: number }> = {
 }
 
 /** RFC 8018 §6.2: a key from the passphrase by PBKDF2 or scrypt (RFC 7914), then a block cipher. */
-const withPbes2 = (parameters: Uint8Array, ciphertext: Uint8Array, { utf8, bmp }: Password): Uint8Array => {
+const withPbes2 = (
+  parameters: Uint8Array,
+  ciphertext: Uint8Array,
+  { utf8, bmp }: Password,
+  work: Work,
+): Uint8Array => {
   const [derivation, scheme] = readDer(parameters).members.map(algorithmOf)
   const cipher = blockCiphers[scheme!.id]
   if (!cipher || !scheme!.parameters) throw new Refusal('pkcs12-unknown-method')
@@ -210,7 +238,7 @@ const withPbes2 = (parameters: Uint8Array, ciphertext: Uint8Array, { utf8, bmp }
     try {
       const decipher = createDecipheriv(
         cipher.name,
-        derivedKey(derivation!, password, cipher.keyLength),
+        derivedKey(derivation!, password, cipher.keyLength, work),
         vector,
       )
       return Buffer.concat([decipher.update(ciphertext), decipher.final()])
@@ -220,18 +248,24 @@ const withPbes2 = (parameters: Uint8Array, ciphertext: Uint8Array, { utf8, bmp }
   throw new Error('expected the passphrase of the file')
 }
 
-const derivedKey = ({ id, parameters }: Algorithm, password: Uint8Array, length: number): Uint8Array => {
+const derivedKey = (
+  { id, parameters }: Algorithm,
+  password: Uint8Array,
+  length: number,
+  work: Work,
+): Uint8Array => {
   const members = parameters ? readDer(parameters).members : []
   const salt = members[0]?.content ?? new Uint8Array()
   if (id === pbkdf2) {
     const prf = members.find((each) => each.is('universal', 16))
     const hash = prf ? hmacs[algorithmOf(prf).id] : 'sha1'
     if (!hash) throw new Refusal('pkcs12-unknown-method')
-    return pbkdf2Sync(password, salt, roundsOf(members[1]), length, hash)
+    return pbkdf2Sync(password, salt, work.take(members[1]?.number ?? 1), length, hash)
   }
   if (id !== '1.3.6.1.4.1.11591.4.11') throw new Refusal('pkcs12-unknown-method')
   const [N, r, p] = members.slice(1, 4).map((each) => each.number) as [number, number, number]
-  if (128 * N * r > pkcs12Limits.scryptMemory || p > 16) throw new Refusal('pkcs12-unknown-method')
+  if (!(128 * N * r <= pkcs12Limits.scryptMemory)) throw new Refusal('pkcs12-unknown-method')
+  work.take(N * r * p) // about as long as rounds
   return scryptSync(password, salt, length, { N, r, p, maxmem: 2 * pkcs12Limits.scryptMemory })
 }
 
