@@ -222,7 +222,7 @@ const recipient = shape({
   address: text,
   /** Whether it can be encrypted to them. */
   key: yesOrNo,
-  /** By which kinds. */
+  /** By which kinds, where S/MIME is one. */
   kinds: orNothing(list(oneOf('openpgp', 'smime'))),
   why: orNothing(obstacle),
 })

@@ -154,6 +154,9 @@ const suggestAddresses = async ({ acquaintances }: LetterNeeds, { c, session }: 
 
 const lookUpRecipients = async ({ letters }: LetterNeeds, { c, session, body }: LoggedIn) => {
   const typed = await body('recipients')
-  const recipients = await letters.recipients(session.user, typed)
+  // What only S/MIME has is told of S/MIME alone.
+  const recipients = (await letters.recipients(session.user, typed)).map(({ kinds, ...recipient }) =>
+    kinds.includes('smime') ? { ...recipient, kinds } : recipient,
+  )
   return c.json({ recipients } satisfies Recipients)
 }
