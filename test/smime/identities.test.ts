@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { X509Certificate } from 'node:crypto'
+import { createHmac, pbkdf2Sync, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -58,6 +58,29 @@ const together = (...files: Buffer[]): Buffer => {
   return Buffer.from(new asn1js.Sequence({ value: [new asn1js.Integer({ value: 3 }), data] }).toBER())
 }
 
+/** A file without a MAC, with one of RFC 9879, as OpenSSL 3.4 makes it. */
+const withPbmac1 = (file: Buffer, phrase: string, keyLength = 32): Buffer => {
+  const { result } = asn1js.fromBER(Uint8Array.from(file).buffer)
+  const [version, content] = (result as asn1js.Sequence).valueBlock.value as [asn1js.Integer, asn1js.Sequence]
+  const [, within] = content.valueBlock.value as asn1js.Constructed[]
+  const [safe] = within!.valueBlock.value as asn1js.OctetString[]
+  const salt = Buffer.from('as it comes')
+  const key = pbkdf2Sync(phrase, salt, 2048, keyLength, 'sha256')
+  const digest = createHmac('sha256', key).update(Buffer.from(safe!.getValue())).digest()
+  const sequence = (...value: asn1js.BaseBlock[]) => new asn1js.Sequence({ value })
+  const id = (value: string) => new asn1js.ObjectIdentifier({ value })
+  const octets = (value: Buffer) => new asn1js.OctetString({ valueHex: Uint8Array.from(value).buffer })
+  const number = (value: number) => new asn1js.Integer({ value })
+  const hmac = () => sequence(id('1.2.840.113549.2.9'), new asn1js.Null())
+  const pbkdf2 = sequence(
+    id('1.2.840.113549.1.5.12'),
+    sequence(octets(salt), number(2048), number(keyLength), hmac()),
+  )
+  const how = sequence(id('1.2.840.113549.1.5.14'), sequence(pbkdf2, hmac()))
+  const mac = sequence(sequence(how, octets(digest)), octets(Buffer.from('not used')), number(1))
+  return Buffer.from(sequence(version, content, mac).toBER())
+}
+
 test('P3: PKCS #12 files of all kinds come into the keyring, and what cannot be taken is said why', async (t) => {
   if (!needs(t, 'openssl')) return
   const server = await world(t)
@@ -88,6 +111,14 @@ test('P3: PKCS #12 files of all kinds come into the keyring, and what cannot be 
     assert.deepEqual(identity!.now, { encrypt: null, sign: null, decrypt: null }, name)
     assert.equal((await imported(server, file, phrase)).identities[0]!.isNew, false)
   }
+  const bare = openssl.pkcs12('sha1', 'schlüssel', '-certfile', 'root.pem', '-nomac')
+  const [again] = (await imported(server, withPbmac1(bare, 'schlüssel'), 'schlüssel')).identities
+  assert.equal(again!.fingerprint, openssl.fingerprint('sha1'))
+  assert.equal(
+    await refused(imported(server, withPbmac1(bare, 'schlüssel'), 'other')),
+    'wrong-file-passphrase',
+  )
+  assert.equal(await refused(imported(server, withPbmac1(bare, 'schlüssel', 16), 'schlüssel')), 'not-pkcs12')
   // The way to the authority came along, and no private key lies about.
   const { db } = server.services
   for (const chain of await columnOf<string>(db, 'SELECT chain FROM identities'))

@@ -75,7 +75,7 @@ const passwordsFor = (text: string): Password[] => {
   return text === '' ? [password, { ...password, bmp: new Uint8Array() }] : [password]
 }
 
-type Mac = { hash: string; digest: Uint8Array; salt: Uint8Array; rounds: number }
+type Mac = { hash: string; digest: Uint8Array; keyOf: (password: Password, work: Work) => Uint8Array }
 
 /** PFX (RFC 7292 §4): what is kept, in DER, and what tells that it is whole. */
 const partsOf = (octets: Uint8Array): { safe: Uint8Array; mac: Mac | null } => {
@@ -85,6 +85,7 @@ const partsOf = (octets: Uint8Array): { safe: Uint8Array; mac: Mac | null } => {
     if (version!.number !== 3 || type!.objectIdentifier !== oid.data) throw new Error('expected a password')
     return { safe: inside!.members[0]!.content, mac: mac ? macIn(mac) : null }
   } catch (cause) {
+    if (cause instanceof Refusal) throw cause
     throw new Refusal('not-pkcs12', { cause })
   }
 }
@@ -108,22 +109,33 @@ const hmacs: Record<string, string> = {
 
 const macIn = (node: Node): Mac => {
   const [info, salt, rounds] = node.members
-  const [algorithm, digest] = info!.members
-  const hash = hashes[algorithmOf(algorithm).id]
+  const [how, octets] = info!.members
+  const algorithm = algorithmOf(how)
+  const digest = octets!.content
+  if (algorithm.id === pbmac1) return { ...pbmac1In(algorithm), digest }
+  const hash = hashes[algorithm.id]
   if (!hash) throw new Refusal('pkcs12-unknown-method')
-  return { hash, digest: digest!.content, salt: salt!.content, rounds: rounds?.number ?? 1 }
+  const { length } = createHash(hash).digest()
+  const derive = { hash, salt: salt!.content, purpose: 3, length } as const
+  const keyOf: Mac['keyOf'] = ({ bmp }, work) =>
+    passwordKey({ ...derive, password: bmp, rounds: work.take(rounds?.number ?? 1) })
+  return { hash, digest, keyOf }
 }
 
-const isMac = (
-  { hash, digest, salt, rounds }: Mac,
-  safe: Uint8Array,
-  { bmp }: Password,
-  work: Work,
-): boolean => {
+/** RFC 9879 §4: the key by PBKDF2, as long as it says, and an HMAC. */
+const pbmac1In = ({ parameters }: Algorithm): Omit<Mac, 'digest'> => {
+  const [derivation, scheme] = readDer(parameters!).members.map(algorithmOf)
+  const hash = hmacs[scheme!.id]
+  if (!hash || derivation!.id !== pbkdf2) throw new Refusal('pkcs12-unknown-method')
+  const length = readDer(derivation!.parameters!).members[2]!.number
+  if (!(length >= 20 && length <= 64)) throw new Error('expected the length of a key')
+  return { hash, keyOf: ({ utf8 }, work) => derivedKey(derivation!, utf8, length, work) }
+}
+
+const isMac = ({ hash, digest, keyOf }: Mac, safe: Uint8Array, password: Password, work: Work): boolean => {
   const { length } = createHash(hash).digest()
   if (digest.length !== length) return false
-  const key = passwordKey({ hash, password: bmp, salt, rounds: work.take(rounds), purpose: 3, length })
-  return timingSafeEqual(createHmac(hash, key).update(safe).digest(), digest)
+  return timingSafeEqual(createHmac(hash, keyOf(password, work)).update(safe).digest(), digest)
 }
 
 type Reading = { password: Password; work: Work; found: Pkcs12; bags: number }
@@ -181,6 +193,8 @@ const oldCiphers: Record<string, { name: string; keyLength: number; rc2Bits?: nu
 }
 const pbes2 = '1.2.840.113549.1.5.13'
 const pbkdf2 = '1.2.840.113549.1.5.12'
+/** In the place of PKCS #12's own derivation (RFC 9879), as OpenSSL 3.4 and Java write it where FIPS 140 is asked for. */
+const pbmac1 = '1.2.840.113549.1.5.14'
 
 const decrypted = (
   algorithm: Algorithm,
