@@ -7,6 +7,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { once } from 'node:events'
 import {
   appendFileSync,
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -42,6 +43,7 @@ const debian = (t: TestContext): string => {
   const archive = join(tmpdir(), 'wafer-test-bookworm.tar')
   if (!existsSync(archive)) {
     const made = scratch(t)
+    chmodSync(made, 0o755) // it becomes the root
     execFileSync('debootstrap', ['--variant=minbase', 'bookworm', made], { stdio: 'ignore' })
     execFileSync('tar', ['-C', made, '-cf', `${archive}.${process.pid}`, '.'])
     renameSync(`${archive}.${process.pid}`, archive)
