@@ -68,9 +68,9 @@ test('P3: What openssl encrypts opens here: each key kind, transport and cipher,
     [
       'P-256',
       [[], ['-keyopt', 'ecdh_kdf_md:sha256'], ['-aes256-wrap'], ['-keyid']],
-      ['-aes128', '-aes-256-gcm', '-des3'],
+      ['-aes128', '-aes-256-gcm', '-des3', '-camellia128'],
     ],
-    ['P-384', [[], ['-keyopt', 'ecdh_kdf_md:sha384']], ['-aes256', '-aes-192-gcm']],
+    ['P-384', [[], ['-keyopt', 'ecdh_kdf_md:sha384']], ['-aes256', '-aes-192-gcm', '-camellia256']],
     ['P-521', [[]], ['-aes256']],
     ['brainpoolP256r1', [[]], ['-aes-256-gcm']],
   ]

@@ -129,6 +129,10 @@ export const contentCiphers: Record<string, ContentCipher> = {
     mode: 'aead',
     isOld: false,
   },
+  // RFC 3657
+  '1.2.392.200011.61.1.1.1.2': { name: 'camellia-128-cbc', keyLength: 16, mode: 'cbc', isOld: false },
+  '1.2.392.200011.61.1.1.1.3': { name: 'camellia-192-cbc', keyLength: 24, mode: 'cbc', isOld: false },
+  '1.2.392.200011.61.1.1.1.4': { name: 'camellia-256-cbc', keyLength: 32, mode: 'cbc', isOld: false },
   '1.2.840.113549.3.7': { name: 'des-ede3-cbc', keyLength: 24, mode: 'cbc', isOld: true },
   '1.2.840.113549.3.2': { name: 'rc2-cbc', keyLength: 16, mode: 'cbc', isOld: true },
 }
