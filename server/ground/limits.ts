@@ -609,6 +609,11 @@ export const certificatesOffered = { octets: 256 * 1024 }
  */
 export const pkcs12Limits = {
   rounds: 5_000_000,
+  /**
+   * So many rounds of PBKDF2 take as long as one of PKCS #12's own. Firefox and Thunderbird ask for 600,000 with each key and each
+   * certificate, those of authorities too, and a backup has all that somebody ever had.
+   */
+  quickRounds: 4,
   scryptMemory: 64 * 1024 * 1024,
   bags: 200,
   depth: 4,

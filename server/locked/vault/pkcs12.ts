@@ -274,7 +274,9 @@ const derivedKey = (
     const prf = members.find((each) => each.is('universal', 16))
     const hash = prf ? hmacs[algorithmOf(prf).id] : 'sha1'
     if (!hash) throw new Refusal('pkcs12-unknown-method')
-    return pbkdf2Sync(password, salt, work.take(members[1]?.number ?? 1), length, hash)
+    const rounds = members[1]?.number ?? 1
+    work.take(Math.ceil(rounds / pkcs12Limits.quickRounds))
+    return pbkdf2Sync(password, salt, rounds, length, hash)
   }
   if (id !== '1.3.6.1.4.1.11591.4.11') throw new Refusal('pkcs12-unknown-method')
   const [N, r, p] = members.slice(1, 4).map((each) => each.number) as [number, number, number]
