@@ -100,6 +100,7 @@ test('One touch logs in and opens the key; without User ID it logs in; an unknow
   await ours.heading(/^Inbox/)
   assert.equal(await ours.isOpen(), true)
   await ours.link('First plan').click()
+  await ours.heading('First plan')
   await ours.page
     .getByRole('link', { name: 'Decrypt, key open' })
     .or(ours.button('Decrypt, key open'))
