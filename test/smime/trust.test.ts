@@ -1,9 +1,12 @@
 /** Whose S/MIME signature counts: what stands in certificates, who issued them, when, and what was taken back. */
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { read } from '../../server/locked/reader/encrypted-mail.ts'
 import { examineAuthorities } from '../../server/locked/reader/trust.ts'
+import { vectors } from '../support/places.ts'
 import { needs } from '../support/programs.ts'
 import { Authorities, accepting, asMail, believing, entity, type Holder, signedBy } from '../support/smime.ts'
 
@@ -240,3 +243,17 @@ const replaced = (octets: Uint8Array, one: Uint8Array, other: Uint8Array): Uint8
   copy.set(other, at)
   return copy
 }
+
+test('P3: What Thunderbird’s library signed is believed by the authority that issued the certificate, and by no other', async () => {
+  const sample = (name: string) => readFileSync(join(vectors, 'smime', name))
+  const authority = { der: new X509Certificate(sample('TestCA.pem')).raw }
+  for (const name of ['alice.dsig.SHA256.multipart.eml', 'alice.sig.SHA256.opaque.eml']) {
+    const { signature, text } = await read(sample(name), [], believing(authority))
+    assert.deepEqual([name, signature.status, signature.by], [name, 'valid', 'alice@example.com'])
+    assert.match(text, /This is a test message from Alice to Bob\./)
+    assert.equal((await read(sample(name), [], believing())).signature.status, 'unknown-key')
+  }
+  const altered = sample('alice.dsig.SHA256.multipart.eml').toString('latin1').replace('to Bob.', 'to Rob.')
+  const { signature } = await read(Buffer.from(altered, 'latin1'), [], believing(authority))
+  assert.equal(signature.status, 'invalid')
+})

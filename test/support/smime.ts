@@ -149,7 +149,7 @@ export const signedBy = (
 ) => openssl.ok(['cms', '-sign', '-signer', signer.pem, '-inkey', signer.key, ...more], content)
 
 /** Who believes these authorities. */
-export const believing = (...authorities: Holder[]): Believed => ({
+export const believing = (...authorities: Pick<Holder, 'der'>[]): Believed => ({
   accepted: [],
   authorities: { certificates: authorities.map(({ der }) => der), revocationLists: [] },
 })
