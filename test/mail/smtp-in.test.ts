@@ -845,15 +845,15 @@ test('a socket that a dead server left behind is replaced, a live one and a file
   assert.equal(readFileSync(file, 'utf8'), 'precious')
 })
 
-test('a port that is taken stops the start with a sentence', async () => {
+test('a port that is taken stops the start with a sentence', async (t) => {
   const other = createServer()
+  t.after(() => other.close())
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
   const { port } = other.address() as { port: number }
   await assert.rejects(
     serverWith({ config: { smtpPort: port } }),
-    new RegExp(`Port ${port} on 127\\.0\\.0\\.1 .* EADDRINUSE`),
+    new RegExp(`^Unusable: WAFER_SMTP_PORT: 127\\.0\\.0\\.1:${port} is taken`),
   )
-  other.close()
 })
 
 test('a server that ends finishes the mail it is receiving', async () => {

@@ -36,6 +36,9 @@ type Outcome = Job & { code: number; said: string }
 /** Half of the time a test waits for other programs, or for what has to take a while. */
 const atOnce = 2 * availableParallelism()
 
+/** A file that has not ended by then never does; what it said until then is still told. */
+const hangsMs = 900_000
+
 const running = new Set<ReturnType<typeof spawn>>()
 let isEnding = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -53,6 +56,7 @@ const run = ({ file, database }: Job): Promise<Outcome> =>
       env: database ? { ...process.env, WAFER_DATABASE: database } : process.env,
     })
     running.add(node)
+    const limit = setTimeout(() => node.kill('SIGKILL'), hangsMs)
     let said = ''
     for (const stream of [node.stdout, node.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -60,6 +64,7 @@ const run = ({ file, database }: Job): Promise<Outcome> =>
       })
     node.once('close', (code) => {
       running.delete(node)
+      clearTimeout(limit)
       const seconds = ((performance.now() - begunMs) / 1000).toFixed(1)
       const title = `${file}${database ? ' on PostgreSQL' : ''}, ${seconds} s`
       resolve({ file, database, code: code ?? 1, said: `\n${title}\n${said}` })
