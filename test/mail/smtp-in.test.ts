@@ -579,7 +579,7 @@ test('a command line of 2048 octets is read, a longer one ends the connection', 
 })
 
 test('who says nothing for too long is hung up on', async () => {
-  const { port, delivered } = await serverWith({ limits: { idleMs: 150 } })
+  const { port, delivered } = await serverWith({ limits: { idleMs: 1500 } })
   const idle = await Peer.greeted(port)
   const inMail = await Peer.greeted(port)
   await inMail.envelope()
