@@ -234,6 +234,7 @@ test('Why a letter cannot be encrypted is said before and at sending; a wrong ad
   await ours.sees(/^Inbox/)
   await compose(ours, { to: `${bob}, ${carl}`, subject: 'Hi', text: 'x' })
   await ours.sees('| Will be: not signed (the key is locked), encrypted to')
+  await ours.sees('encrypted to each, OpenPGP or S/MIME')
   ours.press('alt-k')
   await ours.sees(/encrypted, by S\/MIME to/)
   ours.press('alt-k', 'ctrl-x')

@@ -3,7 +3,7 @@
  * the doubts that one is asked about once. Pure, for whatever terminal it is written on.
  */
 
-import type { Folder, Message, Opened } from '../../server/contract/answers.ts'
+import type { Folder, Message, Opened, Recipient } from '../../server/contract/answers.ts'
 import * as replies from '../../server/contract/replies.ts'
 import { harmless, harmlessLines, wholeAddress } from '../text/text.ts'
 import { hasAddressLooks } from '../text/words.ts'
@@ -185,20 +185,25 @@ export const draftOf = (source: Source, attachments: Attachment[]): Letter => {
   }
 }
 
+/** The kinds of protection that all of them read. What only a server with S/MIME tells is, untold, OpenPGP. */
+export const kindsOfAll = (recipients: Pick<Recipient, 'kinds'>[]) =>
+  (['openpgp', 'smime'] as const).filter((kind) =>
+    recipients.every(({ kinds = ['openpgp'] }) => kinds.includes(kind)),
+  )
+
 /**
  * A letter whose protection nobody chose: encrypted where all recipients have keys, and signed too where that asks for
  * nothing, as the key is open.
  */
 export const byRecipients = <L extends Pick<Letter, 'isChosen' | 'sign' | 'encrypt'>>(
   letter: L,
-  recipients: { key: boolean; kinds?: string[] }[],
+  recipients: Pick<Recipient, 'key' | 'kinds'>[],
   canSign: boolean,
 ): L => {
   if (letter.isChosen || recipients.length === 0) return letter
   const encrypt = recipients.every(({ key }) => key)
   // Whether there is a certificate to sign with is not known here.
-  const byOpenpgp = recipients.every(({ kinds = ['openpgp'] }) => kinds.includes('openpgp'))
-  return { ...letter, encrypt, sign: encrypt && canSign && byOpenpgp }
+  return { ...letter, encrypt, sign: encrypt && canSign && kindsOfAll(recipients).includes('openpgp') }
 }
 
 /** RFC 6068; only what a letter is made of, for a link is a stranger's word. Null if it is no such link. */

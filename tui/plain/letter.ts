@@ -4,7 +4,7 @@
  * lost with the terminal; where the session ends, one logs in again and the same letter goes on.
  */
 
-import type { Sent } from '../../server/contract/answers.ts'
+import type { Recipient, Sent } from '../../server/contract/answers.ts'
 import type { Disk } from '../letter/disk.ts'
 import { roomBeside } from '../letter/file-names.ts'
 import { holdS, isEmpty, Keeper, type Upkeep, whetherItLeft } from '../letter/keeper.ts'
@@ -13,6 +13,7 @@ import {
   byRecipients,
   doubtsAbout,
   isSigned,
+  kindsOfAll,
   type Letter,
   sizeOfAttachment,
 } from '../letter/letter.ts'
@@ -49,7 +50,7 @@ export class LetterTalk {
   #signed: string | null = null
   /** Doubts that were put to the writer, who may send it all the same. */
   #asked: string[] = []
-  #recipients: { address: string; key: boolean }[] = []
+  #recipients: Recipient[] = []
   #sent: Sent | null = null
   #isDone = false
 
@@ -245,7 +246,7 @@ export class LetterTalk {
 
   /** How it leaves, and why it cannot leave otherwise. */
   #protection(): string {
-    const { sign, encrypt, isChosen } = this.letter
+    const { sign, encrypt, kind, isChosen } = this.letter
     const without = this.#recipients.filter(({ key }) => !key).map(({ address }) => harmless(address))
     const way = `The letter leaves ${this.#protectionWord()}.`
     if (this.#recipients.length === 0) return `${way} It has no recipient yet.`
@@ -255,10 +256,14 @@ export class LetterTalk {
         return `The letter cannot leave encrypted: there is no key for ${who}. Type plain to send it unencrypted.`
       return `${way} It cannot be encrypted: there is no key for ${who}.`
     }
-    const unsigned =
-      sign || isChosen ? '' : ' It is not signed, as the key is locked: type encrypt to sign it too.'
+    const why = this.#desk.key.canSign ? '' : ', as the key is locked'
+    const unsigned = sign || isChosen ? '' : ` It is not signed${why}: type encrypt to sign it too.`
+    const isMixed = kind === null && kindsOfAll(this.#recipients).length === 0
+    const apart = isMixed
+      ? ' Some of them read OpenPGP alone, others S/MIME alone: type each to send each what they can read.'
+      : ''
     return encrypt
-      ? `${way} Everybody it goes to has a key.${unsigned}`
+      ? `${way} Everybody it goes to has a key.${unsigned}${apart}`
       : `${way} Everybody has a key: type encrypt to encrypt it.`
   }
 

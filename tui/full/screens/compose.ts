@@ -13,10 +13,9 @@ import { cut, harmless, wrapped } from '../../text/text.ts'
 import { clockOf, noDisk, sizeOf } from '../../text/words.ts'
 import { asWritten, completedWith, typingAt } from '../addresses.ts'
 import { edited, type Field, field, fieldView, typed } from '../field.ts'
-import type { Keymap } from '../keymap.ts'
 import type { Line, ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'
-import type { ComposeScreen } from '../state.ts'
+import type { ComposeScreen, State } from '../state.ts'
 import type { Press, Size } from '../terminal.ts'
 import { editedText, pastedText, rewritten, textOf, textView } from '../text-field.ts'
 import { openFiles } from './files.ts'
@@ -48,9 +47,9 @@ export const compose: ScreenKind<Own> = {
   place: ({ changedAt, keptAt }) =>
     changedAt !== null || keptAt === null ? '' : `kept ${clockOf(new Date(keptAt).toISOString())}`,
 
-  view(screen, { keymap }, size) {
-    const { lines, fields } = headOf(screen, keymap, size)
-    const textSize = sizeOfText(screen, keymap, size)
+  view(screen, state, size) {
+    const { lines, fields } = headOf(screen, state, size)
+    const textSize = sizeOfText(screen, state, size)
     if (screen.focus !== 'text') {
       const y = fields.indexOf(screen.focus)
       const { cursorColumn } = fieldView(screen.fields[screen.focus], size.columns - labelColumns)
@@ -99,7 +98,7 @@ export const compose: ScreenKind<Own> = {
     const { focus, fields } = screen
     if (screen.busy) return
     if (focus === 'text') {
-      const next = pastedText(screen.text, text, sizeOfText(screen, app.keymap, sizeHere(app)))
+      const next = pastedText(screen.text, text, sizeOfText(screen, app.state, sizeHere(app)))
       return alter(app, screen, { text: next })
     }
     // A column of addresses, as lists have them.
@@ -193,8 +192,8 @@ export const compose: ScreenKind<Own> = {
 const sizeHere = (app: Stage): Size => ({ columns: app.size.columns, rows: app.bodyRows })
 
 /** The window of the text: what the head leaves, or all where that is next to nothing. */
-const sizeOfText = (screen: Own, keymap: Keymap, size: Size): Size => {
-  const left = size.rows - headOf(screen, keymap, size).lines.length
+const sizeOfText = (screen: Own, state: State, size: Size): Size => {
+  const left = size.rows - headOf(screen, state, size).lines.length
   return {
     columns: size.columns,
     rows: left >= 2 ? left : screen.focus === 'text' ? size.rows : Math.max(1, left),
@@ -208,7 +207,7 @@ const fieldsOf = ({ fields, showCopies }: Own): FieldName[] => [
   'subject',
 ]
 
-const headOf = (screen: Own, keymap: Keymap, { columns }: Size): { lines: Line[]; fields: FieldName[] } => {
+const headOf = (screen: Own, state: State, { columns }: Size): { lines: Line[]; fields: FieldName[] } => {
   const fields = fieldsOf(screen)
   const lines = fields.map((name): Line => {
     const { text, cursor } = screen.fields[name]
@@ -216,7 +215,7 @@ const headOf = (screen: Own, keymap: Keymap, { columns }: Size): { lines: Line[]
     const { shown } = fieldView({ text, cursor: name === screen.focus ? cursor : 0 }, columns - labelColumns)
     return [{ text: `${labels[name]}:`.padEnd(labelColumns), dim: true }, shown]
   })
-  const { text, isBad } = protectionOf(screen, keymap)
+  const { text, isBad } = protectionOf(screen, state)
   const rows = wrapped(text, columns - 2)
   const most = isBad || columns < 60 ? 2 : 1
   if (rows.length > most) rows.splice(most - 1, rows.length, cut(rows.slice(most - 1).join(' '), columns - 2))
@@ -248,7 +247,7 @@ const typeText = (app: Stage, screen: Own, press: Press): boolean => {
     step(app, screen, press.name === 'tab' ? 1 : -1)
     return true
   }
-  const next = editedText(screen.text, press, sizeOfText(screen, app.keymap, sizeHere(app)))
+  const next = editedText(screen.text, press, sizeOfText(screen, app.state, sizeHere(app)))
   if (!next) return false
   const isUp = press.name === 'up' || press.name === 'ctrl-p'
   if (next === screen.text) {

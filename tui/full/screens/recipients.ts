@@ -2,11 +2,11 @@
  * Whom a letter goes to: what the server knows of the recipients, how the letter will leave for it, and why it cannot
  * leave otherwise.
  */
-import { byRecipients, isSigned } from '../../letter/letter.ts'
+import { byRecipients, isSigned, kindsOfAll } from '../../letter/letter.ts'
 import { isProblem, type Problem } from '../../wire/client.ts'
-import { type Keymap, keyFor } from '../keymap.ts'
+import { keyFor } from '../keymap.ts'
 import type { Stage } from '../stage.ts'
-import type { ComposeScreen } from '../state.ts'
+import type { ComposeScreen, State } from '../state.ts'
 import { besideOf, letterOf } from './keep-letter.ts'
 
 type Own = ComposeScreen & { id: number }
@@ -14,11 +14,11 @@ type Own = ComposeScreen & { id: number }
 /** How the letter will leave, and why it cannot leave otherwise: in words, and never by a colour alone. */
 export const protectionOf = (
   { letter, fields, recipients, text, problem }: Own,
-  keymap: Keymap,
+  state: State,
 ): { text: string; isBad: boolean } => {
-  const encryptKey = keyFor(keymap, 'compose', 'encrypt')
+  const encryptKey = keyFor(state.keymap, 'compose', 'encrypt')
   const without = recipients.filter(({ key }) => !key).map(({ address }) => address)
-  const signed = signatureOf({ letter, text })
+  const signed = signatureOf({ letter, text }, state)
   const way = letter.kind === 'smime' && (letter.sign || letter.encrypt) ? ', by S/MIME' : ''
   const begin = `Will be: ${signed}, ${letter.encrypt ? 'encrypted' : 'NOT encrypted'}${way}`
   if (problem) return { text: `${begin}. ${problem.said}`, isBad: true }
@@ -31,6 +31,8 @@ export const protectionOf = (
         text: `Will be: ${signed}, CANNOT be encrypted: no key for ${without.join(', ')} (${encryptKey}: unencrypted)`,
         isBad: true,
       }
+    if (letter.kind !== 'smime' && kindsOfAll(recipients).length === 0)
+      return { text: `${begin} to each, OpenPGP or S/MIME`, isBad: false }
     const whom = recipients.length ? ` to ${recipients.map(({ address }) => address).join(', ')}` : ''
     return { text: `${begin}${whom}`, isBad: false }
   }
@@ -41,10 +43,11 @@ export const protectionOf = (
   }
 }
 
-const signatureOf = ({ letter, text }: Pick<Own, 'letter' | 'text'>): string => {
+const signatureOf = ({ letter, text }: Pick<Own, 'letter' | 'text'>, state: State): string => {
   if (letter.sign) return 'signed'
   if (text.lines.some((line) => isSigned(line.text))) return 'text signed'
-  return letter.encrypt && !letter.isChosen ? 'not signed (the key is locked)' : 'not signed'
+  const isForWantOfKey = letter.encrypt && !letter.isChosen && !canSign(state)
+  return isForWantOfKey ? 'not signed (the key is locked)' : 'not signed'
 }
 
 export const lookUpSoon = (app: Stage, screen: Own, ms: number) => {
@@ -72,12 +75,12 @@ export const lookUp = async (app: Stage, screen: Own) => {
     now,
     found instanceof Error
       ? { problem: wrongIn(found), recipients: [] }
-      : { problem: null, recipients: found, letter: byRecipients(now.letter, found, canSign(app)) },
+      : { problem: null, recipients: found, letter: byRecipients(now.letter, found, canSign(app.state)) },
   )
 }
 
 /** Without asking for anything. */
-const canSign = ({ state }: Stage) => state.key !== null && state.key.scope === 'sign'
+const canSign = ({ key }: State) => key !== null && key.scope === 'sign'
 
 /** Whether the letter can go to all of them; if not, that is said. */
 export const addressesHold = (app: Stage, screen: Own): boolean => {

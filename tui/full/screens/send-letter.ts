@@ -52,7 +52,7 @@ export const send = async (app: Stage, screen: Own): Promise<void> => {
     // It was to leave encrypted when send was pressed.
     if (letter.encrypt && !now.letter.encrypt)
       return app.warn(
-        `${protectionOf(now, app.keymap).text}. It was not sent; ${keyFor(app.keymap, 'compose', 'send')} sends it so.`,
+        `${protectionOf(now, app.state).text}. It was not sent; ${keyFor(app.keymap, 'compose', 'send')} sends it so.`,
       )
   }
   const keeper = keeperOf(app, screen)
