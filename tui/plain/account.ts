@@ -11,7 +11,7 @@ import type {
   WaitingMail,
 } from '../../server/contract/answers.ts'
 import { harmless } from '../text/text.ts'
-import { grouped, noDisk, obstacleWords, stateOfWaiting } from '../text/words.ts'
+import { grouped, noDisk, obstacleWords, revocationIsListed, stateOfWaiting } from '../text/words.ts'
 import { type Command, counted, isYes, row } from './dialogue.ts'
 import { capital, moment } from './in-words.ts'
 import type { Desk } from './letter.ts'
@@ -294,11 +294,7 @@ const offerInWords = (offer: OfferedKey): string[] => {
   return [
     `Key: ${grouped(fingerprint)}`,
     ...names.slice(0, 1).map((name) => `Calls itself: ${name}`),
-    ...(issuer === null
-      ? []
-      : [
-          `Certificate issued by: ${harmless(issuer)}. Whether it was taken back is looked up only in lists that the server was given.`,
-        ]),
+    ...(issuer === null ? [] : [`Certificate issued by: ${harmless(issuer)}. ${revocationIsListed}`]),
     `Kind: ${algorithm}, made ${moment(created)}${expires === null ? ', does not expire' : `, expires ${moment(expires)}`}`,
     addresses.length === 0
       ? 'It will count for no mail address.'

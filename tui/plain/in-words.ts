@@ -3,7 +3,7 @@
 import type { Row } from '../../server/contract/answers.ts'
 import type { Source } from '../letter/letter.ts'
 import { harmless } from '../text/text.ts'
-import { fromOutside, grouped } from '../text/words.ts'
+import { fromOutside, grouped, weaknessesOf } from '../text/words.ts'
 import { counted } from './dialogue.ts'
 
 /** A row of a list: what we know first, then who and what, the time last. */
@@ -29,7 +29,7 @@ export const rowInWords = (row: Row, kind: string, folder: string | null): strin
 const copyOf = ({ sent_as }: Source['came']) => (sent_as === 'encrypted' ? null : sent_as)
 
 export const stateOf = ({ came, opened, part }: Source): string => {
-  const { signature, weakness } = opened ?? came
+  const { signature } = opened ?? came
   const copy = copyOf(came)
   const sentences = [
     came.outside ? fromOutside(came.from) : '',
@@ -37,10 +37,7 @@ export const stateOf = ({ came, opened, part }: Source): string => {
     copy ? `Sent ${copy === 'plain' ? 'in plain' : 'signed'}.` : '',
     encryptionOf({ came, opened }),
     opened && !copy && signature.status === 'none' ? 'Not signed.' : signatureInWords(signature),
-    weakness?.changes_unseen && signature.status !== 'valid'
-      ? 'It was encrypted in a way that does not show changes: its text could have been altered on its way.'
-      : '',
-    weakness?.old_cipher ? 'Its cipher is an old one that can be broken.' : '',
+    ...weaknessesOf(opened ?? came),
   ].filter(Boolean)
   return sentences.join(' ') || 'Neither encrypted nor signed.'
 }

@@ -1,4 +1,5 @@
 /** How counts, sizes, times and people are said, on every screen alike. */
+import type { Opened } from '../../server/contract/answers.ts'
 import { harmless, wholeAddress } from './text.ts'
 
 export const counted = (count: number) => (count === 1 ? '1 mail' : `${count} mails`)
@@ -152,3 +153,14 @@ export const sessionOver = 'Your session has ended. Connect again to go on.'
 /** Of a search, what was typed and says nothing; and where it did not look. */
 export const notUnderstood = (words: string[]) => `Not understood: ${words.map(harmless).join(', ')}.`
 export const encryptedNotSearched = 'The text of encrypted mail is not searched.'
+
+/** Of an opened mail, what its encryption does not keep; a signature that holds shows changes all the same. */
+export const weaknessesOf = ({ signature, weakness }: Pick<Opened, 'signature' | 'weakness'>): string[] => [
+  ...(weakness?.changes_unseen && signature.status !== 'valid'
+    ? ['It was encrypted in a way that does not show changes: its text could have been altered on its way.']
+    : []),
+  ...(weakness?.old_cipher ? ['Its cipher is an old one that can be broken.'] : []),
+]
+/** Beside a certificate that is offered. */
+export const revocationIsListed =
+  'Whether it was taken back is looked up only in lists that the server was given.'

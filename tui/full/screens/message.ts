@@ -6,7 +6,7 @@
 import type { Message, Opened, Row } from '../../../server/contract/answers.ts'
 import type { Source } from '../../letter/letter.ts'
 import { cells, column, cut, harmless, wholeAddress, wrapped } from '../../text/text.ts'
-import { fromOutside, grouped, hasAddressLooks, people, sizeOf } from '../../text/words.ts'
+import { fromOutside, grouped, hasAddressLooks, people, sizeOf, weaknessesOf } from '../../text/words.ts'
 import { isProblem } from '../../wire/client.ts'
 import { type Keymap, keyFor } from '../keymap.ts'
 import type { Line, Picture, ScreenKind } from '../screen.ts'
@@ -351,9 +351,7 @@ const verdictsOf = (screen: Own, keymap: Keymap): { text: string; isBad: boolean
   const { status, by, key, at, reason, certificate } = shown.signature
   const which = key ? `${certificate ? 'certificate' : 'key'} ${grouped(key.slice(-16))}` : 'an unknown key'
   const who = by ? harmless(by) : '?'
-  if (shown.weakness?.changes_unseen && status !== 'valid')
-    bad('It was encrypted in a way that does not show changes: its text could have been altered on its way.')
-  if (shown.weakness?.old_cipher) bad('Its cipher is an old one that can be broken.')
+  for (const said of weaknessesOf(shown)) bad(said)
   const issuer = certificate?.vouched
     ? `, issued by ${harmless(certificate.issuer)}, whom the operator trusts`
     : ''

@@ -5,7 +5,7 @@
 
 import type { OfferedKey } from '../../../server/contract/answers.ts'
 import { cut, harmless, wrapped } from '../../text/text.ts'
-import { grouped, moment } from '../../text/words.ts'
+import { grouped, moment, revocationIsListed } from '../../text/words.ts'
 import { keyFor } from '../keymap.ts'
 import { type Line, movedTo, type ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'
@@ -87,7 +87,7 @@ const saidOf = (key: OfferedKey): string[] => [
   ...(key.issuer === null
     ? []
     : [
-        `Certificate of ${key.names.map(harmless).join(', ')}, issued by ${harmless(key.issuer)}. Whether it was taken back is looked up only in lists that the server was given.`,
+        `Certificate of ${key.names.map(harmless).join(', ')}, issued by ${harmless(key.issuer)}. ${revocationIsListed}`,
       ]),
   `${harmless(key.algorithm)}, made ${moment(key.created)}${key.expires === null ? '' : `, expires ${moment(key.expires)}`}`,
   ...(key.can_encrypt ? [] : ['This key cannot be used to encrypt.']),
