@@ -105,7 +105,7 @@ export type ComposeScreen = {
 }
 
 /** What wants the key, and what for. Which window opens, and which key means the same again, hangs on the verb. */
-export type KeyUse = { verb: 'Decrypt' | 'Sign' | 'Send' | 'Unlock'; about: string }
+export type KeyUse = { verb: 'Decrypt' | 'Sign' | 'Send' | 'Certificate' | 'Unlock'; about: string }
 
 /** The windows in which the key is asked for. */
 export type UnlockScreen = {

@@ -14,6 +14,9 @@ const reload = (app: Stage) => {
   if (app.top?.name === 'menu') menu.shown?.(app, app.top)
 }
 
+const doAndReload = (app: Stage, act: () => Promise<unknown>) =>
+  void app.does(act).then((done) => done && reload(app))
+
 /** What all of them have in common tells none of them apart. */
 const differs = <T>(all: T[], of: (each: T) => string) => new Set(all.map(of)).size > 1
 
@@ -146,10 +149,7 @@ export const keysAndPasskeys = (app: Stage) =>
               detail: `accepted key ${grouped(other.fingerprint.slice(-16))}${other.why ? `, nothing can be encrypted to it: ${obstacleWords[other.why]}` : ''}`,
               remove: () =>
                 app.askChoice('Accept this key no longer? y/n', {
-                  y: () =>
-                    void app
-                      .does(() => app.client.forgetKey(other.fingerprint))
-                      .then((done) => done && reload(app)),
+                  y: () => doAndReload(app, () => app.client.forgetKey(other.fingerprint)),
                   n: () => undefined,
                 }),
             }),
@@ -194,7 +194,7 @@ const identityItem = (app: Stage, identity: Identity): MenuItem => {
       app.askChoice('Remove it with its private key? Mail encrypted to it alone opens no more. y/n', {
         y: () =>
           void app
-            .withKey({ verb: 'Sign', about: name }, async () => {
+            .withKey({ verb: 'Certificate', about: name }, async () => {
               await app.client.removeIdentity(fingerprint)
               return true
             })
@@ -220,7 +220,7 @@ const newIdentity = (app: Stage) => {
 
 const addIdentity = async (app: Stage, disk: Disk, path: string, passphrase: string) => {
   // Within: a window that comes is then what Enter asked for, and not one that comes by itself.
-  const added = await app.withKey({ verb: 'Sign', about: path }, async () => {
+  const added = await app.withKey({ verb: 'Certificate', about: path }, async () => {
     const file = await disk.read(path).catch((error: NodeJS.ErrnoException) => error)
     return file instanceof Error ? file : app.client.addIdentity(file, passphrase)
   })
@@ -239,24 +239,17 @@ const longer = (app: Stage, { allowance }: SessionView): MenuItem[] => {
       text: 'Keep the key open longer ...',
       detail: `for ${Math.floor(most / 60)} min without a use, not ${Math.ceil(idle_s / 60)}`,
       choose: () =>
-        void app
-          .does(async () => {
-            await app.client.standFor(most)
-            await app.contact()
-          })
-          .then((done) => done && reload(app)),
+        doAndReload(app, async () => {
+          await app.client.standFor(most)
+          await app.contact()
+        }),
     },
   ]
 }
 
 const aliasItem = (app: Stage, { id, alias, published }: Alias): MenuItem => {
   const shown = cut(harmless(alias), 40)
-  const does = (work: () => Promise<unknown>) => () =>
-    void app
-      .does(async () => {
-        await work()
-      })
-      .then((done) => done && reload(app))
+  const does = (act: () => Promise<unknown>) => () => doAndReload(app, act)
   return {
     text: `Alias ${shown}`,
     detail: published ? 'published' : 'not published',
@@ -276,11 +269,7 @@ const aliasItem = (app: Stage, { id, alias, published }: Alias): MenuItem => {
 const newAlias = (app: Stage) =>
   app.askLine('New alias: ', (word) => {
     if (word === '') return
-    void app
-      .does(async () => {
-        await app.client.addAlias(word)
-      })
-      .then((done) => done && reload(app))
+    doAndReload(app, () => app.client.addAlias(word))
   })
 
 const labelled = (rows: [string, string | null | undefined][]) =>

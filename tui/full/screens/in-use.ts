@@ -66,6 +66,7 @@ const again = ({ verb }: Own, keymap: Keymap) =>
     Sign: keyFor(keymap, 'global', 'sign'),
     Unlock: keyFor(keymap, 'global', 'key'),
     Send: keyName('enter'),
+    Certificate: keyName('enter'),
   })[verb]
 
 const anotherHasIt =

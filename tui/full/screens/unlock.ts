@@ -24,7 +24,7 @@ const labels = {
 const choices = ({ methods, verb }: Own): Choice[] => [
   'passphrase',
   ...(methods.includes('approval')
-    ? ((verb === 'Sign' || verb === 'Send' ? ['sign'] : ['read', 'sign']) as Choice[])
+    ? ((verb === 'Decrypt' || verb === 'Unlock' ? ['read', 'sign'] : ['sign']) as Choice[])
     : []),
   'cancel',
 ]
