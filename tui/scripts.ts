@@ -227,6 +227,8 @@ const scripts = {
       const sent = await withKey(kept, () => client.send(letter)).catch((error) => {
         if (error instanceof Problem && error.draft !== undefined)
           throw new Failed(`${error.message} The letter is in Drafts: ${error.draft}.`)
+        if (error instanceof Problem && error.reason === 'kinds-differ')
+          throw new Failed(`${error.message} The first is --kind each.`)
         throw error
       })
       if (call.flag('json')) return json(sent)

@@ -482,7 +482,7 @@ test('Attachments, drafts, answers and held letters', async (t) => {
 })
 
 test('A letter that cannot go names its reason and the draft that keeps it', async (t) => {
-  const { home } = await annAtHome(t)
+  const { home, server } = await annAtHome(t)
   failed(
     await home.run(['send', '--to', 'x@else.example', '--subject', 's'], 'x'),
     /The letter is in Drafts: \d+\.\n$/,
@@ -491,6 +491,13 @@ test('A letter that cannot go names its reason and the draft that keeps it', asy
     await home.run(['send', '--to', 'x@else.example', '--subject', 's', '--encrypt'], 'x'),
     /x@else\.example/,
   )
+  // P3: who reads S/MIME alone.
+  const generate = { name: '', address: ben, at: Date.now() }
+  const other = await server.addUser(ben, { key: false })
+  await server.services.identities.add(other, passphrase, { generate }, { terminal: 'a test', address: '' })
+  const both = ['send', '--to', ann, '--to', ben, '--encrypt']
+  failed(await home.run(both, 'x'), /no one mail fits both\. [^\n]+ The first is --kind each\.\n$/)
+  assert.match(await home.did([...both, '--kind', 'each'], 'x'), /\ndelivered\tben@wafer\.test\n/)
   failed(await home.run(['send', '--to', ann, '--sign'], 'x'), /key is locked/)
   failed(await home.run(['send', '--subject', 'nobody'], 'x'), /./)
   failed(
