@@ -342,6 +342,7 @@ test('Search lists what holds the words and goes back; a limit narrows the list;
   ours.type('-letter boat in:trash in:inbox befor:2024')
   ours.press('enter')
   await ours.sees(/^All folders, not understood: befor:2024, search /, /1 of 4\n/, / Trash .* Garden/)
+  await ours.sees(/\nNot understood: befor:2024\.\n?$/)
   ours.press('G')
   assert.match(ours.here(), /Inbox .* Boat/)
   ours.press('e')

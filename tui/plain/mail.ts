@@ -144,15 +144,22 @@ export class MailTalk {
   // ---- lists
 
   async openFolder(name: string, words = '') {
-    this.#list = { title: harmless(name), folder: name, words, rows: [], next: null, first: 0 }
     this.folder = name
-    this.#view = null
-    this.#marked.clear()
-    await this.#fetch(null)
-    this.#showPage()
+    await this.#openList({ title: harmless(name), folder: name, words })
     const { waiting, talk } = this.#desk
     if (waiting > 0 && this.#kindOf(name) === 'sent')
       talk.say(`${counted(waiting, 'letter has', 'letters have')} not left yet: type queue.`)
+  }
+
+  async #openList(list: { title: string; folder: string | null; words: string }) {
+    const { talk } = this.#desk
+    this.#list = { ...list, rows: [], next: null, first: 0 }
+    this.#view = null
+    this.#marked.clear()
+    const { ignored, encrypted_not_searched } = await this.#fetch(null)
+    if (ignored?.length) talk.say(notUnderstood(ignored))
+    this.#showPage()
+    if (encrypted_not_searched && this.#list.rows.length === 0) talk.say(encryptedNotSearched)
   }
 
   async #fetch(before: string | null) {
@@ -167,8 +174,7 @@ export class MailTalk {
     })
     list.rows.push(...page.messages.map(({ folder: where, ...row }) => ({ row, folder: where })))
     list.next = page.next
-    if (page.ignored?.length) this.#desk.talk.say(notUnderstood(page.ignored))
-    if (page.encrypted_not_searched && list.rows.length === 0) this.#desk.talk.say(encryptedNotSearched)
+    return page
   }
 
   async #page(step: 1 | -1) {
@@ -208,11 +214,7 @@ export class MailTalk {
   async #search(words: string) {
     const wanted = words || (await this.#desk.talk.ask('Search for: ')).trim()
     if (wanted === '') return
-    this.#list = { title: 'All folders', folder: null, words: wanted, rows: [], next: null, first: 0 }
-    this.#view = null
-    this.#marked.clear()
-    await this.#fetch(null)
-    this.#showPage()
+    await this.#openList({ title: 'All folders', folder: null, words: wanted })
   }
 
   async #listFolders() {

@@ -4,8 +4,8 @@
  */
 
 import type { Page, Row } from '../../../server/contract/answers.ts'
-import { column } from '../../text/text.ts'
-import { bareSubject, encryptedNotSearched, senderOf, shortDate } from '../../text/words.ts'
+import { column, wrapped } from '../../text/text.ts'
+import { bareSubject, encryptedNotSearched, notUnderstood, senderOf, shortDate } from '../../text/words.ts'
 import type { Line, Picture, ScreenKind } from '../screen.ts'
 import type { Stage } from '../stage.ts'
 import type { ListScreen, State } from '../state.ts'
@@ -350,7 +350,11 @@ const fetchRows = async (app: Stage, screen: Own, offset: number, { anew }: { an
   if (!page || !now || wordsOf(now) !== words) return
   if (page.homes) app.change(now, { elsewhere: new Map([...now.elsewhere, ...page.homes]) })
   const ignored = page.ignored ?? []
-  if (screen.thread === null && ignored.join() !== now.ignored.join()) app.change(now, { ignored })
+  if (screen.thread === null && ignored.join() !== now.ignored.join()) {
+    app.change(now, { ignored })
+    // A narrow title has no room for it.
+    if (ignored.length && app.top?.id === now.id) app.note(notUnderstood(ignored))
+  }
   const { thread } = screen
   let rows = page.messages
   if (thread !== null) {
@@ -396,7 +400,7 @@ const toEnd = async (app: Stage, screen: Own) => {
 const rowsOf = (screen: Own, state: State, { columns, rows }: Size): Picture => {
   if (screen.total === 0 || (screen.total === null && screen.rows.size === 0))
     return {
-      lines: [[noMailIn(screen)]],
+      lines: wrapped(noMailIn(screen), columns).map((text) => [text]),
       cursor: { x: 0, y: 0 },
     }
   const first = firstShown(screen, rows)
