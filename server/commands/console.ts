@@ -29,6 +29,13 @@ export const printRecoveryCode = (code: string | null) => {
   )
 }
 
+/** Of a key or certificate that is not in its user's name. @param others what others will not do with it for them */
+export const printForeign = (what: string, addresses: string[], user: string, others: string) => {
+  const whose =
+    addresses.length > 0 ? `it is that of ${oneLine(addresses.join(', '))}` : 'it names no address'
+  print(`This ${what} does not name ${user}: ${whose}. Others will not ${others}.`)
+}
+
 /** A file with a key in it. @throws Refusal `bad-request` */
 export const readKeyFile = (file: string): Buffer => {
   try {
@@ -79,6 +86,21 @@ export const secrets = async (
       `Standard input has ${lines.length} lines, but should have ${most === 1 ? 'one' : 'at most two'}.`,
     )
   return lines
+}
+
+/** Two: what opens the keyring, and what is to open the copy. @throws WrongCall where one line came for both */
+export const secretsForCopy = async (call: Call): Promise<{ passphrase: string; ofCopy: string }> => {
+  const prompts = [
+    { name: 'Passphrase of the keyring', isNew: false },
+    { name: 'Passphrase for the copy', isNew: true },
+  ]
+  const [passphrase, ofCopy] = await secrets(call, 'passphrase-stdin', prompts)
+  // A copy that the keyring's passphrase opened would give it away with the file.
+  if (passphrase === undefined || ofCopy === undefined)
+    throw new WrongCall(
+      'Standard input has one line, but should have two: the passphrase of the keyring, then one for the copy.',
+    )
+  return { passphrase, ofCopy }
 }
 
 export const demandSecretOnInput = (call: Call, flag: string) => {

@@ -10,9 +10,11 @@ import {
   demandSecretOnInput,
   oneLine,
   print,
+  printForeign,
   printRecoveryCode,
   readKeyFile,
   secrets,
+  secretsForCopy,
   write,
 } from './console.ts'
 
@@ -79,17 +81,8 @@ export const exportIdentity = async (call: Call) => {
   await withServices(async (services) => {
     const user = await services.users.named(call.arguments[0]!)
     const [wanted] = await named(services, call)
-    const prompts = [
-      { name: 'Passphrase of the keyring', isNew: false },
-      { name: 'Passphrase for the copy', isNew: true },
-    ]
-    const [passphrase, copyPassphrase] = await secrets(call, 'passphrase-stdin', prompts)
-    if (copyPassphrase === undefined)
-      throw new WrongCall(
-        'Standard input has one line, but should have two: the passphrase of the keyring, then one for the copy.',
-      )
-    const { fingerprint } = wanted!
-    await write(await services.identities.exportSecret(user, passphrase!, copyPassphrase, fingerprint, here))
+    const { passphrase, ofCopy } = await secretsForCopy(call)
+    await write(await services.identities.exportSecret(user, passphrase, ofCopy, wanted!.fingerprint, here))
   })
 }
 
@@ -122,10 +115,7 @@ const printIdentities = ({ identities, recoveryCode }: AddedIdentities, user: Us
     const state = stateOf(each.uses, Date.now())
     if (state) print(state)
     if (each.addresses.includes(user.address)) continue
-    print(
-      `This certificate does not name ${user.address}: ${each.addresses.length > 0 ? `it is that of ${oneLine(each.addresses.join(', '))}` : 'it names no address'}. ` +
-        'Others will not take its signatures for those of this user.',
-    )
+    printForeign('certificate', each.addresses, user.address, 'take its signatures for those of this user')
   }
   printRecoveryCode(recoveryCode)
 }

@@ -7,9 +7,11 @@ import {
   demandSecretOnInput,
   oneLine,
   print,
+  printForeign,
   printRecoveryCode,
   readKeyFile,
   secrets,
+  secretsForCopy,
   write,
 } from './console.ts'
 
@@ -68,16 +70,16 @@ export async function importKey(call: Call) {
         'The passphrase of this file is short, and opens the key here too: please choose a longer one in the pages, under More, Passphrase.',
       )
     for (const { aliases } of added.keys)
-      if (!aliases.includes(user.address)) printForeign(aliases, user.address)
+      if (!aliases.includes(user.address))
+        printForeign(
+          'key',
+          aliases,
+          user.address,
+          'encrypt to it for this user, nor take its signatures for theirs',
+        )
     refuseWhatWas(added)
   })
 }
-
-const printForeign = (aliases: string[], address: string) =>
-  print(
-    `This key does not name ${address}: ${aliases.length ? `it is that of ${oneLine(aliases.join(', '))}` : 'it names no address'}. ` +
-      'Others will not encrypt to it for this user, nor take its signatures for theirs.',
-  )
 
 /** @throws Refusal if some of the file's keys were not taken */
 const refuseWhatWas = ({ keys, refused }: Added) => {
@@ -103,18 +105,8 @@ export async function exportKey(call: Call) {
   demandSecretOnInput(call, 'passphrase-stdin')
   await withServices(async ({ users, keyrings }) => {
     const user = await users.named(call.arguments[0]!)
-    const prompts = [
-      { name: 'Passphrase', isNew: false },
-      { name: 'Passphrase for the copy', isNew: true },
-    ]
-    const [passphrase, copyPassphrase] = await secrets(call, 'passphrase-stdin', prompts)
-    // A copy that the keyring's passphrase opened would give it away with the file.
-    if (copyPassphrase === undefined)
-      throw new WrongCall(
-        'Standard input has one line, but should have two: the passphrase of the keyring, then one for the copy.',
-      )
-    for (const armored of await keyrings.exportSecret(user, passphrase!, copyPassphrase!))
-      await write(armored)
+    const { passphrase, ofCopy } = await secretsForCopy(call)
+    for (const armored of await keyrings.exportSecret(user, passphrase, ofCopy)) await write(armored)
   })
 }
 
