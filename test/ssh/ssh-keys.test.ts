@@ -71,6 +71,8 @@ test('Keys for SSH are added as ssh-keygen makes them, listed with its fingerpri
   await browser.press('Add', { key: 'ssh-ed25519 AAAA', name: '' })
   assert.match(browser.page.happened, /not a public key/)
   assert.equal(browser.page.value('key'), 'ssh-ed25519 AAAA')
+  await browser.press('Add', { key: ' ', name: '' })
+  assert.equal(browser.page.happened, 'Nothing was typed, and nothing was added.')
   await browser.press('Remove')
   assert.match(browser.page.happened, /is removed/)
   browser.cookies.set('lang', 'ja')

@@ -86,7 +86,7 @@ const change = async (c: PageContext, needs: Needs): Promise<Response> => {
         await aliases.remove(session.user, id, session)
         return done('alias-removed')
       default:
-        if (typed.trim() === '') return showAliases(c, needs, { status: wordsOf(c).typeFirst })
+        if (typed.trim() === '') return showAliases(c, needs, { status: wordsOf(c).nothingTyped })
         await aliases.add(session.user, typed, false, session)
         return done('alias-added')
     }

@@ -93,7 +93,7 @@ const change = async (c: PageContext, needs: Needs): Promise<Response> => {
       await needs.sshKeys.remove(session.user, form.get('id'), session)
       return c.redirect('/ssh?ok=ssh-key-removed', 303)
     }
-    if (form.get('key').trim() === '') return showKeys(c, needs, { status: wordsOf(c).typeFirst })
+    if (form.get('key').trim() === '') return showKeys(c, needs, { status: wordsOf(c).nothingTyped })
     await needs.sshKeys.add(session.user, form.get('key'), form.get('name'), session)
     return c.redirect('/ssh?ok=ssh-key-added', 303)
   } catch (error) {

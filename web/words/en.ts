@@ -89,8 +89,8 @@ export const en = {
   logOut: 'Log out',
   comma: ', ',
   period: '. ',
-  /** Minutes; `key` is null while it is not open here. */
   keepOpen: (minutes: number) => `Keep key open ${minutes} min`,
+  /** Minutes; `key` is null while it is not open here. */
   clocks: (session: number, key: { idle: number; most: number } | null) =>
     `Session ends in ${session} min.${key ? ` Key open for ${key.idle} min, at most ${key.most}.` : ''}`,
   /** Of the times on the page; an IANA name, such as UTC or Europe/Berlin. */
@@ -134,6 +134,7 @@ export const en = {
   cancel: 'Cancel',
   passphraseWrong: 'The passphrase is wrong. The key stays closed.',
   typeFirst: 'A passphrase is empty: type it first. Nothing was changed.',
+  nothingTyped: 'Nothing was typed, and nothing was added.',
   proofWrong: 'The passphrase is wrong. Nothing was changed.',
   passwordChange: 'Change the password',
   passwordChangeWhat: 'It logs you in, and opens no key. Your other terminals are logged out.',
@@ -539,7 +540,7 @@ export const en = {
   // aliases
   aliases: 'Aliases',
   aliasesWhat: (domain: string) =>
-    `An employee number, or any other word, by which you log in and by which mail finds you: that to the word and ${domain}. One that is not published tells nobody who only looks it up that it is there.`,
+    `Words that stand for your address, such as an employee number: you log in by one, and mail to word${domain} finds you. Who only looks one up is not told that it is there, unless you publish it.`,
   alias: 'Alias',
   aliasAdd: 'Add',
   aliasPublished: 'published',

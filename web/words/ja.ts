@@ -108,6 +108,7 @@ export const ja: Words = {
   cancel: '取消',
   passphraseWrong: 'パスフレーズが違います。鍵は閉じたままです。',
   typeFirst: 'パスフレーズが空です。先に入力してください。何も変わっていません。',
+  nothingTyped: '何も入力されていないので、何も追加していません。',
   proofWrong: 'パスフレーズが違います。何も変わっていません。',
   passwordChange: 'パスワードの変更',
   passwordChangeWhat: 'ログインに使うもので、鍵は開けません。他の端末はログアウトします。',
