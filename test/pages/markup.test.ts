@@ -298,6 +298,39 @@ test('P86: pages that no walk comes to, such as the windows and their refusals, 
   decks.hold()
 })
 
+test('P86: the decks of an answer are for its session alone, and no handset is asked for the passphrase of a file', async (t) => {
+  const server = await withMail(t)
+  const accept = 'text/vnd.wap.wml'
+  const formOf = (session: { cookies: Map<string, string> }) =>
+    server.services.formToken(session.cookies.get('wafer')!)
+  const [ours, theirs] = [new Browser(server), new Browser(server)]
+  for (const browser of [ours, theirs]) await browser.logIn(ann)
+  const deck = async (holder: Browser, path: string, body?: Record<string, string>) => {
+    const { origin } = new URL(server.url)
+    const cookie = [...holder.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    const answer = await fetch(`${origin}${path}`, {
+      headers: { accept, cookie },
+      ...(body && { method: 'POST', body: new URLSearchParams({ ...body, t: formOf(holder) }) }),
+    })
+    return { status: answer.status, text: await answer.text() }
+  }
+  // A letter to nobody comes back with what is wrong, in more than one deck.
+  const answer = await deck(ours, '/c', { a: 'send', subject: 'Ours', text: 'A line.\n'.repeat(200) })
+  const next = answer.text.match(/href="(\/deck\?[^"]+)"/)![1]!.replaceAll('&amp;', '&')
+  const again = await deck(ours, next)
+  assert.equal(again.status, 200)
+  assert.match(again.text, /Compose/)
+  const refused = await deck(theirs, next)
+  assert.notEqual(refused.status, 200)
+  assert.doesNotMatch(refused.text, /A line|title="Text"/)
+
+  await ours.go('/smime?a=add')
+  await ours.unlock()
+  const { text } = await deck(ours, '/smime?a=add')
+  assert.match(text, /Make one for trying/)
+  assert.doesNotMatch(text, /Passphrase of the file/)
+})
+
 test('P86: Chromium’s own Accept field leaves each page as it is in HTML, and its cookies in any markup', async (t) => {
   const server = await withMail(t)
   const pageFor = async (headers: Record<string, string>) => {

@@ -9,7 +9,7 @@ import { Button, Field, Form, Hidden, Links } from '../forms.tsx'
 import { type FrameNeeds, show } from '../frame.tsx'
 import { grouped, oneLine } from '../text.ts'
 import { didOf, type PageContext, type PageEnv, sentenceOf, sessionOf, wordsOf } from '../visit.ts'
-import type { Words } from '../words.ts'
+import { capital, type Words } from '../words.ts'
 import type { KeyWindows, Wanted } from './windows.tsx'
 
 type Services = FrameNeeds & { identities: Identities }
@@ -99,7 +99,7 @@ const showOne = async (c: PageContext, needs: Needs, of: string, said?: string):
         <Line label={words.smime.subject} text={subject} />
         <Line label={words.smime.issuer} text={isSelfMade ? words.smime.selfMade : issuer} />
         <p>
-          {words.smime.lasts(dayOf(from), dayOf(until))}
+          {capital(words.smime.lasts(dayOf(from), dayOf(until)))}
           {words.comma}
           {algorithm}
           {words.ownKeyState(now)}
@@ -177,6 +177,11 @@ const showForm = (c: PageContext, needs: Needs, said?: string): Promise<Response
       <>
         <p>{words.smime.addWhat}</p>
         <Form visit={visit} action="/smime" files>
+          <p>
+            <label>
+              {words.smime.file} <input type="file" name="file" />
+            </label>
+          </p>
           <Field
             label={words.smime.passphrase}
             name="passphrase"
@@ -185,9 +190,6 @@ const showForm = (c: PageContext, needs: Needs, said?: string): Promise<Response
             complete="off"
           />
           <p>
-            <label>
-              {words.smime.file} <input type="file" name="file" />
-            </label>{' '}
             <Button a="add">{words.smime.add}</Button>
           </p>
         </Form>

@@ -44,7 +44,7 @@ export type Place = {
 export const deckOf = (parts: Parts, place: Place): { deck: string; hasMore: boolean } => {
   const from = place.after ?? 0
   const isFirst = place.after === null
-  const keys = [...parts.keys, ...(from === 0 ? parts.firstKeys : [])]
+  const keys = [...(from === 0 ? parts.firstKeys : []), ...parts.keys]
   const whole = { ...parts, keys, isAnew: parts.isAnew && isFirst }
   const bare = { ...whole, keys: [] }
   const until = (deck: Parts, next: number, items: Item[]) => ({

@@ -179,7 +179,11 @@ class Drawing {
   #form(node: Element, within: Within) {
     this.#end()
     // What needs a script has data for it.
-    if (Object.keys(node.attribs).some((name) => name.startsWith('data-'))) this.#lacks = true
+    const isForScript = Object.keys(node.attribs).some((name) => name.startsWith('data-'))
+    // What only sends files is left out, with all that is typed beside them.
+    const isForFiles = hasFileField(node) && buttonsIn(node).length === 1
+    if (isForScript || isForFiles) this.#lacks = true
+    if (isForFiles) return
     this.#ticked = 0
     const keep = (kept: Kept) => void this.kept.push(kept)
     this.#drawIn(node, {
@@ -350,6 +354,9 @@ const labelOf = (label: Element): string =>
     .join('')
     .replace(/\s+/g, ' ')
     .trim()
+
+const buttonsIn = (node: Element): Element[] =>
+  tagsIn(node).flatMap((child) => (child.name === 'button' ? [child] : buttonsIn(child)))
 
 const hasFileField = (block: Element): boolean =>
   tagsIn(block).some((child) => child.attribs.type === 'file' || hasFileField(child))

@@ -302,7 +302,13 @@ const OfferForm = ({ words, visit, offer }: { words: Words; visit: Visit; offer:
       <br />
       {key.algorithm}, {moment(visit.language, key.createdAt)}
       {expiryIn(words, visit.language, key)} {!key.canEncrypt && words.cannotEncrypt}{' '}
-      {key.kind === 'smime' && words.notLookedUp} <Button a="accept">{words.accept}</Button>
+      {key.kind === 'smime' && (
+        <>
+          <br />
+          {words.notLookedUp}{' '}
+        </>
+      )}
+      <Button a="accept">{words.accept}</Button>
     </Form>
   )
 }

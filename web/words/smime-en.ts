@@ -1,7 +1,7 @@
 /** What the pages say of S/MIME, in English. */
 export const smimeInEnglish = {
   title: 'S/MIME',
-  what: 'Certificates that an employer or an authority issued to you. Their private keys lie with your key: what opens and locks one does so with the others.',
+  what: 'Certificates that an employer or an authority issued to you. Their private keys lie beside your key, and open and lock with it.',
   none: 'No certificates yet.',
   add: 'Add a certificate',
   addWhat:
@@ -19,7 +19,7 @@ export const smimeInEnglish = {
   subject: 'Issued to',
   issuer: 'Issued by',
   selfMade: 'itself: no authority vouches for it',
-  lasts: (from: string, until: string) => `From ${from} to ${until}`,
+  lasts: (from: string, until: string) => `valid from ${from} to ${until}`,
   fingerprint: 'Fingerprint (SHA-256)',
   download: 'Certificate (file)',
   removeWhat: 'Its private key goes with it: mail that was encrypted to it alone opens no more.',
