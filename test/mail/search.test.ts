@@ -363,6 +363,7 @@ test('P24: the field on a list searches all folders, and what is found can be re
   await page.follow('Plums')
   assert.match(page.page.text, /apple/)
   assert.equal((await page.go('/find')).heading, 'Search')
+  assert.doesNotMatch(page.page.text, /No mail here/, 'nothing was looked for yet')
   assert.equal((await page.go('/f/inbox?q=plums')).heading, 'Inbox: nothing found')
   await page.follow('All folders')
   assert.equal(page.page.heading, 'All folders: 1 found')

@@ -111,7 +111,7 @@ const showList = async (c: PageContext, needs: Needs, place: Place) => {
             {words.lettersWait(waiting)} <a href="/q">{words.queue}</a>
           </p>
         )}
-        <ListForm words={words} visit={visit} list={list} now={now} keyHere={key} />
+        {(folder || query) && <ListForm words={words} visit={visit} list={list} now={now} keyHere={key} />}
         <Search words={words} list={list} />
       </>
     ),

@@ -44,8 +44,8 @@ const showQueue = async (c: PageContext, needs: Needs, status?: string) => {
             </li>
           ))}
         </ul>
-        <Holds visit={visit} words={words} />
         <Links links={[found.length > rows && <a href={`/q?before=${mails.at(-1)!.id}`}>{words.older}</a>]} />
+        <Holds visit={visit} words={words} />
       </>
     ),
   })
@@ -59,7 +59,7 @@ const Holds = ({ visit, words }: { visit: Visit; words: Words }) => (
       .filter((seconds) => seconds !== visit.holdS)
       .map((seconds) => (
         <Form visit={visit} action="/q">
-          <Hidden name="s" value={seconds} />
+          <Hidden name="s" value={String(seconds)} />
           <Button a="hold">{words.hold(seconds)}</Button>
         </Form>
       ))}
