@@ -6,6 +6,7 @@ import type { Language } from '../server/doors/visit.ts'
 import { en, type Words } from './words/en.ts'
 import { ja } from './words/ja.ts'
 
-export { capital, type LedgerSaid, type Words } from './words/en.ts'
+export { capital, type Words } from './words/en.ts'
+export type { LedgerSaid } from './words/ledger-en.ts'
 
 export const wordsIn: Record<Language, Words> = { en, ja }

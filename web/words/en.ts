@@ -2,10 +2,9 @@
 import type { LeftOut } from '../../server/contract/replies.ts'
 import { delayInWords, type Obstacle } from '../../server/ground/reasons.ts'
 import type { Refusal } from '../../server/ground/refusal.ts'
-import type { LedgerEventName, LedgerMethod } from '../../server/ground/store/tables.ts'
 import type { FolderKind } from '../../server/mail/mailboxes.ts'
-import type { LedgerReason, ReasonOf } from '../../server/people/ledger-reasons.ts'
 import { didWithFilesInEnglish, filesInEnglish } from './files-en.ts'
+import { ledgerInEnglish } from './ledger-en.ts'
 import { smimeInEnglish } from './smime-en.ts'
 
 type OwnKeyState = Record<'encrypt' | 'sign' | 'decrypt', Obstacle | null>
@@ -18,59 +17,6 @@ const obstacles: Record<Obstacle, string> = {
   'no-part': 'it has no part for that',
   missing: 'the secret for it is not here',
   card: 'the secret for it is on a card',
-}
-
-/** Of an entry in the key log: what happened, where the reason has words of its own for it, how it was done, and why. */
-export type LedgerSaid = { did?: string; by?: string; why?: string }
-export type LedgerWords = { [K in LedgerReason['kind']]: (reason: ReasonOf<K>) => LedgerSaid }
-
-const openedFor = { read: 'Opened, for reading only', sign: 'Opened' }
-
-const ledgerReasons: LedgerWords = {
-  opened: ({ scope }) => ({ did: openedFor[scope] }),
-  'opened-by-passkey': ({ scope, name }) => ({ did: openedFor[scope], by: `by passkey “${name}”` }),
-  'opened-by-approval': ({ scope, terminal }) => ({
-    did: openedFor[scope],
-    why: `approved on ${terminal}`,
-  }),
-  decrypted: () => ({ did: 'Decrypted' }),
-  'file-decrypted': ({ name }) => ({ did: 'Decrypted', by: `the file “${name}”` }),
-  signed: () => ({ did: 'Signed' }),
-  'passphrase-changed': () => ({ did: 'Passphrase changed' }),
-  'password-changed': () => ({ did: 'Password changed' }),
-  'clock-mended': () => ({ did: 'The server’s clock was mended' }),
-  recovered: () => ({ did: 'New passphrase, by recovery code' }),
-  'recovery-code-replaced': () => ({ did: 'New recovery code made' }),
-  'passkey-added': ({ name }) => ({ did: 'Passkey added', ...(name !== null && { why: `“${name}”` }) }),
-  'passkey-removed': ({ name }) => ({ did: 'Passkey removed', ...(name !== null && { why: `“${name}”` }) }),
-  'identity-added': ({ name }) => ({ did: 'S/MIME certificate added', why: name }),
-  'identity-removed': ({ name }) => ({ did: 'S/MIME certificate removed', why: name }),
-  'identity-exported': ({ name }) => ({ did: 'S/MIME certificate exported with its key', why: name }),
-  'ssh-key-added': ({ name }) => ({ did: 'SSH key added', why: `“${name}”` }),
-  'ssh-key-removed': ({ name }) => ({ did: 'SSH key removed', why: `“${name}”` }),
-  'idle-chosen': ({ minutes }) => ({ did: 'Kept open longer', why: `for ${minutes} min without a use` }),
-  'alias-added': ({ name }) => ({ did: 'Alias added', why: `“${name}”` }),
-  'alias-published': ({ name }) => ({ did: 'Alias published', why: `“${name}”` }),
-  'alias-hidden': ({ name }) => ({ did: 'Alias no longer published', why: `“${name}”` }),
-  'alias-removed': ({ name }) => ({ did: 'Alias removed', why: `“${name}”` }),
-  'wrong-passphrase': () => ({ why: 'wrong passphrase' }),
-  'wrong-passkey': () => ({ why: 'passkey not accepted' }),
-  'passkey-counter': () => ({ why: 'perhaps a copied passkey: its counter fell back' }),
-  'passkey-backup': () => ({ why: 'passkey not accepted: it says now that it can be copied' }),
-  'wrong-code': () => ({ why: 'wrong code at an approval' }),
-  'wrong-recovery-code': () => ({ why: 'wrong recovery code' }),
-  'approval-denied': ({ terminal }) => ({ why: `denied on ${terminal}` }),
-  locked: () => ({ why: 'locked by you' }),
-  'not-held': () => ({ why: 'the key was open nowhere' }),
-  'held-elsewhere': ({ terminal }) => ({ why: `it was open at ${terminal}` }),
-  idle: () => ({ why: 'not used any more' }),
-  max: () => ({ why: 'its time was over' }),
-  epoch: () => ({ why: 'the server restarted' }),
-  logout: () => ({ why: 'logged out' }),
-  expired: () => ({ why: 'the session ended' }),
-  ended: () => ({ why: 'logged out from elsewhere' }),
-  'contact-lost': () => ({ why: 'the terminal was not heard of any more' }),
-  unknown: ({ text }) => ({ why: text }),
 }
 
 export const en = {
@@ -380,7 +326,7 @@ export const en = {
     'given-up': () => 'Given up. A report in your Inbox says whom it did not reach; its copy stays in Sent.',
     'key-longer': () =>
       'Your key now stays open longer in this terminal when it is not used. Lock it before you leave.',
-    'hold-set': () => 'It is so from the next letter on.',
+    'hold-set': () => 'This counts from your next letter on.',
     'taken-back': () => 'The letter did not leave: it is in Drafts again.',
     approved: () => 'Approved. The terminal that asked may go on; this phone holds nothing.',
     denied: () =>
@@ -559,22 +505,8 @@ export const en = {
   ledgerCutMeans:
     'Entries that this browser has seen are missing: the server was put back to an older state, or somebody removed them. Ask who runs it.',
   ledgerForget: 'Go on from this log',
-  /** What happened; for certain reasons there are words of its own among {@link ledgerReasons}. */
-  events: {
-    granted: 'Opened',
-    used: 'Used',
-    refused: 'Refused',
-    ended: 'Closed',
-    stopped: 'Stopped',
-  } satisfies Record<LedgerEventName, string>,
-  ledgerReasons,
+  ...ledgerInEnglish,
   mail: 'mail',
-  openedBy: {
-    passphrase: 'by passphrase',
-    passkey: 'by passkey',
-    approval: 'by approval',
-    recovery: 'by recovery code',
-  } satisfies Record<Exclude<LedgerMethod, 'password'>, string>,
 
   // keys
   ownKey: 'Your key',
