@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -109,16 +110,33 @@ class Place {
     return { child, address, printed: () => printed }
   }
 
-  withAnn() {
+  addAnn() {
     this.did(['user', 'add', ann, '--name', 'Ann', '--password-stdin'], `${password}\n`)
     return this
   }
 
+  withAnn() {
+    return this.#likeThat('ann', () => this.addAnn())
+  }
+
   withKey() {
-    this.withAnn().did(['key', 'generate', ann, '--passphrase-stdin'], `${passphrase}\n`)
+    return this.#likeThat('key', () =>
+      this.withAnn().did(['key', 'generate', ann, '--passphrase-stdin'], `${passphrase}\n`),
+    )
+  }
+
+  /** The first is made by the commands, and the others are copies of it: the same server secret, the same key. */
+  #likeThat(name: string, make: () => unknown) {
+    const made = join(models, name)
+    if (existsSync(made)) cpSync(made, this.data, { recursive: true })
+    else {
+      make()
+      cpSync(this.data, made, { recursive: true })
+    }
     return this
   }
 }
+const models = newFolder()
 
 const oneLine = /^[^\n]+\n$/
 
@@ -262,7 +280,7 @@ describe('users', () => {
   it('are added, listed, given a new password and removed', async () => {
     const place = new Place()
     place.did(['user', 'add', 'Ben@Example.org', '--password-stdin'], `${password}\r\n`)
-    place.withAnn()
+    place.addAnn()
     assert.equal(place.did(['user', 'list']), `ann@example.org\tAnn\nben@example.org\n`)
     assert.equal(statSync(place.data).mode & 0o777, 0o700)
     assert.equal(statSync(join(place.data, 'wafer.db')).mode & 0o777, 0o600)
@@ -960,7 +978,7 @@ describe('backup, restore and check', () => {
     const exporting = ['key', 'export', ann, '--secret', '--passphrase-stdin']
     const lines = `${passphrase}\nof the copy\n`
 
-    const thief = new Place().withAnn() // with a server secret of another installation
+    const thief = new Place().addAnn() // with a server secret of another installation
     thief.did(['restore', copy])
     failed(thief.run(exporting, lines), /not the passphrase/)
 
@@ -1039,7 +1057,7 @@ describe('backup, restore and check', () => {
     failed(tampered, /Not everything is sound/)
     assert.match(tampered.out, /^Ledger: .*taken out: ann@example\.org\.$/m)
 
-    const other = new Place().withAnn()
+    const other = new Place().addAnn()
     failed(other.run(['restore', copy]), /server secret does not belong/)
     assert.equal(other.did(['user', 'list']), `${ann}\tAnn\n`)
     writeFileSync(join(place.data, 'server-secret'), readFileSync(join(other.data, 'server-secret')))

@@ -32,7 +32,7 @@ const deb = join(packages, `wafer_${version}_amd64.deb`)
 /** By this run: what lies there else may be of another day. */
 let isMade = false
 const make = (...scripts: ('tarball' | 'deb')[]) => {
-  const env = { ...process.env, XZ_LEVEL: '0' }
+  const env = { ...process.env, GZIP_LEVEL: '1', XZ_LEVEL: '0' }
   for (const script of scripts) execFileSync(join(root, 'packaging', script), { env })
   isMade = true
 }
