@@ -83,7 +83,7 @@ class Shell {
   constructor(t: TestContext, environment: Record<string, string> = {}) {
     this.folder = scratch(t)
     const bin = join(this.folder, 'bin')
-    for (const name of ['bin', 'run', 'work']) mkdirSync(join(this.folder, name), { mode: 0o700 })
+    for (const name of ['bin', 'run', 'here']) mkdirSync(join(this.folder, name), { mode: 0o700 })
     const npm = execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim()
     const integration = doneByIntegration.map((words) => `'${words}'*`).join('|')
     this.#program(
@@ -109,7 +109,7 @@ class Shell {
 
   start(lines: string): ChildProcess {
     return spawn('sh', ['-e', '-c', lines], {
-      cwd: join(this.folder, 'work'),
+      cwd: join(this.folder, 'here'),
       env: this.env,
       detached: true, // to end with all that it started
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -128,7 +128,7 @@ class Shell {
   }
 
   write(name: string, text: string) {
-    writeFileSync(join(this.folder, 'work', name), text)
+    writeFileSync(join(this.folder, 'here', name), text)
   }
 }
 
@@ -598,7 +598,7 @@ test('docs/tunnels.md: WireGuard as it is set up there carries log-in and pages,
   const [server, terminal] = [`wafer-s${process.pid}`, `wafer-t${process.pid}`]
   const within = (space: string, line: string) => `ip netns exec ${space} ${line}`
   t.after(() => {
-    const end = `wg-quick down ${shell.folder}/work/wafer.conf; wg-quick down ${far.folder}/work/gate.conf`
+    const end = `wg-quick down ${shell.folder}/here/wafer.conf; wg-quick down ${far.folder}/here/gate.conf`
     for (const [space, line] of Object.entries({
       [server]: end.split(';')[0]!,
       [terminal]: end.split(';')[1]!,
@@ -796,7 +796,7 @@ test('docs/operate.md: installing and upgrading call what integration calls, and
     for (const [, command = ''] of text.matchAll(/npm (pack|install --global)/g))
       assert.ok(integration.includes(`npm ${command}`), command)
   }
-  assert.ok(existsSync(join(shell.folder, 'work', 'before-upgrade.db')))
+  assert.ok(existsSync(join(shell.folder, 'here', 'before-upgrade.db')))
 })
 
 // ---- hacking
