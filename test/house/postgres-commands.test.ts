@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import {
   copyFileSync,
@@ -147,8 +148,31 @@ const lookAt = async (terminal: Terminal) => {
   const found: Record<string, unknown> = {}
   for (const words of ['東京', '天気', 'NAIVETE', 'Yamada', 'weath', 'lines', 'absent'])
     found[words] = (await terminal.get(`/folders/Inbox/messages?q=${encodeURIComponent(words)}`)).body
-  const keys = (await terminal.get('/keys')).body
-  return { folders, messages, raw, found, keys }
+  const lists = ['/keys', '/aliases', '/identities', '/ssh-keys', '/files'].map(async (path) => {
+    const { status, body } = await terminal.get(path)
+    assert.equal(status, 200, path)
+    return body
+  })
+  return { folders, messages, raw, found, lists: await Promise.all(lists) }
+}
+
+/** What else Ann may have: an alias, an S/MIME identity, a key for SSH. */
+const equip = (place: Place) => {
+  place.did(['key', 'alias', ann, '4711', '--publish'])
+  place.did(['identity', 'generate', ann, '--passphrase-stdin'], `${passphrase}\n`)
+  const { x } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
+  const fields = [Buffer.from('ssh-ed25519'), Buffer.from(x!, 'base64url')]
+  const octets = Buffer.concat(fields.flatMap((field) => [Buffer.from([0, 0, 0, field.length]), field]))
+  const file = place.file('id_ed25519.pub', `ssh-ed25519 ${octets.toString('base64')} ann@desk\n`)
+  place.did(['ssh-key', 'add', ann, '--file', file])
+}
+
+const plan = 'garden/plan.txt'
+const planText = 'beans beside the wall\n'.repeat(50_000)
+const putPlan = async (address: string, { token }: Terminal) => {
+  const headers = { authorization: `Bearer ${token}` }
+  const put = await fetch(`${address}/api/files/${plan}`, { method: 'PUT', headers, body: planText })
+  assert.equal(put.status, 201)
 }
 
 const secretWords = 'the fox is under the bridge'
@@ -181,16 +205,18 @@ const readSecret = async (terminal: Terminal): Promise<number> => {
 
 const sound = (place: Place) => assert.match(place.did(['check']), /Ledger: complete and unchanged/)
 
-test('Everything moves to PostgreSQL and back: mail, keys, ledger, sessions, and what words find', async (t) => {
+test('Everything moves to PostgreSQL and back: mail, keys, identities, aliases, files, ledger, sessions, and what words find', async (t) => {
   const server = await postgres(t)
   if (!server) return
   const before = new Place(t)
   inhabit(before)
+  equip(before)
   let token: string | null = null
   const { seen, newest } = await before.served(async (address) => {
     const terminal = await logIn(address)
     token = terminal.token
     const newest = await writeAndRead(terminal)
+    await putPlan(address, terminal)
     // Its id is not given again, on whichever engine.
     const gone = (await terminal.get('/folders/Sent/messages')).body.messages[0].id
     await terminal.delete(`/messages/${gone}`)
@@ -198,6 +224,10 @@ test('Everything moves to PostgreSQL and back: mail, keys, ledger, sessions, and
     return { seen: await lookAt(terminal), newest: Math.max(newest, gone) }
   })
   assert.ok(seen.messages.length >= 4)
+  assert.deepEqual(
+    seen.lists.map((list) => Object.values(list).flat().filter(Boolean).length),
+    [1, 1, 1, 1, 1],
+  )
 
   const url = server.database()
   const said = before.did(['copy', '--to', url])
@@ -214,6 +244,9 @@ test('Everything moves to PostgreSQL and back: mail, keys, ledger, sessions, and
     assert.deepEqual(await lookAt(terminal), seen)
     assert.equal((await terminal.unlock()).status, 201)
     await readSecret(terminal)
+    assert.equal((await terminal.get(`/files/${plan}`)).body, planText)
+    const signed = { to: [ann], subject: 'Signed', text: 'x', sign: true, kind: 'smime' }
+    assert.equal((await terminal.post('/messages', signed)).status, 201)
     assert.ok((await writeAndRead(terminal)) > newest)
     return lookAt(terminal)
   })
@@ -232,6 +265,7 @@ test('Everything moves to PostgreSQL and back: mail, keys, ledger, sessions, and
     terminal.token = token
     assert.deepEqual(await lookAt(terminal), later)
     await writeAndRead(terminal)
+    assert.equal((await terminal.get(`/files/${plan}`)).body, planText)
   })
   sound(back)
   assert.equal(back.did(['mail', 'export', ben, '--folder', 'Böxes']), before.did(['mail', 'export', ben]))
