@@ -18,7 +18,7 @@ import type { SummaryRow } from '../locked/reader/summary.ts'
 import type { Quota } from '../people/quota.ts'
 import type { Contents } from './contents.ts'
 import { foundBy } from './found.ts'
-import { asksText, type Sought, soughtIn } from './sought.ts'
+import { asksText, soughtIn } from './sought.ts'
 
 export type Security = 'plain' | 'encrypted' | 'signed'
 export type FolderKind = 'inbox' | 'sent' | 'drafts' | 'trash' | 'user'
@@ -406,7 +406,7 @@ export class Mailboxes {
 
   async #found(userId: number, query: string, where: SQL, part: Part): Promise<Found> {
     const folders = await this.folders(userId)
-    const sought: Sought = soughtIn(query, {
+    const sought = soughtIn(query, {
       now: this.#clock(),
       folderNamed: (name) =>
         folders.find((each) => [each.name, each.kind].some((own) => own.toLowerCase() === name.toLowerCase()))
@@ -418,11 +418,14 @@ export class Mailboxes {
     if (terms.length === 0) return { messages: [], next: null, ...found }
     const searching = this.#searching.get(userId) ?? new Turnstile(1, searchesWaiting)
     this.#searching.set(userId, searching)
-    const page = await searching.pass(() =>
-      this.#db.aside(() => this.#pageOf(and(where, foundBy(terms))!, part)),
-    )
-    if (searching.isIdle) this.#searching.delete(userId)
-    return { ...page, ...found }
+    try {
+      const page = await searching.pass(() =>
+        this.#db.aside(() => this.#pageOf(and(where, foundBy(terms))!, part)),
+      )
+      return { ...page, ...found }
+    } finally {
+      if (searching.isIdle) this.#searching.delete(userId)
+    }
   }
 
   async #pageOf(where: SQL, { before = null, offset = 0, limit }: Part): Promise<Page> {
