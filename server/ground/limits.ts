@@ -589,9 +589,10 @@ export const cmsLimits = {
   ownRecipients: 8,
   signers: 8,
   certificates: 100,
-  /** From a signer's certificate to an authority; steps on all the ways that there may be. */
+  /** From a signer's certificate to an authority; steps on all the ways that there may be; signatures checked for all of a message. */
   chain: 8,
   chainSteps: 200,
+  chainChecks: 400,
   /** Messages of a mail whose content is shown with it: signed in signed, compressed, and attached ones. */
   messages: 20,
   /** Octets of what was compressed. */

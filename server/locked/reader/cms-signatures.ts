@@ -5,7 +5,7 @@ import { readDer } from './asn1.ts'
 import { algorithmOf, oid, type Signed, type Signer } from './cms.ts'
 import { hashOf, isBrokenHash, schemeOf } from './cms-algorithms.ts'
 import { type Check, invalid, noSignature } from './signatures.ts'
-import { type Authorities, readable, trustIn } from './trust.ts'
+import { type Authorities, Judge, readable } from './trust.ts'
 import { isNamedBy, type MailCertificate } from './x509.ts'
 
 /** An accepted certificate, and the addresses that it was accepted for. */
@@ -29,9 +29,10 @@ const ranking: Check['status'][] = ['valid', 'mismatch', 'expired', 'invalid', '
 /** @param content what was signed, where it stands beside the message */
 export const checkSigned = (signed: Signed, content: Uint8Array, believed: Believed): Check => {
   const among = readable([...signed.certificates, ...believed.accepted.map(({ der }) => der)])
+  const judge = new Judge(among, believed.authorities)
   let best = noSignature
   for (const signer of signed.signers) {
-    const check = checkedSigner(signer, signed.contentType, content, among, believed)
+    const check = checkedSigner(signer, signed.contentType, content, among, believed.accepted, judge)
     if (ranking.indexOf(check.status) < ranking.indexOf(best.status)) best = check
   }
   return best
@@ -51,7 +52,8 @@ const checkSigner = (
   contentType: string,
   content: Uint8Array,
   among: MailCertificate[],
-  believed: Believed,
+  accepted: AcceptedCertificate[],
+  judge: Judge,
 ): Check => {
   const at = signingTime(signer)
   const fault = faultBeforeKey(signer, contentType, content)
@@ -61,7 +63,7 @@ const checkSigner = (
   for (const certificate of among.filter((each) => isNamedBy(each, signer.by))) {
     const flaw = faultWithKey(signer, content, certificate)
     const about = { key: certificate.fingerprint, at, certificate: aboutCertificate(certificate) }
-    if (!flaw) return { ...about, ...standing(certificate, among, believed, at) }
+    if (!flaw) return { ...about, ...standing(certificate, among, accepted, judge, at) }
     first ??= { ...invalid(flaw), ...about }
   }
   return first ?? { ...noSignature, status: 'unknown-key', at, reason: unaccepted }
@@ -120,7 +122,8 @@ const isMeant = ({ der }: MailCertificate, { attributes }: Signer): boolean => {
 const standing = (
   certificate: MailCertificate,
   among: MailCertificate[],
-  { accepted, authorities }: Believed,
+  accepted: AcceptedCertificate[],
+  judge: Judge,
   signedAt: number | null,
 ): Pick<Check, 'status' | 'reason' | 'addresses' | 'certificate'> => {
   const now = Date.now()
@@ -130,7 +133,7 @@ const standing = (
   if (at > now + clockAheadMs)
     return { status: 'invalid', reason: 'The signature claims to be made in the future.', ...nobodys }
   const own = accepted.find(({ der }) => Buffer.compare(der, certificate.der) === 0)
-  const trust = trustIn(certificate, among, authorities, at)
+  const trust = judge.trustIn(certificate, at)
   if (!own && (trust === 'unknown' || trust === 'unfit'))
     return { status: 'unknown-key', reason: unaccepted, ...nobodys }
   // Whom an authority vouches for is named by the certificate alone.
@@ -140,7 +143,7 @@ const standing = (
       : certificate.addresses
   const said =
     trust === 'trusted'
-      ? { ...about, isVouchedFor: true, companions: companionsOf(certificate, among, authorities) }
+      ? { ...about, isVouchedFor: true, companions: companionsOf(certificate, among, judge) }
       : about
   const failed = (status: Check['status'], reason: string) => ({
     status,
@@ -156,11 +159,7 @@ const standing = (
 }
 
 /** Who signs with one certificate may have another to be encrypted to; it counts if it is good now. */
-const companionsOf = (
-  certificate: MailCertificate,
-  among: MailCertificate[],
-  authorities: Authorities,
-): string[] =>
+const companionsOf = (certificate: MailCertificate, among: MailCertificate[], judge: Judge): string[] =>
   certificate.encrypts
     ? []
     : among
@@ -168,7 +167,7 @@ const companionsOf = (
           (each) =>
             each.encrypts &&
             each.addresses.some((address) => certificate.addresses.includes(address)) &&
-            trustIn(each, among, authorities, Date.now()) === 'trusted',
+            judge.trustIn(each, Date.now()) === 'trusted',
         )
         .map(({ fingerprint }) => fingerprint)
 

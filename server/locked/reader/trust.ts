@@ -38,9 +38,9 @@ export const examineAuthorities = (
   return { unreadable: isWhole ? null : 'revocationLists', ended }
 }
 
-const areEntries = (revoked: Node[]): boolean => {
+const areEntries = (revoked: Map<string, Node>): boolean => {
   try {
-    return revoked.every((entry) => {
+    return [...revoked.values()].every((entry) => {
       const [serial, at] = entry.members
       return serial!.content.length > 0 && Number.isFinite(at!.time) && isCompromised(entry) !== null
     })
@@ -49,25 +49,75 @@ const areEntries = (revoked: Node[]): boolean => {
   }
 }
 
-/** @param among other certificates that came with it @param at Unix milliseconds: when it was used */
-export const trustIn = (
-  certificate: MailCertificate,
-  among: MailCertificate[],
-  authorities: Authorities,
-  at: number,
-): Trust => {
-  const roots = readable(authorities.certificates)
-  if (roots.length === 0) return 'unknown'
-  const lists = authorities.revocationLists.flatMap(readList)
-  let best: Trust = 'unknown'
-  // Authorities sign one another: of several ways the best one counts.
-  for (const chain of chainsOf(certificate, [...roots, ...among], roots)) {
-    const trust = judged(chain, lists, at)
-    if (ranking.indexOf(trust) < ranking.indexOf(best)) best = trust
-    if (best === 'trusted') break
+/** Judges the certificates of one message. What many of them need, such as to read long lists, is done once. */
+export class Judge {
+  readonly #among: MailCertificate[]
+  readonly #authorities: Authorities
+  #named: { roots: MailCertificate[]; lists: RevocationList[] } | null = null
+  readonly #issuers = new Map<string, MailCertificate[]>()
+  #checks = 0
+
+  /** @param among all certificates that came with the message */
+  constructor(among: MailCertificate[], authorities: Authorities) {
+    this.#among = among
+    this.#authorities = authorities
   }
-  return best
+
+  /** @param at Unix milliseconds: when it was used */
+  trustIn(certificate: MailCertificate, at: number): Trust {
+    const { certificates, revocationLists } = this.#authorities
+    if (certificates.length === 0) return 'unknown'
+    this.#named ??= { roots: readable(certificates), lists: revocationLists.flatMap(readList) }
+    const { roots, lists } = this.#named
+    let best: Trust = 'unknown'
+    // Authorities sign one another: of several ways the best one counts.
+    for (const chain of this.#chainsOf(certificate, roots)) {
+      const trust = judged(chain, lists, at)
+      if (ranking.indexOf(trust) < ranking.indexOf(best)) best = trust
+      if (best === 'trusted') break
+    }
+    return best
+  }
+
+  /**
+   * The ways from the certificate to an authority that was named, the shortest first. Who sends certificates that all sign
+   * one another makes more of them than can be walked: after so many steps there are no more.
+   */
+  *#chainsOf(certificate: MailCertificate, roots: MailCertificate[]): Generator<MailCertificate[]> {
+    let ways = [[certificate]]
+    for (let steps = 0; ways.length > 0; ) {
+      const longer: MailCertificate[][] = []
+      for (const way of ways) {
+        const last = way.at(-1)!
+        if (roots.some(({ fingerprint }) => fingerprint === last.fingerprint)) yield way
+        else if (way.length <= cmsLimits.chain && ++steps <= cmsLimits.chainSteps)
+          for (const issuer of this.#issuersOf(last, roots))
+            if (!way.some(({ fingerprint }) => fingerprint === issuer.fingerprint))
+              longer.push([...way, issuer])
+      }
+      ways = longer.slice(0, cmsLimits.chainSteps)
+    }
+  }
+
+  #issuersOf(certificate: MailCertificate, roots: MailCertificate[]): MailCertificate[] {
+    const { fingerprint } = certificate
+    const found =
+      this.#issuers.get(fingerprint) ??
+      [...roots, ...this.#among].filter((issuer) => this.#isIssuedBy(certificate, issuer))
+    this.#issuers.set(fingerprint, found)
+    return found
+  }
+
+  #isIssuedBy({ x509 }: MailCertificate, issuer: MailCertificate): boolean {
+    try {
+      if (!x509.checkIssued(issuer.x509) || !isSoundHash(x509.raw)) return false
+      return ++this.#checks <= cmsLimits.chainChecks && x509.verify(issuer.x509.publicKey)
+    } catch {
+      return false
+    }
+  }
 }
+
 const ranking: Trust[] = ['trusted', 'revoked', 'expired', 'unfit', 'unknown']
 
 /** What cannot be read in a certificate fits nothing. */
@@ -96,44 +146,6 @@ export const readable = (certificates: Uint8Array[]): MailCertificate[] =>
       return [] // what is odd in one spoils no other
     }
   })
-
-/**
- * The ways from the certificate to an authority that was named, the shortest first. Who sends certificates that all sign
- * one another makes more of them than can be walked: after so many steps there are no more.
- */
-const chainsOf = function* (
-  certificate: MailCertificate,
-  issuers: MailCertificate[],
-  roots: MailCertificate[],
-): Generator<MailCertificate[]> {
-  const known = new Map<string, MailCertificate[]>()
-  const issuersOf = (each: MailCertificate) => {
-    const found = known.get(each.fingerprint) ?? issuers.filter((issuer) => isIssuedBy(each, issuer))
-    known.set(each.fingerprint, found)
-    return found
-  }
-  let ways = [[certificate]]
-  for (let steps = 0; ways.length > 0; ) {
-    const longer: MailCertificate[][] = []
-    for (const way of ways) {
-      const last = way.at(-1)!
-      if (roots.some(({ fingerprint }) => fingerprint === last.fingerprint)) yield way
-      else if (way.length <= cmsLimits.chain && ++steps <= cmsLimits.chainSteps)
-        for (const issuer of issuersOf(last))
-          if (!way.some(({ fingerprint }) => fingerprint === issuer.fingerprint))
-            longer.push([...way, issuer])
-    }
-    ways = longer.slice(0, cmsLimits.chainSteps)
-  }
-}
-
-const isIssuedBy = ({ x509 }: MailCertificate, issuer: MailCertificate): boolean => {
-  try {
-    return x509.checkIssued(issuer.x509) && isSoundHash(x509.raw) && x509.verify(issuer.x509.publicKey)
-  } catch {
-    return false
-  }
-}
 
 /** A signature by a method that can be forged vouches for nothing. */
 const isSoundHash = (der: Uint8Array): boolean => {
@@ -168,7 +180,8 @@ type RevocationList = {
   body: Node
   algorithm: Node
   signature: Uint8Array
-  revoked: Node[]
+  /** By their numbers, in hexadecimal. */
+  revoked: Map<string, Node>
   /** When the next one was to come; null where it does not say. */
   until: number | null
 }
@@ -183,7 +196,7 @@ const readList = (octets: Uint8Array): RevocationList[] => {
     // Its next date and the list itself may be missing; extensions come last.
     const isTime = rest[0]?.is('universal', 23) || rest[0]?.is('universal', 24)
     const until = isTime ? rest[0]!.time : null
-    const revoked = rest.find((each) => each.is('universal', 16))?.members ?? []
+    const revoked = bySerial(rest.find((each) => each.is('universal', 16))?.members ?? [])
     return [
       { issuer: issuer!.der, body: body!, algorithm: algorithm!, signature: signature!.bits, revoked, until },
     ]
@@ -192,6 +205,15 @@ const readList = (octets: Uint8Array): RevocationList[] => {
   }
 }
 
+const bySerial = (entries: Node[]) => {
+  const found = new Map<string, Node>()
+  // Of a number that is there twice the first entry counts.
+  for (const entry of entries.toReversed()) found.set(numberIn(entry), entry)
+  return found
+}
+
+const numberIn = ({ members: [serial] }: Node) => Buffer.from(serial!.content).toString('hex')
+
 const isRevoked = (
   certificate: MailCertificate,
   issuer: MailCertificate,
@@ -199,9 +221,10 @@ const isRevoked = (
   at: number,
 ): boolean => {
   const [name, serial] = readDer(certificate.issuerAndSerial).members
+  const number = Buffer.from(serial!.content).toString('hex')
   return lists.some((list) => {
     if (Buffer.compare(list.issuer, name!.der) !== 0) return false
-    const entry = list.revoked.find((each) => Buffer.compare(each.members[0]!.content, serial!.content) === 0)
+    const entry = list.revoked.get(number)
     // What was taken back is taken back for what it signed earlier too where the key may be another's since.
     if (!entry || (entry.members[1]!.time > at && !isCompromised(entry))) return false
     const hash = hashOfSignature(algorithmOf(list.algorithm))
