@@ -589,6 +589,8 @@ export const cmsLimits = {
   ownRecipients: 8,
   signers: 8,
   certificates: 100,
+  /** Of a certificate; more than can be accepted, so that it is seen to have too many. */
+  addresses: 100,
   /** From a signer's certificate to an authority; steps on all the ways that there may be; signatures checked for all of a message. */
   chain: 8,
   chainSteps: 200,

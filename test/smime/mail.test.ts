@@ -5,6 +5,7 @@ import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { constructedOf } from '../../server/locked/reader/ber.ts'
 import { Browser } from '../support/browser.ts'
 import { needs } from '../support/programs.ts'
 import { Authorities, asMail, crlf, entity, type Holder, signedBy } from '../support/smime.ts'
@@ -133,7 +134,27 @@ test('P3: S/MIME opens under the allowance as PGP does, and a certificate that c
   )
   const not = await terminal.post(`/messages/${await newest(terminal)}/decrypt`)
   assert.deepEqual([problem(not), not.body.reason], ['cannot-decrypt', 'no-key'])
+  // As many elements as are read at all, where a certificate should be, are no more than a mail that nobody vouches for.
+  const sheer = signatureOfElements(390_000)
+  await server.deliver(ann, asMail(sheer, { from: 'zoe@example.net' }))
+  const came = await terminal.get(`/messages/${await newest(terminal)}`)
+  assert.deepEqual([came.status, came.body.signature.status, came.body.text], [200, 'none', 'Much ado.'])
 })
+
+/** A SignedData of nobody's, with so many empty elements in a certificate, as the body of a mail. */
+const signatureOfElements = (elements: number) => {
+  const oid = (last: string) => Buffer.from(`06092a864886f70d0107${last}`, 'hex')
+  const none = Buffer.from('3100', 'hex')
+  const text = Buffer.from(entity('Much ado.'))
+  const octets = Buffer.concat([Uint8Array.of(4, text.length), text])
+  const content = constructedOf(0x30, oid('01'), constructedOf(0xa0, octets))
+  const certificate = constructedOf(0x30, Buffer.from('0500'.repeat(elements), 'hex'))
+  const version = Buffer.from('020101', 'hex')
+  const signed = constructedOf(0x30, version, none, content, constructedOf(0xa0, certificate), none)
+  const der = constructedOf(0x30, oid('02'), constructedOf(0xa0, signed))
+  const head = 'Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+  return Buffer.from(`${head}${Buffer.from(der).toString('base64').replace(/.{76}/g, '$&\r\n')}\r\n`)
+}
 
 class Gpgsm {
   readonly home = mkdtempSync('/tmp/gpgsm-')

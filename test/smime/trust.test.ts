@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { cmsLimits } from '../../server/ground/limits.ts'
 import { read } from '../../server/locked/reader/encrypted-mail.ts'
 import { examineAuthorities } from '../../server/locked/reader/trust.ts'
 import { vectors } from '../support/places.ts'
@@ -119,6 +120,15 @@ test('P3: A signature is believed for the addresses of its certificate, from an 
     assert.deepEqual([what, signature.status], [what, status], `${what}: ${signature.reason}`)
     assert.match(signature.reason, reason, what)
   }
+  // Of a certificate for very many addresses the first ones count, and are told.
+  const addresses = Array.from({ length: cmsLimits.addresses + 1 }, (_, at) => `ann${at}@example.org`)
+  const extensions = [`subjectAltName=${addresses.map((each) => `email:${each}`).join(',')}`]
+  const ofMany = signedBy(openssl, ann({ address: undefined, extensions }), text)
+  const seen = async (from: string) =>
+    (await read(asMail(ofMany, { from }), [], believing(authority))).signature
+  const first = await seen(addresses[0]!)
+  assert.deepEqual([first.status, first.certificate?.addresses], ['valid', addresses.slice(0, -1)])
+  assert.equal((await seen(addresses.at(-1)!)).status, 'mismatch')
   // Not even the operator's word makes an altered text, another's name or an older date good.
   const good = mail(ann())
   const altered = Buffer.from(good.toString('latin1').replace('Believe', 'Believf'), 'latin1')

@@ -92,8 +92,8 @@ export const readAsn1 = (octets: Uint8Array): Node => readDer(definite(octets))
 /** The same of octets that are definite already, as {@link Node.der} gives them. */
 export const readDer = (octets: Uint8Array): Node => new Node(octets)
 
-/** The tree of the library, of an element in DER. @throws NotBer */
-export const blockOf = (octets: Uint8Array): asn1js.BaseBlock => {
+/** The tree of the library, of a small element in DER. @throws NotBer */
+const blockOf = (octets: Uint8Array): asn1js.BaseBlock => {
   const { result, offset } = asn1js.fromBER(octets, {
     maxNodes: cmsLimits.elements,
     maxDepth: cmsLimits.depth,

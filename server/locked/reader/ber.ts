@@ -32,6 +32,15 @@ export const definite = (octets: Uint8Array): Uint8Array => {
   return out
 }
 
+/** A constructed element of others, all of them definite already. @param tag its one identifier octet */
+export const constructedOf = (tag: number, ...elements: Uint8Array[]): Uint8Array => {
+  const content = Buffer.concat(elements)
+  const element = { tag: Uint8Array.of(tag), content, children: [], length: content.length }
+  const out = new Uint8Array(sizeOf(element))
+  write(element, out, 0)
+  return out
+}
+
 type Reading = { octets: Uint8Array; elements: number }
 
 const elementAt = (reading: Reading, start: number, end: number, depth: number): Placed => {

@@ -1,9 +1,8 @@
 /** Certificates for S/MIME as they are offered: with a signature, in a list of them, or alone (RFC 8551 §3.8, RFC 7468 §5). */
-import type * as asn1js from 'asn1js'
 import { certificatesOffered, cmsLimits } from '../../ground/limits.ts'
 import type { KeyUses, Use } from '../key-uses.ts'
-import { blockOf } from './asn1.ts'
-import { definite } from './ber.ts'
+import { readAsn1, readDer } from './asn1.ts'
+import { constructedOf } from './ber.ts'
 import { latin1 } from './charsets.ts'
 import { kindOfCms, oid, readCms, type Signed } from './cms.ts'
 import { takesGcm } from './cms-writing.ts'
@@ -18,19 +17,16 @@ import { isNamedBy, type MailCertificate } from './x509.ts'
  */
 export const signatureAlone = (octets: Uint8Array): Uint8Array | null => {
   try {
-    const result = blockOf(definite(octets))
-    const [, inside] = childrenOf(result)
-    const [, , content] = childrenOf(childrenOf(inside)[0])
-    childrenOf(content).length = 1
-    const alone = new Uint8Array(result.toBER())
+    const [type, inside] = readAsn1(octets).members
+    const [version, digests, content, ...rest] = inside!.members[0]!.members.map(({ der }) => der)
+    const nothing = constructedOf(0x30, readDer(content!).members[0]!.der)
+    const signed = constructedOf(0x30, version!, digests!, nothing, ...rest)
+    const alone = constructedOf(0x30, type!.der, constructedOf(0xa0, signed))
     return alone.length > certificatesOffered.octets ? null : alone
   } catch {
     return null
   }
 }
-
-const childrenOf = (block: asn1js.BaseBlock | undefined) =>
-  (block!.valueBlock as unknown as { value: asn1js.BaseBlock[] }).value
 
 export type InspectedCertificate = {
   fingerprint: string

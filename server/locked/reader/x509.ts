@@ -3,9 +3,9 @@
  * may be used for. Whether it is to be believed is decided in trust.ts.
  */
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto'
-import { openpgpLimits } from '../../ground/limits.ts'
+import { addressCharacters, cmsLimits, openpgpLimits } from '../../ground/limits.ts'
 import { type Node, readDer } from './asn1.ts'
-import { NotBer } from './ber.ts'
+import { constructedOf, NotBer } from './ber.ts'
 import type { CertificateName } from './cms.ts'
 import { type NameConstraints, readNameConstraints } from './name-constraints.ts'
 
@@ -14,7 +14,7 @@ export type MailCertificate = {
   x509: X509Certificate
   /** SHA-256 of the certificate, lower-case hexadecimal. */
   fingerprint: string
-  /** Addresses that its issuer vouches for, lower-case: names of the subject, and `emailAddress` of older ones. */
+  /** Addresses that its issuer vouches for, lower-case, as many as are looked at: names of the subject, and `emailAddress` of older ones. */
   addresses: string[]
   /** Names as certificates write them, `CN=…, O=…`, in one line. */
   subject: string
@@ -92,7 +92,7 @@ export const readX509 = (octets: Uint8Array): MailCertificate => {
     name: parts.subject.members.map((each) => each.der),
     nameConstraints: constraints ? readNameConstraints(constraints) : null,
     isAuthority: x509.ca && (usage === null || usage.keyCertSign),
-    issuerAndSerial: issuerAndSerial(parts.issuer.der, parts.serial.der),
+    issuerAndSerial: constructedOf(0x30, parts.issuer.der, parts.serial.der),
     keyId: found.get(extension.keyId)?.value?.content ?? null,
     isBeyondUs: [...found].some(
       ([id, { isCritical, value }]) =>
@@ -167,9 +167,9 @@ const addressesOf = (subject: Node, names: Node | null | undefined): string[] =>
       if (type!.objectIdentifier === emailAddress) found.push(latin1(value!.content))
     }
   // A name of two addresses, or with something hidden in it, is none.
-  return [...new Set(found.map((each) => each.toLowerCase()))].filter((each) =>
-    /^[^\s@\p{C}<>,;"]+@[^\s@\p{C}<>,;"]+$/u.test(each),
-  )
+  return [...new Set(found.map((each) => each.toLowerCase()))]
+    .filter((each) => each.length <= addressCharacters && /^[^\s@\p{C}<>,;"]+@[^\s@\p{C}<>,;"]+$/u.test(each))
+    .slice(0, cmsLimits.addresses)
 }
 
 const latin1 = (octets: Uint8Array) => Buffer.from(octets).toString('latin1')
@@ -202,16 +202,4 @@ const keyOf = (x509: X509Certificate): { algorithm: string; isWeak: boolean } =>
   }
   const isEdwards = ['ed25519', 'ed448', 'x25519', 'x448'].includes(type)
   return { algorithm: type, isWeak: !isEdwards }
-}
-
-/** An IssuerAndSerialNumber (RFC 5652 §10.2.4), from its two elements in DER. */
-const issuerAndSerial = (issuer: Uint8Array, serial: Uint8Array): Uint8Array => {
-  const length = issuer.length + serial.length
-  const head =
-    length < 0x80
-      ? [0x30, length]
-      : length < 0x100
-        ? [0x30, 0x81, length]
-        : [0x30, 0x82, length >> 8, length & 0xff]
-  return Buffer.concat([Uint8Array.from(head), issuer, serial])
 }
