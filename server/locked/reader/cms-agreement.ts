@@ -1,6 +1,6 @@
 /** The key that wraps a content key, from what two keys agreed on (RFC 5753 §7.2, RFC 8418 §2.2). */
 import { createHash, hkdfSync } from 'node:crypto'
-import * as asn1js from 'asn1js'
+import { asIs, derOf, octetString, sequence, within } from './asn1-writing.ts'
 
 /**
  * @param wrapping the algorithm that the key is for, an AlgorithmIdentifier in DER
@@ -26,17 +26,12 @@ export const keyDerivedFrom = (
 
 /** ECC-CMS-SharedInfo (RFC 5753 §7.2). */
 const sharedInfo = (wrapping: Uint8Array, userKeyingMaterial: Uint8Array | null, length: number) => {
-  const explicit = (tagNumber: number, octets: Uint8Array) =>
-    new asn1js.Constructed({
-      idBlock: { tagClass: 3, tagNumber },
-      value: [new asn1js.OctetString({ valueHex: Uint8Array.from(octets).buffer })],
-    })
   const value = [
-    asn1js.fromBER(Uint8Array.from(wrapping).buffer).result,
-    ...(userKeyingMaterial ? [explicit(0, userKeyingMaterial)] : []),
-    explicit(2, number(length * 8)),
+    asIs(wrapping),
+    ...(userKeyingMaterial ? [within(0, octetString(userKeyingMaterial))] : []),
+    within(2, octetString(number(length * 8))),
   ]
-  return new Uint8Array(new asn1js.Sequence({ value }).toBER())
+  return derOf(sequence(...value))
 }
 
 const number = (value: number) => {

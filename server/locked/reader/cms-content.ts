@@ -1,8 +1,8 @@
 /** The content of an encrypted CMS message, once its key is there. */
 import { type CipherGCMTypes, createDecipheriv } from 'node:crypto'
-import forge from 'node-forge'
 import type { Encrypted } from './cms.ts'
 import { contentCiphers, vectorOf } from './cms-algorithms.ts'
+import { rc2 } from './rc2.ts'
 
 /** What is said of the content besides what it is. */
 export type OpenedContent = {
@@ -45,14 +45,4 @@ export const openContent = (encrypted: Encrypted, key: Uint8Array): OpenedConten
   if (effectiveBits !== null) return { ...about, content: rc2(ciphertext, key, vector, effectiveBits) }
   const decipher = createDecipheriv(cipher.name, key, vector)
   return { ...about, content: Buffer.concat([decipher.update(ciphertext), decipher.final()]) }
-}
-
-/** OpenSSL, and Node with it, has it no longer. */
-const rc2 = (ciphertext: Uint8Array, key: Uint8Array, vector: Uint8Array, bits: number): Uint8Array => {
-  const binary = (octets: Uint8Array) => Buffer.from(octets).toString('binary')
-  const decipher = forge.rc2.createDecryptionCipher(binary(key), bits)
-  decipher.start(binary(vector))
-  decipher.update(forge.util.createBuffer(binary(ciphertext)))
-  if (!decipher.finish()) throw new Error('expected whole blocks')
-  return Buffer.from(decipher.output.getBytes(), 'binary')
 }

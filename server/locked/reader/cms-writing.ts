@@ -11,36 +11,24 @@ import {
 } from 'node:crypto'
 import * as asn1js from 'asn1js'
 import { Refusal } from '../../ground/refusal.ts'
+import {
+  algorithm,
+  asIs,
+  type Block,
+  derOf,
+  identifier,
+  integer,
+  nothing,
+  octetString,
+  octetsAt,
+  sequence,
+  setOf,
+  within,
+} from './asn1-writing.ts'
 import { oid } from './cms.ts'
 import { keyDerivedFrom } from './cms-agreement.ts'
 import { transport } from './cms-algorithms.ts'
 import type { MailCertificate } from './x509.ts'
-
-type Block = asn1js.BaseBlock
-
-const sequence = (...value: Block[]) => new asn1js.Sequence({ value })
-const identifier = (value: string) => new asn1js.ObjectIdentifier({ value })
-const integer = (value: number) => new asn1js.Integer({ value })
-const octetString = (octets: Uint8Array) => new asn1js.OctetString({ valueHex: exact(octets) })
-const within = (tagNumber: number, ...value: Block[]) =>
-  new asn1js.Constructed({ idBlock: { tagClass: 3, tagNumber }, value })
-/** Octets in the place of a string, where the place says what they are. */
-const octetsAt = (tagNumber: number, octets: Uint8Array) =>
-  new asn1js.Primitive({ idBlock: { tagClass: 3, tagNumber }, valueHex: exact(octets) })
-const asIs = (der: Uint8Array) => asn1js.fromBER(exact(der)).result
-const derOf = (block: Block) => new Uint8Array(block.toBER())
-const exact = (octets: Uint8Array): ArrayBuffer => Uint8Array.from(octets).buffer
-
-/** In the order that DER wants of a set (X.690 §11.6). */
-const setOf = (...value: Block[]) => {
-  const inOrder = value
-    .map((block) => ({ block, der: derOf(block) }))
-    .sort((a, b) => Buffer.compare(a.der, b.der))
-  return new asn1js.Set({ value: inOrder.map(({ block }) => block) })
-}
-const algorithm = (id: string, parameters?: Block) =>
-  parameters ? sequence(identifier(id), parameters) : sequence(identifier(id))
-const nothing = () => new asn1js.Null()
 
 const contentInfo = (type: string, content: Block) => derOf(sequence(identifier(type), within(0, content)))
 
@@ -213,10 +201,7 @@ const agreedWith = (certificate: MailCertificate, publicKey: KeyObject, key: Uin
   const spki = asIs(own.publicKey.export({ type: 'spki', format: 'der' })) as asn1js.Sequence
   const [, point] = spki.valueBlock.value as [Block, asn1js.BitString]
   const kind = isMontgomery ? '1.3.101.110' : '1.2.840.10045.2.1'
-  const sender = new asn1js.Constructed({
-    idBlock: { tagClass: 3, tagNumber: 1 },
-    value: [algorithm(kind), point],
-  })
+  const sender = within(1, algorithm(kind), point)
   const wrapped = Buffer.concat([wrapping.update(key), wrapping.final()])
   return within(
     1,

@@ -14,12 +14,23 @@ import {
   scryptSync,
   timingSafeEqual,
 } from 'node:crypto'
-import * as asn1js from 'asn1js'
-import forge from 'node-forge'
 import { pkcs12Limits } from '../../ground/limits.ts'
 import { Refusal } from '../../ground/refusal.ts'
 import { type Node, readAsn1, readDer } from '../reader/asn1.ts'
+import {
+  algorithm,
+  type Block,
+  derOf,
+  identifier,
+  integer,
+  nothing,
+  octetString,
+  sequence,
+  setOf,
+  within,
+} from '../reader/asn1-writing.ts'
 import { type Algorithm, algorithmOf, oid } from '../reader/cms.ts'
+import { rc2 } from '../reader/rc2.ts'
 import { type Password, passwordKey, pkcs12Password } from './pkcs12-password.ts'
 
 export type Pkcs12 = { keys: KeyObject[]; certificates: Uint8Array[] }
@@ -219,15 +230,6 @@ const decrypted = (
   return Buffer.concat([decipher.update(ciphertext), decipher.final()])
 }
 
-const rc2 = (ciphertext: Uint8Array, key: Uint8Array, vector: Uint8Array, bits: number): Uint8Array => {
-  const binary = (octets: Uint8Array) => Buffer.from(octets).toString('binary')
-  const decipher = forge.rc2.createDecryptionCipher(binary(key), bits)
-  decipher.start(binary(vector))
-  decipher.update(forge.util.createBuffer(binary(ciphertext)))
-  if (!decipher.finish()) throw new Error('expected whole blocks')
-  return Buffer.from(decipher.output.getBytes(), 'binary')
-}
-
 const aes256Cbc = '2.16.840.1.101.3.4.1.42'
 const blockCiphers: Record<string, { name: string; keyLength: number }> = {
   '2.16.840.1.101.3.4.1.2': { name: 'aes-128-cbc', keyLength: 16 },
@@ -305,7 +307,7 @@ export const writePkcs12 = (
       ...(index === 0 ? [keyId()] : []),
     ),
   )
-  const part = (...value: asn1js.BaseBlock[]) =>
+  const part = (...value: Block[]) =>
     sequence(identifier(oid.data), within(0, octetString(derOf(sequence(...value)))))
   const safe = derOf(sequence(part(keyBag), part(...bags)))
   const salt = randomBytes(16)
@@ -318,16 +320,12 @@ export const writePkcs12 = (
     length: 32,
   })
   const digest = createHmac('sha256', macKey).update(safe).digest()
-  const sha256 = sequence(identifier('2.16.840.1.101.3.4.2.1'), new asn1js.Null())
+  const sha256 = algorithm('2.16.840.1.101.3.4.2.1', nothing())
   return derOf(
     sequence(
-      new asn1js.Integer({ value: 3 }),
+      integer(3),
       sequence(identifier(oid.data), within(0, octetString(safe))),
-      sequence(
-        sequence(sha256, octetString(digest)),
-        octetString(salt),
-        new asn1js.Integer({ value: pkcs12Limits.ownRounds }),
-      ),
+      sequence(sequence(sha256, octetString(digest)), octetString(salt), integer(pkcs12Limits.ownRounds)),
     ),
   )
 }
@@ -340,24 +338,13 @@ const shrouded = (key: KeyObject, passphrase: string) => {
     const derived = pbkdf2Sync(passphrase, salt, rounds, 32, 'sha256')
     const cipher = createCipheriv('aes-256-cbc', derived, vector)
     const ciphertext = Buffer.concat([cipher.update(pkcs8), cipher.final()])
-    const hmac = sequence(identifier(hmacSha256), new asn1js.Null())
-    const derivation = sequence(octetString(salt), new asn1js.Integer({ value: rounds }), hmac)
-    const scheme = sequence(
-      sequence(identifier(pbkdf2), derivation),
-      sequence(identifier(aes256Cbc), octetString(vector)),
-    )
-    return sequence(sequence(identifier(pbes2), scheme), octetString(ciphertext))
+    const hmac = algorithm(hmacSha256, nothing())
+    const derivation = sequence(octetString(salt), integer(rounds), hmac)
+    const scheme = sequence(algorithm(pbkdf2, derivation), algorithm(aes256Cbc, octetString(vector)))
+    return sequence(algorithm(pbes2, scheme), octetString(ciphertext))
   } finally {
     pkcs8.fill(0)
   }
 }
 
-const sequence = (...value: asn1js.BaseBlock[]) => new asn1js.Sequence({ value })
-const identifier = (value: string) => new asn1js.ObjectIdentifier({ value })
-const octetString = (octets: Uint8Array) =>
-  new asn1js.OctetString({ valueHex: Uint8Array.from(octets).buffer })
-const within = (tagNumber: number, ...value: asn1js.BaseBlock[]) =>
-  new asn1js.Constructed({ idBlock: { tagClass: 3, tagNumber }, value })
-const derOf = (block: asn1js.BaseBlock) => new Uint8Array(block.toBER())
-const attribute = (type: string, value: asn1js.BaseBlock) =>
-  new asn1js.Set({ value: [sequence(identifier(type), new asn1js.Set({ value: [value] }))] })
+const attribute = (type: string, value: Block) => setOf(sequence(identifier(type), setOf(value)))
