@@ -12,9 +12,9 @@ export type KeyUses = {
   /** Of a certificate for S/MIME: its owner's programs read authenticated encryption (RFC 8551 §2.5.2), as far as is known. */
   takesGcm?: boolean
 }
+export type Kind = 'openpgp' | 'smime'
 /** What a stored public key is: a packet's first bit is set (RFC 9580 §4.2), a certificate begins as a sequence. */
-export const kindOfKey = (publicKey: Uint8Array): 'openpgp' | 'smime' =>
-  publicKey[0]! & 0x80 ? 'openpgp' : 'smime'
+export const kindOfKey = (publicKey: Uint8Array): Kind => (publicKey[0]! & 0x80 ? 'openpgp' : 'smime')
 
 /** A key whose secret half is here too. What it once could read it can always read. */
 export type OwnUses = KeyUses & { decrypt: Use }

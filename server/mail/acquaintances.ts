@@ -49,12 +49,16 @@ export class Acquaintances {
       .concat({ name: user.name, address: user.address, written: 0, received: 0, named: 0 })
       .filter(beginsWith(typed))
       .slice(0, acquaintances.suggested)
-    const { keys } = await correspondents.keysFor(
+    const { openpgp, smime } = await correspondents.readersOf(
       user.id,
       best.map(({ address }) => address),
       'look up',
     )
-    return best.map(({ name, address }) => ({ name, address, key: keys.has(address) }))
+    return best.map(({ name, address }) => ({
+      name,
+      address,
+      key: openpgp.has(address) || smime.has(address),
+    }))
   }
 }
 

@@ -11,10 +11,10 @@ import type { Obstacle } from '../ground/reasons.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { counted, type Database } from '../ground/store/database.ts'
 import { correspondents } from '../ground/store/tables.ts'
-import type { Identities } from '../keys/identities.ts'
+import type { Identities, OwnIdentity } from '../keys/identities.ts'
 import { isNamed, type Keyrings } from '../keys/keyrings.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
-import { hindrance, type KeyUses, kindOfKey, obstacle, type Use } from '../locked/key-uses.ts'
+import { hindrance, type KeyUses, type Kind, kindOfKey, obstacle, type Use } from '../locked/key-uses.ts'
 import type { Believed } from '../locked/reader/cms-signatures.ts'
 import type { InspectedKey } from '../locked/reader/inspect-keys.ts'
 import type { Certificate, Signature } from '../locked/reader/signatures.ts'
@@ -23,10 +23,9 @@ import { withoutTag } from '../people/recipients.ts'
 import type { User, Users } from '../people/users.ts'
 
 /** A public key to be shown with its fingerprint before it is accepted. */
-export type OfferedKey = InspectedKey & { kind: KeyKind; canEncrypt: boolean }
-export type KeyKind = ReturnType<typeof kindOfKey>
+export type OfferedKey = InspectedKey & { kind: Kind; canEncrypt: boolean }
 export type Correspondent = {
-  kind: KeyKind
+  kind: Kind
   fingerprint: string
   addresses: string[]
   publicKey: Uint8Array
@@ -42,6 +41,14 @@ export type Unreachable = {
   why: 'none' | Obstacle
   /** In Unix milliseconds, of a key that has expired. */
   until: number | null
+}
+
+/** What letters to addresses can be encrypted to, and of each kind whom they cannot. */
+export type Readers = {
+  openpgp: Map<string, Uint8Array>
+  /** Certificates in DER, and whether their owner is known to read authenticated encryption. */
+  smime: Map<string, { der: Uint8Array; takesGcm: boolean }>
+  missing: Record<Kind, Unreachable[]>
 }
 
 /** An address that a page shows whole and as it is. */
@@ -187,8 +194,7 @@ export class Correspondents {
     )
     const found: { address: string; with: 'user' | 'accepted' }[] = []
     for (const address of addresses) {
-      const owner = await this.#owner(address, { id: userId })
-      if (owner && (await this.#keyrings.list(owner.id)).length > 0) found.push({ address, with: 'user' })
+      if ((await this.#keysOfUser(address, { id: userId })).length > 0) found.push({ address, with: 'user' })
       else if (others.some((other) => other.addresses.includes(address)))
         found.push({ address, with: 'accepted' })
     }
@@ -275,7 +281,7 @@ export class Correspondents {
    */
   async believed(user: User, sender: string): Promise<{ certificates: Certificate[]; smime: Believed }> {
     const named = (sender.match(/[^\s<>,;:"()]+@[^\s<>,;:"()]+/g) ?? []).slice(0, 5)
-    const found: { kind: KeyKind; publicKey: Uint8Array; addresses: string[] }[] = []
+    const found: { kind: Kind; publicKey: Uint8Array; addresses: string[] }[] = []
     for (const address of new Set([user.address, ...named.map((each) => each.toLowerCase())])) {
       for (const publicKey of await this.#keysOfUser(address))
         found.push({ kind: kindOfKey(publicKey), publicKey, addresses: [address] })
@@ -286,14 +292,14 @@ export class Correspondents {
         if ((await this.#keysOfUser(address)).length === 0) vouchedFor.push(address)
       found.push({ kind, publicKey, addresses: vouchedFor })
     }
-    const of = (wanted: KeyKind) => found.filter(({ kind }) => kind === wanted)
+    const of = (wanted: Kind) => found.filter(({ kind }) => kind === wanted)
     const accepted = of('smime').map(({ publicKey, addresses }) => ({ der: publicKey, addresses }))
     return { certificates: of('openpgp'), smime: { accepted, authorities: this.#authorities } }
   }
 
-  /** The public keys and certificates of a user of this server. */
-  async #keysOfUser(address: string): Promise<Uint8Array[]> {
-    const owner = await this.#owner(address)
+  /** The public keys and certificates of a user of this server. @param asker as {@link #owner} */
+  async #keysOfUser(address: string, asker: Pick<User, 'id'> | null = null): Promise<Uint8Array[]> {
+    const owner = await this.#owner(address, asker)
     if (!owner) return []
     const keys = (await this.#keyrings.list(owner.id)).map(({ publicKey }) => publicKey)
     return [...keys, ...(await this.#identities.list(owner.id)).map(({ certificate }) => certificate)]
@@ -307,61 +313,46 @@ export class Correspondents {
   }
 
   /**
-   * The key to encrypt to for each address: the newest of its keys that can be encrypted to now. A user of this server
-   * with keys is encrypted to by these alone.
+   * The key and the certificate to encrypt to for each address: the newest of each kind that can be encrypted to now. A user
+   * of this server with keys is encrypted to by these alone; one with OpenPGP keys is read by S/MIME only with a certificate
+   * here, too.
    *
    * @param to `look up` before anything is sent: an alias that is not published has no key then
    */
-  async keysFor(
-    userId: number,
-    addresses: string[],
-    to: 'send' | 'look up',
-  ): Promise<{ keys: Map<string, Uint8Array>; missing: Unreachable[] }> {
-    const accepted = (await this.list(userId)).filter(({ kind }) => kind === 'openpgp')
-    const keys = new Map<string, Uint8Array>()
-    const missing: Unreachable[] = []
+  async readersOf(userId: number, addresses: string[], to: 'send' | 'look up'): Promise<Readers> {
+    const accepted = await this.list(userId)
+    const found: Readers = { openpgp: new Map(), smime: new Map(), missing: { openpgp: [], smime: [] } }
     const now = this.#clock()
     for await (const typed of inTurns(addresses)) {
       const address = typed.toLowerCase()
       const owner = await this.#owner(address, to === 'send' ? null : { id: userId })
-      const own = owner ? await this.#keyrings.list(owner.id) : []
-      const known = own.length > 0 ? own : accepted.filter((key) => key.addresses.includes(address))
-      const usable = known.find(({ uses }) => obstacle(uses.encrypt, now) === null)
-      if (usable) keys.set(address, usable.publicKey)
-      else missing.push(unreachable(typed, known[0]?.uses.encrypt, now))
-    }
-    return { keys, missing }
-  }
+      const keys = owner ? await this.#keyrings.list(owner.id) : []
+      const identities = owner ? await this.#identities.list(owner.id) : []
+      const known = accepted.filter((each) => each.addresses.includes(address))
+      const of = (kind: Kind) => known.filter((each) => each.kind === kind)
+      const isUsable = ({ uses }: { uses: KeyUses }) => obstacle(uses.encrypt, now) === null
 
-  /**
-   * The same of certificates for S/MIME, and whether the owner of each is known to read authenticated encryption.
-   */
-  async certificatesFor(
-    userId: number,
-    addresses: string[],
-    to: 'send' | 'look up',
-  ): Promise<{ certificates: Map<string, { der: Uint8Array; takesGcm: boolean }>; missing: Unreachable[] }> {
-    const accepted = (await this.list(userId)).filter(({ kind }) => kind === 'smime')
-    const certificates = new Map<string, { der: Uint8Array; takesGcm: boolean }>()
-    const missing: Unreachable[] = []
-    const now = this.#clock()
-    for await (const typed of inTurns(addresses)) {
-      const address = typed.toLowerCase()
-      const owner = await this.#owner(address, to === 'send' ? null : { id: userId })
-      const own = owner ? await this.#identities.list(owner.id) : []
-      const isOfUser = own.length > 0 || (owner !== null && (await this.#keyrings.present(owner.id)) !== null)
-      const known = isOfUser
-        ? own.map(({ certificate, uses }) => ({ der: certificate, uses, takesGcm: true }))
-        : accepted
-            .filter((each) => each.addresses.includes(address))
-            .map(({ publicKey, uses }) => ({ der: publicKey, uses, takesGcm: uses.takesGcm ?? false }))
-      const usable = known.find(({ uses }) => obstacle(uses.encrypt, now) === null)
-      if (usable) certificates.set(address, usable)
-      else missing.push(unreachable(typed, known[0]?.uses.encrypt, now))
+      const openpgp = keys.length > 0 ? keys : of('openpgp')
+      const key = openpgp.find(isUsable)
+      if (key) found.openpgp.set(address, key.publicKey)
+      else found.missing.openpgp.push(unreachable(typed, openpgp[0]?.uses.encrypt, now))
+
+      const isOfUser = keys.length > 0 || identities.length > 0
+      const smime = isOfUser ? identities.map(asReadHere) : of('smime').map(asReadElsewhere)
+      const certificate = smime.find(isUsable)
+      if (certificate) found.smime.set(address, certificate)
+      else found.missing.smime.push(unreachable(typed, smime[0]?.uses.encrypt, now))
     }
-    return { certificates, missing }
+    return found
   }
 }
+
+const asReadHere = ({ certificate, uses }: OwnIdentity) => ({ der: certificate, uses, takesGcm: true })
+const asReadElsewhere = ({ publicKey, uses }: Correspondent) => ({
+  der: publicKey,
+  uses,
+  takesGcm: uses.takesGcm ?? false,
+})
 
 const unreachable = (address: string, use: Use | undefined, now: number): Unreachable =>
   use

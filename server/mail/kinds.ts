@@ -5,19 +5,14 @@
 import { Refusal } from '../ground/refusal.ts'
 import type { Identities, OwnIdentity } from '../keys/identities.ts'
 import type { Keyrings } from '../keys/keyrings.ts'
+import type { Kind } from '../locked/key-uses.ts'
 import type { User } from '../people/users.ts'
-import type { Correspondents, Unreachable } from './correspondents.ts'
+import type { Correspondents, Readers, Unreachable } from './correspondents.ts'
 
-export type Kind = 'openpgp' | 'smime'
 /** What a letter asks for. `each`: each recipient gets what they can read; null: as it fits all of them. */
 export type KindWanted = Kind | 'each' | null
 
-/** Whom a letter can be encrypted to, by address. */
-type Readers = {
-  openpgp: Map<string, Uint8Array>
-  smime: Map<string, { der: Uint8Array; takesGcm: boolean }>
-}
-export type Plan = Readers & {
+export type Plan = Pick<Readers, Kind> & {
   /** Of a recipient; of a letter that is not encrypted the same for all. */
   kindOf(address: string): Kind
   /** Which of the user's identities signs, and which is to be encrypted to; null where S/MIME signs nothing. */
@@ -46,7 +41,7 @@ export class Kinds {
     addresses: string[],
   ): Promise<Plan> {
     const { sign, encrypt } = letter
-    const readers = encrypt ? await this.#readers(user, addresses, 'send') : noReaders
+    const readers = encrypt ? await this.#correspondents.readersOf(user.id, addresses, 'send') : noReaders
     const signs = sign ? await this.signs(user) : { openpgp: null, smime: null }
     const usual: Kind = signs.smime && signs.openpgp === 'no-key' ? 'smime' : 'openpgp'
     const kindOf = encrypt
@@ -58,8 +53,10 @@ export class Kinds {
       throw new Refusal('no-identity-signs', { values: { address: user.address } })
     const own = kinds.has('smime') ? await this.ownCertificate(user) : null
     const signer = sign && signs.smime && kinds.has('smime') ? signs.smime : null
+    const { openpgp, smime } = readers
     return {
-      ...readers,
+      openpgp,
+      smime,
       kindOf,
       signer: signer && { fingerprint: signer.fingerprint, encryptTo: own?.fingerprint ?? null },
     }
@@ -87,51 +84,30 @@ export class Kinds {
     user: User,
     addresses: string[],
   ): Promise<{ kinds: Map<string, Kind[]>; missing: Unreachable[] }> {
-    const { openpgp, smime, missing } = await this.#readers(user, addresses, 'look up')
-    const kinds = new Map<string, Kind[]>()
-    for (const address of addresses) {
-      const has = (of: Map<string, unknown>) => of.has(address.toLowerCase())
-      kinds.set(address, [
-        ...(has(openpgp) ? ['openpgp' as const] : []),
-        ...(has(smime) ? ['smime' as const] : []),
-      ])
-    }
-    return { kinds, missing }
-  }
-
-  async #readers(user: User, addresses: string[], to: 'send' | 'look up') {
-    const { keys, missing } = await this.#correspondents.keysFor(user.id, addresses, to)
-    const { certificates, missing: without } = await this.#correspondents.certificatesFor(
-      user.id,
-      addresses,
-      to,
-    )
-    return {
-      openpgp: keys,
-      smime: certificates,
-      missing: missing.filter(({ address }) => !certificates.has(address.toLowerCase())),
-      missingOf: { openpgp: missing, smime: without },
-    }
+    const readers = await this.#correspondents.readersOf(user.id, addresses, 'look up')
+    const kinds = addresses.map((address): [string, Kind[]] => [
+      address,
+      (['openpgp', 'smime'] as const).filter((kind) => readers[kind].has(address.toLowerCase())),
+    ])
+    return { kinds: new Map(kinds), missing: unread(readers) }
   }
 }
 
-type Found = Readers & { missing: Unreachable[]; missingOf: Record<Kind, Unreachable[]> }
-const noReaders: Found = {
-  openpgp: new Map(),
-  smime: new Map(),
-  missing: [],
-  missingOf: { openpgp: [], smime: [] },
-}
+const noReaders: Readers = { openpgp: new Map(), smime: new Map(), missing: { openpgp: [], smime: [] } }
+
+/** Those who read neither kind. */
+const unread = ({ smime, missing }: Readers) =>
+  missing.openpgp.filter(({ address }) => !smime.has(address.toLowerCase()))
 
 /** @param usual the kind that is taken where all can read both */
 const decided = (
-  { openpgp, smime, missing, missingOf }: Found,
+  readers: Readers,
   wanted: KindWanted,
   addresses: string[],
   usual: Kind,
 ): ((address: string) => Kind) => {
   const named = wanted === 'openpgp' || wanted === 'smime' ? wanted : null
-  const lacking = named ? missingOf[named] : missing
+  const lacking = named ? readers.missing[named] : unread(readers)
   if (lacking.length > 0)
     throw new Refusal('no-key-for', {
       values: { missing: lacking },
@@ -141,12 +117,11 @@ const decided = (
       },
     })
   if (named) return () => named
-  const all = { openpgp, smime }
-  const reads = (kind: Kind) => addresses.every((address) => all[kind].has(address.toLowerCase()))
+  const reads = (kind: Kind) => addresses.every((address) => readers[kind].has(address.toLowerCase()))
   const other: Kind = usual === 'openpgp' ? 'smime' : 'openpgp'
   const one = [usual, other].find(reads)
   if (one) return () => one
-  const kindOf = (address: string): Kind => (all[usual].has(address.toLowerCase()) ? usual : other)
+  const kindOf = (address: string): Kind => (readers[usual].has(address.toLowerCase()) ? usual : other)
   if (wanted === 'each') return kindOf
   const by = (kind: Kind) => addresses.filter((address) => kindOf(address) === kind)
   throw new Refusal('kinds-differ', {

@@ -7,9 +7,10 @@ import { Refusal } from '../ground/refusal.ts'
 import type { Keyrings } from '../keys/keyrings.ts'
 import type { Addressed } from '../locked/composing.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
+import type { Kind } from '../locked/key-uses.ts'
 import type { Opening } from '../locked/vault/secret-keys.ts'
 import type { User } from '../people/users.ts'
-import type { Kind, Kinds, Plan } from './kinds.ts'
+import type { Kinds, Plan } from './kinds.ts'
 import type { Outgoing } from './outbox.ts'
 
 type Asked = { sign: boolean; encrypt: boolean }

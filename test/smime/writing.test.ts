@@ -267,6 +267,16 @@ test('P3: Compose offers S/MIME to who has a certificate, asks where recipients 
   await accepted(terminal, readFileSync(bobs.pem, 'latin1'))
   await imported(server, openssl, openssl.holder({ subject: '/CN=Ann', address: ann, by: root }))
 
+  // Bob can be encrypted to, as Ann is told while she types; and hers is hers, whatever a stranger's certificate says.
+  const [suggested] = (await terminal.get('/addresses?q=bob')).body.addresses
+  assert.deepEqual([suggested.address, suggested.key], [bob, true])
+  await server.addUser('dora@example.org', { key: false })
+  const doras = await server.terminal('dora@example.org')
+  const claim = openssl.holder({ subject: '/CN=Ann', address: ann })
+  const { offered } = (await doras.post('/correspondents', { armored: readFileSync(claim.pem, 'latin1') }))
+    .body
+  assert.deepEqual(offered[0].conflicts, [{ address: ann, with: 'user' }])
+
   // The keyring holds this identity alone: a draft is kept encrypted to it.
   const letter = { to: bob, subject: 'x', text: 'Grüße', prot: 'smimeBoth' }
   await browser.go('/c')
