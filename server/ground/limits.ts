@@ -335,6 +335,8 @@ export const sshLimits = {
 
 /** SFTP, each channel. */
 export const sftpLimits = {
+  /** Calls of the API that all channels of a user have under way at one time. */
+  callsOfUser: 4,
   handles: 64,
   /** Requests that wait, and octets that are written and not stored, above which nothing more is looked at. */
   requests: 256,

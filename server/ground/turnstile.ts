@@ -1,4 +1,4 @@
-/** Lets a few run at once and a few wait; everybody else is told to come back. For work that costs memory. */
+/** Lets a few run at once and a few wait; everybody else is told to come back. For work that costs memory, or others' time. */
 import { Refusal } from './refusal.ts'
 
 export class Turnstile {
@@ -31,6 +31,29 @@ export class Turnstile {
       const next = this.#waiting.shift()
       if (next) next()
       else this.#running -= 1
+    }
+  }
+}
+
+/** One for each of those who are to take nothing from each other, for as long as something of theirs is at it. */
+export class Turnstiles<Whose> {
+  readonly #each = new Map<Whose, Turnstile>()
+  readonly #atOnce: number
+  readonly #queue: number
+
+  constructor(atOnce: number, queue: number) {
+    this.#atOnce = atOnce
+    this.#queue = queue
+  }
+
+  /** @throws Refusal `busy` when the queue of this one is full */
+  async pass<T>(whose: Whose, work: () => Promise<T>): Promise<T> {
+    const turnstile = this.#each.get(whose) ?? new Turnstile(this.#atOnce, this.#queue)
+    this.#each.set(whose, turnstile)
+    try {
+      return await turnstile.pass(work)
+    } finally {
+      if (turnstile.isIdle) this.#each.delete(whose)
     }
   }
 }

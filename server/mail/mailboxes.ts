@@ -12,7 +12,7 @@ import { Refusal } from '../ground/refusal.ts'
 import { counted, type Database, ofUsers } from '../ground/store/database.ts'
 import { index } from '../ground/store/search.ts'
 import { folders, messages } from '../ground/store/tables.ts'
-import { Turnstile } from '../ground/turnstile.ts'
+import { Turnstiles } from '../ground/turnstile.ts'
 import type { CryptoPool } from '../locked/crypto-pool.ts'
 import type { SummaryRow } from '../locked/reader/summary.ts'
 import type { Quota } from '../people/quota.ts'
@@ -95,7 +95,7 @@ export class Mailboxes {
   readonly #contents: Contents
   readonly #quota: Quota
   /** One search at a time of each user: they are long, and others have theirs. */
-  readonly #searching = new Map<number, Turnstile>()
+  readonly #searching = new Turnstiles<number>(1, searchesWaiting)
 
   constructor(options: { db: Database; clock: Clock; pool: CryptoPool; contents: Contents; quota: Quota }) {
     this.#db = options.db
@@ -416,16 +416,10 @@ export class Mailboxes {
     const found = { ignored, isPartial: asksText(sought) }
     // Where nothing was understood, all mail is not what was meant.
     if (terms.length === 0) return { messages: [], next: null, ...found }
-    const searching = this.#searching.get(userId) ?? new Turnstile(1, searchesWaiting)
-    this.#searching.set(userId, searching)
-    try {
-      const page = await searching.pass(() =>
-        this.#db.aside(() => this.#pageOf(and(where, foundBy(terms))!, part)),
-      )
-      return { ...page, ...found }
-    } finally {
-      if (searching.isIdle) this.#searching.delete(userId)
-    }
+    const page = await this.#searching.pass(userId, () =>
+      this.#db.aside(() => this.#pageOf(and(where, foundBy(terms))!, part)),
+    )
+    return { ...page, ...found }
   }
 
   async #pageOf(where: SQL, { before = null, offset = 0, limit }: Part): Promise<Page> {

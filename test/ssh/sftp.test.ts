@@ -335,6 +335,15 @@ test('Writing is answered once it is stored, in whatever order it comes; two who
   assert.match((await one.write(first, 9, 'one')).sentence, /12/)
   assert.equal(await content('a'), 'abcdefghitwo')
 
+  // More who write at the same moment than the API takes of one user wait for each other, over whatever connection.
+  const crowd = [one, two, await (await sftpByHand(t, port, ann)).channel()]
+  const writers = Array.from({ length: 3 * fileLimits.transfersOfUser }, async (_, n) => {
+    const sftp = crowd[n % crowd.length]!
+    return { sftp, handle: await sftp.opened(`crowd ${n}`, anew) }
+  })
+  const written = (await Promise.all(writers)).map(({ sftp, handle }) => sftp.write(handle, 0, 'x'))
+  for (const { code, sentence } of await Promise.all(written)) assert.equal(code, ok, sentence)
+
   // Names that are taken, over which one is put only where that is asked for.
   await two.opened('c', anew)
   assert.match((await one.open('c', write | create | exclusive)).sentence, /already/)

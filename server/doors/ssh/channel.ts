@@ -167,7 +167,7 @@ export class Channel {
     const { connection, begun, clients } = this.#needs
     this.#sftp = new Sftp(sftp, {
       socketPath: clients.socketPath,
-      token: begun.token,
+      ...begun,
       keyToken: () => connection.keyToken,
       setKey: (keyToken) => connection.setKey(keyToken, this),
       approval: connection.approval,

@@ -4,6 +4,7 @@ import { approval, approvalState, type FileEntry, files, session, stored } from 
 import type { Check } from '../../../contract/checks.ts'
 import { type ProblemCode, problemIn } from '../../../contract/problems.ts'
 import { sftpLimits as limits } from '../../../ground/limits.ts'
+import { Turnstiles } from '../../../ground/turnstile.ts'
 
 /** The server's no. The message is its sentence. */
 export class Refused extends Error {
@@ -21,9 +22,14 @@ export type Access = {
   /** Where the API is listened for. */
   socketPath: string
   token: string
+  /** Whose box it is. */
+  user: string
   /** Opens the key, if some channel of the connection has it open. */
   keyToken(): string | null
 }
+
+/** Each channel asks one after the other, and a user may have two hundred: what waits here keeps nobody else waiting there. */
+const calls = new Turnstiles<string>(limits.callsOfUser, Number.POSITIVE_INFINITY)
 
 export class Box {
   readonly #access: Access
@@ -106,11 +112,21 @@ export class Box {
     return answer
   }
 
+  /** @returns the answer, of which what it says may still be coming */
   #call(
     method: string,
     path: string,
     body?: Uint8Array | object,
     more: Record<string, string> = {},
+  ): Promise<IncomingMessage> {
+    return calls.pass(this.#access.user, () => this.#callNow(method, path, body, more))
+  }
+
+  #callNow(
+    method: string,
+    path: string,
+    body: Uint8Array | object | undefined,
+    more: Record<string, string>,
   ): Promise<IncomingMessage> {
     const { socketPath, token, keyToken } = this.#access
     const octets = body instanceof Uint8Array ? body : Buffer.from(body ? JSON.stringify(body) : '')
