@@ -1,27 +1,18 @@
 /**
- * The JSON API as the terminal client speaks it, in the shapes of server/contract/. One request after the other goes over
- * connections that are kept; nothing is sent before the other end has shown that it may be trusted (connection.ts).
+ * The JSON API as the terminal client speaks it, in the shapes of server/contract/: what may be asked, and what is answered.
+ * Nothing is sent (exchange.ts) before the other end has shown that it may be trusted (connection.ts).
  *
  * Three kinds of failure: a `Problem` is the server's no, an `Unreachable` is no answer (or none of a Wafer server), an
  * `Untrusted` is a server that nothing was said to. Their messages are sentences for people and hold no secrets.
  */
-import type http from 'node:http'
 import * as answers from '../../server/contract/answers.ts'
 import type { Check } from '../../server/contract/checks.ts'
 import { type ProblemCode, type ProblemDetails, problemIn } from '../../server/contract/problems.ts'
 import { ownAddresses } from '../../server/contract/replies.ts'
 import type { Asked } from '../../server/contract/requests.ts'
 import { harmless } from '../text/text.ts'
-import {
-  addressOf,
-  builtin,
-  Connector,
-  noWaferServer,
-  type Trust,
-  Unreachable,
-  Untrusted,
-} from './connection.ts'
-import { Patience } from './patience.ts'
+import { addressOf, noWaferServer, type Trust, Untrusted } from './connection.ts'
+import { type Body, type Exchange, Exchanges, isDone, jsonOf, type Take } from './exchange.ts'
 
 export type ApiLetter = Asked<'letter'>
 /** Who has the key, as a refusal says. */
@@ -77,8 +68,6 @@ export type ClientOptions = Trust & {
 
 /** A key that is open here is lost when the server hears nothing from this terminal for so long. */
 export const heartbeatS = 60
-/** A letter of 25 MiB is that long in JSON at the most; parts are smaller. */
-const mostOctets = 96 * 1024 * 1024
 
 export class Client {
   readonly server: URL
@@ -91,24 +80,13 @@ export class Client {
   #askedToken: string | null = null
   #keyToken: string | null = null
   readonly #keyTokenChanged: (keyToken: string | null) => void
-  readonly #connector: Connector
-  readonly #agent: http.Agent
+  readonly #exchanges: Exchanges
 
   /** @throws Untrusted for plain HTTP beyond this machine, and for a CA file or fingerprint that is none */
   constructor({ server, keyTokenChanged, ...trust }: ClientOptions) {
     this.#keyTokenChanged = keyTokenChanged ?? (() => undefined)
     this.server = addressOf(server)
-    this.#connector = new Connector(this.server, trust)
-    const { Agent } = builtin(this.#connector.isEncrypted ? 'node:https' : 'node:http')
-    this.#agent = new Agent({ keepAlive: true, maxSockets: 4 })
-    // The socket is handed over when it is trusted, so that no request can be on its way before.
-    this.#agent.createConnection = (_options, done) => {
-      this.#connector.connect().then(
-        (socket) => done!(null, socket),
-        (error) => done!(error, undefined as never),
-      )
-      return undefined as never
-    }
+    this.#exchanges = new Exchanges(this.server, trust)
   }
 
   /** Of the allowance; what was unlocked in this client, until it is locked. */
@@ -447,7 +425,7 @@ export class Client {
 
   /** Ends the connections that are kept. */
   close(): void {
-    this.#agent.destroy()
+    this.#exchanges.close()
   }
 
   // ---- one call
@@ -470,96 +448,18 @@ export class Client {
 
   /** @throws Problem */
   async #answered(method: string, path: string, body: Body | null, take?: Take): Promise<Exchange> {
-    const answer = await this.#exchange({ method, path, body, take })
+    const secrets: Record<string, string> = {}
+    if (this.token !== null) secrets.Authorization = `Bearer ${this.token}`
+    if (this.token !== null && this.keyToken !== null) secrets['Wafer-Key'] = this.keyToken
+    const answer = await this.#exchanges.make({ method, path, body, take, secrets })
     if (isDone(answer.status)) return answer
     const problem = problemIn(jsonOf(answer))
     if (problem) throw new Problem(answer.status, problem, answer.headers['retry-after'])
-    if (answer.status === 426 && !this.#connector.isEncrypted)
+    if (answer.status === 426 && !this.#exchanges.isEncrypted)
       throw new Untrusted(this.server.host, 'this server speaks TLS; use https://')
     throw noWaferServer(this.server.host)
   }
-
-  #exchange(asked: Call, isSecondTry = false): Promise<Exchange> {
-    const { method, path, body, take } = asked
-    const { host } = this.server
-    const { isEncrypted, host: name, port } = this.#connector
-    return new Promise((resolve, reject) => {
-      const headers: http.OutgoingHttpHeaders = { Host: host, Accept: 'application/json' }
-      if (body instanceof Uint8Array)
-        Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': body.length })
-      else if (body) {
-        headers['Content-Type'] = 'application/octet-stream'
-        if (body.size !== undefined) headers['Content-Length'] = body.size
-      }
-      if (this.token !== null) headers.Authorization = `Bearer ${this.token}`
-      if (this.token !== null && this.keyToken !== null) headers['Wafer-Key'] = this.keyToken
-      const request = builtin(isEncrypted ? 'node:https' : 'node:http').request({
-        agent: this.#agent,
-        // Part of the name under which the agent keeps connections.
-        host: name,
-        port,
-        method,
-        path: `/api${path}`,
-        headers,
-      })
-      const patience = new Patience(request, host, body instanceof Uint8Array ? body.length : 0)
-      request.on('error', (error: NodeJS.ErrnoException) => {
-        // The server may close a kept connection just when it is used again. What changes nothing may be asked twice.
-        const wasClosed = request.reusedSocket && /^(ECONNRESET|EPIPE)$/.test(error.code ?? '')
-        if (wasClosed && method === 'GET' && !isSecondTry) return resolve(this.#exchange(asked, true))
-        reject(this.#connector.failure(error))
-      })
-      let isAnswered = false
-      request.on('response', (response) => {
-        isAnswered = true
-        const status = response.statusCode ?? 0
-        const taken = this.#octetsOf(response, isDone(status) ? take : undefined, patience)
-        taken
-          .then((octets) => resolve({ status, headers: response.headers, octets }), reject)
-          // What was not sent to its end, or not taken to its end, leaves a connection that is good for nothing.
-          .finally(() => (request.writableEnded && response.complete ? undefined : request.destroy()))
-      })
-      if (body instanceof Uint8Array || body === null) request.end(body ?? undefined)
-      else
-        void fed(request, body.octets, patience, () => !isAnswered).catch((error) => {
-          request.destroy()
-          reject(error)
-        })
-    })
-  }
-
-  /** All of an answer, unless somebody takes it piece by piece. */
-  async #octetsOf(
-    response: http.IncomingMessage,
-    take: Take | undefined,
-    patience: Patience,
-  ): Promise<Buffer> {
-    const chunks: Buffer[] = []
-    let length = 0
-    const pieces = (response as AsyncIterable<Buffer>)[Symbol.asyncIterator]()
-    for (;;) {
-      const { value: chunk, done } = await pieces.next().catch((error) => {
-        throw this.#connector.failure(error)
-      })
-      if (done) return Buffer.concat(chunks)
-      patience.count(chunk.length)
-      length += chunk.length
-      if (take) await patience.ours(take(chunk))
-      else if (length > mostOctets) {
-        response.destroy()
-        throw new Unreachable(`${this.server.host} answers with more than a message may be.`)
-      } else chunks.push(chunk)
-    }
-  }
 }
-
-type Exchange = { status: number; headers: http.IncomingHttpHeaders; octets: Buffer }
-/** JSON, or a file as it comes. */
-type Body = Buffer | { octets: AsyncIterable<Uint8Array>; size: number | undefined }
-type Take = (octets: Uint8Array) => void | Promise<void>
-type Call = { method: string; path: string; body: Body | null; take: Take | undefined }
-
-const isDone = (status: number) => status >= 200 && status < 300
 
 /** @throws Problem `bad-name` for parts that lead out of the box before the server sees them (URL Standard §4.4) */
 const filePath = (path: string) => {
@@ -569,45 +469,10 @@ const filePath = (path: string) => {
 }
 const dotsInPath = 'A path in Files begins at the box itself, and no part of it is . or ..'
 
-/** Sends a body as fast as it is taken. @param isWanted whether more of it is */
-const fed = async (
-  request: http.ClientRequest,
-  octets: AsyncIterable<Uint8Array>,
-  patience: Patience,
-  isWanted: () => boolean,
-): Promise<void> => {
-  const pieces = octets[Symbol.asyncIterator]()
-  for (;;) {
-    const { value: chunk, done } = await patience.ours(pieces.next())
-    if (done) break
-    patience.count(chunk.length)
-    // Who answers before the end has refused: what is left is sent to nobody.
-    if (request.destroyed || !isWanted()) return void (await pieces.return?.())
-    if (!request.write(chunk))
-      await new Promise<void>((resolve) => {
-        const done = () => {
-          request.off('drain', done).off('close', done)
-          resolve()
-        }
-        request.on('drain', done).on('close', done)
-      })
-  }
-  request.end()
-}
-
 const queryOf = (members: Record<string, string | number | null | undefined>): string => {
   const given = Object.entries(members).filter(([, value]) => value !== undefined && value !== null)
   if (given.length === 0) return ''
   return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`
-}
-
-const jsonOf = ({ octets, headers }: Pick<Exchange, 'octets' | 'headers'>): unknown => {
-  if (!/^application\/([a-z.-]+\+)?json\b/i.test(headers['content-type'] ?? '')) return null
-  try {
-    return JSON.parse(octets.toString('utf8'))
-  } catch {
-    return null
-  }
 }
 
 const decoded = (text: string) => {
