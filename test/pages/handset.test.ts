@@ -145,6 +145,32 @@ test('P86: a handset of WAP logs in, reads, answers signed though its session en
   await handset.go('/f/inbox')
   assert.match(handset.text, /User ID/)
   await handset.logIn()
+
+  // What lies in Files goes with a letter from a handset, too.
+  const plan = 'plan; $(b).txt'
+  const put = await fetch(`${server.url}/api/files/${encodeURIComponent(plan)}`, {
+    ...{ method: 'PUT', body: 'The plan.' },
+    headers: { authorization: `Bearer ${other.token}` },
+  })
+  assert.equal(put.status, 201)
+  await handset.press('Compose')
+  handset.type('To', bob)
+  await handset.find('Attach from Files')
+  assert.ok(!handset.controls.includes('Attach'), 'a handset has no files of its own')
+  await handset.press('Attach from Files')
+  await handset.press(plan)
+  assert.match(handset.text, /Attached: plan; \$\(b\)\.txt\./)
+  await handset.find('Send')
+  await handset.press('Send')
+  await handset.unlock()
+  assert.match(handset.text, /bob@example\.org/)
+  const [letter] = (await desk.get('/folders/inbox/messages')).body.messages
+  const { body: withPlan } = await desk.post(`/messages/${letter.id}/decrypt`)
+  assert.deepEqual(
+    withPlan.attachments.map(({ name }: { name: string }) => name),
+    [plan],
+  )
+  await handset.press('Lock key')
   await handset.go(`/find?q=${'q'.repeat(2_000)}`)
   assert.match(await handset.readOn(), /All folders.*Session ends/s)
 

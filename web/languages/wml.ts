@@ -313,9 +313,10 @@ class Drawing {
 
   #button(node: Element, { fields, isFoot, block }: Within) {
     if (!fields) return
-    // What sends files has nothing to send, and a passkey needs a script.
-    if (node.attribs.value === 'passkey') this.#lacks = true
-    if (node.attribs.value === 'passkey' || (block && hasFileField(block))) return
+    // A passkey needs a script, and the button beside a field for files has nothing to send.
+    const isForPasskey = node.attribs.value === 'passkey'
+    if (isForPasskey) this.#lacks = true
+    if (isForPasskey || (!node.attribs.name && block && hasFileField(block))) return
     const does = node.attribs.type === 'reset' ? fields.clear() : fields.go(node)
     if (isFoot) this.#keys.push(this.#key(node, does))
     else this.#control(`<anchor>${wmlText(textOf(node).trim())}${does}</anchor>`)

@@ -84,7 +84,8 @@ export class Handset {
 
   /** Presses More until a card has that link, key, field or choice. */
   async find(name: string, more = 'More…'): Promise<void> {
-    const isThere = () => [...this.controls, ...this.fields].includes(name) || this.text.includes(name)
+    const choices = () => inside(this.#card, ['option']).map((option) => this.#textOf(option).trim())
+    const isThere = () => [...this.controls, ...this.fields, ...choices()].includes(name)
     while (!isThere()) {
       assert.ok(
         this.controls.includes(more),
