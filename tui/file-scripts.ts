@@ -2,20 +2,11 @@
 import type { FileEntry } from '../server/contract/answers.ts'
 import { type Call, WrongCall } from '../server/contract/calls.ts'
 import { Failed } from './failed.ts'
-import type { Keeping, KeptSession, Place } from './place.ts'
+import { json, place, print, printOctets, withClient, withKey } from './script-work.ts'
 import { harmless } from './text/text.ts'
 import { type Client, isProblem } from './wire/client.ts'
 
-/** What the other commands have too. */
-type Tools = {
-  place(): Place
-  withClient(work: (client: Client, session: KeptSession, kept: Keeping) => Promise<void>): Promise<void>
-  withKey<Result>(kept: Keeping, work: () => Promise<Result>): Promise<Result>
-  json(value: unknown): void
-  print(...columns: (string | number)[]): void
-}
-
-export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) => ({
+export const fileScripts = {
   'files ls': (call: Call) =>
     withClient(async (client) => {
       const entries = await entriesAt(client, pathInBox(call.arguments[0] ?? ''))
@@ -26,16 +17,16 @@ export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) 
   'files put': (call: Call) =>
     withClient(async (client) => {
       const [file = '', wanted] = call.arguments
-      const { name, octets, size } = await source(place(), file)
+      const { name, octets, size } = await source(file)
       // Behind SSH there is no other file than that of the box.
-      const { machine } = place()
+      const { machine } = place
       const path = target(
         name,
         wanted ?? (machine ? '' : name),
         machine ? '- plan.txt' : 'plan.txt < plan.txt',
       )
       // Whoever is refused waits for the rest of standard input no more.
-      const stored = await client.putFile(path, octets, size).finally(() => place().input.destroy())
+      const stored = await client.putFile(path, octets, size).finally(() => place.input.destroy())
       if (call.flag('json')) return json(stored)
       print(stored.name, stored.size)
     }),
@@ -43,19 +34,10 @@ export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) 
   'files get': (call: Call) =>
     withClient(async (client, _session, kept) => {
       if (call.flag('json')) throw new WrongCall('A file is written as it is: --json does not go with it.')
-      const { output } = place()
-      if (output.isTTY)
+      if (place.output.isTTY)
         throw new Failed('A file may hold anything: send it into one, as in files get plan.txt > plan.txt.')
       const path = pathInBox(call.arguments[0]!)
-      await withKey(kept, () =>
-        client.readFile(
-          path,
-          (octets) =>
-            new Promise((resolve, reject) =>
-              output.write(octets, (error) => (error ? reject(error) : resolve())),
-            ),
-        ),
-      )
+      await withKey(kept, () => client.readFile(path, printOctets))
     }),
 
   'files rm': (call: Call) =>
@@ -68,7 +50,7 @@ export const fileScripts = ({ place, withClient, withKey, json, print }: Tools) 
       if (call.flag('json')) return json({ name: path })
       print('removed', path)
     }),
-})
+}
 
 /** What lies in a folder, the box itself as the empty path; of a file, itself. */
 const entriesAt = async (client: Client, path: string): Promise<FileEntry[]> => {
@@ -86,9 +68,9 @@ const entriesAt = async (client: Client, path: string): Promise<FileEntry[]> => 
 
 /** A file of this machine, or standard input, which is all that there is behind SSH. */
 const source = async (
-  { machine, input }: Place,
   file: string,
 ): Promise<{ name: string; octets: AsyncIterable<Uint8Array>; size?: number }> => {
+  const { machine, input } = place
   const name = file === '-' ? '' : file
   if (!machine || file === '-') {
     if (input.isTTY)

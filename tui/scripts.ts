@@ -12,47 +12,44 @@ import type {
   Message,
   Opened,
   Page,
-  QueuePage,
   Row,
   SessionView,
-  WaitingMail,
 } from '../server/contract/answers.ts'
-import { type Call, WrongCall } from '../server/contract/calls.ts'
+import { WrongCall } from '../server/contract/calls.ts'
 import type { Asked } from '../server/contract/requests.ts'
 import type { ScriptName } from './commands.ts'
 import { Failed } from './failed.ts'
-import { fileScripts, pathInBox } from './file-scripts.ts'
-import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
-import { letterIn } from './letter/whole-message.ts'
+import { fileScripts } from './file-scripts.ts'
+import { letterScripts } from './letter-scripts.ts'
 import type { Keeping, KeptSession, Place } from './place.ts'
-import { isUtf8 } from './text/locale.ts'
+import {
+  clientOf,
+  howToUnlock,
+  idIn,
+  json,
+  place,
+  print,
+  printOctets,
+  runAt,
+  type ScriptCall,
+  told,
+  withClient,
+  withKey,
+} from './script-work.ts'
 import { harmless, harmlessLines } from './text/text.ts'
 import { fromOutside, ledgerOlder, notUnderstood, userIsAddress } from './text/words.ts'
-import { type ApiLetter, Client, isProblem, Problem } from './wire/client.ts'
+import { Client, isProblem, Problem } from './wire/client.ts'
 import { Unreachable, Untrusted } from './wire/connection.ts'
-
-export type ScriptCall = Call & {
-  /** A line of standard input, or the answer to a prompt without echo. */
-  secret(flag: string, name: string): Promise<string>
-}
 
 /** @throws Error whose message is a sentence: of a wrong call a `WrongCall`, of any other no one of the client's errors */
 export const run = (name: ScriptName, call: ScriptCall, where: Place): Promise<void> => {
-  place = where
+  runAt(where)
   return scripts[name](call)
 }
 
-/** One command runs in a process, or in a worker thread of one: where that is, is said once. */
-let place: Place
-
 const scripts = {
-  ...fileScripts({
-    place: () => place,
-    withClient: (work) => withClient(work),
-    withKey: (kept, work) => withKey(kept, work),
-    json: (value) => json(value),
-    print: (...columns) => print(...columns),
-  }),
+  ...fileScripts,
+  ...letterScripts,
 
   async login(call) {
     const [server, user] = [call.option('server'), call.option('user')]
@@ -216,47 +213,6 @@ const scripts = {
       if (missing.length > 0) throw new Failed(`There is no message ${missing.join(', ')}.`)
     }),
 
-  send: (call) =>
-    withClient(async (client, _session, kept) => {
-      const letter: ApiLetter = {
-        ...toApi({ ...(await letterOf(call)), sign: call.flag('sign'), encrypt: call.flag('encrypt') }),
-        ...kindOf(call),
-        draft: call.flag('draft'),
-        hold_s: holdOf(call),
-      }
-      const sent = await withKey(kept, () => client.send(letter)).catch((error) => {
-        if (error instanceof Problem && error.draft !== undefined)
-          throw new Failed(`${error.message} The letter is in Drafts: ${error.draft}.`)
-        if (error instanceof Problem && error.reason === 'kinds-differ')
-          throw new Failed(`${error.message} The first is --kind each.`)
-        throw error
-      })
-      if (call.flag('json')) return json(sent)
-      print('id', sent.id)
-      print('folder', sent.folder)
-      for (const address of sent.delivered) print('delivered', address)
-      for (const address of sent.queued) print('queued', address)
-      if (sent.held_until !== null) print('held until', sent.held_until)
-    }),
-
-  queue: (call) =>
-    withClient(async (client) => {
-      const [act, number, ...rest] = call.arguments
-      if (act === undefined) return printQueue(call, await wholeQueue(client))
-      if ((act !== 'retry' && act !== 'drop') || number === undefined || rest.length > 0)
-        throw new WrongCall('wafer queue stands alone, or with retry or drop and a number that it shows.')
-      const id = idIn(number, 'wafer queue')
-      if (act === 'retry') {
-        await client.retry(id)
-        if (call.flag('json')) return json({ id })
-        return print('retry', id)
-      }
-      const { id: draft, folder } = await client.giveUp(id)
-      if (call.flag('json')) return json({ id: draft, folder })
-      print('folder', folder)
-      if (draft !== null) print('id', draft)
-    }),
-
   async unlock(call) {
     if (!place.kept.hasRuntimeFolder && !call.flag('keep'))
       throw new WrongCall(
@@ -330,19 +286,6 @@ const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 // ---- session and key
 
 const loggedIn = 'You are logged in already: the connection is the session.'
-/** Each as it works here: where no folder is emptied at the end, only with --keep. */
-const unlocking = (): string =>
-  `${place.machine ? 'wafer ' : ''}unlock --passphrase-stdin${place.kept.hasRuntimeFolder ? '' : ' --keep'}`
-const howToUnlock = () =>
-  `open the key with ${unlocking()}${place.machine ? '' : ', over a connection that both share (ControlMaster of OpenSSH)'}`
-const howToTakeOver = () => `To stop that use and open it here: ${unlocking()} --take-over.`
-
-const clientOf = ({ server, user, token, ca, fingerprint }: KeptSession): Client => {
-  const client = new Client({ server, ca, fingerprint, socketPath: place.socketPath })
-  client.token = token
-  client.user = user
-  return client
-}
 
 /** Opens the key; takes it over, if that is wanted, from the one who is said to have it, and from nobody else. */
 const unlocked = async (client: Client, passphrase: string, takesOver: boolean): Promise<Allowance> => {
@@ -360,37 +303,6 @@ const sessionOf = async (client: Client): Promise<SessionView> => {
   const session = await client.session()
   if (!session.ledger.complete) place.errors.write(`wafer: ${ledgerOlder}\n`)
   return session
-}
-
-/** With the session and the key token that are kept; what the server does not know any more is forgotten. */
-const withClient = async (
-  work: (client: Client, session: KeptSession, kept: Keeping) => Promise<void>,
-): Promise<void> => {
-  const { kept } = place
-  const session = kept.session()
-  if (!session) throw new Failed(`Nobody is logged in: ${place.howToLogIn}.`)
-  const client = clientOf(session)
-  client.keyToken = kept.keyToken()
-  client.ledgerMemory = kept
-  try {
-    return await work(client, session, kept)
-  } catch (error) {
-    if (isProblem(error, 'key-in-use')) throw new Failed(`${error.message} ${howToTakeOver()}`)
-    if (!isProblem(error, 'no-session')) throw error
-    kept.forgetSession()
-    throw new Failed(`The session has ended: ${place.howToLogIn}.`)
-  }
-}
-
-/** A key token that opens nothing any more is not kept. */
-const withKey = async <Result>(kept: Keeping, work: () => Promise<Result>): Promise<Result> => {
-  try {
-    return await work()
-  } catch (error) {
-    if (!(error instanceof Problem && error.code === 'allowance-required')) throw error
-    kept.forgetKey()
-    throw new Failed(`The secret key is locked: ${howToUnlock()}.`)
-  }
 }
 
 const opened = (client: Client, id: number, part: string | undefined, kept: Keeping): Promise<Opened> =>
@@ -412,9 +324,7 @@ const writeAttachment = async (
   if (security === 'encrypted' && client.keyToken === null)
     throw new Failed(`Message ${id} is encrypted: ${howToUnlock()}, then read it again.`)
   const { octets } = await withKey(kept, () => client.part(id, part))
-  await new Promise<void>((resolve, reject) =>
-    place.output.write(octets, (error) => (error ? reject(error) : resolve())),
-  )
+  await printOctets(octets)
 }
 
 /** The session before this one; it ends by itself too. */
@@ -426,97 +336,7 @@ const endQuietly = async (session: KeptSession) => {
   }
 }
 
-// ---- what is sent
-
-const kindOf = (call: Call): Pick<ApiLetter, 'kind'> => {
-  const kind = call.option('kind')
-  if (kind === undefined) return {}
-  if (kind !== 'openpgp' && kind !== 'smime' && kind !== 'each')
-    throw new WrongCall('--kind is openpgp, smime or each.')
-  return { kind }
-}
-
-const holdOf = (call: ScriptCall): number => {
-  const hold = call.option('hold') ?? '0'
-  if (!/^\d{1,4}$/.test(hold) || Number(hold) > 3600)
-    throw new WrongCall('--hold takes seconds, at most 3600.')
-  return Number(hold)
-}
-
-const letterOf = async (call: ScriptCall): Promise<Letter> => {
-  const [link] = call.arguments
-  const fields = ['to', 'cc', 'bcc'].map((name) => call.options(name).join(', '))
-  const [to = '', cc = '', bcc = ''] = fields
-  const [subject, inReplyTo] = [call.option('subject'), call.option('in-reply-to')]
-  const isGiven = [to, cc, bcc, subject, inReplyTo].some(Boolean)
-  if (link !== undefined && isGiven)
-    throw new WrongCall(
-      'A mailto: link says whom to write to; it does not go with --to, --cc, --bcc and --subject.',
-    )
-  const linked = link === undefined ? null : fromMailto(link)
-  // Not the argument itself: it may be anything.
-  if (link !== undefined && !linked) throw new WrongCall('wafer send takes a mailto: link, or options.')
-  const attachments = call.options('attach').map(attachmentAt)
-  if (linked) {
-    const text = place.input.isTTY ? '' : await standardInput()
-    if (text === '' && linked.text === '') throw new WrongCall(noText)
-    return { ...linked, text: text || linked.text, attachments }
-  }
-  if (place.input.isTTY) throw new WrongCall(noText)
-  const text = await standardInput()
-  if (isGiven)
-    return {
-      ...blank,
-      to,
-      cc,
-      bcc,
-      subject: subject ?? '',
-      text,
-      attachments,
-      inReplyTo: inReplyTo ?? null,
-    }
-  return { ...letterIn(text), attachments }
-}
-
-const noText =
-  'The text comes on standard input, as in: echo Hello | wafer send --to ben@example.org --subject Greetings'
-
-const standardInput = async (): Promise<string> => {
-  const chunks: Buffer[] = []
-  let octets = 0
-  for await (const chunk of place.input) {
-    octets += (chunk as Buffer).length
-    // Whose memory it is may be a server's, which others use too.
-    if (octets > mostTextOctets)
-      throw new Failed('Standard input has more text than a letter may have. Nothing was sent.')
-    chunks.push(chunk as Buffer)
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)).replace(/\r\n?/g, '\n')
-  } catch {
-    throw new WrongCall('Standard input is not UTF-8 text.')
-  }
-}
-
-const mostAttachedOctets = 25 * 1024 * 1024
-/** As much: a mail is no larger. */
-const mostTextOctets = mostAttachedOctets
-
-const attachmentAt = (path: string): Letter['attachments'][number] => {
-  const { machine } = place
-  // Behind SSH a file is one of the box: name, type and size are known there.
-  if (!machine) return { name: '', type: '', size: 0, file: pathInBox(path) }
-  const found = machine.attachment(path, mostAttachedOctets)
-  if ('failed' in found) throw new Failed(`${found.failed} Nothing was sent.`)
-  return found
-}
-
 // ---- arguments
-
-const idIn = (text: string, shownBy = 'wafer ls'): number => {
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new WrongCall(`A message has a number, as ${shownBy} shows it.`)
-  return Number(text)
-}
 
 /** Each once. */
 const idsIn = (texts: string[]): number[] => [...new Set(texts.map((text) => idIn(text)))]
@@ -555,28 +375,6 @@ const durationOf = (text: string | undefined): number | null => {
 
 // ---- output
 
-const json = (value: unknown): void => {
-  // JSON leaves DEL, C1 and direction marks as they are; escaped they are the same text, and no terminal obeys them. Nor
-  // does one without UTF-8 obey anything else.
-  const escaped = isUtf8() ? /[\x7f-\x9f\p{Cf}\u2028\u2029]/gu : /[^\x00-\x7e]/gu
-  const text = JSON.stringify(value, null, 2).replace(escaped, (character) =>
-    [...Array(character.length).keys()]
-      .map((place) => `\\u${character.charCodeAt(place).toString(16).padStart(4, '0')}`)
-      .join(''),
-  )
-  place.output.write(`${text}\n`)
-}
-
-/** How many of something: labels and values. */
-const told = (call: ScriptCall, counts: Record<string, number>) => {
-  if (call.flag('json')) return json(counts)
-  for (const [label, count] of Object.entries(counts)) print(label, count)
-}
-
-const print = (...columns: (string | number)[]) => {
-  place.output.write(`${columns.map((value) => harmless(String(value))).join('\t')}\n`)
-}
-
 const printRow = (row: Row, ...more: string[]) =>
   print(row.id, row.date, marksOf(row), row.from, row.subject, ...more)
 
@@ -590,23 +388,6 @@ const marksOf = ({ seen, flagged, answered, attachments, security, outside }: Ro
     { plain: '-', encrypted: 'E', signed: 'S' }[security],
     outside ? 'O' : '',
   ].join('')
-
-const wholeQueue = async (client: Client): Promise<WaitingMail[]> => {
-  const all: WaitingMail[] = []
-  let before: string | null = null
-  do {
-    const page: QueuePage = await client.queue(before, 100)
-    all.push(...page.queue)
-    before = page.next
-  } while (before !== null)
-  return all
-}
-
-const printQueue = (call: ScriptCall, queue: WaitingMail[]) => {
-  if (call.flag('json')) return json(queue)
-  for (const { id, to, since, next_at, why, held, sending } of queue)
-    print(id, since ?? '', held ? 'held' : sending ? 'sending' : 'waiting', next_at, to.join(', '), why ?? '')
-}
 
 /** Labels and verdict first, then an empty line: what comes behind it was written by the sender. */
 const printMail = (mail: Message & Partial<Opened>) => {
