@@ -1,6 +1,5 @@
 /** The user's own S/MIME certificates: which there are, one of them, and how another one comes. */
 import { Hono } from 'hono'
-import type { Visit } from '../../server/doors/visit.ts'
 import { dayOf } from '../../server/ground/reasons.ts'
 import { Refusal, refusalOf } from '../../server/ground/refusal.ts'
 import type { Identities, OwnIdentity } from '../../server/keys/identities.ts'
@@ -86,7 +85,7 @@ const find = async (c: PageContext, { identities }: Needs, fingerprint: string):
 
 const showOne = async (c: PageContext, needs: Needs, of: string, said?: string): Promise<Response> => {
   const words = wordsOf(c)
-  const visit: Visit = c.get('visit')
+  const visit = c.get('visit')
   const identity = await find(c, needs, of)
   const { addresses, subject, issuer, algorithm, from, until, fingerprint, now, isSelfMade } = identity
   return show(c, needs, {
@@ -154,21 +153,17 @@ const askFile = async (c: PageContext, needs: Needs): Promise<Response> => {
   try {
     await needs.allowances.require(sessionOf(c), c.get('visit').keyToken, 'sign')
   } catch (error) {
-    const window = windowFor(c, needs, error, toAdd(words))
+    const refusal = refusalOf(error)
+    const window = refusal && needs.windows.forRefusal(c, refusal, toAdd(words))
     if (window) return window
     throw error
   }
   return showForm(c, needs)
 }
 
-const windowFor = (c: PageContext, needs: Needs, error: unknown, wanted: Wanted) => {
-  const refusal = refusalOf(error)
-  return refusal && needs.windows.forRefusal(c, refusal, wanted)
-}
-
 const showForm = (c: PageContext, needs: Needs, said?: string): Promise<Response> => {
   const words = wordsOf(c)
-  const visit: Visit = c.get('visit')
+  const visit = c.get('visit')
   return show(c, needs, {
     title: words.smime.add,
     current: 'more',
@@ -229,12 +224,21 @@ const add = async (c: PageContext, needs: Needs): Promise<Response> => {
     )
     return c.redirect('/smime?ok=identity-added', 303)
   } catch (error) {
-    const window = windowFor(c, needs, error, toAdd(words))
     const refusal = refusalOf(error)
-    if (window || !refusal) return window ?? Promise.reject(error)
-    return showForm(c, needs, sentenceOf(c, refusal))
+    if (!refusal) throw error
+    const window = needs.windows.forRefusal(c, refusal, toAdd(words))
+    return window ?? showForm(c, needs, sentenceOf(c, refusal))
   }
 }
+
+const toRemove = (words: Words, identity: OwnIdentity): Wanted => ({
+  next: pageOf(identity),
+  back: pageOf(identity),
+  park: '',
+  verb: 'sign',
+  reason: words.smime.useToRemove,
+  about: identity.name,
+})
 
 const remove = async (c: PageContext, needs: Needs): Promise<Response> => {
   const { form, keyToken } = c.get('visit')
@@ -245,14 +249,9 @@ const remove = async (c: PageContext, needs: Needs): Promise<Response> => {
     await needs.identities.remove(session.user, identity.fingerprint, session)
     return c.redirect('/smime?ok=identity-removed', 303)
   } catch (error) {
-    const wanted: Wanted = {
-      ...{ next: pageOf(identity), back: pageOf(identity), park: '', verb: 'sign' },
-      reason: wordsOf(c).smime.useToRemove,
-      about: identity.name,
-    }
-    const window = windowFor(c, needs, error, wanted)
     const refusal = refusalOf(error)
-    if (window || !refusal) return window ?? Promise.reject(error)
-    return showOne(c, needs, identity.fingerprint, sentenceOf(c, refusal))
+    if (!refusal) throw error
+    const window = needs.windows.forRefusal(c, refusal, toRemove(wordsOf(c), identity))
+    return window ?? showOne(c, needs, identity.fingerprint, sentenceOf(c, refusal))
   }
 }
