@@ -92,6 +92,7 @@ test('P3: S/MIME opens under the allowance as PGP does, and a certificate that c
   await browser.follow('Keys in this mail')
   assert.match(browser.page.text, /Issued by: O=Example, CN=Zoe.*nothing is fetched/)
   await browser.press('Accept')
+  assert.match(browser.page.text, /zoe@example\.net S\/MIME [0-9A-F]{4} /)
   await browser.go(`/m/${id}/open`)
   assert.match(browser.page.text, /Signed by zoe@example\.net on .*, accepted certificate/)
   assert.doesNotMatch(browser.page.text, /altered on its way/)

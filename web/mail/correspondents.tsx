@@ -221,10 +221,11 @@ const AcceptedKeys = (props: { words: Words; visit: Visit; accepted: Corresponde
       </p>
       {accepted.length === 0 && <p>{words.noneAccepted}</p>}
       <ul>
-        {accepted.map(({ fingerprint, addresses, obstacle, uses: { revoked } }) => (
+        {accepted.map(({ kind, fingerprint, addresses, obstacle, uses: { revoked } }) => (
           <li>
             <Form visit={visit} action="/k">
-              {oneLine(addresses.join(', '), 120)} {grouped(fingerprint)}{' '}
+              {oneLine(addresses.join(', '), 120)} {kind === 'smime' && `${words.smime.title} `}
+              {grouped(fingerprint)}{' '}
               {revoked && (
                 <b>{words.revoked(moment(visit.language, revoked.at), { isHard: revoked.hard })} </b>
               )}
