@@ -298,7 +298,7 @@ test('P86: pages that no walk comes to, such as the windows and their refusals, 
   decks.hold()
 })
 
-test('P86: the decks of an answer are for its session alone, and no handset is asked for the passphrase of a file', async (t) => {
+test('P86: the decks of an answer are for its session alone, a log-in empties the handset, and what it cannot have is left out', async (t) => {
   const server = await withMail(t)
   const accept = 'text/vnd.wap.wml'
   const formOf = (session: { cookies: Map<string, string> }) =>
@@ -323,6 +323,21 @@ test('P86: the decks of an answer are for its session alone, and no handset is a
   const refused = await deck(theirs, next)
   assert.notEqual(refused.status, 200)
   assert.doesNotMatch(refused.text, /A line|title="Text"/)
+
+  // Who logs in finds nothing of those before in the handset, and of a long list its beginning.
+  const stranger = new Browser(server)
+  await stranger.go('/login')
+  const typed = { t: stranger.page.value('t'), user: ann, pass: password }
+  await stranger.go('/login?as=wml', new URLSearchParams(typed))
+  assert.match(stranger.page.path, /^\/f\/inbox\?anew=1/)
+  assert.match(stranger.page.html, /<card newcontext="true"/)
+  const desk = await server.terminal(ann)
+  for (let number = 10; number < 35; number++)
+    assert.equal((await desk.post('/folders', { name: `F${number}` })).status, 201)
+  const inbox = decksOf((await ours.go('/f/inbox')).html).join('')
+  const [, choices] = inbox.match(/title="Move to"[^>]*>(.*?)<\/select>/s)!
+  assert.equal(choices!.match(/<option/g)!.length, 20)
+  assert.match(inbox, /Left out/)
 
   await ours.go('/smime?a=add')
   await ours.unlock()
