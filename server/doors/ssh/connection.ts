@@ -57,27 +57,25 @@ export class Connection {
   readonly #channels = new Set<Channel>()
   readonly #onEase: (() => void)[] = []
   #isEnding = false
+  readonly #late: NodeJS.Timeout
   #exchangeTimer: NodeJS.Timeout | undefined
 
   constructor(socket: Socket, needs: ConnectionNeeds) {
     this.#socket = socket
     this.#needs = needs
     this.address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
-    const late = setTimeout(() => this.destroy(), sshLimits.logInMs)
+    this.#late = setTimeout(() => this.destroy(), sshLimits.logInMs)
     socket.on('error', () => this.destroy())
     socket.on('data', () => this.#hold())
     socket.on('drain', () => this.#ease())
     // Half an end is one: who has gone reads nothing.
     socket.once('end', () => this.destroy())
     socket.once('close', () => {
-      clearTimeout(late)
+      clearTimeout(this.#late)
       clearTimeout(this.#exchangeTimer)
       this.#close()
     })
-    this.#loggedIn = () => clearTimeout(late)
   }
-
-  readonly #loggedIn: () => void
 
   /** The other end has said that it speaks SSH. */
   speaks(client: Ssh) {
@@ -94,7 +92,7 @@ export class Connection {
       void logIn.attempt(context)
     })
     client.on('ready', () => {
-      this.#loggedIn()
+      clearTimeout(this.#late)
       this.progress = 3
       this.#begun = logIn.begun!
     })

@@ -16,10 +16,6 @@ export class Connections {
   readonly #bySocket = new Map<Socket, Connection>()
   #pieces = 0
 
-  get size() {
-    return this.#bySocket.size
-  }
-
   of(socket: Socket) {
     return this.#bySocket.get(socket)
   }

@@ -95,7 +95,12 @@ export class Sftp {
 
   #listen() {
     const sftp = this.#sftp
-    const ok = (id: number) => sftp.status(id, status.OK)
+    /** What is answered by no more than that it was done. */
+    const done = (id: number, work: () => Promise<unknown>) =>
+      this.#do(id, async () => {
+        await work()
+        this.#ok(id)
+      })
     sftp.on('OPEN', (id, path, flags) => this.#do(id, () => this.#openFile(id, inBox(path), flags)))
     sftp.on('READ', (id, handle, offset, length) =>
       this.#do(id, () => this.#read(id, handle, offset, length)),
@@ -115,14 +120,13 @@ export class Sftp {
     )
     // Modes, owners and times there are none of here; programs set them after each file, and are to go on.
     sftp.on('SETSTAT', (id, path, attrs) =>
-      this.#do(id, async () => {
+      done(id, async () => {
         const size = sizeIn(attrs)
         if (size !== null) await this.#cut(inBox(path), size)
-        ok(id)
       }),
     )
     sftp.on('FSETSTAT', (id, handle, attrs) =>
-      this.#do(id, async () => {
+      done(id, async () => {
         const open = this.#file(handle)
         const size = sizeIn(attrs)
         if (size !== null && size !== open.writer?.size) {
@@ -130,7 +134,6 @@ export class Sftp {
           await this.#cut(open.path, size)
           if (open.writer) open.writer = new Writer(this.#box, open.path, size)
         }
-        ok(id)
       }),
     )
     sftp.on('REALPATH', (id, path) =>
@@ -140,17 +143,14 @@ export class Sftp {
       }),
     )
     sftp.on('MKDIR', (id, path) =>
-      this.#do(id, async () => {
+      done(id, async () => {
         await this.#requirePlace(inBox(path))
         await this.#box.makeFolder(inBox(path))
-        ok(id)
       }),
     )
-    sftp.on('REMOVE', (id, path) => this.#do(id, async () => ok(await this.#remove(id, inBox(path), false))))
-    sftp.on('RMDIR', (id, path) => this.#do(id, async () => ok(await this.#remove(id, inBox(path), true))))
-    sftp.on('RENAME', (id, from, to) =>
-      this.#do(id, async () => ok(await this.#rename(id, inBox(from), inBox(to), false))),
-    )
+    sftp.on('REMOVE', (id, path) => done(id, () => this.#remove(inBox(path), false)))
+    sftp.on('RMDIR', (id, path) => done(id, () => this.#remove(inBox(path), true)))
+    sftp.on('RENAME', (id, from, to) => done(id, () => this.#rename(inBox(from), inBox(to), false)))
     const noLinks = (id: number) =>
       this.#do(id, async () => {
         throw new No(status.OP_UNSUPPORTED, 'There are no links in Files.')
@@ -177,6 +177,10 @@ export class Sftp {
         this.#line.goOn()
       }
     })
+  }
+
+  #ok(id: number) {
+    this.#sftp.status(id, status.OK)
   }
 
   #refuse(id: number, error: unknown) {
@@ -282,7 +286,7 @@ export class Sftp {
     if (!writer) throw new No(status.PERMISSION_DENIED, 'It was not opened to be written.')
     writer.write(isAtEnd ? null : offset, octets, (error) => {
       if (error) this.#refuse(id, error)
-      else if (!this.#isOver) this.#sftp.status(id, status.OK)
+      else if (!this.#isOver) this.#ok(id)
       this.#line.goOn()
     })
   }
@@ -292,7 +296,7 @@ export class Sftp {
     this.#open.delete(handle.readUInt32BE(0))
     try {
       if ('writer' in open) await open.writer?.close()
-      this.#sftp.status(id, status.OK)
+      this.#ok(id)
     } finally {
       this.#letGo(open)
     }
@@ -307,20 +311,18 @@ export class Sftp {
     await this.#box.empty(path)
   }
 
-  async #remove(id: number, path: string, isFolder: boolean): Promise<number> {
+  async #remove(path: string, isFolder: boolean): Promise<void> {
     const entry = await this.#entry(path)
     if (!entry || path === '') throw noFile()
     if ((entry.type === 'folder') !== isFolder)
       throw new No(status.FAILURE, isFolder ? 'That is a file.' : 'That is a folder.')
     await this.#box.remove(path)
-    return id
   }
 
-  async #rename(id: number, from: string, to: string, replaces: boolean): Promise<number> {
+  async #rename(from: string, to: string, replaces: boolean): Promise<void> {
     if (from === '') throw noFile()
     await this.#requirePlace(to)
     await this.#box.move(from, to, replaces)
-    return id
   }
 
   /** Somewhere that something new may be. */
@@ -383,11 +385,12 @@ export class Sftp {
 
   async #extra(id: number, name: string, data: Buffer): Promise<void> {
     const [first, second] = textsIn(data)
-    if (name === 'posix-rename@openssh.com' && first && second)
-      this.#sftp.status(await this.#rename(id, inBox(`${first}`), inBox(`${second}`), true), status.OK)
-    else if (name === 'fsync@openssh.com' && first) {
+    if (name === 'posix-rename@openssh.com' && first && second) {
+      await this.#rename(inBox(`${first}`), inBox(`${second}`), true)
+      this.#ok(id)
+    } else if (name === 'fsync@openssh.com' && first) {
       await this.#file(first).writer?.flush()
-      this.#sftp.status(id, status.OK)
+      this.#ok(id)
     } else if (name === 'limits@openssh.com')
       this.#reply(id, [limits.packetOctets, limits.dataOctets, limits.dataOctets, limits.handles])
     else if (name === 'statvfs@openssh.com' || name === 'fstatvfs@openssh.com') {
