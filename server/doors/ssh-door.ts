@@ -130,6 +130,8 @@ class Door {
   #hostKey: string | null = null
   #process: ChildProcess | null = null
   #isClosed = false
+  #bornMs = 0
+  /** How many did, each soon after its birth. */
   #diedInRow = 0
   readonly #connections = new Map<number, Connection>()
   #watch: NodeJS.Timeout | undefined
@@ -228,6 +230,7 @@ class Door {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })
     this.#process = child
+    this.#bornMs = performance.now()
     child.on('message', (message: FromDoor) => void this.#receive(child, message))
     child.on('error', () => {})
     child.once('exit', () => void this.#died(child))
@@ -242,6 +245,7 @@ class Door {
     await this.#endAll()
     // Not before it has listened once: then who starts the server reads why it does not.
     if (this.#isClosed || this.#watch === undefined) return
+    if (performance.now() - this.#bornMs > sshLimits.againAtMostMs) this.#diedInRow = 0
     const waitMs = Math.min(sshLimits.againMs * 2 ** this.#diedInRow, sshLimits.againAtMostMs)
     this.#diedInRow += 1
     this.#needs.log.error('the process of the SSH door ended, and is started again')

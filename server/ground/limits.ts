@@ -324,7 +324,7 @@ export const sshLimits = {
   lastWordsMs: 2_000,
   /** How often it is looked whether the sessions of connections still are. */
   watchMs: 1_000,
-  /** How long after the process of the door has died it is started again, and at most. */
+  /** How long after the process of the door has died it is started again, and at most; one that lived for longer begins anew. */
   againMs: 200,
   againAtMostMs: 10_000,
   /** How long the process has to open its port. */
