@@ -4,26 +4,15 @@
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import ssh2, { type Client, type ClientChannel } from 'ssh2'
 import { Browser } from '../support/browser.ts'
 import { needs } from '../support/programs.ts'
-import { ann, doorProcess, overSsh, SshPerson, served, until } from '../support/ssh.ts'
+import { ann, doorProcess, memoryOf, overSsh, SshPerson, served, until } from '../support/ssh.ts'
 import { RealTerminal } from '../support/terminals.ts'
-import { passphrase, password } from '../support/world.ts'
+import { password } from '../support/world.ts'
 
 const bob = 'bob@wafer.test'
-
-/** A connection that programs share; each command is a channel of it. */
-const shared = async (person: SshPerson, name: string) => {
-  const options = ['-S', person.file(name)]
-  const master = person.start([], { options: ['-M', '-N', ...options] })
-  await until(async () => (await person.run([], { options: [...options, '-O', 'check'] })).code === 0)
-  const run = (words: string[], input = '') => person.run(words, { options, input, password: null })
-  const unlock = (...words: string[]) => run(['unlock', '--passphrase-stdin', ...words], `${passphrase}\n`)
-  return { master, run, unlock }
-}
 
 test('Two connections and a browser that want the key: each is told who has it, takes it over on purpose, and never have two of them it (S2000/P88, P85)', async (t) => {
   if (!needs(t, 'ssh')) return
@@ -31,7 +20,7 @@ test('Two connections and a browser that want the key: each is told who has it, 
   const desk = await server.terminal(ann, 'desk')
   const draft = { to: ann, subject: 'sealed', text: 'for Ann only', draft: true }
   const { id } = (await desk.post('/messages', draft)).body
-  const [one, two] = [await shared(person, 'one'), await shared(person, 'two')]
+  const [one, two] = [await person.share('one'), await person.share('two')]
 
   assert.equal((await one.unlock()).code, 0)
   assert.match((await one.run(['read', `${id}`])).out, /for Ann only/)
@@ -195,7 +184,7 @@ test('Floods of keys, channels and key exchanges, and readers that do not read, 
   const { server, port } = await served(t)
   await server.addUser(bob)
   await server.deliver(bob, 'From: ann@wafer.test\nSubject: Quiet\n\nHello.\n')
-  const quiet = await shared(new SshPerson(t, port, bob), 'quiet')
+  const quiet = await new SshPerson(t, port, bob).share('quiet')
   const isServed = async () => assert.match((await quiet.run(['ls'])).out, /Quiet/)
   const door = doorProcess()
 
@@ -271,6 +260,6 @@ test('Floods of keys, channels and key exchanges, and readers that do not read, 
   await isServed()
 
   assert.equal(doorProcess(), door, 'the same process serves')
-  const memory = Number(readFileSync(`/proc/${door}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)![1])
+  const memory = memoryOf(door)
   assert.ok(memory < 600_000, `${memory} KiB`)
 })

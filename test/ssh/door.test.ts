@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -13,7 +13,7 @@ import { sshLimits } from '../../server/ground/limits.ts'
 import { openServices } from '../../server/main.ts'
 import { wafer } from '../support/places.ts'
 import { needs } from '../support/programs.ts'
-import { ann, doorProcess, overSsh, SshPerson, served, terminals, until } from '../support/ssh.ts'
+import { ann, doorProcess, memoryOf, overSsh, SshPerson, served, terminals, until } from '../support/ssh.ts'
 import { agentWithAuthenticator } from '../support/ssh-agent.ts'
 import { passphrase, password, problem, Terminal, World } from '../support/world.ts'
 
@@ -201,32 +201,24 @@ test('Programs that share a connection share its session and its key; log-out, o
   if (!needs(t, 'ssh')) return
   const { server, person } = await served(t)
   const desk = await server.terminal(ann, 'desk')
-  const share = ['-S', person.file('shared')]
-  const begin = async () => {
-    const master = person.start([], { options: ['-M', '-N', ...share] })
-    await until(async () => (await person.run([], { options: [...share, '-O', 'check'] })).code === 0)
-    return { master, ended: once(master, 'exit') }
-  }
-  const shared = (words: string[], input = '') => person.run(words, { options: share, input, password: null })
-
-  const first = await begin()
-  assert.equal((await shared(['unlock', '--passphrase-stdin'], `${passphrase}\n`)).code, 0)
-  assert.match((await shared(['status'])).out, /^key\topen/m)
+  const first = await person.share('first')
+  assert.equal((await first.unlock()).code, 0)
+  assert.match((await first.run(['status'])).out, /^key\topen/m)
   assert.equal(await overSsh(desk), 1)
   assert.equal(problem(await desk.post('/allowance', { passphrase })), 'key-in-use')
-  assert.equal((await shared(['lock'])).code, 0)
-  assert.match((await shared(['status'])).out, /^key\tlocked/m)
-  assert.equal((await shared(['unlock', '--passphrase-stdin'], `${passphrase}\n`)).code, 0)
+  assert.equal((await first.run(['lock'])).code, 0)
+  assert.match((await first.run(['status'])).out, /^key\tlocked/m)
+  assert.equal((await first.unlock()).code, 0)
 
   // More channels than may be, at once.
-  const many = Array.from({ length: sshLimits.channels + 5 }, () => shared(['wait', '--timeout', '2s']))
+  const many = Array.from({ length: sshLimits.channels + 5 }, () => first.run(['wait', '--timeout', '2s']))
   const refused = (await Promise.all(many)).filter(({ code }) => code === 255)
   assert.ok(refused.length >= 5, `${refused.length}`)
 
   // Ended at another terminal: the connection goes, and the key with it.
   const { terminals: all } = (await desk.get('/terminals')).body
   const { id } = all.find(({ terminal }: { terminal: string }) => terminal.startsWith('SSH'))
-  const lines = person.start(['tui', '--plain'], { options: share, password: null })
+  const lines = first.begin(['tui', '--plain'])
   let said = ''
   for (const stream of [lines.stdout, lines.stderr]) stream.on('data', (text) => (said += text))
   const linesEnded = once(lines, 'close')
@@ -239,14 +231,14 @@ test('Programs that share a connection share its session and its key; log-out, o
   await desk.delete('/allowance')
 
   // By time: nothing was done for too long.
-  const second = await begin()
+  const second = await person.share('second')
   server.pass(16 * 60_000)
   await second.ended
 
   // By the person.
   const again = await server.terminal(ann, 'desk again')
-  const third = await begin()
-  await shared(['logout'])
+  const third = await person.share('third')
+  await third.run(['logout'])
   await third.ended
   await until(async () => (await overSsh(again)) === 0)
 })
@@ -265,16 +257,11 @@ test('However a connection ends, its session, its key and the processes with the
   if (!needs(t, 'ssh')) return
   const { server, port, person } = await served(t)
   const desk = await server.terminal(ann, 'desk')
-  const open = async () => {
-    const share = ['-S', person.file(`shared-${Math.random()}`)]
-    const master = person.start([], { options: ['-M', '-N', ...share] })
-    await until(async () => (await person.run([], { options: [...share, '-O', 'check'] })).code === 0)
-    const unlocked = await person.run(['unlock', '--passphrase-stdin'], {
-      options: share,
-      input: `${passphrase}\n`,
-    })
+  const open = async (name: string) => {
+    const connection = await person.share(name)
+    const unlocked = await connection.unlock()
     assert.equal(unlocked.code, 0, unlocked.err)
-    return master
+    return connection
   }
   const isFree = async () => {
     const { status } = await desk.unlock()
@@ -283,10 +270,10 @@ test('However a connection ends, its session, its key and the processes with the
     return true
   }
 
-  const killed = await open()
+  const killed = await open('killed')
   assert.equal(await isFree(), false)
   const withKey = childProcesses()
-  killed.kill('SIGKILL')
+  killed.master.kill('SIGKILL')
   await until(async () => (await overSsh(desk)) === 0)
   // One of them may be the next one, without a key.
   await until(() => childProcesses().filter((pid) => withKey.includes(pid)).length <= 1)
@@ -294,10 +281,9 @@ test('However a connection ends, its session, its key and the processes with the
   const ended = (await desk.get('/log')).body.events.find(({ event }: { event: string }) => event === 'ended')
   assert.ok(ended)
 
-  const cut = await open()
-  const isCut = once(cut, 'exit')
+  const cut = await open('cut')
   process.kill(doorProcess(), 'SIGKILL')
-  await isCut
+  await cut.ended
   await until(async () => (await overSsh(desk)) === 0)
   assert.equal(await isFree(), true)
   // It is there again, on its port and with its host key.
@@ -305,12 +291,12 @@ test('However a connection ends, its session, its key and the processes with the
   assert.equal(server.running.ssh!.port, port)
 
   // The server is stopped: clients are told, and the port is free.
-  const last = await open()
+  const last = await open('last')
   let said = ''
   const client = person.start(['tui', '--plain'])
   for (const stream of [client.stdout, client.stderr]) stream.on('data', (text) => (said += text))
   await until(() => said.includes('> '))
-  const ends = [once(last, 'exit'), once(client, 'close')]
+  const ends = [last.ended, once(client, 'close')]
   await server.stop()
   await Promise.all(ends)
   assert.match(said, /being stopped/)
@@ -405,6 +391,6 @@ test('Two hundred connections that never log in, endless banners and nonsense co
   assert.equal((await tried(person, {})).code, 0)
   assert.equal((await desk.get('/folders')).status, 200)
   assert.equal(doorProcess(), door, 'the same process serves')
-  const memory = Number(readFileSync(`/proc/${door}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)![1])
+  const memory = memoryOf(door)
   assert.ok(memory < 250_000, `${memory} KiB`)
 })

@@ -15,11 +15,10 @@ import { openServices } from '../../server/main.ts'
 import { wafer } from '../support/places.ts'
 import { needs } from '../support/programs.ts'
 import { answered, flags, ok, packed, request, sftpByHand } from '../support/sftp.ts'
-import { SshPerson, until } from '../support/ssh.ts'
+import { ann, served as onSsh, until } from '../support/ssh.ts'
 import { withKey } from '../support/turns.ts'
-import { passphrase, password, Terminal, world } from '../support/world.ts'
+import { passphrase, password, Terminal } from '../support/world.ts'
 
-const ann = 'ann@wafer.test'
 const failure = 4
 const denied = 3
 const noSuchFile = 2
@@ -28,9 +27,8 @@ const { read, write, create, truncate, append, exclusive } = flags
 const anew = write | create | truncate
 
 const served = async (t: TestContext, settings: Record<string, string> = {}) => {
-  const server = await world(t, { WAFER_SSH_PORT: '0', ...settings })
-  await server.addUser(ann)
-  return { server, port: server.running.ssh!.port, desk: await server.terminal(ann, 'desk') }
+  const { server, port, person } = await onSsh(t, settings)
+  return { server, port, person, desk: await server.terminal(ann, 'desk') }
 }
 
 const pathsOf = async (desk: Terminal): Promise<string[]> =>
@@ -43,8 +41,7 @@ const reading = async (desk: Terminal, url: string, path: string) => {
 
 test('With the programs that people have a user puts, lists, renames and removes while the key is locked, and reads once it is open (P88/P24)', async (t) => {
   if (!needs(t, 'ssh', 'sftp', 'scp', 'psftp', 'lftp')) return
-  const { server, port, desk } = await served(t)
-  const person = new SshPerson(t, port, ann)
+  const { server, port, person, desk } = await served(t)
   const key = person.newKey('log-in', 'ed25519')
   assert.equal((await desk.post('/ssh-keys', { key: key.line })).status, 201)
   const control = ['-o', `ControlPath=${person.file('control')}`]

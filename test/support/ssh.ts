@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { password, type Terminal, world } from './world.ts'
+import { passphrase, password, type Terminal, world } from './world.ts'
 
 export type SshOutcome = { code: number | null; out: string; err: string }
 export type SshCall = {
@@ -81,6 +81,17 @@ export class SshPerson {
     const [code] = (await once(child, 'close')) as [number | null]
     return { code, out, err }
   }
+
+  /** A connection that programs share; each command is a channel of it. */
+  async share(name: string) {
+    const options = ['-S', this.file(name)]
+    const master = this.start([], { options: ['-M', '-N', ...options] })
+    await until(async () => (await this.run([], { options: [...options, '-O', 'check'] })).code === 0)
+    const begin = (words: string[]) => this.start(words, { options, password: null })
+    const run = (words: string[], input = '') => this.run(words, { options, input, password: null })
+    const unlock = (...words: string[]) => run(['unlock', '--passphrase-stdin', ...words], `${passphrase}\n`)
+    return { master, ended: once(master, 'exit'), begin, run, unlock }
+  }
 }
 
 /** Waits until it is so. */
@@ -112,3 +123,7 @@ export const doorProcess = (): number => {
   const [line] = pids.split('\n').filter((each) => each.includes('dist/ssh-door.js'))
   return Number(line!.trim().split(' ')[0])
 }
+
+/** What it has in memory, in KiB. */
+export const memoryOf = (pid: number): number =>
+  Number(readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)![1])
