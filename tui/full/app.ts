@@ -3,20 +3,18 @@
  * the server refuses ends in one of three places: a window for the key, the log-in, or a sentence in the bottom line;
  * the screens under it stay as they were, so that one goes on where one was.
  */
-import { clockOf, ledgerOlder, noDisk, sessionOver, startingWith } from '../text/words.ts'
+import { clockOf, ledgerOlder, noDisk, sessionOver } from '../text/words.ts'
 import { type Client, heartbeatS, isProblem, Problem } from '../wire/client.ts'
 import { Unreachable, Untrusted } from '../wire/connection.ts'
 import { BottomLine } from './bottom-line.ts'
 import { edited, emptyField, Secret } from './field.ts'
-import { type Context, commandOf, type Keymap, keyFor, keyName } from './keymap.ts'
+import { type Conduct, globalCommands } from './global-commands.ts'
+import { commandOf, type Keymap, keyFor, keyName } from './keymap.ts'
 import type { ScreenKind } from './screen.ts'
-import { keyLog, keysAndPasskeys, terminals } from './screens/account.ts'
 import { approval } from './screens/approval.ts'
-import { openCompose } from './screens/begin-letter.ts'
 import { compose } from './screens/compose.ts'
-import { files, openFiles } from './screens/files.ts'
-import { goToFolder, openFolder } from './screens/folders.ts'
-import { help, helpRows } from './screens/help.ts'
+import { files } from './screens/files.ts'
+import { help } from './screens/help.ts'
 import { inUse } from './screens/in-use.ts'
 import { dropLetters, keepDue, keepLetters } from './screens/keep-letter.ts'
 import { list, openList } from './screens/list.ts'
@@ -24,7 +22,6 @@ import { login } from './screens/login.ts'
 import { menu } from './screens/menu.ts'
 import { forgotten, message } from './screens/message.ts'
 import { offer } from './screens/offer.ts'
-import { waitingLetters } from './screens/queue.ts'
 import { text } from './screens/text.ts'
 import { unlock } from './screens/unlock.ts'
 import { untrusted } from './screens/untrusted.ts'
@@ -74,7 +71,7 @@ const notKept =
 /** Thrown to leave work whose screen has gone. */
 class GivenUp extends Error {}
 
-export class App implements Stage {
+export class App implements Conduct {
   readonly client: Client
   readonly keymap: Keymap
   readonly surroundings: Surroundings
@@ -597,7 +594,7 @@ export class App implements Stage {
     this.note(`${label} ${keyName(key)} undoes it.`, { forMs: undoNoticeMs, isKept: true })
   }
 
-  async #undo() {
+  async undo() {
     const { undo } = this.#state
     if (!undo || undo.until <= this.surroundings.now())
       return this.note('There is nothing to undo: what was done lies more than 60 seconds back.')
@@ -628,8 +625,8 @@ export class App implements Stage {
 
   #pressed(press: Press) {
     const { top } = this
-    if (press.name === 'ctrl-z') return this.#suspend()
-    if (press.name === 'ctrl-c') return this.#leave()
+    if (press.name === 'ctrl-z') return this.suspend()
+    if (press.name === 'ctrl-c') return this.leave()
     if (this.#state.prompt) return this.#line.answer(press)
     if (!top) return
     if (this.#state.notice) this.dispatch({ type: 'notice', text: '' })
@@ -644,7 +641,7 @@ export class App implements Stage {
       )
   }
 
-  #suspend() {
+  suspend() {
     const { stopProcess } = this.surroundings
     if (stopProcess) void stopProcess().then(() => this.contact())
     else this.note(noDisk.suspend)
@@ -667,51 +664,7 @@ export class App implements Stage {
     const kind = this.kindOf(top)
     if (Object.hasOwn(this.keymap[kind.context], command)) return kind.run(this, top, command)
     if (isWindow(top) && !['back', 'quit', 'redraw', 'help'].includes(command)) return
-    switch (command) {
-      case 'back':
-        return this.back()
-      case 'quit':
-        return this.#leave()
-      case 'suspend':
-        return this.#suspend()
-      case 'redraw':
-        return this.surroundings.redraw()
-      case 'help':
-        return void this.push({
-          name: 'help',
-          filter: emptyField(),
-          top: 0,
-          rows: helpRows(this.keymap, kind.context),
-        })
-      case 'command':
-        return this.#askCommand(kind)
-      case 'key':
-        return void this.toggleKey()
-      case 'undo':
-        return void this.#undo()
-      case 'folder':
-        return goToFolder(this)
-      case 'refresh':
-        return void this.contact().then(() => top.name === 'list' && kind.shown?.(this, top))
-      case 'compose':
-        return openCompose(this, {})
-      case 'sign':
-        return openCompose(this, { sign: true })
-      case 'terminals':
-        void this.contact()
-        return terminals(this)
-      case 'keys':
-        return keysAndPasskeys(this)
-      case 'log':
-        void this.contact()
-        return keyLog(this)
-      case 'queue':
-        void this.contact()
-        return waitingLetters(this)
-      case 'files':
-        void this.contact()
-        return void openFiles(this)
-    }
+    globalCommands[command]?.(this, top)
   }
 
   /** Leaves the screen on top, or first what narrows it; from the first one the client, if that is wanted. */
@@ -722,7 +675,7 @@ export class App implements Stage {
     const [key = 'ctrl-c'] = this.keymap.global.quit?.keys ?? []
     if (!how.quits)
       return this.note(`This is the first screen. ${keyName(top.name === 'login' ? 'ctrl-c' : key)} quits.`)
-    if (this.#unkept().length > 0) return this.#leave()
+    if (this.#unkept().length > 0) return this.leave()
     this.askChoice('Lock the key, log out and quit? y/n', {
       y: () => void this.end(),
       n: () => undefined,
@@ -735,7 +688,8 @@ export class App implements Stage {
       .filter(({ changedAt }) => changedAt !== null)
   }
 
-  #leave(): void {
+  /** Ends the client; where a letter would be lost, asks first. */
+  leave(): void {
     const unkept = this.#unkept()
     const { top } = this
     if (unkept.length === 0 || top?.name === 'untrusted') return void this.end()
@@ -748,7 +702,7 @@ export class App implements Stage {
     if (top && isWindow(top)) {
       if (top.name === 'unlock') top.passphrase.clear()
       this.close(top.id)
-      this.#leave()
+      this.leave()
       return
     }
     this.askChoice('Quit: keep the letter as a draft? y keeps it, n throws away what changed, Esc stays', {
@@ -758,33 +712,5 @@ export class App implements Stage {
         void this.end()
       },
     })
-  }
-
-  #askCommand(kind: ScreenKind<Screen>) {
-    const names = [
-      ...Object.keys(this.keymap[kind.context as Context]),
-      ...Object.keys(this.keymap.global),
-      'go',
-    ]
-    const folders = () => this.#state.folders.map(({ name }) => name)
-    this.askLine(
-      ':',
-      (said) => {
-        const [name = '', ...words] = said.split(/\s+/)
-        if (name === '') return
-        if (name === 'go') return words.length ? openFolder(this, words.join(' ')) : goToFolder(this)
-        const alias = { q: 'quit', quit: 'quit', unlock: 'key', lock: 'key' }[name.toLowerCase()]
-        if (alias === 'key' && (name.toLowerCase() === 'lock') !== (this.#state.key !== null))
-          return this.note(this.#state.key ? 'The key is open already.' : 'The key is locked already.')
-        if (alias) return this.run(alias)
-        const command = names.find((each) => each.toLowerCase() === name.toLowerCase())
-        if (command) this.run(command)
-        else this.warn(`There is no command ${name}; ${keyFor(this.keymap, 'global', 'help')} lists them.`)
-      },
-      (typed) =>
-        typed.startsWith('go ')
-          ? startingWith(folders(), typed.slice(3)).map((name) => `go ${name}`)
-          : startingWith(names, typed),
-    )
   }
 }

@@ -151,7 +151,7 @@ export class MailTalk {
       talk.say(`${counted(waiting, 'letter has', 'letters have')} not left yet: type queue.`)
   }
 
-  async #openList(list: { title: string; folder: string | null; words: string }) {
+  async #openList(list: Pick<List, 'title' | 'folder' | 'words'>) {
     const { talk } = this.#desk
     this.#list = { ...list, rows: [], next: null, first: 0 }
     this.#view = null
