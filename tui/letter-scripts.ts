@@ -1,6 +1,6 @@
 /** The commands for scripts that send letters, and work on those that have not left yet. */
 import type { QueuePage, WaitingMail } from '../server/contract/answers.ts'
-import { type Call, WrongCall } from '../server/contract/calls.ts'
+import { type Call, textOfInput, WrongCall } from '../server/contract/calls.ts'
 import { Failed } from './failed.ts'
 import { pathInBox } from './file-scripts.ts'
 import { blank, fromMailto, type Letter, toApi } from './letter/letter.ts'
@@ -116,11 +116,7 @@ const standardInput = async (): Promise<string> => {
       throw new Failed('Standard input has more text than a letter may have. Nothing was sent.')
     chunks.push(chunk as Buffer)
   }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)).replace(/\r\n?/g, '\n')
-  } catch {
-    throw new WrongCall('Standard input is not UTF-8 text.')
-  }
+  return textOfInput(Buffer.concat(chunks)).replace(/\r\n?/g, '\n')
 }
 
 const mostAttachedOctets = 25 * 1024 * 1024

@@ -1,5 +1,6 @@
 /** What a command says to the person, and the secrets that it asks them for. */
 import { readFileSync } from 'node:fs'
+import { textOfInput } from '../contract/calls.ts'
 import { Refusal } from '../ground/refusal.ts'
 import { type Call, WrongCall } from './command.ts'
 
@@ -75,7 +76,7 @@ export const secrets = async (
   const octets: Buffer[] = []
   for await (const chunk of process.stdin) octets.push(chunk)
   // The newline at the end is none of the last secret, nor are empty lines after it.
-  const lines = utf8(Buffer.concat(octets))
+  const lines = textOfInput(Buffer.concat(octets))
     .replace(/\r?\n$/, '')
     .split(/\r?\n/)
   while (lines.length > prompts.length && lines.at(-1) === '') lines.pop()
@@ -106,14 +107,6 @@ export const secretsForCopy = async (call: Call): Promise<{ passphrase: string; 
 export const demandSecretOnInput = (call: Call, flag: string) => {
   if (!process.stdin.isTTY && !call.flag(flag))
     throw new WrongCall(`A secret is needed: give it on standard input, with --${flag}.`)
-}
-
-const utf8 = (octets: Buffer) => {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(octets)
-  } catch {
-    throw new WrongCall('Standard input is not UTF-8 text.')
-  }
 }
 
 /** What was typed or pasted beyond the line that was asked for. */

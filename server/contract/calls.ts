@@ -25,6 +25,15 @@ export class WrongCall extends Error {
   override name = 'WrongCall'
 }
 
+/** What came on standard input. @throws WrongCall for what is no text */
+export const textOfInput = (octets: Uint8Array): string => {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(octets)
+  } catch {
+    throw new WrongCall('Standard input is not UTF-8 text.')
+  }
+}
+
 /** @throws WrongCall for an option that it does not have, or has otherwise */
 export const readCall = (name: string, command: CommandShape, words: string[]): Call => {
   const known: Record<string, CommandShape['options'][string]> = { help: 'flag', ...command.options }

@@ -241,6 +241,7 @@ test('A wrong call of one who is logged in ends with 2 as well, and nothing is s
     [['send', '--to', ann, '--kind', 'pgp'], 'x'],
   ]
   for (const [words, input = ''] of wrong) failed(await home.run(words, input), /./, 2)
+  failed(await home.run(['send', '--to', ann], Buffer.from('caf\xe9', 'latin1')), /is not UTF-8 text/, 2)
   assert.deepEqual(await home.json(['ls', 'Sent']), [])
 })
 

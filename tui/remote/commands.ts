@@ -1,5 +1,5 @@
 /** Commands for scripts over SSH: which there are, and what is said of those that make no sense there. */
-import { demandArguments, helpOf, readCall, WrongCall } from '../../server/contract/calls.ts'
+import { demandArguments, helpOf, readCall, textOfInput, WrongCall } from '../../server/contract/calls.ts'
 import { type ScriptName, scriptCommands } from '../commands.ts'
 import type { Place } from '../place.ts'
 import { Dialogue } from '../plain/dialogue.ts'
@@ -96,7 +96,7 @@ const secret = async (place: Place, isFlagged: boolean, flag: string, what: stri
     length += (chunk as Buffer).length
     if (length > mostOfSecret) throw new WrongCall('Standard input has more than a secret.')
   }
-  const lines = decoded(Buffer.concat(octets))
+  const lines = textOfInput(Buffer.concat(octets))
     .replace(/(?:\r?\n)+$/, '')
     .split(/\r?\n/)
   if (lines.length > 1) throw new WrongCall(`Standard input has ${lines.length} lines, but should have one.`)
@@ -105,14 +105,6 @@ const secret = async (place: Place, isFlagged: boolean, flag: string, what: stri
 }
 
 const mostOfSecret = 64 * 1024
-
-const decoded = (octets: Buffer): string => {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(octets)
-  } catch {
-    throw new WrongCall('Standard input is not UTF-8 text.')
-  }
-}
 
 /** What is said of an error, and the exit code: of what is no sentence for people, its kind alone. */
 export const sentenceOf = (error: unknown): { sentence: string; code: 1 | 2 } => {
