@@ -6,7 +6,7 @@
  * sometimes more; gets another, or a new telephone, now and then; and the salts of one move when it opens the key: some
  * times a day while its owner is awake, or once in some weeks. So it is with these.
  */
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import type { Clock } from '../ground/clock.ts'
 import type { ServerSecret } from '../ground/server-secret.ts'
 import type { Descriptor } from './webauthn.ts'
@@ -64,11 +64,11 @@ const usualTransports = (transports: Descriptor['transports']): Descriptor['tran
 }
 
 export class Decoys {
-  readonly #key: Uint8Array
+  readonly #key: KeyObject
   readonly #clock: Clock
 
   constructor(secret: ServerSecret, clock: Clock) {
-    this.#key = secret.derive('decoys')
+    this.#key = createSecretKey(secret.derive('decoys'))
     this.#clock = clock
   }
 
