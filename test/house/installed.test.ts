@@ -156,7 +156,9 @@ test('C17: the tarball is the same each time, and serves where it is unpacked, b
   server.kill('SIGTERM')
   assert.deepEqual(await once(server, 'exit'), [0, null])
 
-  const { stdout } = spawnSync('lintian', ['--allow-root', deb], { encoding: 'utf8' })
+  // How Node.js spells its own words is a hint and no warning, and takes a third of the time.
+  const looking = ['--allow-root', '--dont-check-part', 'binaries/spelling']
+  const { stdout } = spawnSync('lintian', [...looking, deb], { encoding: 'utf8' })
   assert.doesNotMatch(stdout, /^[EW]:/m)
 })
 
