@@ -1,7 +1,6 @@
 /** The API in XML: there and back by a validator and a parser of others, and what is refused. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { xmlOf, xmlWanted } from '../../server/doors/api/xml.ts'
 import { valueOfXml } from '../../server/locked/xml-bodies.ts'
 import { needs } from '../support/programs.ts'
+import { publicKeyLine } from '../support/ssh.ts'
 import { passphrase, password, type Terminal, type World, world } from '../support/world.ts'
 
 const ann = 'ann@wafer.test'
@@ -92,13 +92,10 @@ test('Every call answers in valid XML what it answers in JSON, and takes XML for
   assert.equal(sent.status, 201, sent.octets.toString())
   validate(sent.octets)
 
-  const wire = (field: Buffer) => Buffer.concat([Buffer.from([0, 0, 0, field.length]), field])
-  const { x = '' } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
-  const publicKey = [Buffer.from('ssh-ed25519'), Buffer.from(x, 'base64url')].map(wire)
   for (const [path, body] of Object.entries({
     '/files': { folder: 'a b/ü' },
     '/files?': { from: { message: 1 }, name: 'a b/<&> "x"' },
-    '/ssh-keys': { name: '<&>\u0001', key: `ssh-ed25519 ${Buffer.concat(publicKey).toString('base64')}` },
+    '/ssh-keys': { name: '<&>\u0001', key: publicKeyLine() },
     '/aliases': { alias: '社員7' },
   })) {
     const made = await ask(server, 'POST', path, terminal, await xmlOf(body))

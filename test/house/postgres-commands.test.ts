@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import {
   copyFileSync,
@@ -24,6 +23,7 @@ import pg from 'pg'
 import { postgres } from '../support/a-postgres.ts'
 import { wafer } from '../support/places.ts'
 import { postgresFolder } from '../support/postgres.ts'
+import { publicKeyLine } from '../support/ssh.ts'
 import { passphrase, password, Terminal } from '../support/world.ts'
 
 const ann = 'ann@example.org'
@@ -160,10 +160,7 @@ const lookAt = async (terminal: Terminal) => {
 const equip = (place: Place) => {
   place.did(['key', 'alias', ann, '4711', '--publish'])
   place.did(['identity', 'generate', ann, '--passphrase-stdin'], `${passphrase}\n`)
-  const { x } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
-  const fields = [Buffer.from('ssh-ed25519'), Buffer.from(x!, 'base64url')]
-  const octets = Buffer.concat(fields.flatMap((field) => [Buffer.from([0, 0, 0, field.length]), field]))
-  const file = place.file('id_ed25519.pub', `ssh-ed25519 ${octets.toString('base64')} ann@desk\n`)
+  const file = place.file('id_ed25519.pub', `${publicKeyLine()} ann@desk\n`)
   place.did(['ssh-key', 'add', ann, '--file', file])
 }
 

@@ -1,5 +1,6 @@
 /** Other people's clients for SSH, and what they need: OpenSSH's, with a password by its question or a key. */
 import { execFileSync, spawn } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,6 +17,14 @@ export type SshCall = {
   options?: string[]
   environment?: Record<string, string>
   input?: string
+}
+
+/** The line of a .pub file, of a key that nobody has. */
+export const publicKeyLine = (): string => {
+  const { x } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
+  const fields = [Buffer.from('ssh-ed25519'), Buffer.from(x!, 'base64url')]
+  const octets = Buffer.concat(fields.flatMap((field) => [Buffer.from([0, 0, 0, field.length]), field]))
+  return `ssh-ed25519 ${octets.toString('base64')}`
 }
 
 /** A person with OpenSSH's client, and a folder with their keys. */
