@@ -331,13 +331,20 @@ test('P86: the decks of an answer are for its session alone, a log-in empties th
   await stranger.go('/login?as=wml', new URLSearchParams(typed))
   assert.match(stranger.page.path, /^\/f\/inbox\?anew=1/)
   assert.match(stranger.page.html, /<card newcontext="true"/)
-  const desk = await server.terminal(ann)
-  for (let number = 10; number < 35; number++)
-    assert.equal((await desk.post('/folders', { name: `F${number}` })).status, 201)
-  const inbox = decksOf((await ours.go('/f/inbox')).html).join('')
-  const [, choices] = inbox.match(/title="Move to"[^>]*>(.*?)<\/select>/s)!
-  assert.equal(choices!.match(/<option/g)!.length, 20)
-  assert.match(inbox, /Left out/)
+  const choicesFor = async (user: string, nameOf: (number: number) => string) => {
+    const desk = await server.terminal(user)
+    for (let number = 10; number < 35; number++)
+      assert.equal((await desk.post('/folders', { name: nameOf(number) })).status, 201)
+    const browser = new Browser(server)
+    await browser.logIn(user)
+    const decks = decksOf((await browser.go(user === ann ? '/f/inbox' : '/f/sent')).html).join('')
+    assert.match(decks, /Left out/)
+    const [, list] = decks.match(/title="Move to"[^>]*>(.*?)<\/select>/s) ?? []
+    return list?.match(/<option/g)?.length ?? 0
+  }
+  assert.equal(await choicesFor(ann, (number) => `F${number}`), 20)
+  const long = await choicesFor('bob@example.org', (number) => `${'長い名前'.repeat(9)}${number}`)
+  assert.ok(long > 5, 'of long names there is room for fewer, and for some')
 
   await ours.go('/smime?a=add')
   await ours.unlock()

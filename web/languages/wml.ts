@@ -66,9 +66,12 @@ export const asWml = (page: string, asked: Asked): { deck: string; kept: Kept[];
 /** Octets of text that are not divided, and of a block that stays together. */
 const textLimit = 200
 const blockLimit = 350
-/** Characters of a choice, and choices in one list. */
+/** Characters of a choice; choices in one list, and octets of them all, as no list is divided. */
 const choiceLimit = 24
 const optionsLimit = 20
+const optionsOctets = 800
+/** What a choice takes beside its text and value, once compiled. */
+const optionOctets = 8
 /** Characters that are shown of a text that is too long to be typed into, and of a line. */
 const shownLimit = 1_000
 const lineLimit = 200
@@ -279,17 +282,22 @@ class Drawing {
   #select(node: Element, { fields, label }: Within) {
     if (!fields) return
     const all = tagsIn(node)
-    const options = all.slice(0, optionsLimit)
-    if (all.length > options.length) this.#lacks = true
+    const drawn: string[] = []
+    let room = optionsOctets
+    for (const each of all.slice(0, optionsLimit)) {
+      const text = wmlText(shortened(textOf(each), choiceLimit))
+      const { value = '' } = each.attribs
+      room -= Buffer.byteLength(text + value) + optionOctets
+      if (room < 0) break
+      drawn.push(inWml('option', { value }, text))
+    }
+    if (all.length > drawn.length) this.#lacks = true
     const chosen = all.find(({ attribs }) => 'selected' in attribs) ?? all[0]
     const attributes = {
       name: fields.variableOf(node.attribs.name ?? ''),
       title: label,
       value: chosen?.attribs.value,
     }
-    const drawn = options.map((each) =>
-      inWml('option', { value: each.attribs.value ?? '' }, wmlText(shortened(textOf(each), choiceLimit))),
-    )
     this.#control(inWml('select', attributes, drawn.join('')))
   }
 
