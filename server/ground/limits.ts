@@ -599,6 +599,8 @@ export const cmsLimits = {
   chainChecks: 400,
   /** Messages of a mail whose content is shown with it: signed in signed, compressed, and attached ones. */
   messages: 20,
+  /** Octets of RC2 at a time, whole blocks: twice as many take four times as long. */
+  rc2Octets: 4096,
   /** Octets of what was compressed. */
   unpacked: 64 * 1024 * 1024,
 }

@@ -115,6 +115,11 @@ test('P3: What openssl encrypts opens here: each key kind, transport and cipher,
         }
   }
   assert.ok(opened > 40)
+  // What is decrypted piece by piece is whole.
+  const carl = openssl.holder({ subject: '/CN=Carl', kind: 'rsa', by: authority })
+  const long = Array.from({ length: 20_000 }, (_, line) => `Line ${line}.`).join('\n')
+  const old = openssl.ok(['cms', '-encrypt', ...legacy, '-rc2-128', '-recip', carl.pem], entity(long))
+  assert.equal((await open(asMail(old), keysOf(carl), [])).text.trim(), long)
   // OpenSSL 3.0 knows no X25519 in CMS (RFC 8418): here both sides are ours.
   const dana = openssl.holder({ subject: '/CN=Dana', kind: 'x25519', by: authority })
   for (const isAuthenticated of [true, false]) {
