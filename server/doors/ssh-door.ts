@@ -23,7 +23,7 @@ import type { Answer, Begun, FromDoor, Opening, Question, ToDoor } from './ssh/m
 type Needs = Pick<Services, 'config' | 'log' | 'sessions' | 'sshKeys' | 'users'>
 type Handle = (request: IncomingMessage, response: ServerResponse) => unknown
 
-export type SshDoor = { port: number; fingerprint: string; close(): Promise<void> }
+type SshDoor = { port: number; fingerprint: string; close(): Promise<void> }
 
 /** Beside this file in the bundle; tests run this file from its source. */
 const program = join(root, 'dist', 'ssh-door.js')

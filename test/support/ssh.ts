@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { passphrase, password, type Terminal, world } from './world.ts'
 
-export type SshOutcome = { code: number | null; out: string; err: string }
-export type SshCall = {
+type SshOutcome = { code: number | null; out: string; err: string }
+type SshCall = {
   user?: string
   /** Null for none: then only a key logs in. */
   password?: string | null

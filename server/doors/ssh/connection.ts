@@ -14,7 +14,7 @@ import type { Answer, Begun, Question } from './messages.ts'
 import { Approval } from './sftp/approval.ts'
 import type { Ending } from './words.ts'
 
-export type ConnectionNeeds = {
+type ConnectionNeeds = {
   ask(question: Question): Promise<Answer>
   gone(connection: number): void
   /** A piece came in over it. */
