@@ -877,6 +877,15 @@ test('terminals, keys and the key log are read out, and another terminal is logg
   assert.match(await person.does('unalias 1'), /4711 is removed/)
   assert.match(await person.does('unalias 1'), /Which alias\?/)
   assert.match(await person.does('log'), /^Opened, by passphrase\. plain terminal at /m)
+  const stranger = { generate: { ...generate, address: 'eve@far.example' } }
+  const [eves] = (await identities.add(user, passphrase, stranger, here)).identities
+  await identities.remove(user, eves!.fingerprint, here)
+  const accepted = await (await server.terminal(ann)).post('/correspondents', {
+    armored: eves!.pem,
+    accept: eves!.fingerprint,
+  })
+  assert.ok(accepted.status < 300)
+  assert.match(await person.does('correspondents'), /^1\. eve@far\.example\. Certificate ([0-9A-F]{4}[ .])+/m)
   const help = await person.does('? key log')
   assert.match(help, /no command/i)
   assert.match(await person.does('?trash'), /^delete NUMBERS \(or d\): deletes/m)

@@ -11,7 +11,14 @@ import type {
   WaitingMail,
 } from '../../server/contract/answers.ts'
 import { harmless } from '../text/text.ts'
-import { grouped, noDisk, obstacleWords, revocationIsListed, stateOfWaiting } from '../text/words.ts'
+import {
+  grouped,
+  keyWords,
+  noDisk,
+  obstacleWords,
+  revocationIsListed,
+  stateOfWaiting,
+} from '../text/words.ts'
 import { type Command, counted, isYes, row } from './dialogue.ts'
 import { capital, moment } from './in-words.ts'
 import type { Desk } from './letter.ts'
@@ -242,9 +249,9 @@ export class AccountTalk {
     this.#correspondents = list
     if (list.length === 0)
       return this.#desk.talk.say('None yet. People of this server need none: their keys count as accepted.')
-    for (const [place, { fingerprint, addresses, accepted_at, why }] of list.entries())
+    for (const [place, { kind, fingerprint, addresses, accepted_at, why }] of list.entries())
       this.#desk.talk.say(
-        `${place + 1}. ${addresses.map(harmless).join(', ')}. Key ${grouped(harmless(fingerprint))}. Accepted ${moment(accepted_at)}${why ? `. Nothing can be encrypted to it: ${obstacleWords[why]}` : ''}`,
+        `${place + 1}. ${addresses.map(harmless).join(', ')}. ${capital(keyWords[kind])} ${grouped(harmless(fingerprint))}. Accepted ${moment(accepted_at)}${why ? `. Nothing can be encrypted to it: ${obstacleWords[why]}` : ''}`,
       )
   }
 

@@ -13,6 +13,9 @@ export const sizeOf = (octets: number) =>
         ? `${(octets / 1e6).toFixed(1)} MB`
         : `${(octets / 1e9).toFixed(1)} GB`
 
+/** What a key of each kind is called. */
+export const keyWords = { openpgp: 'key', smime: 'certificate' }
+
 /** Why nothing can be encrypted to a key. */
 export const obstacleWords = {
   expired: 'it has expired',

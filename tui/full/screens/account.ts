@@ -3,7 +3,7 @@
 import type { Alias, Identity, SessionView } from '../../../server/contract/answers.ts'
 import type { Disk } from '../../letter/disk.ts'
 import { cut, harmless } from '../../text/text.ts'
-import { grouped, moment, noDisk, obstacleWords, shortMoment } from '../../text/words.ts'
+import { grouped, keyWords, moment, noDisk, obstacleWords, shortMoment } from '../../text/words.ts'
 import { keyFor } from '../keymap.ts'
 import type { Stage } from '../stage.ts'
 import type { MenuItem } from '../state.ts'
@@ -146,9 +146,9 @@ export const keysAndPasskeys = (app: Stage) =>
           ...others.map(
             (other): MenuItem => ({
               text: `${other.addresses.join(', ') || 'Nobody'}`,
-              detail: `accepted key ${grouped(other.fingerprint.slice(-16))}${other.why ? `, nothing can be encrypted to it: ${obstacleWords[other.why]}` : ''}`,
+              detail: `accepted ${keyWords[other.kind]} ${grouped(other.fingerprint.slice(-16))}${other.why ? `, nothing can be encrypted to it: ${obstacleWords[other.why]}` : ''}`,
               remove: () =>
-                app.askChoice('Accept this key no longer? y/n', {
+                app.askChoice(`Accept this ${keyWords[other.kind]} no longer? y/n`, {
                   y: () => doAndReload(app, () => app.client.forgetKey(other.fingerprint)),
                   n: () => undefined,
                 }),
