@@ -1,5 +1,6 @@
 /** Which names an authority may give (RFC 5280 §4.2.1.10), as far as names for mail go: addresses, and whose they are. */
 import type { Node } from './asn1.ts'
+import { latin1 } from './charsets.ts'
 
 /** Of an authority: what it may name, if that is restricted, and what it may not. Bases are lower-case text, or names in DER. */
 export type NameConstraints = { permitted: Bases; excluded: Bases }
@@ -22,8 +23,7 @@ const basesOf = (subtrees: Node | undefined): Bases => {
   const bases: Bases = { addresses: [], names: [] }
   for (const subtree of subtrees?.members ?? []) {
     const [base] = subtree.members
-    if (base?.is('context', 1))
-      bases.addresses.push(Buffer.from(base.content).toString('latin1').toLowerCase())
+    if (base?.is('context', 1)) bases.addresses.push(latin1(base.content).toLowerCase())
     if (base?.is('context', 4)) bases.names.push(base.members[0]!.members.map(({ der }) => der))
   }
   return bases

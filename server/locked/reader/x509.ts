@@ -6,6 +6,7 @@ import { createHash, type KeyObject, X509Certificate } from 'node:crypto'
 import { addressCharacters, cmsLimits, openpgpLimits } from '../../ground/limits.ts'
 import { type Node, readDer } from './asn1.ts'
 import { constructedOf, NotBer } from './ber.ts'
+import { latin1 } from './charsets.ts'
 import type { CertificateName } from './cms.ts'
 import { type NameConstraints, readNameConstraints } from './name-constraints.ts'
 
@@ -171,8 +172,6 @@ const addressesOf = (subject: Node, names: Node | null | undefined): string[] =>
     .filter((each) => each.length <= addressCharacters && /^[^\s@\p{C}<>,;"]+@[^\s@\p{C}<>,;"]+$/u.test(each))
     .slice(0, cmsLimits.addresses)
 }
-
-const latin1 = (octets: Uint8Array) => Buffer.from(octets).toString('latin1')
 
 const inOneLine = (name: string | undefined) => (name ?? '').split('\n').join(', ')
 
