@@ -8,12 +8,21 @@ import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { sshLimits } from '../../server/ground/limits.ts'
 import { openServices } from '../../server/main.ts'
-import { wafer } from '../support/places.ts'
 import { needs } from '../support/programs.ts'
-import { ann, doorProcess, memoryOf, overSsh, SshPerson, served, terminals, until } from '../support/ssh.ts'
+import {
+  ann,
+  doorProcess,
+  memoryOf,
+  overSsh,
+  SshPerson,
+  served,
+  serving,
+  terminals,
+  until,
+} from '../support/ssh.ts'
 import { agentWithAuthenticator } from '../support/ssh-agent.ts'
 import { passphrase, password, problem, Terminal, World } from '../support/world.ts'
 
@@ -302,24 +311,6 @@ test('However a connection ends, its session, its key and the processes with the
   assert.match(said, /being stopped/)
   assert.throws(doorProcess)
 })
-
-/** A server as a process of its own, on a data folder. */
-const serving = async (t: TestContext, data: string, settings: Record<string, string>) => {
-  const env = {
-    PATH: process.env.PATH ?? '',
-    WAFER_DATA: data,
-    WAFER_PORT: '0',
-    WAFER_SMTP_PORT: '0',
-    WAFER_SSH_PORT: '0',
-    ...settings,
-  }
-  const child = spawn(process.execPath, [wafer, 'serve'], { env })
-  t.after(() => void child.kill('SIGKILL'))
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))
-  await until(() => /\nSSH: .*\n/.test(said) || child.exitCode !== null)
-  return { child, said: () => said, port: Number(said.match(/\nSSH: ssh -p (\d+)/)?.[1]) }
-}
 
 test('A server that is killed takes its door with it, and the next one ends the sessions that connections had (S1080/P88)', async (t) => {
   if (!needs(t, 'ssh')) return

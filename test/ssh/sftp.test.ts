@@ -12,10 +12,9 @@ import type { SFTPWrapper } from 'ssh2'
 import { readConfig } from '../../server/ground/config.ts'
 import { fileLimits, sftpLimits } from '../../server/ground/limits.ts'
 import { openServices } from '../../server/main.ts'
-import { wafer } from '../support/places.ts'
 import { needs } from '../support/programs.ts'
 import { answered, flags, ok, packed, request, sftpByHand } from '../support/sftp.ts'
-import { ann, served as onSsh, until } from '../support/ssh.ts'
+import { ann, served as onSsh, serving, until } from '../support/ssh.ts'
 import { withKey } from '../support/turns.ts'
 import { passphrase, password, Terminal } from '../support/world.ts'
 
@@ -488,31 +487,18 @@ test('Whatever dies while a file is put, client, connection or server, what was 
   const file = randomBytes(24_000_000)
   writeFileSync(join(folder, 'file.bin'), file)
   writeFileSync(join(folder, 'ask'), `#!/bin/sh\necho '${password}'\n`, { mode: 0o700 })
-  const settings = {
-    WAFER_DATA: join(folder, 'data'),
-    WAFER_PORT: '0',
-    WAFER_SMTP_PORT: '0',
-    WAFER_SSH_PORT: '0',
-  }
-  const config = { ...readConfig(settings), argon2: { memoryKiB: 64, passes: 1 } }
+  const data = join(folder, 'data')
+  const config = { ...readConfig({ WAFER_DATA: data }), argon2: { memoryKiB: 64, passes: 1 } }
   const services = await openServices(config, { create: true })
   await withKey(services, ann)
   await services.close()
 
   const serve = async () => {
-    const child = spawn(process.execPath, [wafer, 'serve'], {
-      env: { PATH: process.env.PATH ?? '', ...settings },
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
-    t.after(() => child.kill('SIGKILL'))
-    let said = ''
-    child.stdout.on('data', (text) => (said += text))
-    await until(() => /^SSH: ssh -p \d+ .*\n/m.test(said))
-    const url = said.match(/^Wafer listens on (\S+)/m)![1]!
+    const { child, url, port } = await serving(t, data)
     const desk = new Terminal(() => url)
     const { body } = await desk.post('/session', { user: ann, password, terminal: 'desk' })
     desk.token = body.token
-    return { child, url, desk, port: said.match(/^SSH: ssh -p (\d+)/m)![1]! }
+    return { child, url, desk, port: String(port) }
   }
   const sftp = (port: string, line: string) => {
     const options = Object.entries({

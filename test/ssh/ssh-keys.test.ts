@@ -7,10 +7,8 @@ import { test } from 'node:test'
 import { Browser } from '../support/browser.ts'
 import { root } from '../support/places.ts'
 import { needs } from '../support/programs.ts'
-import { SshPerson } from '../support/ssh.ts'
+import { ann, SshPerson } from '../support/ssh.ts'
 import { problem, world } from '../support/world.ts'
-
-const ann = 'ann@wafer.test'
 
 test('Keys for SSH are added as ssh-keygen makes them, listed with its fingerprints, told in the ledger, and removed (P88)', async (t) => {
   if (!needs(t, 'ssh-keygen')) return

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { wafer } from './places.ts'
 import { passphrase, password, type Terminal, world } from './world.ts'
 
 type SshOutcome = { code: number | null; out: string; err: string }
@@ -116,6 +117,25 @@ export const served = async (t: TestContext, settings: Record<string, string> = 
   await server.addUser(ann)
   const { port, fingerprint } = server.running.ssh!
   return { server, port, fingerprint, person: new SshPerson(t, port, ann) }
+}
+
+/** A server as a process of its own, on a data folder. */
+export const serving = async (t: TestContext, data: string, settings: Record<string, string> = {}) => {
+  const env = {
+    PATH: process.env.PATH ?? '',
+    WAFER_DATA: data,
+    WAFER_PORT: '0',
+    WAFER_SMTP_PORT: '0',
+    WAFER_SSH_PORT: '0',
+    ...settings,
+  }
+  const child = spawn(process.execPath, [wafer, 'serve'], { env })
+  t.after(() => void child.kill('SIGKILL'))
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))
+  await until(() => /\nSSH: .*\n/.test(said) || child.exitCode !== null)
+  const [, url = ''] = said.match(/^Wafer listens on (\S+)/m) ?? []
+  return { child, url, port: Number(said.match(/\nSSH: ssh -p (\d+)/)?.[1]) }
 }
 
 /** Names of the terminals where Ann is logged in. */
