@@ -65,6 +65,7 @@ class Place {
     const { PATH = '' } = process.env
     return {
       PATH,
+      NODE_COMPILE_CACHE: compiled, // it is the same program each time
       WAFER_DATA: this.data,
       WAFER_PORT: '0',
       WAFER_SMTP_PORT: '0',
@@ -137,6 +138,7 @@ class Place {
   }
 }
 const models = newFolder()
+const compiled = newFolder()
 
 const oneLine = /^[^\n]+\n$/
 

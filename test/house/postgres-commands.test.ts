@@ -17,7 +17,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { postgres } from '../support/a-postgres.ts'
@@ -28,6 +28,9 @@ import { passphrase, password, Terminal } from '../support/world.ts'
 
 const ann = 'ann@example.org'
 const ben = 'ben@example.org'
+
+const compiled = mkdtempSync(join(tmpdir(), 'wafer-compiled-'))
+after(() => rmSync(compiled, { recursive: true, force: true }))
 
 type Outcome = { code: number | null; out: string; err: string }
 
@@ -46,6 +49,7 @@ class Place {
   get env(): Record<string, string> {
     return {
       PATH: process.env.PATH ?? '',
+      NODE_COMPILE_CACHE: compiled, // it is the same program each time
       WAFER_DATA: this.data,
       WAFER_PORT: '0',
       WAFER_SMTP_PORT: '0',
